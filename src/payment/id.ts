@@ -1,0 +1,48 @@
+/**
+ * Payment ids: UUIDs, kept as lower-case text while a payment is pending and as four 32-bit words once it is settled.
+ * @module
+ */
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/**
+ * The canonical form of a correlation id.
+ *
+ * @returns the id in lower case, or undefined where `text` is no UUID (any version)
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * assert.equal(parseId("4A7901B8-7D26-4D9D-AA19-4DC1C7CF60B3"), "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3");
+ * assert.equal(parseId("4a7901b8"), undefined);
+ * ```
+ */
+export function parseId(text: string): string | undefined {
+  return UUID.test(text) ? text.toLowerCase() : undefined;
+}
+
+/** Writes the 128 bits of a canonical id into `words[at..at+3]`. */
+export function writeId(id: string, words: Uint32Array, at: number): void {
+  words[at] = hex(id, 0, 8);
+  words[at + 1] = hex(id, 9, 13) << 16 | hex(id, 14, 18);
+  words[at + 2] = hex(id, 19, 23) << 16 | hex(id, 24, 28);
+  words[at + 3] = hex(id, 28, 36);
+}
+
+/** The canonical id whose 128 bits are `words[at..at+3]`. */
+export function readId(words: Uint32Array, at: number): string {
+  const [a, b, c, d] = [text(words[at]!), text(words[at + 1]!), text(words[at + 2]!), text(words[at + 3]!)];
+  return `${a}-${b.slice(0, 4)}-${b.slice(4)}-${c.slice(0, 4)}-${c.slice(4)}${d}`;
+}
+
+function hex(id: string, from: number, to: number): number {
+  let value = 0;
+  for (let i = from; i < to; i++) {
+    const code = id.charCodeAt(i);
+    value = value << 4 | (code < 58 ? code - 48 : code - 87);
+  }
+  return value;
+}
+
+function text(word: number): string {
+  return word.toString(16).padStart(8, "0");
+}

@@ -1,0 +1,136 @@
+/**
+ * Every settled payment, outside the JavaScript heap: {@link BYTES_PER_PAYMENT} bytes each and nothing for the garbage
+ * collector to walk. Kept for idempotency: a settled id that comes again is answered, not charged.
+ * @module
+ */
+import { type Fact, PROCESSORS, type Reason, REASONS, REPLICAS } from "./fact.ts";
+import { readId, writeId } from "./id.ts";
+
+/** Payments in a segment: a segment is allocated at once and never moved. */
+const SEGMENT = 1 << 13;
+/** Slots of the hash table at first; it doubles when three quarters are in use. */
+const SLOTS_MIN = 1 << 12;
+
+/** What one settled payment takes: id, cents, two times, and attempt, processor, owner and reason in a word. */
+export const BYTES_PER_PAYMENT = 16 + 8 + 8 + 8 + 4;
+
+interface Segment {
+  ids: Uint32Array;
+  cents: Float64Array;
+  acceptedAt: Float64Array;
+  requestedAt: Float64Array;
+  meta: Uint32Array;
+}
+
+/** The settled payments of an epoch, by id and in the order they were added. */
+export class SettledIndex {
+  #segments: Segment[] = [];
+  #slots = new Int32Array(SLOTS_MIN).fill(-1);
+  #probe = new Uint32Array(4);
+  #size = 0;
+
+  /** How many payments there are. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Bytes held outside the heap. */
+  get bytes(): number {
+    return this.#segments.length * SEGMENT * BYTES_PER_PAYMENT + this.#slots.byteLength;
+  }
+
+  /** Position of the payment with this id, or -1. */
+  find(id: string): number {
+    return this.#slots[this.#slotOf(id)]!;
+  }
+
+  /** The settled fact at a position below {@link size}. */
+  at(position: number): Fact {
+    const segment = this.#segments[Math.floor(position / SEGMENT)]!;
+    const i = position % SEGMENT;
+    const meta = segment.meta[i]!;
+    return {
+      id: readId(segment.ids, 4 * i),
+      cents: segment.cents[i]!,
+      acceptedAt: segment.acceptedAt[i]!,
+      owner: REPLICAS[meta & 0xf]!,
+      stage: "settled",
+      attempt: meta >>> 12,
+      processor: PROCESSORS[meta >>> 4 & 0x1]!,
+      requestedAt: segment.requestedAt[i]!,
+      doubt: 0,
+      doubtUntil: 0,
+      reason: REASONS[meta >>> 5 & 0x7f]!,
+    };
+  }
+
+  /** Adds a settled fact, or replaces the one with its id. */
+  set(fact: Fact): void {
+    const slot = this.#slotOf(fact.id);
+    if (this.#slots[slot] === -1) this.#slots[slot] = this.#size++;
+    this.#write(this.#slots[slot]!, fact);
+    if (this.#size * 4 > this.#slots.length * 3) this.#grow();
+  }
+
+  #write(position: number, fact: Fact): void {
+    const segment = this.#segments[Math.floor(position / SEGMENT)] ??= newSegment();
+    const i = position % SEGMENT;
+    writeId(fact.id, segment.ids, 4 * i);
+    segment.cents[i] = fact.cents;
+    segment.acceptedAt[i] = fact.acceptedAt;
+    segment.requestedAt[i] = fact.requestedAt;
+    const reason = REASONS.indexOf(fact.reason as Reason);
+    const processor = PROCESSORS.indexOf(fact.processor!);
+    segment.meta[i] = Math.min(fact.attempt, ATTEMPT_MAX) << 12 | reason << 5 | processor << 4 |
+      REPLICAS.indexOf(fact.owner);
+  }
+
+  /** The slot that holds this id, or the free one where it belongs. */
+  #slotOf(id: string): number {
+    const probe = this.#probe;
+    writeId(id, probe, 0);
+    const mask = this.#slots.length - 1;
+    for (let slot = hash(probe, 0) & mask;; slot = slot + 1 & mask) {
+      const position = this.#slots[slot]!;
+      if (position === -1) return slot;
+      const { ids } = this.#segments[Math.floor(position / SEGMENT)]!;
+      const at = 4 * (position % SEGMENT);
+      if (ids[at] === probe[0] && ids[at + 1] === probe[1] && ids[at + 2] === probe[2] && ids[at + 3] === probe[3]) {
+        return slot;
+      }
+    }
+  }
+
+  #grow(): void {
+    const slots = new Int32Array(this.#slots.length * 2).fill(-1);
+    const mask = slots.length - 1;
+    for (let position = 0; position < this.#size; position++) {
+      const { ids } = this.#segments[Math.floor(position / SEGMENT)]!;
+      let slot = hash(ids, 4 * (position % SEGMENT)) & mask;
+      while (slots[slot] !== -1) slot = slot + 1 & mask;
+      slots[slot] = position;
+    }
+    this.#slots = slots;
+  }
+}
+
+/** Attempts are counted up to this: more are possible in theory, and then shown as this many. */
+export const ATTEMPT_MAX = (1 << 20) - 1;
+
+function newSegment(): Segment {
+  return {
+    ids: new Uint32Array(4 * SEGMENT),
+    cents: new Float64Array(SEGMENT),
+    acceptedAt: new Float64Array(SEGMENT),
+    requestedAt: new Float64Array(SEGMENT),
+    meta: new Uint32Array(SEGMENT),
+  };
+}
+
+/** Mixes the words, since ids of an attacker's choice need not be random. */
+function hash(words: Uint32Array, at: number): number {
+  let h = words[at]! ^ Math.imul(words[at + 1]!, 0x9e3779b1) ^ Math.imul(words[at + 2]!, 0x85ebca6b) ^
+    Math.imul(words[at + 3]!, 0xc2b2ae35);
+  h = Math.imul(h ^ h >>> 15, 0x2c1b3c6d);
+  return (h ^ h >>> 13) >>> 0;
+}

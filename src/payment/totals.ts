@@ -1,0 +1,137 @@
+/**
+ * Count and sum of the settled payments of one processor, over any window of their `requestedAt`.
+ *
+ * Milliseconds with a payment are kept in order in chunks of at most {@link CHUNK_MAX}; each chunk knows the sums of all
+ * before it. A window costs two binary searches and a walk through two chunks, recording an in-order payment is constant.
+ * @module
+ */
+import { assertCents, type Cents } from "./money.ts";
+
+/** How many payments, and how many cents they add up to. */
+export interface Total {
+  readonly count: number;
+  readonly cents: Cents;
+}
+
+/** Milliseconds in a chunk before it is split. */
+export const CHUNK_MAX = 256;
+
+interface Chunk {
+  at: Float64Array;
+  counts: Float64Array;
+  cents: Float64Array;
+  /** how many of the places are in use */
+  size: number;
+  /** sums of every chunk before this one */
+  countBefore: number;
+  centsBefore: Cents;
+}
+
+/** The settled payments of one processor, by `requestedAt` in milliseconds. */
+export class Totals {
+  #chunks: Chunk[] = [];
+  #count = 0;
+  #cents: Cents = 0;
+
+  /** Every payment there is. */
+  get all(): Total {
+    return { count: this.#count, cents: this.#cents };
+  }
+
+  /**
+   * Adds payments that share a `requestedAt`.
+   *
+   * @param count negative to take back what was added
+   * @throws where a sum is no exact number of cents
+   */
+  add(at: number, cents: Cents, count = 1): void {
+    this.#count += count;
+    this.#cents = assertCents(this.#cents + cents);
+    const chunks = this.#chunks;
+    if (chunks.length === 0) chunks.push(chunk(0, 0));
+    const last = chunks.length - 1;
+    const index = Math.max(
+      0,
+      at >= chunks[last]!.at[0]! ? last : search(chunks.length, (i) => chunks[i]!.at[0]! > at) - 1,
+    );
+    insert(chunks[index]!, at, count, cents);
+    for (let i = index + 1; i < chunks.length; i++) {
+      chunks[i]!.countBefore += count;
+      chunks[i]!.centsBefore += cents;
+    }
+    if (chunks[index]!.size === CHUNK_MAX) chunks.splice(index, 1, ...split(chunks[index]!, index === last));
+  }
+
+  /**
+   * Payments with `from <= requestedAt <= to`; a bound that is left out does not bound.
+   */
+  window(from = -Infinity, to = Infinity): Total {
+    if (from > to) return { count: 0, cents: 0 };
+    const upper = this.#upTo(to, true);
+    const lower = this.#upTo(from, false);
+    return { count: upper.count - lower.count, cents: assertCents(upper.cents - lower.cents) };
+  }
+
+  #upTo(at: number, inclusive: boolean): Total {
+    const chunks = this.#chunks;
+    const beyond = (time: number) => inclusive ? time > at : time >= at;
+    const index = search(chunks.length, (i) => beyond(chunks[i]!.at[0]!)) - 1;
+    if (index < 0) return { count: 0, cents: 0 };
+    const { at: times, counts, cents: sums, size, countBefore, centsBefore } = chunks[index]!;
+    let count = countBefore;
+    let cents = centsBefore;
+    for (let i = 0; i < size && !beyond(times[i]!); i++) {
+      count += counts[i]!;
+      cents += sums[i]!;
+    }
+    return { count, cents };
+  }
+}
+
+function chunk(countBefore: number, centsBefore: Cents): Chunk {
+  const places = () => new Float64Array(CHUNK_MAX);
+  return { at: places(), counts: places(), cents: places(), size: 0, countBefore, centsBefore };
+}
+
+/** The first of `0..length` for which `is` holds, where it holds for all after the first. */
+function search(length: number, is: (index: number) => boolean): number {
+  let low = 0;
+  let high = length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (is(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+function insert(into: Chunk, at: number, count: number, cents: Cents): void {
+  let place = into.size;
+  while (place > 0 && into.at[place - 1]! > at) place--;
+  if (place > 0 && into.at[place - 1] === at) {
+    into.counts[place - 1]! += count;
+    into.cents[place - 1]! += cents;
+    return;
+  }
+  for (const values of [into.at, into.counts, into.cents]) values.copyWithin(place + 1, place, into.size);
+  into.at[place] = at;
+  into.counts[place] = count;
+  into.cents[place] = cents;
+  into.size++;
+}
+
+/** Two chunks of a full one. The last chunk keeps most of it, since new payments come after it. */
+function split(full: Chunk, last: boolean): [Chunk, Chunk] {
+  const keep = last ? CHUNK_MAX - 1 : CHUNK_MAX >>> 1;
+  const right = chunk(full.countBefore, full.centsBefore);
+  for (let i = 0; i < keep; i++) {
+    right.countBefore += full.counts[i]!;
+    right.centsBefore += full.cents[i]!;
+  }
+  right.at.set(full.at.subarray(keep));
+  right.counts.set(full.counts.subarray(keep));
+  right.cents.set(full.cents.subarray(keep));
+  right.size = full.size - keep;
+  full.size = keep;
+  return [full, right];
+}
