@@ -1,0 +1,303 @@
+/**
+ * What replicas say to each other over a byte stream: frames of a u32 length (of what follows it), a u8 version, a u8 type
+ * and a payload, all big-endian. Every number but codes and attempts is a float64 that holds a whole number, so that
+ * nothing here can exceed what the book counts exactly. There is one way to write a frame: what decodes, encodes to the
+ * same bytes.
+ * @module
+ */
+import { type Fact, type Processor, PROCESSORS, REASONS, type ReplicaId, REPLICAS, STAGES } from "../payment/fact.ts";
+import { parseId, readId, writeId } from "../payment/id.ts";
+
+/** The version of this format: another one is refused, since a cluster runs one version of Galo. */
+export const FRAME_VERSION = 1;
+
+/** Facts in one frame. */
+export const FACTS_PER_FRAME_MAX = 256;
+
+/** The furthest time that a `Date` can hold from 1970, in milliseconds: what goes beyond could not be shown. */
+export const TIME_MS_MAX = 8_640_000_000_000_000;
+
+/** One message. Seqs count the facts and epochs of one sender's stream; epochs, seqs and ids are whole and not negative. */
+export type Frame =
+  /** The first frame either way; `seen` is how far of the receiver's stream the sender holds, null for nothing at all. */
+  | {
+    readonly type: "hello";
+    readonly replica: ReplicaId;
+    /** a UUID of this life of the process */
+    readonly incarnation: string;
+    readonly epoch: number;
+    /** whether the sender knows everything that was acknowledged before this life */
+    readonly complete: boolean;
+    readonly seen: { readonly incarnation: string; readonly seq: number } | null;
+  }
+  /** From one to {@link FACTS_PER_FRAME_MAX} facts of `epoch`; `seq` is the last one's. */
+  | { readonly type: "facts"; readonly seq: number; readonly epoch: number; readonly facts: readonly Fact[] }
+  /** A new epoch has begun. */
+  | { readonly type: "epoch"; readonly seq: number; readonly epoch: number }
+  /** The end of what `hello` asked for. */
+  | { readonly type: "caught-up"; readonly seq: number }
+  /** The sender holds the receiver's stream up to `seq`. */
+  | { readonly type: "ack"; readonly seq: number }
+  /** The summary's round trip. */
+  | { readonly type: "ask"; readonly id: number }
+  | { readonly type: "answer"; readonly id: number }
+  /** The sender's store holds the sender's own stream up to `seq`. */
+  | { readonly type: "stored"; readonly seq: number }
+  /** What `service-health` said to the sender at `at`, in milliseconds since 1970. */
+  | {
+    readonly type: "health";
+    readonly processor: Processor;
+    readonly failing: boolean;
+    /** milliseconds, not negative, not necessarily whole */
+    readonly minResponseMs: number;
+    readonly at: number;
+  }
+  /** The sender let go of this replica's lock. */
+  | { readonly type: "yield"; readonly replica: ReplicaId }
+  | { readonly type: "ping" };
+
+/** What came is no frame of this version. The message is one line; the stream cannot be read any further. */
+export class FrameError extends Error {
+  override name = "FrameError";
+}
+
+const LENGTH_BYTES = 4;
+/** length, version, type */
+const HEADER_BYTES = LENGTH_BYTES + 2;
+
+/** How one value is written and read. What `is` denies is neither written nor, once read, believed. */
+interface Field<T> {
+  readonly bytes: number;
+  is?(value: T): boolean;
+  read(view: DataView, at: number): T;
+  write(view: DataView, at: number, value: T): void;
+}
+
+/** A position in a list of values: new ones go to the end. */
+function code<T>(values: readonly T[]): Field<T> {
+  return {
+    bytes: 1,
+    is: (value) => values.includes(value),
+    read: (view, at) => values[view.getUint8(at)]!,
+    write: (view, at, value) => view.setUint8(at, values.indexOf(value)),
+  };
+}
+
+function number(is: (value: number) => boolean): Field<number> {
+  return {
+    bytes: 8,
+    is: (value) => is(value) && !Object.is(value, -0),
+    read: (view, at) => view.getFloat64(at),
+    write: (view, at, value) => view.setFloat64(at, value),
+  };
+}
+
+const words = new Uint32Array(4);
+const id: Field<string> = {
+  bytes: 16,
+  is: (value) => parseId(value) === value,
+  read(view, at) {
+    for (let i = 0; i < 4; i++) words[i] = view.getUint32(at + 4 * i);
+    return readId(words, 0);
+  },
+  write(view, at, value) {
+    writeId(value, words, 0);
+    for (let i = 0; i < 4; i++) view.setUint32(at + 4 * i, words[i]!);
+  },
+};
+
+/** Fields one after the other. */
+function struct<T>(fields: { readonly [K in keyof T]: Field<T[K]> }): Field<T> {
+  const names = Object.keys(fields) as (keyof T & string)[];
+  const check = (name: keyof T & string, value: T[typeof name]) => {
+    if (fields[name].is?.(value) === false) throw new FrameError(`${name} cannot be ${String(value)}`);
+  };
+  return {
+    bytes: names.reduce((sum, name) => sum + fields[name].bytes, 0),
+    read(view, at) {
+      const value = {} as T;
+      for (const name of names) {
+        value[name] = fields[name].read(view, at);
+        check(name, value[name]);
+        at += fields[name].bytes;
+      }
+      return value;
+    },
+    write(view, at, value) {
+      for (const name of names) {
+        check(name, value[name]);
+        fields[name].write(view, at, value[name]);
+        at += fields[name].bytes;
+      }
+    },
+  };
+}
+
+/** A value or null, of the same length. */
+function nullable<T>(field: Field<T>): Field<T | null> {
+  return {
+    bytes: 1 + field.bytes,
+    read(view, at) {
+      if (flag.read(view, at)) return field.read(view, at + 1);
+      for (let i = 0; i <= field.bytes; i++) if (view.getUint8(at + i)) throw new FrameError("a null with a value");
+      return null;
+    },
+    write(view, at, value) {
+      flag.write(view, at, value !== null);
+      if (value !== null) field.write(view, at + 1, value);
+    },
+  };
+}
+
+const flag = code([false, true]);
+const replica = code(REPLICAS);
+const processor = code(PROCESSORS);
+const whole = number((value) => Number.isSafeInteger(value) && value >= 0);
+const time = number((value) => Number.isSafeInteger(value) && Math.abs(value) <= TIME_MS_MAX);
+const seqOnly = struct({ seq: whole });
+const idOnly = struct({ id: whole });
+
+const FACT = struct<Fact>({
+  id,
+  cents: number((value) => Number.isSafeInteger(value) && value > 0),
+  acceptedAt: time,
+  owner: replica,
+  stage: code(STAGES),
+  attempt: {
+    bytes: 4,
+    is: (value) => value >>> 0 === value,
+    read: (view, at) => view.getUint32(at),
+    write: (view, at, value) => view.setUint32(at, value),
+  },
+  processor: code([null, ...PROCESSORS]),
+  requestedAt: time,
+  doubt: code([0b00, 0b01, 0b10, 0b11]),
+  doubtUntil: time,
+  reason: code(REASONS),
+});
+
+/** The payload of every type of frame, of `facts` what precedes them; the position is the type's code on the wire. */
+const PAYLOADS: { readonly [T in Frame["type"]]: Field<Omit<Frame & { type: T }, "type" | "facts">> } = {
+  hello: struct({
+    replica,
+    incarnation: id,
+    epoch: whole,
+    complete: flag,
+    seen: nullable(struct({ incarnation: id, seq: whole })),
+  }),
+  facts: struct({ seq: whole, epoch: whole }),
+  epoch: struct({ seq: whole, epoch: whole }),
+  "caught-up": seqOnly,
+  ack: seqOnly,
+  ask: idOnly,
+  answer: idOnly,
+  stored: seqOnly,
+  health: struct({ processor, failing: flag, minResponseMs: number((ms) => ms >= 0 && ms <= TIME_MS_MAX), at: time }),
+  yield: struct({ replica }),
+  ping: struct({}),
+};
+const TYPES = Object.keys(PAYLOADS) as Frame["type"][];
+
+/** The longest frame, its length included: one of {@link FACTS_PER_FRAME_MAX} facts. A decoder buffers that much. */
+export const FRAME_BYTES_MAX = HEADER_BYTES + PAYLOADS.facts.bytes + FACTS_PER_FRAME_MAX * FACT.bytes;
+
+/**
+ * The bytes of a frame.
+ *
+ * @throws {FrameError} where a field is what no {@link Decoder} would take: a broken invariant of the caller
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * assert.deepEqual(new Decoder().push(encode({ type: "ack", seq: 7 })), [{ type: "ack", seq: 7 }]);
+ * ```
+ */
+export function encode(frame: Frame): Uint8Array<ArrayBuffer> {
+  const payload = PAYLOADS[frame.type] as Field<unknown>;
+  const facts = frame.type === "facts" ? frame.facts : [];
+  const view = new DataView(new ArrayBuffer(HEADER_BYTES + payload.bytes + facts.length * FACT.bytes));
+  view.setUint32(0, view.byteLength - LENGTH_BYTES);
+  view.setUint8(LENGTH_BYTES, FRAME_VERSION);
+  view.setUint8(LENGTH_BYTES + 1, TYPES.indexOf(frame.type));
+  sizeOf(view);
+  payload.write(view, HEADER_BYTES, frame);
+  let at = HEADER_BYTES + payload.bytes;
+  for (const fact of facts) {
+    checkFact(fact);
+    FACT.write(view, at, fact);
+    at += FACT.bytes;
+  }
+  return new Uint8Array(view.buffer);
+}
+
+/** Turns a byte stream, in pieces of any size, back into frames. */
+export class Decoder {
+  #frame = new Uint8Array(FRAME_BYTES_MAX);
+  #view = new DataView(this.#frame.buffer);
+  #filled = 0;
+  #error: unknown;
+
+  /**
+   * Takes the next bytes of the stream; they may be reused afterwards.
+   *
+   * @returns the frames that are complete with them
+   * @throws {FrameError} where the bytes are no frame; from then on at every call, since nobody knows where the next begins
+   */
+  push(bytes: Uint8Array): Frame[] {
+    if (this.#error) throw this.#error;
+    try {
+      const frames: Frame[] = [];
+      for (let at = 0; at < bytes.length;) {
+        const size = this.#filled < HEADER_BYTES ? HEADER_BYTES : sizeOf(this.#view);
+        const piece = bytes.subarray(at, at + size - this.#filled);
+        this.#frame.set(piece, this.#filled);
+        this.#filled += piece.length;
+        at += piece.length;
+        if (this.#filled < HEADER_BYTES || this.#filled < sizeOf(this.#view)) continue;
+        frames.push(decode(this.#view, this.#filled));
+        this.#filled = 0;
+      }
+      return frames;
+    } catch (error) {
+      this.#error = error;
+      throw error;
+    }
+  }
+}
+
+/** The size of a frame, its length included, as its header says; the rest of the frame need not be there. */
+function sizeOf(view: DataView): number {
+  const size = LENGTH_BYTES + view.getUint32(0);
+  const version = view.getUint8(LENGTH_BYTES);
+  if (version !== FRAME_VERSION) throw new FrameError(`frame format version ${version}, not ${FRAME_VERSION}`);
+  const type = TYPES[view.getUint8(LENGTH_BYTES + 1)];
+  if (type === undefined) throw new FrameError(`frame of unknown type ${view.getUint8(LENGTH_BYTES + 1)}`);
+  const rest = size - HEADER_BYTES - PAYLOADS[type].bytes;
+  const fits = type === "facts" ? rest > 0 && rest % FACT.bytes === 0 && size <= FRAME_BYTES_MAX : rest === 0;
+  if (!fits) throw new FrameError(`frame "${type}" of ${size} bytes`);
+  return size;
+}
+
+function decode(view: DataView, size: number): Frame {
+  const type = TYPES[view.getUint8(LENGTH_BYTES + 1)]!;
+  const payload = PAYLOADS[type] as Field<object>;
+  const frame = { type, ...payload.read(view, HEADER_BYTES) } as Frame;
+  if (frame.type !== "facts") return frame;
+  const facts: Fact[] = [];
+  for (let at = HEADER_BYTES + payload.bytes; at < size; at += FACT.bytes) {
+    const fact = FACT.read(view, at);
+    checkFact(fact);
+    facts.push(fact);
+  }
+  return { ...frame, facts };
+}
+
+/** What holds between the fields of a fact. */
+function checkFact({ stage, attempt, processor, requestedAt, doubt, doubtUntil }: Fact): void {
+  const holds = stage === "accepted" ? attempt === 0 && processor === null && requestedAt === 0 : stage === "settled"
+    // perhaps in attempt 0: a suspect payment is found booked after the fact of its first attempt was lost in a crash
+    ? processor !== null && doubt === 0 && doubtUntil === 0
+    : processor !== null && attempt > 0;
+  if (!holds) {
+    throw new FrameError(`a fact ${stage} at ${processor} in attempt ${attempt}, doubt ${doubt}, is nonsense`);
+  }
+}
