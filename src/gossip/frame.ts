@@ -5,7 +5,8 @@
  * same bytes.
  * @module
  */
-import { type Fact, type Processor, PROCESSORS, REASONS, type ReplicaId, REPLICAS, STAGES } from "../payment/fact.ts";
+import { type Fact, type Processor, PROCESSORS, REASONS } from "../payment/fact.ts";
+import { type ReplicaId, REPLICAS, SETTLED_ATTEMPT_MAX, STAGES } from "../payment/fact.ts";
 import { parseId, readId, writeId } from "../payment/id.ts";
 
 /** The version of this format: another one is refused, since a cluster runs one version of Galo. */
@@ -14,8 +15,8 @@ export const FRAME_VERSION = 1;
 /** Facts in one frame. */
 export const FACTS_PER_FRAME_MAX = 256;
 
-/** The furthest time that a `Date` can hold from 1970, in milliseconds: what goes beyond could not be shown. */
-export const TIME_MS_MAX = 8_640_000_000_000_000;
+/** How far from 1970 a `Date` reaches, in milliseconds. */
+const TIME_MS_MAX = 8_640_000_000_000_000;
 
 /** One message. Seqs count the facts and epochs of one sender's stream; epochs, seqs and ids are whole and not negative. */
 export type Frame =
@@ -86,7 +87,7 @@ function code<T>(values: readonly T[]): Field<T> {
 function number(is: (value: number) => boolean): Field<number> {
   return {
     bytes: 8,
-    is: (value) => is(value) && !Object.is(value, -0),
+    is,
     read: (view, at) => view.getFloat64(at),
     write: (view, at, value) => view.setFloat64(at, value),
   };
@@ -222,8 +223,7 @@ export function encode(frame: Frame): Uint8Array<ArrayBuffer> {
   payload.write(view, HEADER_BYTES, frame);
   let at = HEADER_BYTES + payload.bytes;
   for (const fact of facts) {
-    checkFact(fact);
-    FACT.write(view, at, fact);
+    FACT.write(view, at, checkFact(fact));
     at += FACT.bytes;
   }
   return new Uint8Array(view.buffer);
@@ -284,20 +284,26 @@ function decode(view: DataView, size: number): Frame {
   if (frame.type !== "facts") return frame;
   const facts: Fact[] = [];
   for (let at = HEADER_BYTES + payload.bytes; at < size; at += FACT.bytes) {
-    const fact = FACT.read(view, at);
-    checkFact(fact);
-    facts.push(fact);
+    facts.push(checkFact(FACT.read(view, at)));
   }
   return { ...frame, facts };
 }
 
+const bound = (fact: Fact) => fact.processor !== null && fact.attempt > 0;
+
 /** What holds between the fields of a fact. */
-function checkFact({ stage, attempt, processor, requestedAt, doubt, doubtUntil }: Fact): void {
-  const holds = stage === "accepted" ? attempt === 0 && processor === null && requestedAt === 0 : stage === "settled"
-    // perhaps in attempt 0: a suspect payment is found booked after the fact of its first attempt was lost in a crash
-    ? processor !== null && doubt === 0 && doubtUntil === 0
-    : processor !== null && attempt > 0;
-  if (!holds) {
-    throw new FrameError(`a fact ${stage} at ${processor} in attempt ${attempt}, doubt ${doubt}, is nonsense`);
-  }
+const HOLDS: Readonly<Record<Fact["stage"], (fact: Fact) => boolean>> = {
+  accepted: ({ processor, attempt, requestedAt }) => processor === null && attempt === 0 && requestedAt === 0,
+  dispatched: bound,
+  released: bound,
+  // perhaps in attempt 0: a suspect payment is found booked after the fact of its first attempt was lost in a crash
+  settled: ({ processor, attempt, doubt, doubtUntil }) =>
+    processor !== null && attempt <= SETTLED_ATTEMPT_MAX && doubt === 0 && doubtUntil === 0,
+};
+
+function checkFact(fact: Fact): Fact {
+  if (HOLDS[fact.stage](fact)) return fact;
+  const { stage, attempt, processor, requestedAt, doubt, doubtUntil } = fact;
+  const says = { attempt, processor, requestedAt, doubt, doubtUntil };
+  throw new FrameError(`a fact cannot be ${stage} with ${JSON.stringify(says)}`);
 }

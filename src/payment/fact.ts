@@ -28,7 +28,6 @@ export const REASONS = [
   "default-slow",
   "default-full",
   "default-refusing",
-  "default-untried",
   "both-refusing",
   "patience-over",
   "probe",
@@ -40,6 +39,7 @@ export const REASONS = [
   "already-booked",
   "found-booked",
   "full",
+  "peer-lost",
 ] as const;
 export type Reason = typeof REASONS[number];
 
@@ -65,6 +65,12 @@ export interface Fact {
   readonly doubtUntil: number;
   readonly reason: Reason;
 }
+
+/**
+ * What the attempts of a settled payment are counted up to: the book keeps 20 bits of them. More are possible, where a
+ * processor refuses for hours, and all of them count until it settles.
+ */
+export const SETTLED_ATTEMPT_MAX = (1 << 20) - 1;
 
 /** Both processors are in doubt: the last facts of this payment may have been lost in a crash. */
 export const SUSPECT = 0b11;
@@ -131,6 +137,9 @@ export function dispatched(
   requestedAt: number,
   reason: Reason,
 ): Fact {
+  if (fact.stage === "dispatched" || fact.stage === "settled") {
+    throw new Error(`invariant: payment ${fact.id} is ${fact.stage} and was about to be dispatched again`);
+  }
   const doubt = fact.doubt & bit(processor);
   return { ...fact, stage: "dispatched", attempt: fact.attempt + 1, owner, processor, requestedAt, doubt, reason };
 }
@@ -143,7 +152,8 @@ export function released(fact: Fact, reason: Reason, inDoubt: boolean): Fact {
 
 /** The payment is booked at `processor` under `requestedAt`: the end. */
 export function settled(fact: Fact, processor: Processor, requestedAt: number, cents: Cents, reason: Reason): Fact {
-  return { ...fact, stage: "settled", processor, requestedAt, cents, doubt: 0, doubtUntil: 0, reason };
+  const attempt = Math.min(fact.attempt, SETTLED_ATTEMPT_MAX);
+  return { ...fact, stage: "settled", attempt, processor, requestedAt, cents, doubt: 0, doubtUntil: 0, reason };
 }
 
 /** The last facts of this payment may be lost: nothing is sent before `doubtUntil` and both processors' word. */

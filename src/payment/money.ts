@@ -6,11 +6,14 @@
 /** An amount or a total in integer cents. */
 export type Cents = number;
 
-/** The largest amount of one payment: a hundred billion, so that a total of 900 of them is still exact in a double. */
+/** The largest amount of one payment: a hundred billion, so that hundreds of them fit into {@link TOTAL_CENTS_MAX}. */
 export const CENTS_MAX: Cents = 10_000_000_000_000;
 
-/** The largest total the book takes on: half of what a double counts exactly, so that a sum of two is exact as well. */
-export const TOTAL_CENTS_MAX: Cents = Math.floor(Number.MAX_SAFE_INTEGER / 2);
+/**
+ * The largest total the book takes on. Twice as much, which two replicas reach that cannot hear each other, is still
+ * counted exactly, and up to there no two totals share the double they are shown as (above 2^46 two cents can).
+ */
+export const TOTAL_CENTS_MAX: Cents = 100 * 2 ** 45;
 
 /**
  * Cents of a decimal amount as JSON gave it.

@@ -3,7 +3,7 @@
  * collector to walk. Kept for idempotency: a settled id that comes again is answered, not charged.
  * @module
  */
-import { type Fact, PROCESSORS, type Reason, REASONS, REPLICAS } from "./fact.ts";
+import { type Fact, PROCESSORS, REASONS, REPLICAS } from "./fact.ts";
 import { readId, writeId } from "./id.ts";
 
 /** Payments in a segment: a segment is allocated at once and never moved. */
@@ -79,10 +79,9 @@ export class SettledIndex {
     segment.cents[i] = fact.cents;
     segment.acceptedAt[i] = fact.acceptedAt;
     segment.requestedAt[i] = fact.requestedAt;
-    const reason = REASONS.indexOf(fact.reason as Reason);
+    const reason = REASONS.indexOf(fact.reason);
     const processor = PROCESSORS.indexOf(fact.processor!);
-    segment.meta[i] = Math.min(fact.attempt, ATTEMPT_MAX) << 12 | reason << 5 | processor << 4 |
-      REPLICAS.indexOf(fact.owner);
+    segment.meta[i] = fact.attempt << 12 | reason << 5 | processor << 4 | REPLICAS.indexOf(fact.owner);
   }
 
   /** The slot that holds this id, or the free one where it belongs. */
@@ -114,9 +113,6 @@ export class SettledIndex {
   }
 }
 
-/** Attempts are counted up to this: more are possible in theory, and then shown as this many. */
-export const ATTEMPT_MAX = (1 << 20) - 1;
-
 function newSegment(): Segment {
   return {
     ids: new Uint32Array(4 * SEGMENT),
@@ -127,10 +123,17 @@ function newSegment(): Segment {
   };
 }
 
-/** Mixes the words, since ids of an attacker's choice need not be random. */
+/** A random word for each value of each of the 16 bytes of an id. It decides where an id is found, never what is found. */
+const TABULATION = crypto.getRandomValues(new Uint32Array(16 * 256));
+
+/** Ids are of a caller's choice, and whoever knew which of them meet in a slot could make every look-up a long walk. */
 function hash(words: Uint32Array, at: number): number {
-  let h = words[at]! ^ Math.imul(words[at + 1]!, 0x9e3779b1) ^ Math.imul(words[at + 2]!, 0x85ebca6b) ^
-    Math.imul(words[at + 3]!, 0xc2b2ae35);
-  h = Math.imul(h ^ h >>> 15, 0x2c1b3c6d);
-  return (h ^ h >>> 13) >>> 0;
+  let h = 0;
+  for (let i = 0; i < 4; i++) {
+    const word = words[at + i]!;
+    const row = i << 10;
+    h ^= TABULATION[row | word & 0xff]! ^ TABULATION[row | 0x100 | word >>> 8 & 0xff]! ^
+      TABULATION[row | 0x200 | word >>> 16 & 0xff]! ^ TABULATION[row | 0x300 | word >>> 24]!;
+  }
+  return h >>> 0;
 }
