@@ -7,7 +7,7 @@
  */
 import { type Fact, type Processor, PROCESSORS, REASONS } from "../payment/fact.ts";
 import { type ReplicaId, REPLICAS, SETTLED_ATTEMPT_MAX, STAGES } from "../payment/fact.ts";
-import { parseId, readId, writeId } from "../payment/id.ts";
+import { code, type Field, flag, FrameError, id, nullable, number, struct } from "./field.ts";
 
 /** The version of this format: another one is refused, since a cluster runs one version of Galo. */
 export const FRAME_VERSION = 1;
@@ -17,6 +17,8 @@ export const FACTS_PER_FRAME_MAX = 256;
 
 /** How far from 1970 a `Date` reaches, in milliseconds. */
 const TIME_MS_MAX = 8_640_000_000_000_000;
+
+export { FrameError };
 
 /** One message. Seqs count the facts and epochs of one sender's stream; epochs, seqs and ids are whole and not negative. */
 export type Frame =
@@ -57,100 +59,10 @@ export type Frame =
   | { readonly type: "yield"; readonly replica: ReplicaId }
   | { readonly type: "ping" };
 
-/** What came is no frame of this version. The message is one line; the stream cannot be read any further. */
-export class FrameError extends Error {
-  override name = "FrameError";
-}
-
 const LENGTH_BYTES = 4;
 /** length, version, type */
 const HEADER_BYTES = LENGTH_BYTES + 2;
 
-/** How one value is written and read. What `is` denies is neither written nor, once read, believed. */
-interface Field<T> {
-  readonly bytes: number;
-  is?(value: T): boolean;
-  read(view: DataView, at: number): T;
-  write(view: DataView, at: number, value: T): void;
-}
-
-/** A position in a list of values: new ones go to the end. */
-function code<T>(values: readonly T[]): Field<T> {
-  return {
-    bytes: 1,
-    is: (value) => values.includes(value),
-    read: (view, at) => values[view.getUint8(at)]!,
-    write: (view, at, value) => view.setUint8(at, values.indexOf(value)),
-  };
-}
-
-function number(is: (value: number) => boolean): Field<number> {
-  return {
-    bytes: 8,
-    is,
-    read: (view, at) => view.getFloat64(at),
-    write: (view, at, value) => view.setFloat64(at, value),
-  };
-}
-
-const words = new Uint32Array(4);
-const id: Field<string> = {
-  bytes: 16,
-  is: (value) => parseId(value) === value,
-  read(view, at) {
-    for (let i = 0; i < 4; i++) words[i] = view.getUint32(at + 4 * i);
-    return readId(words, 0);
-  },
-  write(view, at, value) {
-    writeId(value, words, 0);
-    for (let i = 0; i < 4; i++) view.setUint32(at + 4 * i, words[i]!);
-  },
-};
-
-/** Fields one after the other. */
-function struct<T>(fields: { readonly [K in keyof T]: Field<T[K]> }): Field<T> {
-  const names = Object.keys(fields) as (keyof T & string)[];
-  const check = (name: keyof T & string, value: T[typeof name]) => {
-    if (fields[name].is?.(value) === false) throw new FrameError(`${name} cannot be ${String(value)}`);
-  };
-  return {
-    bytes: names.reduce((sum, name) => sum + fields[name].bytes, 0),
-    read(view, at) {
-      const value = {} as T;
-      for (const name of names) {
-        value[name] = fields[name].read(view, at);
-        check(name, value[name]);
-        at += fields[name].bytes;
-      }
-      return value;
-    },
-    write(view, at, value) {
-      for (const name of names) {
-        check(name, value[name]);
-        fields[name].write(view, at, value[name]);
-        at += fields[name].bytes;
-      }
-    },
-  };
-}
-
-/** A value or null, of the same length. */
-function nullable<T>(field: Field<T>): Field<T | null> {
-  return {
-    bytes: 1 + field.bytes,
-    read(view, at) {
-      if (flag.read(view, at)) return field.read(view, at + 1);
-      for (let i = 0; i <= field.bytes; i++) if (view.getUint8(at + i)) throw new FrameError("a null with a value");
-      return null;
-    },
-    write(view, at, value) {
-      flag.write(view, at, value !== null);
-      if (value !== null) field.write(view, at + 1, value);
-    },
-  };
-}
-
-const flag = code([false, true]);
 const replica = code(REPLICAS);
 const processor = code(PROCESSORS);
 const whole = number((value) => Number.isSafeInteger(value) && value >= 0);
