@@ -1,0 +1,120 @@
+/** The rules of the house that a compiler cannot hold: DESIGN.md, the house. @module */
+import assert from "node:assert/strict";
+import { needs } from "./support/permissions.ts";
+
+const ROOT = new URL("..", import.meta.url);
+const LINES_MAX = 300;
+
+/** What the rooms of `src/` may import of ours, beside themselves. Files directly in `src/` are not rooms. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  payment: [],
+  ports: ["payment"],
+  dispatch: ["payment", "ports"],
+  processor: ["payment", "ports"],
+  gossip: ["payment", "ports"],
+  store: ["payment", "ports"],
+  http: ["payment", "ports"],
+};
+
+/** The composition roots: they know everyone, and nobody knows them but {@link main.ts} and one another. */
+const ROOTS = ["main.ts", "src/replica.ts", "src/cluster.ts", "src/host.ts"];
+
+interface Source {
+  /** from the root of the repository, with slashes */
+  readonly path: string;
+  readonly text: string;
+  /** without comments, so that a rule is not broken by being explained */
+  readonly code: string;
+}
+
+async function sources(): Promise<Source[]> {
+  const found: Source[] = [];
+  const read = async (path: string) => {
+    const text = await Deno.readTextFile(new URL(path, ROOT));
+    found.push({ path, text, code: withoutComments(text) });
+  };
+  const walk = async (folder: string) => {
+    for await (const entry of Deno.readDir(new URL(folder, ROOT))) {
+      if (entry.isDirectory) await walk(`${folder}${entry.name}/`);
+      else if (entry.name.endsWith(".ts")) await read(`${folder}${entry.name}`);
+    }
+  };
+  await walk("src/");
+  await read("main.ts").catch(() => {/* there is none yet */});
+  return found.sort((a, b) => a.path < b.path ? -1 : 1);
+}
+
+function withoutComments(text: string): string {
+  return text.replaceAll(/\/\*[\s\S]*?\*\//g, "").replaceAll(/(^|\s)\/\/.*$/gm, "");
+}
+
+/** The files of ours that a file imports, types included, from the root of the repository. */
+function imports({ path, code }: Source): string[] {
+  const specifiers = code.matchAll(/\b(?:from|import)\s*\(?\s*["'](\.[^"']*)["']/g);
+  return [...specifiers].map(([, specifier]) => new URL(specifier!, new URL(path, "file:///")).pathname.slice(1));
+}
+
+/** The room of `src/` that a file is in, or undefined. */
+function room(path: string): string | undefined {
+  return path.match(/^src\/([^/]+)\//)?.[1];
+}
+
+/** Asserts that no file breaks a rule, naming each that does. */
+async function assertNone(breaks: (source: Source) => readonly string[]): Promise<void> {
+  const all = await sources();
+  assert.ok(all.length > 10, "the sources were found");
+  assert.deepEqual(all.flatMap((source) => breaks(source).map((what) => `${source.path}: ${what}`)), []);
+}
+
+Deno.test("rooms import only what the house allows", needs("read"), async () => {
+  await assertNone((source) => {
+    const from = room(source.path);
+    if (from === undefined) return [];
+    const allowed = MAY_IMPORT[from];
+    if (allowed === undefined) return [`${from} is no room of the house`];
+    return imports(source).filter((path) => {
+      const to = room(path);
+      return to !== from && !(to !== undefined && allowed.includes(to));
+    }).map((path) => `imports ${path}`);
+  });
+});
+
+Deno.test(
+  "only the composition roots know more than one room, and only they know each other",
+  needs("read"),
+  async () => {
+    await assertNone((source) => {
+      if (ROOTS.includes(source.path) || room(source.path) !== undefined) return [];
+      return imports(source).filter((path) =>
+        ROOTS.includes(path) || !["payment", "ports", undefined].includes(room(path))
+      )
+        .map((path) => `imports ${path}`);
+    });
+  },
+);
+
+Deno.test("only src/config.ts reads settings from the environment", needs("read"), async () => {
+  // these hand the environment on to processes that they start
+  const handOn = ["src/store/embedded.ts", "src/cluster.ts"];
+  await assertNone(({ path, code }) => {
+    if (path === "src/config.ts") return [];
+    const uses = code.match(/\b(?:Deno|process)\.env\b(?:\.\w+|\[)?/g) ?? [];
+    return uses.filter((use) => !(handOn.includes(path) && use === "Deno.env.toObject")).map((use) => `uses ${use}`);
+  });
+});
+
+Deno.test(`no file of src is longer than ${LINES_MAX} lines`, needs("read"), async () => {
+  await assertNone(({ text }) => {
+    const lines = text.split("\n").length - 1;
+    return lines > LINES_MAX ? [`${lines} lines`] : [];
+  });
+});
+
+Deno.test("what decides has no clock, timer or chance of its own", needs("read"), async () => {
+  const impure = /\b(?:setTimeout|setInterval|setImmediate|Date\.now|Math\.random|performance\.now)\b|\bnew Date\(\)/g;
+  await assertNone(({ path, code }) => {
+    const decides = ["payment", "dispatch", "gossip"].includes(room(path) ?? "") || path === "src/store/writer.ts";
+    if (!decides || path.endsWith("_socket.ts")) return [];
+    return (code.match(impure) ?? []).map((what) => `uses ${what}`);
+  });
+});
