@@ -146,7 +146,6 @@ export class Decoder {
   #frame = new Uint8Array(FRAME_BYTES_MAX);
   #view = new DataView(this.#frame.buffer);
   #filled = 0;
-  #error: unknown;
 
   /**
    * Takes the next bytes of the stream; they may be reused afterwards.
@@ -155,24 +154,19 @@ export class Decoder {
    * @throws {FrameError} where the bytes are no frame; from then on at every call, since nobody knows where the next begins
    */
   push(bytes: Uint8Array): Frame[] {
-    if (this.#error) throw this.#error;
-    try {
-      const frames: Frame[] = [];
-      for (let at = 0; at < bytes.length;) {
-        const size = this.#filled < HEADER_BYTES ? HEADER_BYTES : sizeOf(this.#view);
-        const piece = bytes.subarray(at, at + size - this.#filled);
-        this.#frame.set(piece, this.#filled);
-        this.#filled += piece.length;
-        at += piece.length;
-        if (this.#filled < HEADER_BYTES || this.#filled < sizeOf(this.#view)) continue;
-        frames.push(decode(this.#view, this.#filled));
-        this.#filled = 0;
-      }
-      return frames;
-    } catch (error) {
-      this.#error = error;
-      throw error;
+    const frames: Frame[] = [];
+    for (let at = 0; at < bytes.length;) {
+      const size = this.#filled < HEADER_BYTES ? HEADER_BYTES : sizeOf(this.#view);
+      const piece = bytes.subarray(at, at + size - this.#filled);
+      this.#frame.set(piece, this.#filled);
+      this.#filled += piece.length;
+      at += piece.length;
+      if (this.#filled < HEADER_BYTES || this.#filled < sizeOf(this.#view)) continue;
+      frames.push(decode(this.#view, this.#filled));
+      // not reached by what is broken: it stays, so every later call throws as well
+      this.#filled = 0;
     }
+    return frames;
   }
 }
 

@@ -43,6 +43,21 @@ Deno.test("compareFacts() is antisymmetric, and zero only for the same fact", ()
   );
 });
 
+Deno.test("compareFacts() decides by any one field in which facts about a payment differ, the same way round for both", () => {
+  const fields = Object.keys(FIRST).filter((field) => field !== "id") as (keyof Fact)[];
+  fc.assert(
+    fc.property(ofOnePayment(2), ([a, from]) => {
+      for (const field of fields) {
+        const b = { ...a!, [field]: from![field] };
+        const [there, back] = [compareFacts(a!, b), compareFacts(b, a!)];
+        assert.equal(Math.sign(there) + Math.sign(back), 0, field);
+        assert.equal(there === 0, a![field] === b[field], field);
+      }
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
 Deno.test("compareFacts() is transitive", () => {
   fc.assert(
     fc.property(ofOnePayment(3), (facts) => {
