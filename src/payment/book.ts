@@ -59,6 +59,12 @@ export class Book {
     return true;
   }
 
+  /** The greatest fact of every payment, also of those that come in while it is read. */
+  *facts(): Generator<Fact> {
+    yield* this.#pending.values();
+    for (let position = 0; position < this.#settled.size; position++) yield this.#settled.at(position);
+  }
+
   /** What is settled with `from <= requestedAt <= to`, in milliseconds, both ends inclusive. */
   summary(from?: number, to?: number): Summary {
     return { default: this.#totals.default.window(from, to), fallback: this.#totals.fallback.window(from, to) };

@@ -1,0 +1,185 @@
+/**
+ * Every setting, and the only reader of the environment: name, default, unit, and what turning it either way does.
+ * @module
+ */
+import { z } from "@zod/zod";
+
+/** A setting that is not as it must be; the message is one line for the person who set it. */
+export class ConfigError extends Error {
+  override name = "ConfigError";
+}
+
+const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const share = z.coerce.number().min(0).max(1);
+const flag = z.enum(["true", "false"]).transform((text) => text === "true");
+const address = z.url({ protocol: /^https?$/ });
+const ms = (max: number) => whole(0, max);
+
+/** One line of `--help`. */
+interface Setting {
+  readonly schema: z.ZodType;
+  readonly fallback: string;
+  readonly unit: string;
+  readonly help: string;
+}
+
+const setting = <T extends z.ZodType>(schema: T, fallback: string, unit: string, help: string) => ({
+  schema,
+  fallback,
+  unit,
+  help,
+});
+
+/** All of them, by their names in the environment; an empty default means: not set. */
+export const SETTINGS = {
+  PORT: setting(whole(0, 65535), "9999", "TCP port", "where payments are taken; 0 takes any free one"),
+  HOST: setting(z.string(), "0.0.0.0", "address", "what PORT is bound to; 127.0.0.1 keeps others out"),
+  LISTEN: setting(z.string(), "", "path", "a UNIX socket for payments instead of PORT"),
+  PROCESSOR_DEFAULT_URL: setting(
+    z.union([z.literal(""), address]),
+    "",
+    "URL",
+    "the cheaper processor; when set, no stand-in starts",
+  ),
+  PROCESSOR_FALLBACK_URL: setting(
+    z.union([z.literal(""), address]),
+    "",
+    "URL",
+    "the dearer processor; set both or none",
+  ),
+  FEE_DEFAULT: setting(share, "0.05", "share", "what the default charges; used by stand-ins and reports"),
+  FEE_FALLBACK: setting(share, "0.15", "share", "what the fallback charges; used by stand-ins and reports"),
+  PATIENCE_MS: setting(
+    ms(86_400_000),
+    "75000",
+    "ms",
+    "how long a payment waits for a default that refuses: more saves fees, less settles sooner",
+  ),
+  SLOW_MS: setting(
+    ms(600_000),
+    "1200",
+    "ms",
+    "a default slower than this is left for a faster fallback: less settles sooner and costs fees, more risks late bookings",
+  ),
+  MAX_IN_FLIGHT: setting(
+    whole(1, 10_000),
+    "300",
+    "calls",
+    "per processor and replica: more drains slow processors faster, less spares them and memory",
+  ),
+  REQUEST_TIMEOUT_MS: setting(
+    whole(1, 600_000),
+    "10000",
+    "ms",
+    "after which a call counts as lost and its payment is bound: less frees places sooner, but must exceed what a processor ever takes",
+  ),
+  DISPATCH_PER_SECOND: setting(
+    whole(1, 100_000),
+    "800",
+    "payments/s",
+    "per replica: more drains a backlog faster, less leaves more CPU for answers",
+  ),
+  QUEUE_MAX: setting(
+    whole(1, 10_000_000),
+    "50000",
+    "payments",
+    "pending at once: more takes longer outages, less takes less memory; beyond it POST answers 503",
+  ),
+  ALLOW_PURGE: setting(flag, "false", "true|false", "whether anybody may purge: for challenges and tests only"),
+  ADMIN_TOKEN: setting(z.string(), "", "secret", "bearer token that may purge"),
+  LOG_LEVEL: setting(z.enum(["debug", "info", "warning", "error", "off"]), "info", "level", "what is logged to stderr"),
+  REPLICA: setting(z.enum(["a", "b"]), "a", "a|b", "which of the two replicas this process is"),
+  REPLICAS: setting(
+    z.enum(["1", "2"]).transform(Number),
+    "2",
+    "1|2",
+    "1 has no peer: half the memory and CPU, nothing survives its death but what the store holds",
+  ),
+  DATA_DIR: setting(
+    z.string().min(1),
+    ".galo",
+    "path",
+    "a folder both replicas share: locks, the gossip socket, embedded Postgres",
+  ),
+  ACK: setting(
+    z.enum(["memory", "peer", "store"]),
+    "peer",
+    "level",
+    "what a 202 means: this process, both replicas, or Postgres holds the payment; later ones lose less and take longer",
+  ),
+  DATABASE_URL: setting(
+    z.string(),
+    "",
+    "URL",
+    "a Postgres to store facts in; not set: `start` brings its own, `replica` keeps memory only",
+  ),
+  STORE_POOL: setting(whole(1, 50), "2", "connections", "to Postgres per replica; writes use one, recovery another"),
+  STORE_BATCH: setting(
+    whole(1, 10_000),
+    "500",
+    "facts",
+    "in one statement at most: more is cheaper a fact, less commits sooner",
+  ),
+  STORE_INTERVAL_MS: setting(
+    ms(10_000),
+    "20",
+    "ms",
+    "between two batches at least: more is cheaper, less loses less when both replicas die at once",
+  ),
+  STORE_BACKLOG_MAX: setting(
+    whole(100, 10_000_000),
+    "50000",
+    "facts",
+    "waiting for Postgres: beyond it ACK=store answers 503 and the book is stored anew later",
+  ),
+  RECALL_MS: setting(
+    ms(86_400_000),
+    "60000",
+    "ms",
+    "after a crash of everything, how long ids that come again are looked up at the processors first",
+  ),
+  DRAIN_MS: setting(ms(600_000), "1500", "ms", "on SIGTERM, how long calls in flight may take to finish"),
+  CADDY: setting(
+    z.string(),
+    "",
+    "path",
+    "a Caddy binary: `start` puts it in front of both replicas; not set: they share PORT",
+  ),
+} satisfies Record<string, Setting>;
+
+type Name = keyof typeof SETTINGS;
+
+/** The value of every setting. */
+export type Config = { readonly [N in Name]: z.output<(typeof SETTINGS)[N]["schema"]> };
+
+/**
+ * Reads every setting.
+ *
+ * @param environment names and values, by default those of the process
+ * @throws ConfigError naming the first setting that is not as it must be
+ */
+export function readConfig(environment: Readonly<Record<string, string | undefined>> = Deno.env.toObject()): Config {
+  const config: Record<string, unknown> = {};
+  for (const [name, { schema, fallback, unit }] of Object.entries(SETTINGS)) {
+    const text = environment[name]?.trim() || fallback;
+    const parsed = schema.safeParse(text);
+    if (!parsed.success) {
+      const shown = name === "ADMIN_TOKEN" || name === "DATABASE_URL" ? "its value" : JSON.stringify(text.slice(0, 80));
+      throw new ConfigError(`${name}: ${shown} will not do (${unit}): ${parsed.error.issues[0]!.message}`);
+    }
+    config[name] = parsed.data;
+  }
+  const { PROCESSOR_DEFAULT_URL: first, PROCESSOR_FALLBACK_URL: second } = config as Config;
+  if (Boolean(first) !== Boolean(second)) {
+    throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: set both or none");
+  }
+  return config as Config;
+}
+
+/** The part of `--help` that lists every setting. */
+export function settingsHelp(): string {
+  return Object.entries(SETTINGS).map(([name, { fallback, unit, help }]) => {
+    const value = `${fallback || "not set"}, ${unit}`;
+    return `  ${name.padEnd(23)} ${help} [${value}]`;
+  }).join("\n");
+}

@@ -1,0 +1,317 @@
+/**
+ * Brings payments to the processors: each is bound to one before it is sent, and stays bound while it may be booked
+ * there (DESIGN.md, promise 1).
+ * @module
+ */
+import type { Book } from "../payment/book.ts";
+import {
+  bit,
+  dispatched,
+  type Fact,
+  type Processor,
+  PROCESSORS,
+  released,
+  type ReplicaId,
+  settled,
+  SUSPECT,
+} from "../payment/fact.ts";
+import type { Cancel, Clock, Random } from "../ports/clock.ts";
+import type { Health, Lookup, Outcome, ProcessorClient } from "../ports/processor_client.ts";
+import { Pace, TURN_MS } from "./pace.ts";
+import { Queue } from "./queue.ts";
+import { type ProcessorView, route, type RouteLimits } from "./route.ts";
+import { type Call, ProcessorHealth } from "./view.ts";
+
+/** Pause until a payment that nobody takes now is looked at again, in milliseconds. */
+export const HOLD_MS = 10;
+/** Pause before a payment whose call said nothing useful is tried again, in milliseconds; it doubles each time. */
+export const RETRY_MS_MIN = 100;
+export const RETRY_MS_MAX = 5_000;
+/** Payments about which a processor is being asked at one time. */
+export const ASKING_MAX = 64;
+
+/** Which payments this replica may act on now. */
+export interface Tenure {
+  /** `shared`: the peer must hold a fact before it is acted on; `sole`: nobody else will act; `none`: nothing may be sent */
+  readonly mode: "shared" | "sole" | "none";
+  /** Whether payments of this owner are this replica's to dispatch. */
+  owns(owner: ReplicaId): boolean;
+}
+
+/** Where the parts of a dispatcher come from. */
+export interface DispatcherParts {
+  readonly self: ReplicaId;
+  readonly book: Book;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly client: ProcessorClient;
+  readonly tenure: Tenure;
+  readonly limits: RouteLimits & { readonly dispatchPerSecond: number };
+  /** Folds a fact and passes it on; resolved true once the peer holds it. */
+  record(fact: Fact): Promise<boolean>;
+}
+
+/** A payment in the dispatcher's hands. */
+interface Ticket {
+  readonly id: string;
+  /** processors that were asked and do not hold the payment, by {@link bit}, since the last attempt */
+  absent: number;
+  /** a call of the current attempt may still be booked: no answer but "booked" ends the attempt */
+  unsure: boolean;
+  tries: number;
+}
+
+/** The dispatcher of one replica. */
+export class Dispatcher {
+  readonly #parts: DispatcherParts;
+  readonly #pace: Pace;
+  readonly #health: Record<Processor, ProcessorHealth>;
+  readonly #tickets = new Map<string, Ticket>();
+  readonly #queue = new Queue<Ticket>();
+  readonly #bound: Record<Processor, Queue<Ticket>> = { default: new Queue(), fallback: new Queue() };
+  #asking = 0;
+  #calls = 0;
+  #planned: Cancel | undefined;
+  #dueMs = 0;
+  #turnedMs = -Infinity;
+  #stopped: (() => void) | undefined;
+  #stopping = false;
+
+  constructor(parts: DispatcherParts) {
+    this.#parts = parts;
+    this.#pace = new Pace(parts.limits.dispatchPerSecond);
+    const health = () => new ProcessorHealth(parts.clock, parts.random);
+    this.#health = { default: health(), fallback: health() };
+  }
+
+  /** Payments in this dispatcher's hands that wait for a call. */
+  get waiting(): number {
+    return this.#tickets.size - this.#calls;
+  }
+
+  /** What is known of a processor. */
+  view(processor: Processor): ProcessorView {
+    return this.#health[processor].view();
+  }
+
+  /** What `service-health` said of a processor. */
+  hear(processor: Processor, health: Health): void {
+    this.#health[processor].heard(health);
+    this.#plan(0);
+  }
+
+  /** Takes a payment on, if it is this replica's and not taken already. */
+  offer(fact: Fact): void {
+    if (fact.stage === "settled" || this.#tickets.has(fact.id) || !this.#parts.tenure.owns(fact.owner)) return;
+    const ticket: Ticket = { id: fact.id, absent: 0, unsure: fact.stage === "dispatched", tries: 0 };
+    this.#tickets.set(fact.id, ticket);
+    const waitMs = fact.doubtUntil - this.#parts.clock.now();
+    if (fact.doubt && waitMs > 0) this.#parts.clock.after(waitMs, () => this.#place(ticket));
+    else this.#place(ticket);
+  }
+
+  /** Something changed: tenure, health, or payments that were another's before. */
+  wake(): void {
+    for (const fact of this.#parts.book.pending.values()) this.offer(fact);
+    this.#plan(0);
+  }
+
+  /** A new epoch: nothing of the old one is to be done. */
+  clear(): void {
+    this.#tickets.clear();
+    this.#queue.clear();
+    for (const processor of PROCESSORS) this.#bound[processor].clear();
+  }
+
+  /** Sends nothing new; resolved when no call is in flight any more. */
+  stop(): Promise<void> {
+    this.#stopping = true;
+    this.#planned?.();
+    if (this.#calls === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#stopped = resolve);
+  }
+
+  get #waits(): boolean {
+    return this.#queue.length + this.#bound.default.length + this.#bound.fallback.length > 0;
+  }
+
+  /** The next turn is in `ms` milliseconds at the latest, but never sooner than a turn's time after the last. */
+  #plan(ms: number): void {
+    const nowMs = this.#parts.clock.monotonic();
+    const dueMs = Math.max(nowMs + ms, this.#turnedMs + TURN_MS);
+    if (this.#stopping || this.#planned && this.#dueMs <= dueMs) return;
+    this.#planned?.();
+    this.#dueMs = dueMs;
+    this.#planned = this.#parts.clock.after(dueMs - nowMs, () => {
+      this.#planned = undefined;
+      this.#turn();
+    });
+  }
+
+  #turn(): void {
+    const nowMs = this.#parts.clock.monotonic();
+    this.#turnedMs = nowMs;
+    if (this.#parts.tenure.mode === "none" || this.#stopping) return;
+    let budget = this.#pace.turn(nowMs - this.#dueMs);
+    while (budget > 0 && this.#next()) budget--;
+    if (budget === 0) this.#plan(TURN_MS);
+    else if (this.#waits) this.#plan(HOLD_MS);
+  }
+
+  /** Moves one payment on; false when none can be now. */
+  #next(): boolean {
+    const views = { default: this.#health.default.view(), fallback: this.#health.fallback.view() };
+    return PROCESSORS.some((processor) => this.#resend(processor, views[processor])) || this.#sendFirst(views);
+  }
+
+  /** A bound payment goes to its processor again, before any new one. */
+  #resend(processor: Processor, view: ProcessorView): boolean {
+    const takes = view.up && !view.stalled && view.inFlight < this.#parts.limits.maxInFlight;
+    const bound = this.#bound[processor];
+    for (let ticket = bound.first; ticket && (takes || view.probeDue); ticket = bound.first) {
+      bound.shift();
+      const fact = this.#current(ticket);
+      if (!fact) continue;
+      if (fact.stage !== "dispatched" || fact.processor !== processor) {
+        this.#place(ticket);
+        continue;
+      }
+      if (fact.doubt === SUSPECT && ticket.absent !== SUSPECT) this.#ask(ticket, SUSPECT);
+      else this.#call(ticket, fact, this.#health[processor].begin());
+      return true;
+    }
+    return false;
+  }
+
+  /** The payment that waits longest is routed. */
+  #sendFirst(views: Record<Processor, ProcessorView>): boolean {
+    const { clock, limits, self } = this.#parts;
+    for (let ticket = this.#queue.first; ticket; ticket = this.#queue.first) {
+      const fact = this.#current(ticket);
+      if (fact && fact.stage !== "dispatched") {
+        const decision = route(clock.now() - fact.acceptedAt, views, limits, this.#queue.length);
+        if ("hold" in decision || this.#asking >= ASKING_MAX) return false;
+        this.#queue.shift();
+        const inDoubt = fact.doubt === SUSPECT ? SUSPECT : fact.doubt & ~bit(decision.send);
+        if (inDoubt & ~ticket.absent) this.#ask(ticket, inDoubt & ~ticket.absent);
+        else this.#bind(ticket, dispatched(fact, self, decision.send, clock.now(), decision.reason));
+        return true;
+      }
+      this.#queue.shift();
+      this.#place(ticket);
+    }
+    return false;
+  }
+
+  /** The fact to act on, or undefined where the payment is no longer this ticket's. */
+  #current(ticket: Ticket): Fact | undefined {
+    if (this.#tickets.get(ticket.id) !== ticket) return undefined;
+    const fact = this.#parts.book.pending.get(ticket.id);
+    if (fact && this.#parts.tenure.owns(fact.owner)) return fact;
+    this.#tickets.delete(ticket.id);
+    return undefined;
+  }
+
+  /** Nothing is sent before the binding is safe: with the peer, or where nobody else will act. */
+  #bind(ticket: Ticket, fact: Fact): void {
+    ticket.absent = 0;
+    ticket.unsure = false;
+    const call = this.#health[fact.processor!].begin();
+    const held = this.#parts.record(fact);
+    if (this.#parts.tenure.mode === "sole") return this.#call(ticket, fact, call);
+    held.then((safe) => {
+      if (safe && !this.#stopping) return this.#call(ticket, fact, call);
+      this.#health[fact.processor!].end(call);
+      if (this.#current(ticket) === fact) this.#put(ticket, released(fact, "peer-lost", false));
+      else this.#place(ticket);
+    });
+  }
+
+  #call(ticket: Ticket, fact: Fact, call: Call): void {
+    if (this.#current(ticket) !== fact) {
+      this.#health[fact.processor!].end(call);
+      return this.#place(ticket);
+    }
+    this.#calls++;
+    this.#parts.client.pay(fact.processor!, fact).then((outcome) => {
+      this.#health[fact.processor!].end(call, outcome);
+      this.#ended();
+      if (this.#current(ticket) === fact) this.#conclude(ticket, fact, outcome);
+      else this.#place(ticket);
+      this.#plan(0);
+    });
+  }
+
+  /** What the end of an attempt means: the table of DESIGN.md, promise 1. */
+  #conclude(ticket: Ticket, fact: Fact, outcome: Outcome): void {
+    if (outcome.kind === "booked") {
+      return this.#finish(settled(fact, fact.processor!, fact.requestedAt, fact.cents, fact.reason));
+    }
+    if (outcome.kind === "already-booked") {
+      ticket.unsure = true;
+      return this.#ask(ticket, bit(fact.processor!));
+    }
+    if (outcome.kind === "unknown") ticket.unsure = true;
+    // refused now says nothing of an earlier call of the same attempt
+    if (ticket.unsure || outcome.kind === "unknown") return this.#later(ticket);
+    if (outcome.kind === "failed") return this.#put(ticket, released(fact, "refused", true));
+    if (outcome.why !== "refused") return this.#put(ticket, released(fact, outcome.why, false));
+    this.#parts.record(released(fact, "refused", false));
+    this.#later(ticket);
+  }
+
+  /** Asks the processors of `mask` whether they hold the payment. */
+  #ask(ticket: Ticket, mask: number): void {
+    const { book, client } = this.#parts;
+    const before = book.pending.get(ticket.id);
+    this.#asking++;
+    const asked = PROCESSORS.filter((processor) => mask & bit(processor));
+    Promise.all(asked.map((processor) => client.lookup(processor, ticket.id))).then((lookups) => {
+      this.#asking--;
+      const fact = this.#current(ticket);
+      if (!fact || fact !== before) return this.#place(ticket);
+      const at = lookups.findIndex((lookup) => lookup.kind === "found");
+      const found = lookups[at] as Lookup & { kind: "found" } | undefined;
+      if (found) return this.#finish(settled(fact, asked[at]!, found.requestedAt, found.cents, "found-booked"));
+      if (lookups.some((lookup) => lookup.kind === "unanswered")) return this.#later(ticket);
+      ticket.absent |= mask;
+      // bound and not found: a booking may still be under way, so the attempt goes on
+      if (ticket.unsure && fact.doubt !== SUSPECT) this.#later(ticket);
+      else this.#place(ticket);
+    });
+  }
+
+  #finish(fact: Fact): void {
+    this.#tickets.delete(fact.id);
+    this.#parts.record(fact);
+  }
+
+  /** Records where the payment stands and puts it back to the front. */
+  #put(ticket: Ticket, fact: Fact): void {
+    this.#parts.record(fact);
+    this.#place(ticket);
+  }
+
+  #later(ticket: Ticket): void {
+    const { clock, random } = this.#parts;
+    const pauseMs = Math.min(RETRY_MS_MIN * 2 ** ticket.tries++, RETRY_MS_MAX) * (0.5 + random() / 2);
+    clock.after(pauseMs, () => this.#place(ticket));
+  }
+
+  /** Where a payment waits: bound ones for their processor, others for a route. Those that come again go first. */
+  #place(ticket: Ticket): void {
+    const fact = this.#current(ticket);
+    if (!fact) return;
+    // another replica may have bound it meanwhile
+    if (fact.stage === "dispatched") ticket.unsure = true;
+    const queue = fact.stage === "dispatched" ? this.#bound[fact.processor!] : this.#queue;
+    if (fact.stage === "accepted" && !ticket.absent) queue.push(ticket);
+    else queue.unshift(ticket);
+    this.#plan(0);
+  }
+
+  #ended(): void {
+    this.#calls--;
+    if (this.#calls === 0) this.#stopped?.();
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * How many payments may be dispatched in a turn: answers come first, so a lagging event loop slows dispatching down.
+ * @module
+ */
+
+/** Milliseconds between two turns of dispatching. */
+export const TURN_MS = 4;
+/** A turn that comes this much too late shows an event loop with more to do, in milliseconds. */
+export const LAG_MS = 3;
+
+/** A budget of payments per turn that halves when the event loop lags and grows back by one. */
+export class Pace {
+  readonly #budgetMax: number;
+  #budget: number;
+
+  /** @param perSecond how many payments at most, when nothing lags */
+  constructor(perSecond: number) {
+    this.#budgetMax = Math.max(1, Math.round(perSecond * TURN_MS / 1000));
+    this.#budget = this.#budgetMax;
+  }
+
+  /**
+   * How many payments this turn may dispatch.
+   *
+   * @param lagMs how much later than planned it began
+   */
+  turn(lagMs: number): number {
+    this.#budget = lagMs > LAG_MS ? Math.max(1, this.#budget >>> 1) : Math.min(this.#budgetMax, this.#budget + 1);
+    return this.#budget;
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Where a payment goes now, and why. Pure: everything it knows comes in.
+ * @module
+ */
+import { other, type Processor, type Reason } from "../payment/fact.ts";
+
+/** What is known of one processor at this moment. */
+export interface ProcessorView {
+  /** it took the last payment it answered, or was never asked */
+  readonly up: boolean;
+  /** what an answer takes, in milliseconds: the last ones, its own word, or how long the oldest call waits already */
+  readonly latencyMs: number;
+  /** calls wait far longer than the last answers took: how slow it has become is not known yet */
+  readonly stalled: boolean;
+  /** calls of this replica without an answer */
+  readonly inFlight: number;
+  /** it is down, and it is time to try it with one payment */
+  readonly probeDue: boolean;
+}
+
+/** What the owner of the router is willing to trade. Times in milliseconds. */
+export interface RouteLimits {
+  /** how long a payment waits for the default before the fallback's fee is paid */
+  readonly patienceMs: number;
+  /** answers slower than this are worth the fallback's fee, if that is faster */
+  readonly slowMs: number;
+  /** calls in flight, per processor and replica */
+  readonly maxInFlight: number;
+}
+
+export type Decision =
+  | { readonly send: Processor; readonly reason: Reason }
+  | { readonly hold: Reason };
+
+/**
+ * Pays the least that the payment's patience allows (DESIGN.md, routing).
+ *
+ * @param ageMs how long the payment waits already
+ * @param ahead how many payments of this replica wait before this one
+ */
+export function route(
+  ageMs: number,
+  views: Readonly<Record<Processor, ProcessorView>>,
+  limits: RouteLimits,
+  ahead = 0,
+): Decision {
+  const { default: first, fallback: second } = views;
+  const impatient = ageMs >= limits.patienceMs;
+  const takes = (view: ProcessorView) => view.up && !view.stalled && view.inFlight < limits.maxInFlight;
+
+  if (!first.up) {
+    if (impatient && takes(second) && second.latencyMs <= limits.slowMs) {
+      return { send: "fallback", reason: "patience-over" };
+    }
+    if (first.probeDue) return { send: "default", reason: "probe" };
+    if (impatient && takes(second)) return { send: "fallback", reason: "patience-over" };
+    if (impatient && second.probeDue) return { send: "fallback", reason: "probe" };
+    return { hold: second.up ? "default-refusing" : "both-refusing" };
+  }
+  if (first.latencyMs > limits.slowMs) {
+    if (second.up && second.latencyMs < first.latencyMs && second.latencyMs <= limits.slowMs) {
+      return takes(second) ? { send: "fallback", reason: "default-slow" } : { hold: "full" };
+    }
+    // both slow: a late booking can fall into a period that was audited already, so it waits for better times
+    if (!impatient) return { hold: "default-slow" };
+    const quicker = second.up && second.latencyMs < first.latencyMs ? "fallback" : "default";
+    if (takes(views[quicker])) return { send: quicker, reason: "patience-over" };
+    return takes(views[other(quicker)]) ? { send: other(quicker), reason: "patience-over" } : { hold: "full" };
+  }
+  if (takes(first)) return { send: "default", reason: "default-up" };
+  const waitMs = first.latencyMs * (ahead + 1) / limits.maxInFlight;
+  if (ageMs + waitMs > limits.patienceMs && takes(second)) return { send: "fallback", reason: "default-full" };
+  return { hold: "default-full" };
+}

@@ -1,0 +1,37 @@
+/** What the peer said and its store may not hold yet: if the peer dies, this replica stores it. @module */
+import type { Fact } from "../payment/fact.ts";
+
+/** Facts that are kept; beyond them, the whole book has to be stored again when the peer dies. */
+export const PEER_BACKLOG_MAX = 20_000;
+
+export class PeerBacklog {
+  #facts: { readonly fact: Fact; readonly seq: number }[] = [];
+  #overflow = false;
+
+  /** The peer said `fact` at `seq` of its stream, or in a catch-up (0). */
+  add(fact: Fact, seq: number): void {
+    if (seq === 0 || this.#facts.length === PEER_BACKLOG_MAX) this.#overflow = true;
+    else this.#facts.push({ fact, seq });
+  }
+
+  /** The peer's store holds everything the peer knew up to `seq`. */
+  stored(seq: number): void {
+    const first = this.#facts.findIndex((entry) => entry.seq > seq);
+    // what did not fit came after what is here
+    if (first === -1 && this.#facts.length === PEER_BACKLOG_MAX) return;
+    this.#overflow = false;
+    this.#facts.splice(0, first === -1 ? this.#facts.length : first);
+  }
+
+  /** Hands everything over and is empty; undefined where it was too much to keep. */
+  take(): readonly Fact[] | undefined {
+    const facts = this.#overflow ? undefined : this.#facts.map(({ fact }) => fact);
+    this.clear();
+    return facts;
+  }
+
+  clear(): void {
+    this.#facts = [];
+    this.#overflow = false;
+  }
+}

@@ -1,0 +1,28 @@
+/** Connections to the peer, as bytes: a UNIX socket in production, a hostile pipe in simulation. @module */
+
+/** One end of a connection. */
+export interface Channel {
+  /** Sends bytes after all sent before; never throws. */
+  send(bytes: Uint8Array): void;
+  /** Bytes that the other side has not taken yet. */
+  readonly backlog: number;
+  /** Ends the connection at both sides; harmless when it ended already. */
+  close(): void;
+}
+
+/** What the owner of a connection wants to hear of it. */
+export interface ChannelListener {
+  received(bytes: Uint8Array): void;
+  /** Called once, however the connection ended; not after {@link Channel.close}. */
+  closed(): void;
+}
+
+/** The way to the peer. One of the two replicas listens, the other dials. */
+export interface Transport {
+  /** Hands every connection that comes in to `open`, which returns who listens to it. */
+  listen(open: (channel: Channel) => ChannelListener): void;
+  /** Tries once to connect. Calls `open` when that worked; resolves to whether it did. */
+  dial(open: (channel: Channel) => ChannelListener): Promise<boolean>;
+  /** Stops listening and dialling; channels stay. */
+  close(): void;
+}

@@ -1,0 +1,315 @@
+/**
+ * One replica: composes book, dispatcher, gossip, tenure and store, and answers what HTTP asks. It knows no socket, no
+ * file and no clock of its own: those come in through ports, in production and in simulation alike.
+ * @module
+ */
+import { Dispatcher } from "./dispatch/dispatcher.ts";
+import type { RouteLimits } from "./dispatch/route.ts";
+import { Gossip } from "./gossip/gossip.ts";
+import { type Left, Tenure } from "./gossip/tenure.ts";
+import type { Transport } from "./gossip/transport.ts";
+import { Book } from "./payment/book.ts";
+import { accepted, type Fact, homeOf, peerOf, PROCESSORS, type ReplicaId, REPLICAS, suspect } from "./payment/fact.ts";
+import type { Cents } from "./payment/money.ts";
+import type { Clock, Random } from "./ports/clock.ts";
+import type { Lock } from "./ports/lock.ts";
+import type { Acceptance, AckLevel, Payments, ProcessorStatus, Readiness } from "./ports/payments.ts";
+import type { ProcessorClient } from "./ports/processor_client.ts";
+import { type Store } from "./ports/store.ts";
+import { HealthPoller } from "./processor/poller.ts";
+import { PeerBacklog } from "./gossip/peer_backlog.ts";
+import { Recovery } from "./store/recovery.ts";
+import { StoreWriter, type StoreWriterLimits } from "./store/writer.ts";
+
+/** How often this replica tells its peer what its store holds, in milliseconds. */
+const STORED_MS = 200;
+/** How long the summary waits for the peer, in milliseconds. */
+export const EXCHANGE_MS = 50;
+
+/** What can be set of one replica; times in milliseconds. */
+export interface ReplicaSettings extends RouteLimits, StoreWriterLimits {
+  readonly self: ReplicaId;
+  /** what a 202 says at least; `peer` needs a transport, `store` a store, otherwise the next best is promised */
+  readonly ack: AckLevel;
+  readonly dispatchPerSecond: number;
+  /** payments that may be pending at both replicas together */
+  readonly queueMax: number;
+  /** after so long a call can no longer be booked: what a lost call's payment waits for */
+  readonly requestTimeoutMs: number;
+  /** how long after a crash of everything an id that comes again may have been acknowledged and lost */
+  readonly recallMs: number;
+  /** how long in-flight calls may take to finish when the replica stops */
+  readonly drainMs: number;
+}
+
+/** Everything outside. */
+export interface ReplicaPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly client: ProcessorClient;
+  readonly lock: Lock;
+  /** the way to the peer; none for a replica on its own */
+  readonly transport?: Transport;
+  readonly store?: Store;
+  /** a UUID of this life of the replica */
+  readonly incarnation: string;
+  log(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
+  /** An invariant is broken: the replica must not go on. */
+  fail(error: unknown): void;
+}
+
+export class Replica implements Payments {
+  readonly book = new Book();
+  readonly #settings: ReplicaSettings;
+  readonly #ports: ReplicaPorts;
+  readonly #tenure: Tenure;
+  readonly #gossip: Gossip | undefined;
+  readonly #dispatcher: Dispatcher;
+  readonly #poller: HealthPoller;
+  readonly #writer: StoreWriter | undefined;
+  readonly #recovery: Recovery;
+  readonly #peerBacklog = new PeerBacklog();
+  /** how this replica's and its peer's last lives ended, before this one */
+  #left: Left = "";
+  #peerLeft: Left = "";
+  #recovering = false;
+  #complete = false;
+  #stopping = false;
+  #storedSeq = 0;
+
+  constructor(settings: ReplicaSettings, ports: ReplicaPorts) {
+    this.#settings = settings;
+    this.#ports = ports;
+    const { self } = settings;
+    const { clock, random, client, lock, transport, store } = ports;
+    const book = this.book;
+    this.#tenure = new Tenure({ self, hasPeer: transport !== undefined, lock, clock }, {
+      began: (left) => this.#began(left),
+      tookOver: (left) => this.#tookOver(left),
+      yielded: () => this.#gossip?.tellYield(peerOf(self)),
+    });
+    if (transport) {
+      const complete = () => this.#complete;
+      this.#gossip = new Gossip({ self, incarnation: ports.incarnation, clock, random, book, transport, complete }, {
+        fact: (fact, seq) => this.#heard(fact, seq),
+        epoch: (epoch) => this.#beginEpoch(epoch),
+        linked: () => this.#linked(),
+        parted: (why) => this.#parted(why),
+        yielded: () => this.#tenure.try(),
+        stored: (seq) => this.#peerBacklog.stored(seq),
+        health: ({ processor, failing, minResponseMs }) => this.#dispatcher.hear(processor, { failing, minResponseMs }),
+      });
+    }
+    if (store) {
+      this.#writer = new StoreWriter({ store, clock, random, limits: settings, everything: () => book.facts() });
+    }
+    this.#recovery = new Recovery({
+      ...{ self, book, clock, store, requestTimeoutMs: settings.requestTimeoutMs, recallMs: settings.recallMs },
+      beginEpoch: (epoch) => this.#beginEpoch(epoch),
+      record: (fact) => this.#record(fact),
+      log: ports.log,
+    });
+    this.#dispatcher = new Dispatcher({
+      self,
+      book,
+      clock,
+      random,
+      client,
+      tenure: this.#tenure,
+      limits: settings,
+      record: (fact) => this.#record(fact),
+    });
+    this.#poller = new HealthPoller(clock, lock, client, (processor, health) => {
+      this.#dispatcher.hear(processor, health);
+      this.#gossip?.tellHealth({ type: "health", processor, ...health, at: clock.now() });
+    });
+  }
+
+  /** Begins to look for the peer, to recover what was known, and to dispatch. */
+  start(): void {
+    this.#gossip?.start();
+    this.#tenure.start();
+    this.#poller.start();
+    if (this.#writer && this.#gossip) this.#tellStored();
+  }
+
+  async accept(id: string, cents: Cents): Promise<Acceptance> {
+    if (this.#stopping) return "stopping";
+    if (!this.#complete) return "uncovered";
+    const known = this.book.get(id);
+    if (known) return known.cents === cents ? await this.#cover(id, cents, this.#gossip?.held()) : "conflict";
+    if (this.book.pending.size >= this.#settings.queueMax) return "queue-full";
+    if (!this.book.holds(cents)) return "total-full";
+    const { clock } = this.#ports;
+    let fact = accepted(id, cents, clock.now(), this.#gossip ? homeOf(id, REPLICAS) : this.#settings.self);
+    if (this.#recovery.doubtUntil) fact = suspect(fact, this.#recovery.doubtUntil);
+    const held = this.#record(fact);
+    this.#dispatcher.offer(fact);
+    return await this.#cover(id, cents, held);
+  }
+
+  find(id: string): Fact | undefined {
+    return this.book.get(id);
+  }
+
+  async summary(from?: number, to?: number): ReturnType<Payments["summary"]> {
+    const fresh = !this.#gossip || await this.#gossip.exchange(EXCHANGE_MS) || this.#tenure.alone;
+    const staleMs = fresh ? null : Math.min(this.#gossip!.silentMs, Number.MAX_SAFE_INTEGER);
+    return { summary: this.book.summary(from, to), staleMs };
+  }
+
+  async purge(): Promise<void> {
+    this.#beginEpoch(this.book.epoch + 1);
+    await this.#gossip?.publishEpoch();
+  }
+
+  readiness(): Readiness {
+    const { self } = this.#settings;
+    const notes: string[] = [];
+    if (!this.#complete) notes.push(this.#tenure.holds ? "recovering" : `waiting for the lock of replica ${self}`);
+    if (this.#gossip && !this.#gossip.linked) {
+      notes.push(this.#tenure.alone ? "the peer is gone" : "the peer is unreachable");
+    }
+    if (this.#writer?.trouble) notes.push(this.#writer.trouble);
+    const status = (processor: typeof PROCESSORS[number]): ProcessorStatus => {
+      const { up, latencyMs, inFlight } = this.#dispatcher.view(processor);
+      return { state: up ? "up" : "down", latencyMs: Math.round(latencyMs), inFlight };
+    };
+    return {
+      ready: this.#complete && !this.#stopping,
+      replica: self,
+      ack: this.#ackNow,
+      peer: !this.#gossip ? "none" : this.#gossip.linked ? "linked" : "unreachable",
+      store: this.#writer?.state ?? "none",
+      notes,
+      epoch: this.book.epoch,
+      queue: this.#dispatcher.waiting,
+      pending: this.book.pending.size,
+      settled: this.book.settled.size,
+      processors: { default: status("default"), fallback: status("fallback") },
+    };
+  }
+
+  /**
+   * Takes nothing new, lets calls finish, stores and hands over what is known.
+   *
+   * @returns whether the next start finds everything
+   */
+  async stop(): Promise<boolean> {
+    this.#stopping = true;
+    this.#poller.stop();
+    const { clock } = this.#ports;
+    const late = new Promise<void>((resolve) => clock.after(this.#settings.drainMs, resolve));
+    await Promise.race([this.#dispatcher.stop(), late]);
+    const held = await this.#gossip?.held() ?? false;
+    const stored = await this.#writer?.stop() ?? false;
+    const clean = held || stored || this.book.pending.size === 0;
+    this.#tenure.stop(clean);
+    this.#gossip?.stop();
+    return clean;
+  }
+
+  /** What a 202 means at this moment. */
+  get #ackNow(): AckLevel {
+    const { ack } = this.#settings;
+    if (ack === "peer" && this.#gossip?.linked) return "peer";
+    return ack === "memory" || !this.#writer ? "memory" : "store";
+  }
+
+  async #cover(id: string, cents: Cents, held: Promise<boolean> | undefined): Promise<Acceptance> {
+    const { ack } = this.#settings;
+    const epoch = this.book.epoch;
+    const covered = ack === "memory" || ack === "peer" && await held || !this.#writer || await this.#writer.covered();
+    if (!covered) return "uncovered";
+    // the same id with another amount may have come in at the peer meanwhile: one of them is the payment
+    const known = this.book.get(id);
+    return this.book.epoch === epoch && known?.cents !== cents ? "conflict" : "accepted";
+  }
+
+  /** A fact of this replica's making. */
+  #record(fact: Fact): Promise<boolean> {
+    this.book.fold(fact);
+    this.#writer?.note(fact);
+    return this.#gossip?.publish(fact) ?? Promise.resolve(false);
+  }
+
+  /** A fact of the peer's making. */
+  #heard(fact: Fact, seq: number): void {
+    if (!this.book.fold(fact)) return;
+    if (this.#writer) this.#peerBacklog.add(fact, seq);
+    this.#dispatcher.offer(fact);
+  }
+
+  #beginEpoch(epoch: number): void {
+    if (!this.book.purge(epoch)) return;
+    this.#dispatcher.clear();
+    this.#peerBacklog.clear();
+    this.#writer?.purge(epoch);
+    this.#ports.log("info", "a new epoch begins", { epoch });
+  }
+
+  #linked(): void {
+    this.#ports.log("info", "the peer is linked");
+    this.#tenure.linked();
+    this.#recover();
+    this.#dispatcher.wake();
+  }
+
+  #parted(why: string): void {
+    if (!this.#stopping) this.#ports.log("warning", "the peer is lost", { why });
+    this.#tenure.parted();
+    this.#dispatcher.wake();
+  }
+
+  #began(left: Left): void {
+    this.#left = left;
+    this.#recover();
+  }
+
+  #tookOver(left: Left): void {
+    this.#ports.log("warning", "the peer is dead: its payments are taken over", { left });
+    if (!this.#complete && !this.#recovering) {
+      this.#peerLeft = left;
+      return this.#recover();
+    }
+    const { self } = this.#settings;
+    if (left === "alone") {
+      this.#recovery.doubt((fact) => fact.owner !== self);
+      this.#recovery.reread().catch((error) => this.#ports.fail(error));
+    }
+    const unstored = this.#peerBacklog.take();
+    if (unstored) { for (const fact of unstored) this.#writer?.note(this.book.get(fact.id) ?? fact); }
+    else this.#writer?.rewrite();
+    this.#dispatcher.wake();
+  }
+
+  /** Once it is certain who else lives: from the peer if that knows everything, else from the store. */
+  #recover(): void {
+    if (this.#complete || this.#recovering || !this.#tenure.holds) return;
+    const knows = this.#gossip?.peerComplete ?? false;
+    if (!knows && !this.#tenure.alone && !this.#gossip?.linked) return;
+    this.#recovering = true;
+    const recovered = () => {
+      this.#complete = true;
+      this.#tenure.recovered();
+      this.#dispatcher.wake();
+    };
+    // the peer knows everything, unless the last life of this replica acted without it
+    if (knows && this.#left !== "alone") return recovered();
+    const crashed = this.#left !== "" || this.#peerLeft !== "";
+    this.#recovery.recover(crashed).then(() => {
+      if (knows) this.#gossip!.resync();
+      recovered();
+    }).catch((error) => this.#ports.fail(error));
+  }
+
+  /** Tells the peer, again and again, what it need not store should this replica die. */
+  #tellStored(): void {
+    const seq = this.#gossip!.seq;
+    this.#ports.clock.after(STORED_MS, async () => {
+      if (this.#stopping) return;
+      if (seq !== this.#storedSeq && await this.#writer!.covered()) this.#gossip!.tellStored(this.#storedSeq = seq);
+      this.#tellStored();
+    });
+  }
+}

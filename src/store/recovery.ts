@@ -1,0 +1,110 @@
+/**
+ * Brings back what was known before this life, from the store, and says what of it may be out of date.
+ * @module
+ */
+import type { Book } from "../payment/book.ts";
+import { type Fact, suspect } from "../payment/fact.ts";
+import type { Clock } from "../ports/clock.ts";
+import { type Store, StoreError } from "../ports/store.ts";
+
+/** How long a start waits for the store before it goes on without, in milliseconds. */
+export const STORE_WAIT_MS = 3_000;
+/** Pause before the store is asked again, in milliseconds. */
+export const STORE_RETRY_MS = 500;
+
+export interface RecoveryParts {
+  readonly self: "a" | "b";
+  readonly book: Book;
+  readonly clock: Clock;
+  readonly store: Store | undefined;
+  /** after so long a call of a dead replica can no longer be booked, in milliseconds */
+  readonly requestTimeoutMs: number;
+  /** how long after a crash of everything an id that comes again may have been lost, in milliseconds */
+  readonly recallMs: number;
+  beginEpoch(epoch: number): void;
+  record(fact: Fact): void;
+  log(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
+}
+
+/** The recovery of one replica. */
+export class Recovery {
+  readonly #parts: RecoveryParts;
+  #doubtUntil = 0;
+  #recallUntilMs = -Infinity;
+
+  constructor(parts: RecoveryParts) {
+    this.#parts = parts;
+  }
+
+  /** Until when a processor's "not found" proves nothing for an id that comes in now; 0 where the id is surely new. */
+  get doubtUntil(): number {
+    return this.#parts.clock.monotonic() < this.#recallUntilMs ? this.#doubtUntil : 0;
+  }
+
+  /**
+   * Reads the store; where that takes too long, goes on without and reads it later.
+   *
+   * @param crashed the last life did not end well: then everything pending is suspect, and every id that comes in soon
+   */
+  async recover(crashed: boolean): Promise<void> {
+    const { store, clock, log } = this.#parts;
+    if (store) {
+      const late = Promise.withResolvers<"late">();
+      const cancel = clock.after(STORE_WAIT_MS, () => late.resolve("late"));
+      const loading = this.#load(false);
+      const state = await Promise.race([loading, late.promise]);
+      cancel();
+      // what the store would say is not known: the worst is assumed
+      crashed ||= state !== "clean" && state !== "empty";
+      if (state === "late") log("warning", "the store does not answer: going on without what it holds");
+    }
+    if (crashed) this.doubt(() => true);
+  }
+
+  /** Payments may be missing here that a dead replica stored alone: reads them, as suspects. */
+  async reread(): Promise<void> {
+    if (this.#parts.store) await this.#load(true);
+  }
+
+  /** Every pending payment that `is` says becomes suspect, and so does every id that comes in soon. */
+  doubt(is: (fact: Fact) => boolean): void {
+    const { book, clock, requestTimeoutMs, recallMs, log } = this.#parts;
+    this.#doubtUntil = clock.now() + requestTimeoutMs;
+    this.#recallUntilMs = clock.monotonic() + recallMs;
+    let count = 0;
+    for (const fact of [...book.pending.values()]) {
+      if (!is(fact)) continue;
+      count++;
+      this.#parts.record(suspect(fact, this.#doubtUntil));
+    }
+    log("warning", "a crash may have lost the newest facts: processors are asked before anything is sent", { count });
+  }
+
+  async #load(inDoubt: boolean): Promise<"empty" | "clean" | "crashed"> {
+    const { store, self, book, beginEpoch, clock, log, requestTimeoutMs } = this.#parts;
+    const lateAtMs = clock.monotonic() + STORE_WAIT_MS;
+    for (;;) {
+      try {
+        const { epoch, state } = await store!.open(self);
+        beginEpoch(epoch);
+        let count = 0;
+        await store!.load((facts) => {
+          // a purge came in between
+          if (book.epoch !== epoch) return;
+          const doubtful = inDoubt || state === "crashed" && clock.monotonic() >= lateAtMs;
+          for (const fact of facts) {
+            if (!book.fold(fact)) continue;
+            count++;
+            if (doubtful && fact.stage !== "settled") this.#parts.record(suspect(fact, clock.now() + requestTimeoutMs));
+          }
+        });
+        log("info", "read what the store holds", { state, payments: count });
+        return state;
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        // the writer says what is wrong with the store, once
+        await new Promise<void>((resolve) => clock.after(STORE_RETRY_MS, resolve));
+      }
+    }
+  }
+}
