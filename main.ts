@@ -1,0 +1,119 @@
+/** Galo's command line. @module */
+import { parseArgs } from "node:util";
+import { startCluster } from "./src/cluster.ts";
+import { ConfigError, readConfig, settingsHelp } from "./src/config.ts";
+import { startReplica } from "./src/host.ts";
+import { reason, StartError } from "./src/start_error.ts";
+import { configureLogs } from "./src/log.ts";
+import { startStandIn } from "./src/processor/standin.ts";
+
+const HELP = `Galo routes payments to the cheapest payment processor that can carry them, each exactly once.
+
+Usage: deno task start [COMMAND]
+
+Commands:
+  start       a whole cluster on this machine: stand-in processors, Postgres, two replicas (the default)
+  replica     one replica, for a cluster that something else puts together
+  processor   a stand-in payment processor   --port PORT (0: any)  --fee SHARE  [--admin-port PORT]
+
+Settings come from the environment:
+${settingsHelp()}
+
+Try:
+${example("http://127.0.0.1:9999")}`;
+
+function example(url: string): string {
+  return `  curl -i ${url}/payments --json '{"correlationId":"${crypto.randomUUID()}","amount":19.9}'
+  curl ${url}/payments-summary`;
+}
+
+/** What the command line can say beside the command. */
+const OPTIONS = {
+  help: { type: "boolean", short: "h" },
+  port: { type: "string" },
+  "admin-port": { type: "string" },
+  fee: { type: "string" },
+  // stop when the standard input ends, which it does when the process that started this one dies
+  parent: { type: "boolean" },
+} as const;
+
+type Stop = () => Promise<boolean>;
+
+async function run(args: string[]): Promise<Stop | undefined> {
+  const { values, positionals: [command = "start", ...rest] } = parse(args);
+  if (rest.length > 0) throw new ConfigError(`one command at a time, not also ${JSON.stringify(rest[0])}`);
+  if (values.help) {
+    console.log(HELP);
+    return undefined;
+  }
+  const config = readConfig();
+  configureLogs({ level: config.LOG_LEVEL, json: !Deno.stderr.isTerminal() });
+  if (values.parent) stopWithParent();
+  switch (command) {
+    case "start": {
+      const cluster = await startCluster(config, console.log);
+      for (const line of cluster.lines) console.log(line);
+      console.log(`\nTry:\n${example(cluster.url)}\n\nCtrl-C stops all of it.`);
+      return cluster.stop;
+    }
+    case "replica": {
+      const host = startReplica(config);
+      await host.ready;
+      console.log(`replica ${config.REPLICA} takes payments on ${host.address}`);
+      return host.stop;
+    }
+    case "processor": {
+      const port = number("--port", values.port ?? "8001", 65_535);
+      const feeRate = number("--fee", values.fee ?? `${config.FEE_DEFAULT}`, 1);
+      const adminPort = values["admin-port"] === undefined
+        ? {}
+        : { adminPort: number("--admin-port", values["admin-port"], 65_535) };
+      const standIn = await startStandIn({ port, feeRate, ...adminPort });
+      console.log(`stand-in processor on ${standIn.url}`);
+      return () => standIn.close().then(() => true);
+    }
+    default:
+      throw new ConfigError(`no command ${JSON.stringify(command)}: see --help`);
+  }
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({ args, options: OPTIONS, allowPositionals: true });
+  } catch (error) {
+    throw new ConfigError(`${reason(error)}: see --help`);
+  }
+}
+
+function number(name: string, text: string, max: number): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value >= 0 && value <= max) return value;
+  throw new ConfigError(`${name}: ${JSON.stringify(text)} is no number from 0 to ${max}`);
+}
+
+async function stopWithParent(): Promise<void> {
+  for await (const _ of Deno.stdin.readable);
+  Deno.kill(Deno.pid, "SIGTERM");
+}
+
+if (import.meta.main) {
+  const expected = [ConfigError, StartError, Deno.errors.NotCapable, Deno.errors.AddrInUse];
+  let stopping = false;
+  let running: Promise<Stop | undefined> | undefined;
+  const stop = async () => {
+    if (stopping) return;
+    stopping = true;
+    const stopAll = await running?.catch(() => undefined);
+    Deno.exit(await stopAll?.() === false ? 1 : 0);
+  };
+  try {
+    Deno.addSignalListener("SIGTERM", stop);
+    Deno.addSignalListener("SIGINT", stop);
+    running = run(Deno.args);
+    if (!await running) Deno.exit(0);
+  } catch (error) {
+    if (!expected.some((kind) => error instanceof kind)) throw error;
+    console.error(`galo: ${reason(error)}`);
+    Deno.exit(1);
+  }
+}

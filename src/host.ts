@@ -1,0 +1,143 @@
+/**
+ * One replica as a process: builds the production ports, serves HTTP, and stops in good order.
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { type Config, ConfigError } from "./config.ts";
+import { FileLock } from "./file_lock.ts";
+import { UnixTransport } from "./gossip/unix_socket.ts";
+import { createApp } from "./http/app.ts";
+import { HttpProcessorClient } from "./processor/client.ts";
+import { Replica } from "./replica.ts";
+import { reason, StartError } from "./start_error.ts";
+import { PostgresStore } from "./store/postgres.ts";
+import { systemClock } from "./system_clock.ts";
+
+/** A broken invariant ends the process with this code (sysexits.h: internal software error). */
+export const EXIT_INVARIANT = 70;
+/** How long requests in flight may take to finish when the replica stops, in milliseconds. */
+const REQUESTS_MS = 300;
+/** How often a starting replica looks whether it is ready, in milliseconds. */
+const READY_MS = 10;
+
+/** A replica that serves. */
+export interface Host {
+  /** where it takes payments: a URL or the path of a socket */
+  readonly address: string;
+  /** resolved once it has recovered what was known before */
+  readonly ready: Promise<void>;
+  /** Takes nothing new, lets calls finish, stores what is known; resolves to whether the next start finds everything. */
+  stop(): Promise<boolean>;
+}
+
+/**
+ * Starts the replica that `config` describes.
+ *
+ * @throws StartError, ConfigError with one clear line
+ */
+export function startReplica(config: Config): Host {
+  if (!config.PROCESSOR_DEFAULT_URL) throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
+  const logger = getLogger(["galo", "replica", config.REPLICA]);
+  const fail = (error: unknown) => {
+    logger.fatal("stopping at once: {error}", { error });
+    Deno.exit(EXIT_INVARIANT);
+  };
+  makeFolder(config.DATA_DIR);
+  const lock = new FileLock(config.DATA_DIR);
+  if (!lock.tryAcquire(`process-${config.REPLICA}`)) {
+    throw new StartError(`replica ${config.REPLICA} is running already in ${config.DATA_DIR}`);
+  }
+  const client = new HttpProcessorClient({
+    urls: { default: config.PROCESSOR_DEFAULT_URL, fallback: config.PROCESSOR_FALLBACK_URL },
+    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+    connectionsMax: config.MAX_IN_FLIGHT,
+  });
+  const replica = new Replica({
+    self: config.REPLICA,
+    ack: config.ACK,
+    patienceMs: config.PATIENCE_MS,
+    slowMs: config.SLOW_MS,
+    maxInFlight: config.MAX_IN_FLIGHT,
+    dispatchPerSecond: config.DISPATCH_PER_SECOND,
+    queueMax: config.QUEUE_MAX,
+    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+    recallMs: config.RECALL_MS,
+    drainMs: config.DRAIN_MS,
+    batchMax: config.STORE_BATCH,
+    intervalMs: config.STORE_INTERVAL_MS,
+    backlogMax: config.STORE_BACKLOG_MAX,
+  }, {
+    clock: systemClock,
+    random: Math.random,
+    client,
+    lock,
+    ...config.REPLICAS === 2 && { transport: new UnixTransport(`${config.DATA_DIR}/gossip.sock`, fail) },
+    ...config.DATABASE_URL && { store: new PostgresStore({ url: config.DATABASE_URL, poolMax: config.STORE_POOL }) },
+    incarnation: crypto.randomUUID(),
+    log: (level, message, fields) => logger[level](message, fields),
+    fail,
+  });
+  const app = createApp(replica, {
+    allowPurge: config.ALLOW_PURGE,
+    ...config.ADMIN_TOKEN && { adminToken: config.ADMIN_TOKEN },
+    now: systemClock.now,
+    onInvariant: fail,
+  });
+  const server = serve(config, app.fetch);
+  replica.start();
+  return {
+    address: config.LISTEN || `http://${config.HOST}:${(server.addr as Deno.NetAddr).port}`,
+    ready: untilReady(replica),
+    async stop() {
+      const clean = replica.stop();
+      const late = new Promise((resolve) => setTimeout(resolve, REQUESTS_MS));
+      await Promise.all([clean, Promise.race([server.shutdown(), late])]);
+      await client.close();
+      return clean;
+    },
+  };
+}
+
+function serve(config: Config, handler: (request: Request) => Response | Promise<Response>): Deno.HttpServer {
+  const onListen = () => {};
+  try {
+    if (!config.LISTEN) {
+      // both replicas of one machine may share the port
+      return Deno.serve(
+        { port: config.PORT, hostname: config.HOST, reusePort: config.REPLICAS === 2, onListen },
+        handler,
+      );
+    }
+    // this replica's process lock is held, so that a socket found here is a dead process's
+    removeIfThere(config.LISTEN);
+    const server = Deno.serve({ path: config.LISTEN, onListen }, handler);
+    Deno.chmodSync(config.LISTEN, 0o660);
+    return server as unknown as Deno.HttpServer;
+  } catch (error) {
+    throw new StartError(`cannot listen on ${config.LISTEN || `${config.HOST}:${config.PORT}`}: ${reason(error)}`);
+  }
+}
+
+/** Makes a folder that nobody else may look into. */
+export function makeFolder(path: string): void {
+  try {
+    Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new StartError(`cannot use the folder ${path}: ${reason(error)}`);
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function untilReady(replica: Replica): Promise<void> {
+  return new Promise((resolve) => {
+    const look = () => replica.readiness().ready ? resolve() : setTimeout(look, READY_MS);
+    look();
+  });
+}

@@ -1,0 +1,11 @@
+/** What keeps something from starting: one line for the person who started it. */
+export class StartError extends Error {
+  override name = "StartError";
+}
+
+/** What an error says, in one line. */
+export function reason(error: unknown): string {
+  if (error instanceof Deno.errors.AddrInUse) return "the address is taken";
+  if (error instanceof Deno.errors.NotCapable) return `a permission is missing: ${error.message.split("\n")[0]}`;
+  return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+}
