@@ -117,7 +117,7 @@ export class Replica implements Payments {
       client,
       tenure: this.#tenure,
       limits: settings,
-      record: (fact) => this.#record(fact),
+      record: (fact) => this.#safe(fact, this.#record(fact)),
     });
     this.#poller = new HealthPoller(clock, lock, client, (processor, health) => {
       this.#dispatcher.hear(processor, health);
@@ -224,6 +224,14 @@ export class Replica implements Payments {
     // the same id with another amount may have come in at the peer meanwhile: one of them is the payment
     const known = this.book.get(id);
     return this.book.epoch === epoch && known?.cents !== cents ? "conflict" : "accepted";
+  }
+
+  /** Whether a binding may be acted on: who might take over has to know of it. */
+  async #safe(fact: Fact, held: Promise<boolean>): Promise<boolean> {
+    if (fact.stage !== "dispatched") return true;
+    if (this.#settings.ack === "store" && this.#writer) return await this.#writer.covered();
+    // without its peer a replica has left a note of that in its lock: who takes over asks the processors first
+    return !this.#gossip?.linked || await held;
   }
 
   /** A fact of this replica's making. */

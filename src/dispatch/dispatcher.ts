@@ -32,8 +32,8 @@ export const ASKING_MAX = 64;
 
 /** Which payments this replica may act on now. */
 export interface Tenure {
-  /** `shared`: the peer must hold a fact before it is acted on; `sole`: nobody else will act; `none`: nothing may be sent */
-  readonly mode: "shared" | "sole" | "none";
+  /** whether anything may be sent at all */
+  readonly mayAct: boolean;
   /** Whether payments of this owner are this replica's to dispatch. */
   owns(owner: ReplicaId): boolean;
 }
@@ -47,7 +47,7 @@ export interface DispatcherParts {
   readonly client: ProcessorClient;
   readonly tenure: Tenure;
   readonly limits: RouteLimits & { readonly dispatchPerSecond: number };
-  /** Folds a fact and passes it on; resolved true once the peer holds it. */
+  /** Folds a fact and passes it on; resolved true once it is safe to act on it, false where that cannot be now. */
   record(fact: Fact): Promise<boolean>;
 }
 
@@ -151,7 +151,7 @@ export class Dispatcher {
   #turn(): void {
     const nowMs = this.#parts.clock.monotonic();
     this.#turnedMs = nowMs;
-    if (this.#parts.tenure.mode === "none" || this.#stopping) return;
+    if (!this.#parts.tenure.mayAct || this.#stopping) return;
     let budget = this.#pace.turn(nowMs - this.#dueMs);
     while (budget > 0 && this.#next()) budget--;
     if (budget === 0) this.#plan(TURN_MS);
@@ -212,14 +212,12 @@ export class Dispatcher {
     return undefined;
   }
 
-  /** Nothing is sent before the binding is safe: with the peer, or where nobody else will act. */
+  /** Nothing is sent before the binding is safe: otherwise who takes over would not know of it. */
   #bind(ticket: Ticket, fact: Fact): void {
     ticket.absent = 0;
     ticket.unsure = false;
     const call = this.#health[fact.processor!].begin();
-    const held = this.#parts.record(fact);
-    if (this.#parts.tenure.mode === "sole") return this.#call(ticket, fact, call);
-    held.then((safe) => {
+    this.#parts.record(fact).then((safe) => {
       if (safe && !this.#stopping) return this.#call(ticket, fact, call);
       this.#health[fact.processor!].end(call);
       if (this.#current(ticket) === fact) this.#put(ticket, released(fact, "peer-lost", false));

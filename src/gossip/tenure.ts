@@ -47,10 +47,9 @@ export class Tenure {
     this.#events = events;
   }
 
-  /** See {@link file://../dispatch/dispatcher.ts}: whether, and after whom, this replica may act. */
-  get mode(): "shared" | "sole" | "none" {
-    if (!this.#own || !this.#recovered) return "none";
-    return this.#linked ? "shared" : "sole";
+  /** Whether anything may be sent to a processor: this replica is the one it says it is, and knows what it knew before. */
+  get mayAct(): boolean {
+    return this.#own !== undefined && this.#recovered;
   }
 
   /** Nobody else is alive, so that what is known here is all there is. */

@@ -1,0 +1,247 @@
+/**
+ * A cluster of real processes for tests: stand-in processors in the test's own process, so that their books can be read,
+ * replicas as processes of their own that can be killed, paused and started again, and Caddy where there is one.
+ */
+import assert from "node:assert/strict";
+import { type StandIn, startStandIn } from "../../src/processor/standin.ts";
+
+export type Id = "a" | "b";
+
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const CADDYFILE = new URL("../../Caddyfile", import.meta.url).pathname;
+
+/** One replica's process, reached through its socket. */
+export class ReplicaProcess {
+  #process: Deno.ChildProcess | undefined;
+  #client: Deno.HttpClient;
+
+  constructor(readonly id: Id, readonly socket: string, private readonly env: Record<string, string>) {
+    this.#client = Deno.createHttpClient({ proxy: { transport: "unix", path: socket }, poolMaxIdlePerHost: 64 });
+  }
+
+  get pid(): number {
+    return this.#process!.pid;
+  }
+
+  /** Starts the process; resolved once the replica has recovered and serves. */
+  async start(env: Record<string, string> = {}): Promise<void> {
+    this.#process = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--quiet", MAIN, "replica", "--parent"],
+      env: { ...this.env, ...env },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: Deno.env.get("GALO_TEST_LOGS") ? "inherit" : "null",
+    }).spawn();
+    const reader = this.#process.stdout.getReader();
+    const { done } = await reader.read();
+    reader.releaseLock();
+    this.#process.stdout.pipeTo(new WritableStream()).catch(() => {});
+    assert.equal(done, false, `replica ${this.id} did not start`);
+  }
+
+  signal(name: Deno.Signal): void {
+    this.#process!.kill(name);
+  }
+
+  /** Sends a signal and waits for the end. */
+  async end(name: Deno.Signal): Promise<Deno.CommandStatus> {
+    this.signal(name);
+    return await this.#process!.status;
+  }
+
+  request(path: string, init: RequestInit = {}): Promise<Response> {
+    return fetch(`http://localhost${path}`, { ...init, client: this.#client });
+  }
+
+  async pay(id: string, amount = 19.9): Promise<number> {
+    return await statusOf(this.request("/payments", payment(id, amount)));
+  }
+
+  async summary(query = ""): Promise<Totals> {
+    const response = await this.request(`/payments-summary${query}`);
+    assert.equal(response.status, 200);
+    return await response.json();
+  }
+
+  async readyz(): Promise<Record<string, unknown> & { peer: string; store: string; queue: number; pending: number }> {
+    return await (await this.request("/readyz")).json();
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+export interface Totals {
+  readonly default: { readonly totalRequests: number; readonly totalAmount: number };
+  readonly fallback: { readonly totalRequests: number; readonly totalAmount: number };
+}
+
+export interface ClusterOptions {
+  readonly env?: Record<string, string>;
+  readonly caddy?: boolean;
+  /** a folder to use again, for a second life of the same cluster */
+  readonly folder?: string;
+  readonly processors?: { readonly default: StandIn; readonly fallback: StandIn };
+}
+
+/** Two replicas and what is around them. `await using` stops everything. */
+export class Cluster implements AsyncDisposable {
+  readonly a: ReplicaProcess;
+  readonly b: ReplicaProcess;
+  #caddy: Deno.ChildProcess | undefined;
+  url = "";
+
+  private constructor(
+    readonly folder: string,
+    readonly processors: { readonly default: StandIn; readonly fallback: StandIn },
+    env: Record<string, string>,
+  ) {
+    const shared = {
+      DATA_DIR: folder,
+      PROCESSOR_DEFAULT_URL: processors.default.url,
+      PROCESSOR_FALLBACK_URL: processors.fallback.url,
+      ALLOW_PURGE: "true",
+      ...env,
+    };
+    const replica = (id: Id) => {
+      const socket = `${folder}/${id}.sock`;
+      return new ReplicaProcess(id, socket, { ...shared, REPLICA: id, LISTEN: socket });
+    };
+    this.a = replica("a");
+    this.b = replica("b");
+  }
+
+  static async start(options: ClusterOptions = {}): Promise<Cluster> {
+    const processors = options.processors ?? {
+      default: await startStandIn({ port: 0, hostname: "127.0.0.1", adminPort: 0, feeRate: 0.05 }),
+      fallback: await startStandIn({ port: 0, hostname: "127.0.0.1", adminPort: 0, feeRate: 0.15 }),
+    };
+    // the path of a UNIX socket has room for about a hundred characters
+    const folder = options.folder ?? await Deno.makeTempDir({ prefix: "galo-" });
+    const cluster = new Cluster(folder, processors, options.env ?? {});
+    await Promise.all([cluster.a.start(), cluster.b.start()]);
+    await cluster.untilLinked();
+    if (options.caddy) await cluster.#startCaddy();
+    return cluster;
+  }
+
+  /** Both replicas. */
+  get replicas(): readonly [ReplicaProcess, ReplicaProcess] {
+    return [this.a, this.b];
+  }
+
+  async untilLinked(): Promise<void> {
+    for (const replica of this.replicas) await until(async () => (await replica.readyz()).peer === "linked");
+  }
+
+  /** Waits until nothing is pending at this replica. */
+  async untilSettled(replica: ReplicaProcess = this.a, timeoutMs = 60_000): Promise<void> {
+    await until(async () => (await replica.readyz()).pending === 0, timeoutMs);
+  }
+
+  /** What the processors' own books say, in the summary's words. */
+  books(): Totals {
+    const totals = ({ books }: StandIn) => ({ totalRequests: books.count, totalAmount: books.cents / 100 });
+    return { default: totals(this.processors.default), fallback: totals(this.processors.fallback) };
+  }
+
+  /** Asserts that each of these ids is booked at exactly one processor, for this many cents. */
+  assertBookedOnce(ids: Iterable<string>, cents = 1990): void {
+    const { default: first, fallback: second } = this.processors;
+    for (const id of ids) {
+      const booked = [first.books.bookedCents(id), second.books.bookedCents(id)];
+      assert.deepEqual(booked.filter((amount) => amount !== undefined), [cents], `${id} is booked as ${booked}`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#caddy?.kill("SIGKILL");
+    await this.#caddy?.status;
+    for (const replica of this.replicas) {
+      try {
+        replica.signal("SIGCONT");
+        await replica.end("SIGKILL");
+      } catch {
+        // ended already
+      }
+      replica.close();
+    }
+    await Promise.all([this.processors.default.close(), this.processors.fallback.close()]);
+    await Deno.remove(this.folder, { recursive: true }).catch(() => {});
+  }
+
+  async #startCaddy(): Promise<void> {
+    const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+    const { port } = listener.addr as Deno.NetAddr;
+    listener.close();
+    this.#caddy = new Deno.Command(CADDY!, {
+      args: ["run", "--adapter", "caddyfile", "--config", CADDYFILE],
+      env: { GALO_PORT: `${port}`, GALO_SOCKETS: this.folder },
+      stdout: "null",
+      stderr: Deno.env.get("GALO_TEST_LOGS") ? "inherit" : "null",
+    }).spawn();
+    this.url = `http://127.0.0.1:${port}`;
+    await until(() => fetch(`${this.url}/livez`).then(async (r) => (await r.body?.cancel(), r.ok), () => false));
+  }
+}
+
+/** The Caddy on this machine, if there is one that may be run. */
+export const CADDY: string | undefined = (() => {
+  if (Deno.permissions.querySync({ name: "run" }).state !== "granted") return undefined;
+  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
+    try {
+      if (Deno.statSync(`${folder}/caddy`).isFile) return `${folder}/caddy`;
+    } catch {
+      // not in this one
+    }
+  }
+})();
+
+/** Waits for a condition, looking again and again. */
+export async function until(is: () => Promise<boolean> | boolean, timeoutMs = 30_000): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  while (!await is()) {
+    if (performance.now() > end) throw new Error(`waited ${timeoutMs} ms in vain for: ${is}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** The request of one payment. */
+export function payment(id: string, amount = 19.9): RequestInit {
+  const headers = { "content-type": "application/json" };
+  return { method: "POST", headers, body: JSON.stringify({ correlationId: id, amount }) };
+}
+
+/** The status of an answer, whose body is of no interest. */
+export async function statusOf(answer: Promise<Response>): Promise<number> {
+  const response = await answer;
+  await response.body?.cancel();
+  return response.status;
+}
+
+/** Pays ids through `send` with so many senders at once, until `stop` says so or they run out. */
+export async function load(
+  send: (id: string) => Promise<number>,
+  options: { readonly count?: number; readonly senders?: number; readonly stop?: () => boolean },
+): Promise<{ accepted: string[]; failed: { id: string; why: string }[] }> {
+  const { count = Infinity, senders = 16, stop = () => false } = options;
+  const accepted: string[] = [];
+  const failed: { id: string; why: string }[] = [];
+  let sent = 0;
+  const sender = async () => {
+    while (sent < count && !stop()) {
+      sent++;
+      const id = crypto.randomUUID();
+      try {
+        const status = await send(id);
+        if (status === 202) accepted.push(id);
+        else failed.push({ id, why: `status ${status}` });
+      } catch (error) {
+        failed.push({ id, why: String(error) });
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: senders }, sender));
+  return { accepted, failed };
+}
