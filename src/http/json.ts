@@ -1,0 +1,70 @@
+/** JSON as the edge needs it: strict about bytes, exact about numbers. @module */
+
+/** A JSON object; members are own properties, whatever their names are. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
+/** Sixteen significant digits have three decimals or thirteen digits before the point: fewer a double tells apart. */
+const LONG_NUMBER = /\.\d{3}|\d{13}/;
+
+/** @returns the text, or undefined where the bytes are no UTF-8 */
+export function decodeText(bytes: Uint8Array): string | undefined {
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @returns the object, or undefined where the text is no JSON or something other than an object */
+export function parseObject(text: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value as JsonObject : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The digits of a number that may have more of them than a double keeps: `19.900000000000000001` is read as 19.9.
+ *
+ * @param text JSON of an object in which `name` is a number
+ * @returns undefined where no number in the text is that long: asking costs a tenth of reading the digits
+ */
+export function longNumber(text: string, name: string): string | undefined {
+  if (!LONG_NUMBER.test(text)) return undefined;
+  const sources = (_name: string, value: unknown, context?: { source: string }) =>
+    typeof value === "number" ? context!.source : value;
+  return JSON.parse(text, sources)[name];
+}
+
+/**
+ * How many decimals a JSON number other than zero has, without zeros at the end.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * assert.equal(decimalsOf("19.900000000000000001"), 18);
+ * assert.equal(decimalsOf("1990e-2"), 1);
+ * ```
+ */
+export function decimalsOf(number: string): number {
+  const [, whole, fraction = "", exponent = "0"] = /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(number)!;
+  const digits = whole + fraction;
+  let length = digits.length;
+  while (digits[length - 1] === "0") length--;
+  return Math.max(0, length - whole!.length - Number(exponent));
+}
+
+/**
+ * The word that stands for the amount in what would be JSON if it were quoted: some languages write NaN and Infinity,
+ * which JSON does not have.
+ */
+export function wordForAmount(text: string): string | undefined {
+  const quoted = text.replace(/("amount"\s*:\s*)(NaN|-?Infinity)(?=\s*[,}])/, '$1"$2"');
+  if (quoted === text) return undefined;
+  const word = parseObject(quoted)?.amount;
+  return typeof word === "string" ? word : undefined;
+}

@@ -1,0 +1,51 @@
+/** Why a payment is where it is, in a sentence for people. @module */
+import type { Fact, Reason } from "../payment/fact.ts";
+
+const REASON_TEXT: Readonly<Record<Reason, string>> = {
+  "accepted": "no processor was chosen yet",
+  "default-up": "the default processor was up, and it is the cheaper one",
+  "default-slow": "the default processor was slow and the fallback was faster",
+  "default-full": "a free place at the default processor would have come too late",
+  "default-refusing": "the default processor refuses payments, and the payment can wait",
+  "both-refusing": "both processors refuse payments",
+  "patience-over": "it had waited for as long as is worth the fallback's fee",
+  "probe": "it tried whether the processor takes payments again",
+  "in-doubt": "a processor that may hold it already has to be asked first",
+  "refused": "the processor refused it",
+  "processor-full": "the processor was full",
+  "unreachable": "the processor could not be reached",
+  "booked": "the processor took it",
+  "already-booked": "the processor held it already",
+  "found-booked": "the processor was asked and held it already",
+  "full": "no processor had a free place",
+  "peer-lost": "the other replica was lost before it knew of the attempt",
+};
+
+/**
+ * What became of a payment so far, and why.
+ *
+ * @param now milliseconds since 1970, UTC
+ */
+export function why(fact: Fact, now: number): string {
+  const doubt = fact.doubt && now < fact.doubtUntil
+    ? `; until ${new Date(fact.doubtUntil).toISOString()} a booking may still be under way`
+    : "";
+  return `${progress(fact, now)}: ${REASON_TEXT[fact.reason]}${doubt}.`;
+}
+
+function progress({ stage, attempt, processor, acceptedAt, requestedAt }: Fact, now: number): string {
+  switch (stage) {
+    case "accepted":
+      return `Waiting for its first attempt for ${age(acceptedAt, now)}`;
+    case "dispatched":
+      return `Sent to the ${processor} processor ${age(requestedAt, now)} ago, not known to be booked yet`;
+    case "released":
+      return `Waiting for ${age(acceptedAt, now)}, attempt ${attempt} at the ${processor} processor was not booked`;
+    case "settled":
+      return `Booked at the ${processor} processor`;
+  }
+}
+
+function age(since: number, now: number): string {
+  return `${Math.max(0, now - since)} ms`;
+}

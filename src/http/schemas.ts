@@ -1,0 +1,67 @@
+/** What comes in and goes out over HTTP: validates requests, types answers, and describes both (OpenAPI). @module */
+import { z } from "@zod/zod";
+import { PROCESSORS, REASONS, REPLICAS, STAGES } from "../payment/fact.ts";
+import { amountOf, CENTS_MAX, centsOf } from "../payment/money.ts";
+import { compareInstants, type Instant, parseInstant } from "./instant.ts";
+
+/** The complaint about an amount that cents cannot hold, also used where only its source text shows that. */
+export const TOO_MANY_DECIMALS = "must have at most two decimals";
+
+/** The body of `POST /payments`. Members that are not known are ignored. */
+export const paymentBody = z.object({
+  correlationId: z.guid({ error: "must be a UUID" }).meta({ description: "a UUID of any version, in either case" }),
+  amount: z.number({ error: "must be a number" })
+    .positive({ error: "must be greater than zero" })
+    .max(amountOf(CENTS_MAX), { error: `must not be greater than ${amountOf(CENTS_MAX)}` })
+    .refine((amount) => centsOf(amount) !== undefined, { error: TOO_MANY_DECIMALS })
+    .meta({ multipleOf: 0.01, description: "decimal, with at most two decimals" }),
+});
+
+const timestamp = z.string().transform((text, context): Instant => {
+  const instant = parseInstant(text);
+  if (instant) return instant;
+  context.addIssue({ code: "custom", message: "must be an ISO 8601 timestamp" });
+  return z.NEVER;
+}).meta({ format: "date-time", description: "ISO 8601; UTC where no zone is given" });
+
+/** The query of `GET /payments-summary`: both ends inclusive, each may be left out. */
+export const summaryQuery = z.object({ from: timestamp.optional(), to: timestamp.optional() }).refine(
+  ({ from, to }) => !from || !to || compareInstants(from, to) <= 0,
+  { path: ["from"], error: "must not be after to" },
+);
+
+const time = z.iso.datetime({ precision: 3 });
+
+/** The answer of `GET /payments/{id}`. */
+export const paymentAnswer = z.strictObject({
+  correlationId: z.guid(),
+  state: z.enum(STAGES),
+  amount: z.number(),
+  processor: z.enum(PROCESSORS).nullable().meta({
+    description: "where the last attempt is or was; null before the first",
+  }),
+  requestedAt: time.nullable().meta({ description: "what the processor is told of that attempt" }),
+  acceptedAt: time,
+  attempts: z.int().nonnegative(),
+  reason: z.enum(REASONS),
+  why: z.string().meta({ description: "the reason, for people" }),
+  owner: z.enum(REPLICAS).meta({ description: "the replica that may act on the payment" }),
+});
+
+const total = z.strictObject({ totalRequests: z.int().nonnegative(), totalAmount: z.number().nonnegative() });
+
+/** The answer of `GET /payments-summary`. */
+export const summaryAnswer = z.strictObject({ default: total, fallback: total });
+
+/** The body of every error. */
+export const problemAnswer = z.strictObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  instance: z.string().optional(),
+  field: z.string().optional().meta({ description: "the field or parameter that is wrong" }),
+  value: z.union([z.string(), z.number(), z.boolean(), z.null()]).optional().meta({
+    description: "what the field holds; long or nested values as the beginning of their text",
+  }),
+});

@@ -1,0 +1,270 @@
+/** Every row of the API table through real HTTP, and what only a connection can show. @module */
+import assert from "node:assert/strict";
+import { needs } from "../support/permissions.ts";
+import { fakeApp, type FakePayments, ID, NOW, post, problemOf } from "./fake_payments.ts";
+
+const VALID = { correlationId: ID, amount: 19.9 };
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** A server on a free port, and ways to talk to it. */
+interface Server {
+  readonly payments: FakePayments;
+  readonly port: number;
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+}
+
+async function serving(test: (server: Server) => Promise<void>, options: Parameters<typeof fakeApp>[0] = {}) {
+  const { app, payments } = fakeApp(options);
+  await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, app.fetch);
+  using client = Deno.createHttpClient({ http2: false });
+  const { port } = server.addr;
+  await test({ payments, port, fetch: (path, init) => fetch(`http://127.0.0.1:${port}${path}`, { ...init, client }) });
+}
+
+/** Reads one answer to its end: its head in lower case, and its body. */
+async function read(connection: Deno.Conn): Promise<{ head: string; body: string }> {
+  let text = "";
+  const buffer = new Uint8Array(16_384);
+  for (;;) {
+    const size = await connection.read(buffer);
+    if (size === null) throw new Error(`the connection ended after ${JSON.stringify(text)}`);
+    text += decoder.decode(buffer.subarray(0, size));
+    const end = text.indexOf("\r\n\r\n");
+    if (end === -1) continue;
+    const head = text.slice(0, end).toLowerCase();
+    const body = text.slice(end + 4);
+    if (body.length >= Number(head.match(/content-length: (\d+)/)?.[1] ?? 0)) return { head, body };
+  }
+}
+
+function head(length: string, type = "application/json"): string {
+  return `POST /payments HTTP/1.1\r\nHost: galo\r\nContent-Type: ${type}\r\n${length}\r\n\r\n`;
+}
+
+/** Sends text over a connection of its own and reads one answer. */
+async function talk(port: number, ...parts: string[]): Promise<{ head: string; body: string }> {
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  for (const part of parts) await connection.write(encoder.encode(part));
+  return await read(connection);
+}
+
+function row(name: string, test: (server: Server) => Promise<void>, options: Parameters<typeof fakeApp>[0] = {}) {
+  Deno.test(`over HTTP: ${name}`, needs("net"), () => serving(test, options));
+}
+
+row("a valid payment is answered 202 with its place and an empty body", async ({ port }) => {
+  const text = JSON.stringify(VALID);
+  const answer = await talk(port, head(`Content-Length: ${text.length}`), text);
+  const [status, ...headers] = answer.head.split("\r\n");
+  assert.equal(status, "http/1.1 202 accepted");
+  const names = headers.filter((header) => !header.startsWith("date:")).sort();
+  assert.deepEqual(names, ["content-length: 0", `location: /payments/${ID}`]);
+  assert.equal(answer.body, "");
+});
+
+row("the same payment again is answered 202, with another amount 409", async ({ fetch }) => {
+  for (const [amount, status] of [[19.9, 202], [19.9, 202], [19.91, 409]] as const) {
+    const answer = await fetch("/payments", post({ correlationId: ID, amount }));
+    assert.equal(answer.status, status);
+    if (status === 409) await problemOf(answer);
+    else assert.equal(await answer.text(), "");
+  }
+});
+
+row("what is not JSON or no object is answered 400", async ({ fetch }) => {
+  for (const body of ["", "{", "[]", "19.9", "correlationId=1"]) {
+    assert.equal((await problemOf(await fetch("/payments", post(body)))).status, 400);
+  }
+  assert.equal((await problemOf(await fetch("/payments", { method: "POST" }))).status, 400);
+  const bytes = encoder.encode(JSON.stringify(VALID)).with(3, 0xff);
+  assert.equal((await problemOf(await fetch("/payments", { method: "POST", body: bytes }))).status, 400);
+});
+
+row("a wrong field is answered 422 with its name and value", async ({ fetch }) => {
+  const bodies: [body: string, field: string, value: unknown][] = [
+    [`{"amount":1}`, "correlationId", undefined],
+    [`{"correlationId":"7","amount":1}`, "correlationId", "7"],
+    [`{"correlationId":"${ID}"}`, "amount", undefined],
+    [`{"correlationId":"${ID}","amount":"1"}`, "amount", "1"],
+    [`{"correlationId":"${ID}","amount":NaN}`, "amount", "NaN"],
+    [`{"correlationId":"${ID}","amount":0}`, "amount", 0],
+    [`{"correlationId":"${ID}","amount":-1}`, "amount", -1],
+    [`{"correlationId":"${ID}","amount":1.001}`, "amount", 1.001],
+    [`{"correlationId":"${ID}","amount":1e12}`, "amount", 1e12],
+  ];
+  for (const [body, field, value] of bodies) {
+    const problem = await problemOf(await fetch("/payments", post(body)));
+    assert.deepEqual([problem.status, problem.field, problem.value], [422, field, value]);
+  }
+});
+
+row("a body over 4 KiB is answered 413 before it has come, and its connection ends", async ({ port, payments }) => {
+  const declared = await talk(port, head("Content-Length: 1000000000"), "{");
+  assert.match(declared.head, /^http\/1\.1 413 .*\r\nconnection: close/s);
+  const chunk = `400\r\n${" ".repeat(1024)}\r\n`;
+  // there is no last chunk: the answer comes because of what is there already
+  const chunked = await talk(port, head("Transfer-Encoding: chunked"), chunk, chunk, chunk, chunk, chunk);
+  assert.match(chunked.head, /^http\/1\.1 413 .*\r\nconnection: close/s);
+  assert.equal(JSON.parse(chunked.body).type, "/problems/body-too-long");
+  assert.equal(payments.book.pending.size, 0);
+});
+
+row("a body in chunks is taken like one of declared length", async ({ port, payments }) => {
+  const text = JSON.stringify(VALID);
+  const chunks = [...text].map((letter) => `1\r\n${letter}\r\n`);
+  const answer = await talk(port, head("Transfer-Encoding: chunked"), ...chunks, "0\r\n\r\n");
+  assert.match(answer.head, /^http\/1\.1 202 /);
+  assert.equal(payments.book.get(ID)?.cents, 1990);
+});
+
+row("a body that comes slowly holds up nobody else", async ({ port, fetch, payments }) => {
+  const text = JSON.stringify(VALID);
+  using slow = await Deno.connect({ hostname: "127.0.0.1", port });
+  await slow.write(encoder.encode(head(`Content-Length: ${text.length}`) + text.slice(0, 20)));
+  assert.equal((await fetch("/payments", post({ ...VALID, correlationId: ID.replace("4", "5") }))).status, 202);
+  assert.equal(payments.find(ID), undefined);
+  await slow.write(encoder.encode(text.slice(20)));
+  assert.match((await read(slow)).head, /^http\/1\.1 202 /);
+  assert.ok(payments.find(ID));
+});
+
+row("a body whose sender goes away is not taken", async ({ port, fetch, payments }) => {
+  const text = JSON.stringify(VALID);
+  const gone = await Deno.connect({ hostname: "127.0.0.1", port });
+  await gone.write(encoder.encode(head("Content-Length: 1000") + text));
+  gone.close();
+  assert.equal((await fetch("/livez").then((answer) => answer.json())).alive, true);
+  assert.equal(payments.find(ID), undefined);
+});
+
+row("a body declared as something other than JSON is answered 415", async ({ fetch }) => {
+  const problem = await problemOf(await fetch("/payments", post(VALID, "text/plain")));
+  assert.equal(problem.status, 415);
+});
+
+row("a payment that is not acknowledged is answered 503 with Retry-After", async ({ fetch, payments }) => {
+  for (const refusal of ["queue-full", "uncovered"] as const) {
+    payments.refusal = refusal;
+    const answer = await fetch("/payments", post(VALID));
+    assert.equal(answer.headers.get("retry-after"), "1");
+    assert.equal((await problemOf(answer)).status, 503);
+  }
+  payments.refusal = "total-full";
+  assert.equal((await problemOf(await fetch("/payments", post(VALID)))).type, "/problems/total-full");
+});
+
+row("a replica that stops tells its callers to go elsewhere", async ({ port, payments }) => {
+  payments.refusal = "stopping";
+  const text = JSON.stringify(VALID);
+  const { head: answer } = await talk(port, head(`Content-Length: ${text.length}`), text);
+  assert.match(answer, /^http\/1\.1 503 /);
+  assert.match(answer, /\r\nretry-after: 1(\r\n|$)/);
+  assert.match(answer, /\r\nconnection: close(\r\n|$)/);
+});
+
+row("a payment's story is told, and an unknown one's is not", async ({ fetch, payments }) => {
+  payments.settle(ID, 1990, NOW);
+  const answer = await fetch(`/payments/${ID.toUpperCase()}`);
+  assert.equal(answer.status, 200);
+  const story = await answer.json();
+  assert.deepEqual([story.correlationId, story.state, story.amount, story.processor, story.attempts, story.reason], [
+    ID,
+    "settled",
+    19.9,
+    "default",
+    1,
+    "default-up",
+  ]);
+  for (const unknown of [ID.replace("4", "5"), "7"]) {
+    assert.equal((await problemOf(await fetch(`/payments/${unknown}`))).status, 404);
+  }
+});
+
+row("the summary counts both ends of its window", async ({ fetch, payments }) => {
+  payments.settle(ID, 1990, NOW);
+  payments.staleMs = 40;
+  const at = new Date(NOW).toISOString();
+  const after = new Date(NOW + 1).toISOString();
+  for (
+    const [query, count] of [["", 1], [`?from=${at}`, 1], [`?to=${at}`, 1], [`?from=${at}&to=${at}`, 1], [
+      `?from=${after}`,
+      0,
+    ]] as const
+  ) {
+    const answer = await fetch(`/payments-summary${query}`);
+    assert.equal(answer.status, 200);
+    assert.equal(answer.headers.get("x-galo-stale-ms"), "40");
+    assert.deepEqual(await answer.json(), {
+      default: { totalRequests: count, totalAmount: 19.9 * count },
+      fallback: { totalRequests: 0, totalAmount: 0 },
+    });
+  }
+  for (const query of ["from=2025-02-30", "to=", `from=${after}&to=${at}`, `from=${at}&from=${at}`]) {
+    assert.equal((await problemOf(await fetch(`/payments-summary?${query}`))).status, 400);
+  }
+});
+
+row("purging is refused without authority", async ({ fetch, payments }) => {
+  payments.settle(ID, 1990, NOW);
+  assert.equal((await problemOf(await fetch("/purge-payments", { method: "POST" }))).status, 403);
+  const headers = { authorization: "Bearer s3cret" };
+  const answer = await fetch("/purge-payments", { method: "POST", headers });
+  assert.equal(answer.status, 200);
+  assert.equal((await answer.json()).message, "All payments are purged.");
+  assert.equal(payments.find(ID), undefined);
+}, { adminToken: "s3cret" });
+
+row("purging is open where that is allowed", async ({ fetch }) => {
+  const answer = await fetch("/purge-payments", { method: "POST" });
+  assert.equal(answer.status, 200);
+  await answer.body?.cancel();
+}, { allowPurge: true });
+
+row("liveness and readiness are told", async ({ fetch, payments }) => {
+  assert.deepEqual(await (await fetch("/livez")).json(), { alive: true });
+  payments.ready = false;
+  const answer = await fetch("/readyz");
+  assert.equal(answer.status, 503);
+  assert.deepEqual((await answer.json()).notes, ["recovering"]);
+});
+
+row("an unknown path is answered 404, another method 405 with what is allowed", async ({ fetch, port }) => {
+  assert.equal((await problemOf(await fetch("/admin"))).status, 404);
+  const answer = await fetch("/payments", { method: "DELETE" });
+  assert.equal(answer.headers.get("allow"), "POST, OPTIONS");
+  assert.equal((await problemOf(answer)).status, 405);
+  assert.match((await talk(port, "TRACE /livez HTTP/1.1\r\nHost: galo\r\n\r\n")).head, /\r\nallow: get, head, options/);
+  assert.match((await talk(port, "OPTIONS * HTTP/1.1\r\nHost: galo\r\n\r\n")).head, /^http\/1\.1 404 /);
+});
+
+row("HEAD is answered like GET without a body, OPTIONS with what is allowed", async ({ fetch }) => {
+  const head = await fetch("/payments-summary", { method: "HEAD" });
+  assert.equal(head.status, 200);
+  assert.equal(head.headers.get("content-type"), "application/json");
+  assert.equal(await head.text(), "");
+  const options = await fetch("/payments-summary", { method: "OPTIONS" });
+  assert.equal(options.status, 204);
+  assert.equal(options.headers.get("allow"), "GET, HEAD, OPTIONS");
+});
+
+Deno.test("over a UNIX socket: paths and bodies are the same", needs("net", "read", "write"), async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const { app, payments } = fakeApp();
+    await using server = Deno.serve({ path: `${folder}/galo.sock`, onListen() {} }, app.fetch);
+    const ask = async (text: string) => {
+      using connection = await Deno.connect({ transport: "unix", path: server.addr.path });
+      await connection.write(encoder.encode(text));
+      return (await read(connection)).head.slice(9, 12);
+    };
+    const text = JSON.stringify(VALID);
+    assert.equal(await ask(head(`Content-Length: ${text.length}`) + text), "202");
+    assert.ok(payments.find(ID));
+    assert.equal(await ask(`GET /payments/${ID} HTTP/1.1\r\nHost: galo\r\n\r\n`), "200");
+    assert.equal(await ask(`GET /payments-summary?from=x HTTP/1.1\r\nHost: galo\r\n\r\n`), "400");
+    assert.equal(await ask(`GET /payments HTTP/1.1\r\nHost: galo\r\n\r\n`), "405");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
