@@ -153,6 +153,7 @@ export class Replica implements Payments {
   }
 
   async summary(from?: number, to?: number): ReturnType<Payments["summary"]> {
+    if (!this.#complete) return undefined;
     const fresh = !this.#gossip || await this.#gossip.exchange(EXCHANGE_MS) || this.#tenure.alone;
     const staleMs = fresh ? null : Math.min(this.#gossip!.silentMs, Number.MAX_SAFE_INTEGER);
     return { summary: this.book.summary(from, to), staleMs };

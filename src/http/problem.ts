@@ -18,6 +18,7 @@ const PROBLEMS = {
   "queue-full": [503, "Too many payments are waiting"],
   "total-full": [503, "The totals cannot take this amount"],
   "uncovered": [503, "The payment cannot be acknowledged now"],
+  "recovering": [503, "This replica is starting"],
   "stopping": [503, "This replica is stopping"],
 } as const;
 

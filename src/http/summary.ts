@@ -24,7 +24,11 @@ export function showSummary(payments: Payments): (c: Context) => Promise<Respons
     if (!parsed.success) return schemaProblem("invalid-query", parsed.error, query);
     const { from, to } = parsed.data;
     // payments are at whole milliseconds: those within exact bounds are those within the whole ones inside
-    const { summary, staleMs } = await payments.summary(from && ceilMs(from), to?.ms);
+    const known = await payments.summary(from && ceilMs(from), to?.ms);
+    if (!known) {
+      return problem("recovering", "What was known before this start is still being read", {}, { "retry-after": "1" });
+    }
+    const { summary, staleMs } = known;
     if (staleMs !== null) c.header(STALE_HEADER, String(staleMs));
     const answer: z.infer<typeof summaryAnswer> = {
       default: totalOf(summary.default),

@@ -56,9 +56,13 @@ export interface Payments {
   /**
    * The totals of both replicas over `from <= requestedAt <= to` (milliseconds, each may be left out).
    *
-   * @returns `staleMs`: null when the peer's knowledge is in (or there is no peer), else how long ago it was last heard
+   * @returns undefined while it is not known yet what was known before this start; `staleMs`: null when the peer's
+   * knowledge is in (or there is no peer), else how long ago it was last heard
    */
-  summary(from?: number, to?: number): Promise<{ readonly summary: Summary; readonly staleMs: number | null }>;
+  summary(
+    from?: number,
+    to?: number,
+  ): Promise<{ readonly summary: Summary; readonly staleMs: number | null } | undefined>;
   /** Forgets every payment, at both replicas, before it resolves. */
   purge(): Promise<void>;
   readiness(): Readiness;

@@ -1,18 +1,9 @@
 import assert from "node:assert/strict";
 import { needs } from "../support/permissions.ts";
 import { Cluster, load, until } from "./harness.ts";
+import { seeded } from "./seeded.ts";
 
 const real = needs("net", "run", "read", "write", "env");
-
-/** Mulberry32: a small generator, so that a failing order can be had again. */
-function seeded(seed: number): () => number {
-  return () => {
-    seed = seed + 0x6d2b79f5 | 0;
-    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
-  };
-}
 
 Deno.test(
   "5,000 payments over both replicas, with faults and a restart, agree with the processors' books",

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createApp } from "../../src/http/app.ts";
 import type { Problem } from "../../src/http/problem.ts";
 import { problemAnswer } from "../../src/http/schemas.ts";
-import { Book, type Summary } from "../../src/payment/book.ts";
+import { Book } from "../../src/payment/book.ts";
 import { accepted, dispatched, type Fact, settled } from "../../src/payment/fact.ts";
 import type { Cents } from "../../src/payment/money.ts";
 import type { Acceptance, Payments, Readiness } from "../../src/ports/payments.ts";
@@ -37,7 +37,8 @@ export class FakePayments implements Payments {
     return this.book.get(id);
   }
 
-  summary(from?: number, to?: number): Promise<{ summary: Summary; staleMs: number | null }> {
+  summary(from?: number, to?: number): ReturnType<Payments["summary"]> {
+    if (!this.ready) return Promise.resolve(undefined);
     if (this.error) return Promise.reject(this.error);
     this.windows.push([from, to]);
     return Promise.resolve({ summary: this.book.summary(from, to), staleMs: this.staleMs });

@@ -91,3 +91,13 @@ Deno.test("answers 400 when a parameter is repeated, even with the same value", 
     assert.equal(problem.field, field);
   }
 });
+
+Deno.test("answers 503 while what was known before the start is still being read", async () => {
+  const { app, payments } = fakeApp();
+  payments.ready = false;
+  const response = await app.request("/payments-summary");
+  assert.equal(response.headers.get("retry-after"), "1");
+  const problem = await problemOf(response);
+  assert.equal(problem.status, 503);
+  assert.equal(problem.type, "/problems/recovering");
+});
