@@ -1,0 +1,104 @@
+/**
+ * Checks that an acknowledgement is covered by what its level promises, when it is sent and at every death after it:
+ *
+ * - `memory`: a payment may be lost when the process that acknowledged it dies.
+ * - `peer`: it may be lost when both processes that held it are dead before a successor of either was linked.
+ * - `store`: it is never lost.
+ * @module
+ */
+import { peerOf } from "../../src/payment/fact.ts";
+import type { Acceptance, AckLevel } from "../../src/ports/payments.ts";
+import type { Payment } from "./ledger.ts";
+import type { Life } from "./life.ts";
+import type { Running, World } from "./world.ts";
+
+/** Follows who holds what was acknowledged. */
+export class AckChecker {
+  acknowledged = 0;
+
+  constructor(private readonly world: World) {}
+
+  /** A process answers a caller who came at `calledMs`, when it was in `epoch`. */
+  answered(
+    running: Running,
+    payment: Payment,
+    cents: number,
+    answer: Acceptance,
+    calledMs: number,
+    epoch: number,
+  ): void {
+    const { world } = this;
+    const { life, replica } = running;
+    world.note("answer", life, payment.ordinal, answer.length, () => `${payment.id} ${cents} ${answer}`);
+    if (answer === "conflict" && payment.amounts.size === 1) {
+      world.violate("conflict", `${payment.id} is said to have another amount, and there is only one`);
+    }
+    // purged meanwhile: there is nothing left to promise
+    if (answer !== "accepted" || replica.book.epoch !== epoch) return;
+    this.acknowledged++;
+    const level = this.#level(running, payment);
+    const ms = world.timeline.ms;
+    const ack = { ms, calledMs, replica: life.replica, life: life.number, cents, level, epoch, era: world.era };
+    for (const earlier of payment.acks) {
+      const calm = Math.min(calledMs, earlier.calledMs) > world.disturbedMs || earlier.life === life.number;
+      if (earlier.cents !== cents && calm && level === "peer" && earlier.epoch === epoch) {
+        world.violate("conflict", `${payment.id} was accepted with ${earlier.cents} and with ${cents} cents`);
+      }
+    }
+    payment.acks.push(ack);
+  }
+
+  /** What an acknowledgement is worth that a process sends now. */
+  #level(running: Running, { id }: Payment): AckLevel {
+    const { world } = this;
+    const { life, replica } = running;
+    const { ack } = world.settings;
+    if (!replica.book.get(id)) {
+      world.violate("acks", `${id} is acknowledged by ${life.replica}, which does not hold it`);
+    }
+    if (ack === "memory") return "memory";
+    const peer = world.running[peerOf(life.replica)];
+    if (ack === "peer" && peer?.replica.book.get(id)) return "peer";
+    if (world.database) {
+      if (!world.database.rows.has(id)) world.violate("acks", `${id} is acknowledged, and the store does not hold it`);
+      return "store";
+    }
+    const { peer: seen } = replica.readiness();
+    if (ack === "peer" && seen === "linked") world.violate("acks", `${id} is acknowledged before the peer holds it`);
+    return "memory";
+  }
+
+  /** A process is dead: what only it held is gone. */
+  died(life: Life): void {
+    const { world } = this;
+    const dead = world.running[life.replica]!;
+    const other = world.running[peerOf(life.replica)];
+    const living = other?.life.alive ? other : undefined;
+    let unstored = 0;
+    for (const payment of world.ledger.payments.values()) {
+      const fact = dead.replica.book.get(payment.id);
+      if (!fact || payment.lost) continue;
+      if (world.database && world.database.rows.get(payment.id)?.stage !== fact.stage) unstored++;
+      if (living?.replica.book.get(payment.id) || world.database?.rows.has(payment.id)) continue;
+      // the survivor is in a newer epoch
+      if (living && living.replica.book.epoch > dead.replica.book.epoch) continue;
+      payment.lost = true;
+      this.#lost(payment, life, living);
+    }
+    if (unstored > 0) world.fault("store-tail-lost", unstored);
+    if (living) return;
+    if (!world.database || world.database.epoch < dead.replica.book.epoch) world.era++;
+  }
+
+  #lost(payment: Payment, life: Life, living: Running | undefined): void {
+    const { world } = this;
+    for (const ack of payment.acks) {
+      const what =
+        `${payment.id}, acknowledged by ${ack.replica}${ack.life} at level ${ack.level}, is lost with ${life.replica}${life.number}`;
+      if (ack.era !== world.era) continue;
+      if (ack.level === "store") world.violate("acks", what);
+      if (ack.level === "memory" && living?.life.number === ack.life) world.violate("acks", what);
+      if (ack.level === "peer" && living?.linkedWith.has(life)) world.violate("acks", `${what}, which was linked`);
+    }
+  }
+}

@@ -1,0 +1,152 @@
+/** Calls to the simulated processors as one process makes them, over HTTP that breaks. @module */
+import type { Processor } from "../../src/payment/fact.ts";
+import type { Attempt, Health, Lookup, Outcome, ProcessorClient } from "../../src/ports/processor_client.ts";
+import type { Life } from "./life.ts";
+import type { World } from "./world.ts";
+
+/** How unkind HTTP is: shares of calls, and the way there or back in milliseconds. */
+export interface HttpFaults {
+  wayMs: number;
+  unreachable: number;
+  requestLost: number;
+  /** it is booked, or refused, and then the connection breaks */
+  reset: number;
+  /** it is booked, and the answer is 500 */
+  booked500: number;
+  never: number;
+  /** the HTTP client sends it again by itself, once the first copy has been dealt with */
+  resent: number;
+  /** a status that no table knows */
+  strange: number;
+  lookupFails: number;
+  healthLies: number;
+  healthStaleMs: number;
+}
+
+/** What the end of a call means (DESIGN.md, promise 1). */
+export function outcomeOf(status: number): Outcome {
+  if (status >= 200 && status < 300) return { kind: "booked" };
+  if (status === 422) return { kind: "already-booked" };
+  if (status === 429) return { kind: "refused", why: "processor-full" };
+  if (status >= 400 && status < 500) return { kind: "refused", why: "refused" };
+  if (status >= 500) return { kind: "failed" };
+  return { kind: "unknown", error: `status ${status}` };
+}
+
+/** The {@link ProcessorClient} of one process. */
+export class SimulatedClient implements ProcessorClient {
+  constructor(private readonly world: World, private readonly life: Life, private readonly timeoutMs: number) {}
+
+  pay(processor: Processor, attempt: Attempt): Promise<Outcome> {
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    const { world, life } = this;
+    if (!life.acts()) return promise;
+    const { http, prng, timeline } = world;
+    const call = world.charges.begin(life, processor, attempt);
+    let over = false;
+    const finish = (outcome: Outcome) =>
+      life.hear(() => {
+        if (over) return;
+        over = true;
+        timeout.run = undefined;
+        world.charges.end(call, outcome);
+        world.note("outcome", life, outcome.kind.length, call.ordinal, () =>
+          `${processor} ${outcome.kind} ${attempt.id}`);
+        resolve(outcome);
+      });
+    const timeout = timeline.in(this.timeoutMs, () => finish({ kind: "unknown", error: "timeout" }));
+    if (prng.chance(http.unreachable)) {
+      world.fault("processor-unreachable", 0);
+      world.charges.never(call);
+      timeline.in(this.#wayMs(), () => finish({ kind: "refused", why: "unreachable" }));
+    } else if (prng.chance(http.requestLost)) {
+      world.fault("request-lost", 0);
+      world.charges.never(call);
+      timeline.in(this.#wayMs(), () => finish({ kind: "unknown", error: "reset" }));
+    } else this.#send(processor, attempt, prng.chance(http.resent), call, finish);
+    return promise;
+  }
+
+  lookup(processor: Processor, id: string): Promise<Lookup> {
+    const { promise, resolve } = Promise.withResolvers<Lookup>();
+    const { world, life } = this;
+    if (!life.acts()) return promise;
+    const { http, prng, timeline } = world;
+    timeline.in(this.#wayMs(), () => {
+      const booking = world.processors[processor].lookup(id);
+      const fails = prng.chance(http.lookupFails);
+      if (fails) world.fault("lookup-unanswered", 0);
+      const answer: Lookup = fails
+        ? { kind: "unanswered", error: "reset" }
+        : booking
+        ? { kind: "found", cents: booking.cents, requestedAt: booking.requestedAt }
+        : { kind: "absent" };
+      timeline.in(this.#wayMs(), () => life.hear(() => resolve(answer)));
+    });
+    return promise;
+  }
+
+  health(processor: Processor): Promise<Health | undefined> {
+    const { promise, resolve } = Promise.withResolvers<Health | undefined>();
+    const { world, life } = this;
+    if (!life.acts()) return promise;
+    const { http, prng, timeline } = world;
+    timeline.in(this.#wayMs(), () => {
+      const { delayMs, failing } = world.processors[processor];
+      let health: Health | undefined;
+      if (world.processors[processor].asksHealth()) health = { failing, minResponseMs: delayMs };
+      else world.asksHealthTooOften(processor);
+      if (health && prng.chance(http.healthLies)) {
+        world.fault("health-lies", 0);
+        health = { failing: prng.chance(0.5), minResponseMs: prng.whole(0, 3_000) };
+      }
+      const staleMs = prng.chance(0.5) ? http.healthStaleMs : 0;
+      if (staleMs > 0) world.fault("health-stale", 0);
+      timeline.in(this.#wayMs() + staleMs, () => life.hear(() => resolve(health)));
+    });
+    return promise;
+  }
+
+  #send(
+    processor: Processor,
+    attempt: Attempt,
+    again: boolean,
+    call: ReturnType<World["charges"]["begin"]>,
+    finish: (outcome: Outcome) => void,
+  ): void {
+    const { world, life } = this;
+    const { http, prng, timeline } = world;
+    timeline.in(this.#wayMs(), () => {
+      world.processors[processor].receive(attempt, (status) => {
+        world.charges.dealtWith(call);
+        if (again) {
+          // the dead send nothing again
+          if (!life.alive || life.paused) return;
+          world.fault("resent", 0);
+          world.charges.again(call);
+          return this.#send(processor, attempt, false, call, finish);
+        }
+        if (status === 200 && prng.chance(http.booked500)) {
+          world.fault("booked-then-500", 0);
+          status = 500;
+        } else if (status === 500 && prng.chance(http.strange)) {
+          world.fault("strange-status", 0);
+          status = prng.pick([400, 404, 302, 503]);
+        }
+        if (prng.chance(http.never)) return void world.fault("never-answered", 0);
+        const reset = prng.chance(http.reset);
+        if (reset) world.fault(status === 200 ? "booked-then-reset" : "reset", 0);
+        timeline.in(this.#wayMs(), () => finish(reset ? { kind: "unknown", error: "reset" } : outcomeOf(status)));
+      });
+      // the connection breaks while the processor is at it: it books, later
+      if (prng.chance(http.reset)) {
+        world.fault("reset-before-answer", 0);
+        timeline.in(this.#wayMs(), () => finish({ kind: "unknown", error: "reset" }));
+      }
+    });
+  }
+
+  #wayMs(): number {
+    return this.world.http.wayMs * this.world.prng.float();
+  }
+}

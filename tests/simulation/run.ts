@@ -1,0 +1,93 @@
+/** One run of the simulation: a seed in, a report out. @module */
+import { checkEnd, unfinished } from "./check_end.ts";
+import { endFaults, scheduleIncidents } from "./incidents.ts";
+import { drawPlan, type PlanOptions } from "./plan.ts";
+import { type Violation, World } from "./world.ts";
+import { schedule } from "./workload.ts";
+
+/** Within so long after the last fault everything must be settled and equal, in virtual milliseconds. */
+export const LIVENESS_MS = 60_000;
+/** How often it is looked at whether it is, in virtual milliseconds. */
+const LOOK_MS = 25;
+
+/** What a run came to. */
+export interface Report {
+  readonly seed: number;
+  readonly hash: string;
+  /** virtual time */
+  readonly ms: number;
+  readonly payments: number;
+  readonly acknowledged: number;
+  readonly faults: ReadonlyMap<string, number>;
+  readonly violation: Violation | undefined;
+  /** where it was asked for */
+  readonly lines: readonly string[];
+}
+
+export interface RunOptions extends PlanOptions {
+  /** whether the report has lines to read */
+  readonly record?: boolean;
+}
+
+/** Runs a seed. The same seed and options give the same report. */
+export async function run(seed: number, options: RunOptions = {}): Promise<Report> {
+  const plan = drawPlan(seed, options);
+  const world = new World(plan, options.record ?? false);
+  const rejected = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    world.violate("invariants", stackOf(event.reason));
+  };
+  addEventListener("unhandledrejection", rejected);
+  try {
+    await live(world);
+    // a rejection that nobody handles is told only when the real event loop turns
+    if (!world.violation) await turn();
+  } catch (error) {
+    world.violate("invariants", stackOf(error));
+  }
+  removeEventListener("unhandledrejection", rejected);
+  return {
+    seed,
+    hash: world.trace.hash,
+    ms: world.timeline.ms,
+    payments: world.ledger.payments.size,
+    acknowledged: world.acks.acknowledged,
+    faults: world.faults,
+    violation: world.violation,
+    lines: world.trace.lines,
+  };
+}
+
+/** Both phases: safety while faults last, then liveness. */
+async function live(world: World): Promise<void> {
+  const { timeline, plan } = world;
+  for (const name of world.names) timeline.in(world.prng.between(0, 50), () => world.start(name));
+  schedule(world);
+  scheduleIncidents(world);
+  const broken = () => world.violation !== undefined;
+  await timeline.pass(plan.safetyMs + plan.settings.drainMs, broken);
+  if (broken()) return;
+  world.note("faults end", undefined, 0);
+  endFaults(world);
+  const untilMs = timeline.ms + LIVENESS_MS + plan.settings.patienceMs;
+  let left = "";
+  do {
+    await timeline.pass(timeline.ms + LOOK_MS, broken);
+    left = unfinished(world);
+  } while (left !== "" && timeline.ms < untilMs && !broken());
+  if (left !== "") world.violate("liveness", left);
+  if (broken()) return;
+  world.closing = true;
+  for (const name of world.names) world.summaries.ask(world.running[name]!);
+  await timeline.pass(timeline.ms + 100, broken);
+  if (!broken()) checkEnd(world);
+}
+
+async function turn(): Promise<void> {
+  // the first may still be of the same turn
+  for (let i = 0; i < 2; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? error.stack ?? error.message : String(error);
+}
