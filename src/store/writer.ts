@@ -226,6 +226,7 @@ export class StoreWriter {
 
   #takeRewritten(max: number): Fact[] {
     if (this.#mustRewrite) {
+      this.#mustRewrite = false;
       this.#rewriting = this.#parts.everything()[Symbol.iterator]();
     }
     const facts: Fact[] = [];
