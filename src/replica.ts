@@ -137,7 +137,12 @@ export class Replica implements Payments {
     if (this.#stopping) return "stopping";
     if (!this.#complete) return "uncovered";
     const known = this.book.get(id);
-    if (known) return known.cents === cents ? await this.#cover(id, cents, this.#gossip?.held()) : "conflict";
+    if (known) {
+      if (known.cents !== cents) return "conflict";
+      // it may be the peer's, whose store need not have it yet
+      this.#writer?.note(known);
+      return await this.#cover(id, cents, this.#gossip?.held());
+    }
     if (this.book.pending.size >= this.#settings.queueMax) return "queue-full";
     if (!this.book.holds(cents)) return "total-full";
     const { clock } = this.#ports;

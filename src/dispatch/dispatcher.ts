@@ -220,8 +220,10 @@ export class Dispatcher {
     this.#parts.record(fact).then((safe) => {
       if (safe && !this.#stopping) return this.#call(ticket, fact, call);
       this.#health[fact.processor!].end(call);
-      if (this.#current(ticket) === fact) this.#put(ticket, released(fact, "peer-lost", false));
-      else this.#place(ticket);
+      if (this.#current(ticket) !== fact) return this.#place(ticket);
+      this.#parts.record(released(fact, "peer-lost", false));
+      // at once it would be no safer, and every attempt makes work for the store that it waits for
+      this.#later(ticket);
     });
   }
 
