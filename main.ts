@@ -1,11 +1,8 @@
 /** Galo's command line. @module */
 import { parseArgs } from "node:util";
-import { startCluster } from "./src/cluster.ts";
 import { ConfigError, readConfig, settingsHelp } from "./src/config.ts";
-import { startReplica } from "./src/host.ts";
 import { reason, StartError } from "./src/start_error.ts";
 import { configureLogs } from "./src/log.ts";
-import { startStandIn } from "./src/processor/standin.ts";
 
 const HELP = `Galo routes payments to the cheapest payment processor that can carry them, each exactly once.
 
@@ -39,6 +36,7 @@ const OPTIONS = {
 
 type Stop = () => Promise<boolean>;
 
+/** Each command loads its own code only: a replica has little memory. */
 async function run(args: string[]): Promise<Stop | undefined> {
   const { values, positionals: [command = "start", ...rest] } = parse(args);
   if (rest.length > 0) throw new ConfigError(`one command at a time, not also ${JSON.stringify(rest[0])}`);
@@ -51,24 +49,29 @@ async function run(args: string[]): Promise<Stop | undefined> {
   if (values.parent) stopWithParent();
   switch (command) {
     case "start": {
+      const { startCluster } = await import("./src/cluster.ts");
       const cluster = await startCluster(config, console.log);
       for (const line of cluster.lines) console.log(line);
       console.log(`\nTry:\n${example(cluster.url)}\n\nCtrl-C stops all of it.`);
       return cluster.stop;
     }
     case "replica": {
+      const { startReplica } = await import("./src/host.ts");
       const host = startReplica(config);
       await host.ready;
       console.log(`replica ${config.REPLICA} takes payments on ${host.address}`);
       return host.stop;
     }
     case "processor": {
+      const { startStandIn } = await import("./src/processor/standin.ts");
       const port = number("--port", values.port ?? "8001", 65_535);
       const feeRate = number("--fee", values.fee ?? `${config.FEE_DEFAULT}`, 1);
       const adminPort = values["admin-port"] === undefined
         ? {}
         : { adminPort: number("--admin-port", values["admin-port"], 65_535) };
-      const standIn = await startStandIn({ port, feeRate, ...adminPort });
+      const standIn = await startStandIn({ port, feeRate, ...adminPort }).catch((error) => {
+        throw new StartError(`cannot listen on port ${port}: ${reason(error)}`);
+      });
       console.log(`stand-in processor on ${standIn.url}`);
       return () => standIn.close().then(() => true);
     }

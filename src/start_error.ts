@@ -5,7 +5,8 @@ export class StartError extends Error {
 
 /** What an error says, in one line. */
 export function reason(error: unknown): string {
-  if (error instanceof Deno.errors.AddrInUse) return "the address is taken";
+  const { code } = error as { code?: unknown };
+  if (error instanceof Deno.errors.AddrInUse || code === "EADDRINUSE") return "the address is taken";
   if (error instanceof Deno.errors.NotCapable) return `a permission is missing: ${error.message.split("\n")[0]}`;
   return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
 }

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { parseArgs } from "node:util";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/store/embedded.ts";
 import { Cluster, load, type ReplicaProcess, until } from "./harness.ts";
-import { seeded } from "./seeded.ts";
+import { seeded } from "../../src/processor/seeded.ts";
 
 /** What is killed. */
 export const KINDS = ["one-replica", "both-store", "both-peer", "postgres", "everything"] as const;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { needs } from "../support/permissions.ts";
 import { Cluster, load, until } from "./harness.ts";
-import { seeded } from "./seeded.ts";
+import { seeded } from "../../src/processor/seeded.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 

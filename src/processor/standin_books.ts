@@ -1,0 +1,77 @@
+/** What a stand-in processor has booked. @module */
+import { type Total, Totals } from "../payment/totals.ts";
+import type { Cents } from "../payment/money.ts";
+
+/** A payment at a processor. */
+export interface Booking {
+  readonly cents: Cents;
+  /** as it was sent */
+  readonly requestedAt: string;
+}
+
+/** The books of one stand-in: a payment once for each id, and how often each id came in. */
+export class StandInBooks {
+  #booked = new Map<string, Booking>();
+  #delivered = new Map<string, number>();
+  #totals = new Totals();
+  #deliveries = 0;
+
+  /** Payments that are booked. */
+  get count(): number {
+    return this.#booked.size;
+  }
+
+  /** What they add up to. */
+  get cents(): Cents {
+    return this.#totals.all.cents;
+  }
+
+  /** Requests to book a payment, repeated ones too. */
+  get deliveries(): number {
+    return this.#deliveries;
+  }
+
+  /** The amount an id is booked with; undefined where it is not. */
+  bookedCents(id: string): Cents | undefined {
+    return this.#booked.get(id)?.cents;
+  }
+
+  get(id: string): Booking | undefined {
+    return this.#booked.get(id);
+  }
+
+  /** How often a request to book this id came in. */
+  delivered(id: string): number {
+    return this.#delivered.get(id) ?? 0;
+  }
+
+  /** Every id that came in. */
+  ids(): Iterable<string> {
+    return this.#delivered.keys();
+  }
+
+  deliver(id: string): void {
+    this.#deliveries++;
+    this.#delivered.set(id, this.delivered(id) + 1);
+  }
+
+  /** @returns whether it is booked now: false where it was booked already */
+  book(id: string, booking: Booking): boolean {
+    if (this.#booked.has(id)) return false;
+    this.#booked.set(id, booking);
+    this.#totals.add(Date.parse(booking.requestedAt), booking.cents);
+    return true;
+  }
+
+  /** What is booked with `from <= requestedAt <= to`, in milliseconds. */
+  window(from?: number, to?: number): Total {
+    return this.#totals.window(from, to);
+  }
+
+  purge(): void {
+    this.#booked.clear();
+    this.#delivered.clear();
+    this.#totals = new Totals();
+    this.#deliveries = 0;
+  }
+}

@@ -1,0 +1,46 @@
+/** What a stand-in processor lets through: CONTRACT.md, concurrency limiter and health window. @module */
+
+/** Requests that run at once, and requests that wait for one of those to end; all others are answered 429. */
+export const RUNNING_MAX = 800;
+export const QUEUED_MAX = 500;
+/** One health call is answered in this window, in milliseconds. */
+export const HEALTH_WINDOW_MS = 5_000;
+/** Calls that wait for the following windows. */
+export const HEALTH_QUEUED_MAX = 2;
+
+/** Lets 800 run and 500 wait. */
+export class ConcurrencyLimiter {
+  #running = 0;
+  #waiting: (() => void)[] = [];
+
+  /** @returns a promise of a place, or undefined where even the queue is full */
+  enter(): Promise<void> | undefined {
+    if (this.#running < RUNNING_MAX) {
+      this.#running++;
+      return Promise.resolve();
+    }
+    if (this.#waiting.length >= QUEUED_MAX) return undefined;
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Gives a place back: to the one that waits longest. */
+  leave(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#running--;
+  }
+}
+
+/** One call in five seconds; two more wait for the windows after it. */
+export class HealthWindow {
+  #nextMs = -Infinity;
+
+  /** @returns in how many milliseconds the call is answered, or, negative, in how many it may be tried again */
+  enter(nowMs: number): number {
+    const startMs = Math.max(nowMs, this.#nextMs);
+    const waitMs = startMs - nowMs;
+    if (waitMs > HEALTH_QUEUED_MAX * HEALTH_WINDOW_MS) return -(waitMs - HEALTH_QUEUED_MAX * HEALTH_WINDOW_MS);
+    this.#nextMs = startMs + HEALTH_WINDOW_MS;
+    return waitMs;
+  }
+}
