@@ -152,8 +152,11 @@ export class Session implements ChannelListener {
       if (!(error instanceof FrameError)) throw error;
       return this.end(error.message);
     }
-    if (this.#ackDue) this.send({ type: "ack", seq: this.#received });
+    if (!this.#ackDue) return;
     this.#ackDue = false;
+    // first what was said here by now: who hears the acknowledgement must know of everything that contradicts it
+    this.flush();
+    this.send({ type: "ack", seq: this.#received });
   }
 
   closed(): void {
