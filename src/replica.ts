@@ -225,7 +225,7 @@ export class Replica implements Payments {
   async #cover(id: string, cents: Cents, held: Promise<boolean> | undefined): Promise<Acceptance> {
     const { ack } = this.#settings;
     const epoch = this.book.epoch;
-    const covered = ack === "memory" || ack === "peer" && await held || !this.#writer || await this.#writer.covered();
+    const covered = ack === "memory" || await this.#isSafe(held);
     if (!covered) return "uncovered";
     // the same id with another amount may have come in at the peer meanwhile: one of them is the payment
     const known = this.book.get(id);
@@ -235,9 +235,18 @@ export class Replica implements Payments {
   /** Whether a binding may be acted on: who might take over has to know of it. */
   async #safe(fact: Fact, held: Promise<boolean>): Promise<boolean> {
     if (fact.stage !== "dispatched") return true;
-    if (this.#settings.ack === "store" && this.#writer) return await this.#writer.covered();
+    if (this.#settings.ack === "store") return await this.#isSafe(held);
     // without its peer a replica has left a note of that in its lock: who takes over asks the processors first
     return !this.#gossip?.linked || await held;
+  }
+
+  /** Whether what was published and noted so far is as safe as `peer` or `store` asks. */
+  async #isSafe(held: Promise<boolean> | undefined): Promise<boolean> {
+    const stored = this.#settings.ack === "store" ? this.#writer?.covered() : undefined;
+    // at level `store` the peer is waited for as well, while it is there: it takes over without reading the store first
+    const there = await held;
+    if (this.#settings.ack === "peer" && there) return true;
+    return await (stored ?? this.#writer?.covered()) ?? true;
   }
 
   /** A fact of this replica's making. */
@@ -287,10 +296,9 @@ export class Replica implements Payments {
       return this.#recover();
     }
     const { self } = this.#settings;
-    if (left === "alone") {
-      this.#recovery.doubt((fact) => fact.owner !== self);
-      this.#recovery.reread().catch((error) => this.#ports.fail(error));
-    }
+    if (left === "alone") this.#recovery.doubt((fact) => fact.owner !== self);
+    // what it has stored and could not say any more
+    if (left !== "") this.#recovery.reread().catch((error) => this.#ports.fail(error));
     const unstored = this.#peerBacklog.take();
     if (unstored) { for (const fact of unstored) this.#writer?.note(this.book.get(fact.id) ?? fact); }
     else this.#writer?.rewrite();

@@ -166,9 +166,9 @@ export class Dispatcher {
 
   /** A bound payment goes to its processor again, before any new one. */
   #resend(processor: Processor, view: ProcessorView): boolean {
-    const takes = view.up && !view.stalled && view.inFlight < this.#parts.limits.maxInFlight;
+    const takes = view.inFlight < this.#parts.limits.maxInFlight && (view.up ? !view.stalled : view.probeDue);
     const bound = this.#bound[processor];
-    for (let ticket = bound.first; ticket && (takes || view.probeDue); ticket = bound.first) {
+    for (let ticket = bound.first; ticket && takes; ticket = bound.first) {
       bound.shift();
       const fact = this.#current(ticket);
       if (!fact) continue;

@@ -47,14 +47,15 @@ export function route(
   const { default: first, fallback: second } = views;
   const impatient = ageMs >= limits.patienceMs;
   const takes = (view: ProcessorView) => view.up && !view.stalled && view.inFlight < limits.maxInFlight;
+  const probes = (view: ProcessorView) => view.probeDue && view.inFlight < limits.maxInFlight;
 
   if (!first.up) {
     if (impatient && takes(second) && second.latencyMs <= limits.slowMs) {
       return { send: "fallback", reason: "patience-over" };
     }
-    if (first.probeDue) return { send: "default", reason: "probe" };
+    if (probes(first)) return { send: "default", reason: "probe" };
     if (impatient && takes(second)) return { send: "fallback", reason: "patience-over" };
-    if (impatient && second.probeDue) return { send: "fallback", reason: "probe" };
+    if (impatient && probes(second)) return { send: "fallback", reason: "probe" };
     return { hold: second.up ? "default-refusing" : "both-refusing" };
   }
   if (first.latencyMs > limits.slowMs) {
