@@ -34,7 +34,7 @@ export class AckChecker {
       world.violate("conflict", `${payment.id} is said to have another amount, and there is only one`);
     }
     // purged meanwhile: there is nothing left to promise
-    if (answer !== "accepted" || replica.book.epoch !== epoch) return;
+    if (answer !== "accepted" || replica.book.epoch !== epoch || (world.database?.epoch ?? 0) > epoch) return;
     this.acknowledged++;
     const level = this.#level(running, payment);
     const ms = world.timeline.ms;
