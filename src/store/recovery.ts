@@ -91,11 +91,14 @@ export class Recovery {
         await store!.load((facts) => {
           // a purge came in between
           if (book.epoch !== epoch) return;
-          const doubtful = inDoubt || state === "crashed" && clock.monotonic() >= lateAtMs;
+          // what is found late is news to the peer and to those who act on it
+          const late = inDoubt || clock.monotonic() >= lateAtMs;
           for (const fact of facts) {
             if (!book.fold(fact)) continue;
             count++;
-            if (doubtful && fact.stage !== "settled") this.#parts.record(suspect(fact, clock.now() + requestTimeoutMs));
+            if (!late) continue;
+            const doubtful = fact.stage !== "settled" && (inDoubt || state === "crashed");
+            this.#parts.record(doubtful ? suspect(fact, clock.now() + requestTimeoutMs) : fact);
           }
         });
         log("info", "read what the store holds", { state, payments: count });

@@ -32,8 +32,8 @@ const UNAVAILABLE: Readonly<Record<string, string>> = {
 
 /** Without a code: what `pg` says itself. */
 const SAID: readonly (readonly [RegExp, string])[] = [
-  [/terminated|not queryable|closed|reset by peer|broken pipe/i, "the connection was lost"],
   [/timeout/i, "it does not answer"],
+  [/terminated|not queryable|closed|reset by peer|broken pipe/i, "the connection was lost"],
   [/refused|no such file/i, "nothing listens there"],
 ];
 
@@ -68,7 +68,8 @@ export function storeError(error: unknown, where: string): Error {
 export function serverOf(url: string): string {
   try {
     // `postgres://user@/database?host=/a/folder` is a way to name a socket
-    const { hostname, port, pathname, searchParams } = new URL(url.replace("@/", "@localhost/"));
+    const { protocol, hostname, port, pathname, searchParams } = new URL(url.replace("@/", "@localhost/"));
+    if (protocol !== "postgres:" && protocol !== "postgresql:") throw new TypeError("not of Postgres");
     const database = decodeURIComponent(pathname.slice(1)) || "postgres";
     const host = searchParams.get("host") ?? (hostname || "localhost");
     return host.startsWith("/") ? `${host}, database ${database}` : `${host}:${port || 5432}, database ${database}`;

@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import { accepted } from "../../src/payment/fact.ts";
+import type { Store, StoreError } from "../../src/ports/store.ts";
+import { PostgresStore } from "../../src/store/postgres.ts";
+import { serverOf, storeError } from "../../src/store/trouble.ts";
+import { connect, needsServer, TestServer, withStores } from "./test_server.ts";
+
+const server = new TestServer();
+if (!needsServer.ignore) {
+  Deno.test.beforeAll(async () => {
+    await server.start();
+    await server.query(await server.database("postgres"), "create role locked login password 'right'");
+    await server.stop();
+    const rules = `${server.folder}/postgres/data/pg_hba.conf`;
+    await Deno.writeTextFile(rules, `local all locked scram-sha-256\n${await Deno.readTextFile(rules)}`);
+    await server.start();
+  });
+  Deno.test.afterAll(() => server.end());
+}
+
+const FACT = accepted("4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3", 1990, 1_751_328_000_123, "a");
+
+/** What is said when a store of `url` is to write, without the place. */
+async function refusal(url: string, options = {}): Promise<string> {
+  const store = new PostgresStore({ url, ...options });
+  try {
+    await store.write(0, [FACT]);
+    return "none";
+  } catch (error) {
+    const { name, kind, message } = error as StoreError;
+    assert.equal(name, "StoreError");
+    assert.match(message, /^Postgres at (.*), database \w+: [^\n]+$/);
+    assert.ok(!/secret|wrong|right/.test(message.replace("the password is wrong", "")), message);
+    return `${kind}: ${message.replace(/^.*, database \w+: /, "")}`;
+  } finally {
+    await store.close(false);
+  }
+}
+
+async function count(store: Store): Promise<number> {
+  let count = 0;
+  await store.load((facts) => count += facts.length);
+  return count;
+}
+
+Deno.test("a wrong or missing password is said plainly", needsServer, async () => {
+  assert.equal(await refusal(await server.database("postgres", "locked:wrong")), "refused: the password is wrong");
+  assert.equal(await refusal(await server.database("postgres", "locked")), "refused: it asks for a password");
+  assert.equal(
+    await refusal(await server.database("postgres", "locked:right")),
+    "refused: the user lacks a privilege",
+  );
+});
+
+Deno.test("a missing database is said plainly", needsServer, async () => {
+  assert.equal(await refusal(await server.database("nowhere")), "refused: the database does not exist");
+});
+
+Deno.test("a read-only database is said plainly, and written again once it is not", needsServer, async () => {
+  const url = await server.database();
+  const [{ name }] = await server.query(url, "select current_database() as name") as [{ name: string }];
+  const readOnly = async (on: boolean) => {
+    const elsewhere = await server.database("postgres");
+    await server.query(elsewhere, `alter database ${name} set default_transaction_read_only = ${on}`);
+  };
+  await readOnly(true);
+  assert.equal(await refusal(url), "refused: the database is read-only");
+  await readOnly(false);
+  assert.equal(await refusal(url), "none");
+  await readOnly(true);
+  assert.equal(await refusal(url), "refused: the database is read-only");
+});
+
+Deno.test("tables of a newer version are left alone and said plainly", needsServer, async () => {
+  const url = await server.database();
+  assert.equal(await refusal(url), "none");
+  await server.query(url, "update store_state set schema_version = 99");
+  const store = new PostgresStore({ url });
+  const line = "the tables are of version 99, this Galo knows up to 1: run the newer Galo";
+  await assert.rejects(store.open("a"), { kind: "refused", message: line });
+  await store.close(true);
+});
+
+Deno.test("a code of a newer version is said plainly", needsServer, async () => {
+  const url = await server.database();
+  await withStores(url, async (make) => {
+    const store = make();
+    await store.write(0, [FACT]);
+    await server.query(url, "update payment set reason = 99");
+    await assert.rejects(count(store), { kind: "refused", message: /the code 99, of a newer version/ });
+  });
+});
+
+Deno.test("a full disk is said plainly", needsServer, async () => {
+  const url = await server.database();
+  assert.equal(await refusal(url), "none");
+  await server.query(
+    url,
+    `create function disk_full() returns trigger language plpgsql as
+       $$ begin raise exception 'could not extend file' using errcode = '53100'; end $$;
+     create trigger disk_full before insert on payment for each row execute function disk_full()`,
+  );
+  assert.equal(await refusal(url), "refused: the disk is full");
+});
+
+Deno.test("a server that is not there is said plainly", needsServer, async () => {
+  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const { port } = listener.addr;
+  const tcp = `postgres://galo:secret@127.0.0.1:${port}/galo`;
+  const accepting = listener.accept();
+  assert.equal(await refusal(tcp, { connectTimeoutMs: 50 }), "unavailable: it does not answer");
+  (await accepting).close();
+  listener.close();
+  assert.equal(await refusal(tcp), "unavailable: nothing listens there");
+  assert.equal(await refusal(`postgres://galo:secret@localhost:${port}/galo`), "unavailable: nothing listens there");
+  assert.equal(await refusal(`postgres://galo:secret@/galo?host=/nowhere`), "unavailable: nothing listens there");
+});
+
+Deno.test("a server killed while idle is missed at the next call, and found again", needsServer, async () => {
+  const url = await server.database();
+  await withStores(url, async (make) => {
+    const store = make();
+    await store.open("a");
+    await store.write(0, [FACT]);
+    await server.kill();
+    await assert.rejects(store.write(0, [FACT]), { kind: "unavailable" });
+    await assert.rejects(count(store), { kind: "unavailable", message: /: nothing listens there$/ });
+    await server.start();
+    await store.write(0, [{ ...FACT, id: FACT.id.replace("4", "5") }]);
+    assert.equal(await count(store), 2);
+  });
+});
+
+Deno.test("a server killed in the middle of everything fails it, and is found again", needsServer, async () => {
+  const url = await server.database();
+  await withStores(url, async (make) => {
+    const store = make();
+    await store.write(0, []);
+    const other = await connect(url);
+    await other.query("begin; lock table payment");
+    const writing = store.write(0, [FACT]);
+    const loading = count(store);
+    const ended = Promise.all([
+      assert.rejects(writing, { kind: "unavailable", message: /: the connection was lost$/ }),
+      assert.rejects(loading, { kind: "unavailable", message: /: the connection was lost$/ }),
+    ]);
+    const waiting = "select from pg_locks where relation = 'payment'::regclass and not granted";
+    while ((await other.query(waiting)).rowCount !== 2);
+    await server.kill();
+    await ended;
+    await other.end();
+    await server.start();
+    await store.write(0, [FACT]);
+    assert.equal(await count(store), 1);
+  });
+});
+
+Deno.test("a mistake of ours is not taken for trouble of the store's", () => {
+  const mistake = new TypeError("undefined is not a function");
+  assert.equal(storeError(mistake, "here"), mistake);
+});
+
+Deno.test("what a server says in several lines becomes one", () => {
+  const error = Object.assign(new Error("relation is odd\nin line 1"), { code: "42P01" });
+  const { kind, message } = storeError(error, "here") as StoreError;
+  assert.deepEqual([kind, message], ["refused", "Postgres at here: relation is odd (42P01)"]);
+});
+
+Deno.test("a server is named without user and password", () => {
+  assert.equal(serverOf("postgres://me:secret@db:5433/galo"), "db:5433, database galo");
+  assert.equal(serverOf("postgres://me:secret@db/galo"), "db:5432, database galo");
+  assert.equal(serverOf("postgres://me:secret@/galo?host=%2Frun%2Fpg"), "/run/pg, database galo");
+  assert.throws(() => serverOf("me:secret at db"), { message: /^DATABASE_URL is no URL of the form/ });
+});
