@@ -106,7 +106,10 @@ export class Replica implements Payments {
     this.#recovery = new Recovery({
       ...{ self, book, clock, store, requestTimeoutMs: settings.requestTimeoutMs, recallMs: settings.recallMs },
       beginEpoch: (epoch) => this.#beginEpoch(epoch),
-      record: (fact) => this.#record(fact),
+      record: (fact) => {
+        this.#record(fact);
+        this.#dispatcher.offer(fact);
+      },
       log: ports.log,
     });
     this.#dispatcher = new Dispatcher({
@@ -209,7 +212,8 @@ export class Replica implements Payments {
     await Promise.race([this.#dispatcher.stop(), late]);
     const held = await this.#gossip?.held() ?? false;
     const stored = await this.#writer?.stop() ?? false;
-    const clean = held || stored || this.book.pending.size === 0;
+    // a peer that lives takes over at once: what it does not hold it has to look for in the store
+    const clean = held || this.#tenure.alone && (stored || this.book.pending.size === 0);
     this.#tenure.stop(clean);
     this.#gossip?.stop();
     return clean;
@@ -280,6 +284,10 @@ export class Replica implements Payments {
 
   #parted(why: string): void {
     if (!this.#stopping) this.#ports.log("warning", "the peer is lost", { why });
+    // should the peer come back in a new life, that one does not know what the old one had to store
+    const unstored = this.#peerBacklog.take();
+    if (unstored) { for (const fact of unstored) this.#writer?.note(this.book.get(fact.id) ?? fact); }
+    else this.#writer?.rewrite();
     this.#tenure.parted();
     this.#dispatcher.wake();
   }
@@ -299,9 +307,6 @@ export class Replica implements Payments {
     if (left === "alone") this.#recovery.doubt((fact) => fact.owner !== self);
     // what it has stored and could not say any more
     if (left !== "") this.#recovery.reread().catch((error) => this.#ports.fail(error));
-    const unstored = this.#peerBacklog.take();
-    if (unstored) { for (const fact of unstored) this.#writer?.note(this.book.get(fact.id) ?? fact); }
-    else this.#writer?.rewrite();
     this.#dispatcher.wake();
   }
 
@@ -317,7 +322,11 @@ export class Replica implements Payments {
       this.#dispatcher.wake();
     };
     // the peer knows everything, unless the last life of this replica acted without it
-    if (knows && this.#left !== "alone") return recovered();
+    if (knows && this.#left !== "alone") {
+      // what the last life stored and could not say any more
+      if (this.#left !== "") this.#recovery.reread().catch((error) => this.#ports.fail(error));
+      return recovered();
+    }
     const crashed = this.#left !== "" || this.#peerLeft !== "";
     this.#recovery.recover(crashed).then(() => {
       if (knows) this.#gossip!.resync();

@@ -46,7 +46,7 @@ export interface DispatcherParts {
   readonly random: Random;
   readonly client: ProcessorClient;
   readonly tenure: Tenure;
-  readonly limits: RouteLimits & { readonly dispatchPerSecond: number };
+  readonly limits: RouteLimits & { readonly dispatchPerSecond: number; readonly requestTimeoutMs: number };
   /** Folds a fact and passes it on; resolved true once it is safe to act on it, false where that cannot be now. */
   record(fact: Fact): Promise<boolean>;
 }
@@ -105,7 +105,8 @@ export class Dispatcher {
     if (fact.stage === "settled" || this.#tickets.has(fact.id) || !this.#parts.tenure.owns(fact.owner)) return;
     const ticket: Ticket = { id: fact.id, absent: 0, unsure: fact.stage === "dispatched", tries: 0 };
     this.#tickets.set(fact.id, ticket);
-    const waitMs = fact.doubtUntil - this.#parts.clock.now();
+    // the clock may have been set back: after a request's time it is certain in any case
+    const waitMs = Math.min(fact.doubtUntil - this.#parts.clock.now(), this.#parts.limits.requestTimeoutMs);
     if (fact.doubt && waitMs > 0) this.#parts.clock.after(waitMs, () => this.#place(ticket));
     else this.#place(ticket);
   }

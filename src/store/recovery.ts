@@ -29,7 +29,7 @@ export interface RecoveryParts {
 /** The recovery of one replica. */
 export class Recovery {
   readonly #parts: RecoveryParts;
-  #doubtUntil = 0;
+  #doubtUntilMs = -Infinity;
   #recallUntilMs = -Infinity;
 
   constructor(parts: RecoveryParts) {
@@ -38,7 +38,10 @@ export class Recovery {
 
   /** Until when a processor's "not found" proves nothing for an id that comes in now; 0 where the id is surely new. */
   get doubtUntil(): number {
-    return this.#parts.clock.monotonic() < this.#recallUntilMs ? this.#doubtUntil : 0;
+    const { clock } = this.#parts;
+    const nowMs = clock.monotonic();
+    // by the monotonic clock, since the other one may be set meanwhile
+    return nowMs < this.#recallUntilMs ? clock.now() + Math.max(0, Math.ceil(this.#doubtUntilMs - nowMs)) : 0;
   }
 
   /**
@@ -69,13 +72,13 @@ export class Recovery {
   /** Every pending payment that `is` says becomes suspect, and so does every id that comes in soon. */
   doubt(is: (fact: Fact) => boolean): void {
     const { book, clock, requestTimeoutMs, recallMs, log } = this.#parts;
-    this.#doubtUntil = clock.now() + requestTimeoutMs;
+    this.#doubtUntilMs = clock.monotonic() + requestTimeoutMs;
     this.#recallUntilMs = clock.monotonic() + recallMs;
     let count = 0;
     for (const fact of [...book.pending.values()]) {
       if (!is(fact)) continue;
       count++;
-      this.#parts.record(suspect(fact, this.#doubtUntil));
+      this.#parts.record(suspect(fact, clock.now() + requestTimeoutMs));
     }
     log("warning", "a crash may have lost the newest facts: processors are asked before anything is sent", { count });
   }
