@@ -38,14 +38,18 @@ export class AckChecker {
     this.acknowledged++;
     const level = this.#level(running, payment);
     const ms = world.timeline.ms;
-    const ack = { ms, calledMs, replica: life.replica, life: life.number, cents, level, epoch, era: world.era };
+    const ack = { ms, calledMs, replica: life.replica, life: life.number, cents, level, epoch, era: world.era, linked: this.#linked() };
     for (const earlier of payment.acks) {
-      const calm = Math.min(calledMs, earlier.calledMs) > world.disturbedMs || earlier.life === life.number;
-      if (earlier.cents !== cents && calm && level === "peer" && earlier.epoch === epoch) {
+      const calm = ack.linked && earlier.linked && Math.min(calledMs, earlier.calledMs) > world.disturbedMs;
+      if (earlier.cents !== cents && (calm || earlier.life === life.number) && level === "peer" && earlier.epoch === epoch) {
         world.violate("conflict", `${payment.id} was accepted with ${earlier.cents} and with ${cents} cents`);
       }
     }
     payment.acks.push(ack);
+  }
+
+  #linked(): boolean {
+    return Object.values(this.world.running).every(({ life, linked }) => life.alive && linked);
   }
 
   /** What an acknowledgement is worth that a process sends now. */

@@ -2,6 +2,7 @@
 import type { AckLevel } from "../../src/ports/payments.ts";
 import type { ReplicaId } from "../../src/payment/fact.ts";
 import type { Cents } from "../../src/payment/money.ts";
+import type { World } from "./world.ts";
 
 /** An acknowledgement that a process sent. */
 export interface Ack {
@@ -17,6 +18,8 @@ export interface Ack {
   readonly epoch: number;
   /** see {@link file://./world.ts}: epochs of different eras are not the same */
   readonly era: number;
+  /** whether both replicas heard each other */
+  readonly linked: boolean;
 }
 
 /** One id. */
@@ -31,6 +34,8 @@ export interface Payment {
   epochMax: number;
   /** the era in which it was sent first */
   readonly era: number;
+  /** how many purges there were before that */
+  readonly purges: number;
   /** nobody held any fact of it at some moment, and the acknowledgements allowed that */
   lost: boolean;
 }
@@ -40,11 +45,14 @@ export class Ledger {
   readonly payments = new Map<string, Payment>();
 
   /** A caller sends an id to a replica in `epoch`; undefined where the replica does not know yet. */
-  sent(id: string, cents: Cents, epoch: number | undefined, era: number): Payment {
+  sent(id: string, cents: Cents, epoch: number | undefined, world: World): Payment {
     let payment = this.payments.get(id);
     if (!payment) {
       const ordinal = this.payments.size;
-      payment = { id, ordinal, amounts: new Set(), acks: [], epochMin: Infinity, epochMax: -1, era, lost: false };
+      const { era, faults } = world;
+      const purges = faults.get("purge") ?? 0;
+      const [epochMin, epochMax] = [Infinity, -1];
+      payment = { id, ordinal, amounts: new Set(), acks: [], epochMin, epochMax, era, purges, lost: false };
       this.payments.set(id, payment);
     }
     payment.amounts.add(cents);

@@ -68,8 +68,8 @@ class Caller {
       const known = world.ledger.payments.get(id);
       const { epoch } = replica.book;
       // ids are not used again after a purge
-      if (known && known.era === world.era && known.epochMax !== -1 && known.epochMax < epoch) return;
-      const payment = world.ledger.sent(id, cents, replica.readiness().ready ? epoch : undefined, world.era);
+      if (known && known.purges < (world.faults.get("purge") ?? 0)) return;
+      const payment = world.ledger.sent(id, cents, replica.readiness().ready ? epoch : undefined, world);
       const calledMs = world.timeline.ms;
       world.note("call", life, payment.ordinal, cents, () => `${id} ${cents}`);
       replica.accept(id, cents).then((answer) => {

@@ -31,6 +31,8 @@ export interface Running {
   /** lives of the peer that it was linked with */
   readonly linkedWith: Set<Life>;
   linked: boolean;
+  /** it is to be started again as soon as it has ended */
+  succeeded: boolean;
 }
 
 /** The world of one run. */
@@ -128,7 +130,12 @@ export class World {
 
   /** Starts a replica that is not running. */
   start(name: ReplicaId): void {
-    if (this.running[name]?.life.alive) return;
+    const last = this.running[name];
+    if (last?.life.alive) {
+      // it is about to stop: its successor waits for that
+      last.succeeded = true;
+      return;
+    }
     const { plan, timeline, wall, prng } = this;
     const life = new Life(name, ++this.#lives);
     const linkedWith = new Set<Life>();
@@ -143,7 +150,7 @@ export class World {
       log: (_, message, fields) => this.#log(life, message, fields),
       fail: (error) => this.violate("invariants", String(error)),
     });
-    this.running[name] = { life, replica, linkedWith, linked: false };
+    this.running[name] = { life, replica, linkedWith, linked: false, succeeded: false };
     life.doom(Infinity, () => this.#died(life));
     this.note("start", life, 0);
     replica.start();
@@ -193,6 +200,7 @@ export class World {
   }
 
   #died(life: Life): void {
+    if (this.running[life.replica]!.succeeded) this.timeline.in(5, () => this.start(life.replica));
     this.note("died", life, life.effects);
     this.disturbedMs = this.timeline.ms;
     this.charges.died(life);
