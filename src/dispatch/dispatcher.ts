@@ -250,7 +250,7 @@ export class Dispatcher {
     }
     if (outcome.kind === "already-booked") {
       ticket.unsure = true;
-      return this.#ask(ticket, bit(fact.processor!));
+      return ticket.tries++ === 0 ? this.#ask(ticket, bit(fact.processor!)) : this.#later(ticket);
     }
     if (outcome.kind === "unknown") ticket.unsure = true;
     // refused now says nothing of an earlier call of the same attempt
@@ -275,10 +275,9 @@ export class Dispatcher {
       const found = lookups[at] as Lookup & { kind: "found" } | undefined;
       if (found) return this.#finish(settled(fact, asked[at]!, found.requestedAt, found.cents, "found-booked"));
       if (lookups.some((lookup) => lookup.kind === "unanswered")) return this.#later(ticket);
-      ticket.absent |= mask;
       // bound and not found: a booking may still be under way, so the attempt goes on
-      if (ticket.unsure && fact.doubt !== SUSPECT) this.#later(ticket);
-      else this.#place(ticket);
+      ticket.absent |= mask;
+      this.#place(ticket);
     });
   }
 
@@ -296,7 +295,13 @@ export class Dispatcher {
   #later(ticket: Ticket): void {
     const { clock, random } = this.#parts;
     const pauseMs = Math.min(RETRY_MS_MIN * 2 ** ticket.tries++, RETRY_MS_MAX) * (0.5 + random() / 2);
-    clock.after(pauseMs, () => this.#place(ticket));
+    clock.after(pauseMs, () => {
+      const fact = this.#current(ticket);
+      // a lookup costs a processor less than a call, and a slow one answers it at once
+      const asks = fact?.stage === "dispatched" && fact.doubt !== SUSPECT && this.#asking < ASKING_MAX;
+      if (asks) this.#ask(ticket, bit(fact.processor!));
+      else this.#place(ticket);
+    });
   }
 
   /** Where a payment waits: bound ones for their processor, others for a route. Those that come again go first. */
