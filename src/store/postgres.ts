@@ -1,4 +1,4 @@
-/** The store on PostgreSQL 14 or newer. @module */
+/** The store on PostgreSQL, tried on 18. @module */
 // @ts-types="@types/pg"
 import pg from "pg";
 import { type Fact, type ReplicaId, REPLICAS } from "../payment/fact.ts";
