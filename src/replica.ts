@@ -89,13 +89,14 @@ export class Replica implements Payments {
       yielded: () => this.#gossip?.tellYield(peerOf(self)),
     });
     if (transport) {
-      const complete = () => this.#complete;
-      this.#gossip = new Gossip({ self, incarnation: ports.incarnation, clock, random, book, transport, complete }, {
+      const known = { complete: () => this.#complete, recallMs: () => this.#recovery.recallMs };
+      this.#gossip = new Gossip({ self, incarnation: ports.incarnation, clock, random, book, transport, ...known }, {
         fact: (fact, seq) => this.#heard(fact, seq),
         epoch: (epoch) => this.#beginEpoch(epoch),
         linked: () => this.#linked(),
         parted: (why) => this.#parted(why),
         yielded: () => this.#tenure.try(),
+        recall: (ms) => this.#recovery.recall(ms),
         stored: (seq) => this.#peerBacklog.stored(seq),
         health: ({ processor, failing, minResponseMs }) => this.#dispatcher.hear(processor, { failing, minResponseMs }),
       });
@@ -106,6 +107,7 @@ export class Replica implements Payments {
     this.#recovery = new Recovery({
       ...{ self, book, clock, store, requestTimeoutMs: settings.requestTimeoutMs, recallMs: settings.recallMs },
       beginEpoch: (epoch) => this.#beginEpoch(epoch),
+      recalls: (ms) => this.#gossip?.tellRecall(ms),
       record: (fact) => {
         this.#record(fact);
         this.#dispatcher.offer(fact);

@@ -57,7 +57,9 @@ export type Frame =
   }
   /** The sender let go of this replica's lock. */
   | { readonly type: "yield"; readonly replica: ReplicaId }
-  | { readonly type: "ping" };
+  | { readonly type: "ping" }
+  /** For so long, in milliseconds, an id that comes again may have been acknowledged and lost in a crash of everything. */
+  | { readonly type: "recall"; readonly ms: number };
 
 const LENGTH_BYTES = 4;
 /** length, version, type */
@@ -126,6 +128,7 @@ const PAYLOADS: { readonly [T in Frame["type"]]: Field<Omit<Frame & { type: T },
   health: struct({ processor, failing: flag, minResponseMs: number((ms) => ms >= 0 && ms <= TIME_MS_MAX), at: time }),
   yield: struct({ replica }),
   ping: struct({}),
+  recall: struct({ ms: whole }),
 };
 const TYPES = Object.keys(PAYLOADS) as Frame["type"][];
 

@@ -29,6 +29,8 @@ export interface GossipEvents {
   /** the peer's store holds the peer's stream up to `seq` */
   stored(seq: number): void;
   health(frame: Frame & { type: "health" }): void;
+  /** for so long, in milliseconds, an id that comes again may have been lost in a crash of everything */
+  recall(ms: number): void;
 }
 
 export interface GossipParts extends Omit<SessionParts, "journal" | "seen"> {
@@ -135,6 +137,11 @@ export class Gossip implements Replication {
     this.#session?.end("the whole book is to be sent again");
   }
 
+  /** Tells the peer of a crash that this replica has found. */
+  tellRecall(ms: number): void {
+    if (this.#session?.streaming) this.#session.send({ type: "recall", ms });
+  }
+
   /** Passes on what `service-health` said. */
   tellHealth(frame: Frame & { type: "health" }): void {
     if (this.#session?.streaming) this.#session.send(frame);
@@ -192,6 +199,7 @@ export class Gossip implements Replication {
       book,
       journal: this.#journal,
       complete: () => this.#parts.complete(),
+      recallMs: () => this.#parts.recallMs(),
       seen: () => this.#seen,
     };
     const session: Session = new Session(channel, parts, {
@@ -227,6 +235,8 @@ export class Gossip implements Replication {
         return this.#events.health(frame);
       case "yield":
         return this.#events.yielded();
+      case "recall":
+        return this.#events.recall(frame.ms);
     }
   }
 

@@ -37,6 +37,8 @@ export interface SessionParts {
   readonly journal: Journal;
   /** whether this replica knows everything that was acknowledged before this life */
   complete(): boolean;
+  /** for how long ids that come again may have been lost in a crash of everything, in milliseconds; 0 when they cannot */
+  recallMs(): number;
   /** how far of the peer's stream is here, from earlier sessions */
   seen(): Seen | null;
 }
@@ -52,7 +54,7 @@ export interface SessionEvents {
   acknowledged(seq: number): void;
   /** everything up to here of the peer's stream is here */
   saw(seen: Seen): void;
-  frame(frame: Frame & { type: "answer" | "stored" | "health" | "yield" }): void;
+  frame(frame: Frame & { type: "answer" | "stored" | "health" | "yield" | "recall" }): void;
   ended(why: string): void;
 }
 
@@ -205,6 +207,8 @@ export class Session implements ChannelListener {
     if (this.#peer) throw new FrameError("a second hello");
     this.#peer = hello;
     this.#events.epoch(hello.epoch);
+    const ms = this.#parts.recallMs();
+    if (ms > 0) this.send({ type: "recall", ms });
     if (hello.seen?.incarnation === incarnation && journal.covers(hello.seen.seq)) {
       this.#sent = hello.seen.seq;
       this.flush();

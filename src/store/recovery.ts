@@ -22,6 +22,8 @@ export interface RecoveryParts {
   /** how long after a crash of everything an id that comes again may have been lost, in milliseconds */
   readonly recallMs: number;
   beginEpoch(epoch: number): void;
+  /** a crash was found: the peer has to know as well that ids may come again */
+  recalls(ms: number): void;
   record(fact: Fact): void;
   log(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
 }
@@ -42,6 +44,20 @@ export class Recovery {
     const nowMs = clock.monotonic();
     // by the monotonic clock, since the other one may be set meanwhile
     return nowMs < this.#recallUntilMs ? clock.now() + Math.max(0, Math.ceil(this.#doubtUntilMs - nowMs)) : 0;
+  }
+
+  /** For how long ids that come again may have been lost, in whole milliseconds; 0 when they cannot. */
+  get recallMs(): number {
+    return Math.max(0, Math.ceil(this.#recallUntilMs - this.#parts.clock.monotonic()));
+  }
+
+  /** The peer knows of a crash after which ids may come again for `ms` more milliseconds. */
+  recall(ms: number): void {
+    const nowMs = this.#parts.clock.monotonic();
+    const { recallMs, requestTimeoutMs } = this.#parts;
+    this.#recallUntilMs = Math.max(this.#recallUntilMs, nowMs + ms);
+    // both began at the crash
+    this.#doubtUntilMs = Math.max(this.#doubtUntilMs, nowMs + ms - recallMs + requestTimeoutMs);
   }
 
   /**
@@ -72,8 +88,8 @@ export class Recovery {
   /** Every pending payment that `is` says becomes suspect, and so does every id that comes in soon. */
   doubt(is: (fact: Fact) => boolean): void {
     const { book, clock, requestTimeoutMs, recallMs, log } = this.#parts;
-    this.#doubtUntilMs = clock.monotonic() + requestTimeoutMs;
-    this.#recallUntilMs = clock.monotonic() + recallMs;
+    this.recall(recallMs);
+    this.#parts.recalls(recallMs);
     let count = 0;
     for (const fact of [...book.pending.values()]) {
       if (!is(fact)) continue;

@@ -51,6 +51,7 @@ const frame: fc.Arbitrary<Frame> = fc.oneof(
   }),
   record({ type: type("yield"), replica }),
   record({ type: type("ping") }),
+  record({ type: type("recall"), ms: seq }),
 );
 
 function joined(frames: readonly Frame[]): Uint8Array {
