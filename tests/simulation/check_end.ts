@@ -16,8 +16,10 @@ export function unfinished(world: World): string {
   if (!database) return "";
   const { book } = world.running.a!.replica;
   if (database.epoch !== book.epoch) return `the store is in epoch ${database.epoch}, not ${book.epoch}`;
-  for (const { id } of world.ledger.payments.values()) {
+  for (const { id, acks, lost } of world.ledger.payments.values()) {
     const [fact, row] = [book.get(id), database.rows.get(id)];
+    // the last statement of a dead process may come through after its successor has read: nobody was told of it
+    if (!fact && (acks.length === 0 || lost)) continue;
     if (fact?.stage !== row?.stage) return `${id} is ${fact?.stage} and stored as ${row?.stage}`;
   }
   return "";

@@ -45,7 +45,7 @@ class End implements Channel {
   }
 
   send(bytes: Uint8Array): void {
-    if (this.closed || !this.life.acts() || this.#broken || this.other.closed) return;
+    if (this.closed || !this.life.acts() || this.#broken || this.other.closed || this.other.#fin) return;
     this.other.#coming.push(bytes);
     this.other.#comingBytes += bytes.length;
     this.other.pump();
