@@ -1,6 +1,7 @@
 /** Galo's command line. @module */
 import { parseArgs } from "node:util";
 import { ConfigError, readConfig, settingsHelp } from "./src/config.ts";
+import { StoreError } from "./src/ports/store.ts";
 import { reason, StartError } from "./src/start_error.ts";
 import { configureLogs } from "./src/log.ts";
 
@@ -69,7 +70,7 @@ async function run(args: string[]): Promise<Stop | undefined> {
       const adminPort = values["admin-port"] === undefined
         ? {}
         : { adminPort: number("--admin-port", values["admin-port"], 65_535) };
-      const standIn = await startStandIn({ port, feeRate, ...adminPort }).catch((error) => {
+      const standIn = await startStandIn({ port, hostname: config.HOST, feeRate, ...adminPort }).catch((error) => {
         throw new StartError(`cannot listen on port ${port}: ${reason(error)}`);
       });
       console.log(`stand-in processor on ${standIn.url}`);
@@ -100,7 +101,7 @@ async function stopWithParent(): Promise<void> {
 }
 
 if (import.meta.main) {
-  const expected = [ConfigError, StartError, Deno.errors.NotCapable, Deno.errors.AddrInUse];
+  const expected = [ConfigError, StartError, StoreError, Deno.errors.NotCapable, Deno.errors.AddrInUse];
   let stopping = false;
   let running: Promise<Stop | undefined> | undefined;
   const stop = async () => {

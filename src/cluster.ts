@@ -3,15 +3,15 @@
  * process of its own. A replica that dies is started again.
  * @module
  */
+import { getLogger } from "@logtape/logtape";
 import { Child, type ChildSpec } from "./child.ts";
 import type { Config } from "./config.ts";
 import { makeFolder } from "./host.ts";
 import { reason, StartError } from "./start_error.ts";
-import { REPLICAS } from "./payment/fact.ts";
+import { PROCESSORS, REPLICAS } from "./payment/fact.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./store/embedded.ts";
 
-/** Where the stand-in processors listen when none are configured. */
-const STAND_IN_PORTS = { default: 8001, fallback: 8002 } as const;
+const LOOPBACK = "127.0.0.1";
 const MAIN = new URL("../main.ts", import.meta.url).pathname;
 const CADDYFILE = new URL("../Caddyfile", import.meta.url).pathname;
 
@@ -35,65 +35,102 @@ export interface Cluster {
 export async function startCluster(config: Config, say: (line: string) => void): Promise<Cluster> {
   makeFolder(config.DATA_DIR);
   const dataDir = await Deno.realPath(config.DATA_DIR);
-  const children: Child[] = [];
-  let postgres: EmbeddedPostgres | undefined;
+  const port = freePort(config.PORT, config.HOST);
+  const url = `http://127.0.0.1:${port}`;
+  // what takes payments stops before what it relies on
+  const front: Child[] = [];
+  const back: Child[] = [];
+  let postgres: RestartedPostgres | undefined;
   const stop = async () => {
-    // caddy and the replicas first, then what they rely on
-    const clean = await Promise.all(children.reverse().map((child) => child.stop()));
+    const clean = await Promise.all(front.map((child) => child.stop()));
+    await Promise.all(back.map((child) => child.stop()));
     await postgres?.stop();
     return clean.every(Boolean);
   };
   try {
-    const port = freePort(config.PORT, config.HOST);
     const lines: string[] = [];
-    const start = (spec: Omit<ChildSpec, "program">) => {
-      const args = ["run", "-A", "--quiet", MAIN, ...spec.args, "--parent"];
-      const child = new Child({ ...spec, program: Deno.execPath(), args });
-      children.push(child);
-      return child.ready;
-    };
-
-    let urls = { default: config.PROCESSOR_DEFAULT_URL, fallback: config.PROCESSOR_FALLBACK_URL };
-    if (!urls.default) {
-      urls = { default: "http://127.0.0.1:8001", fallback: "http://127.0.0.1:8002" };
+    let processors = { default: config.PROCESSOR_DEFAULT_URL, fallback: config.PROCESSOR_FALLBACK_URL };
+    if (!processors.default) {
       const fees = { default: config.FEE_DEFAULT, fallback: config.FEE_FALLBACK };
-      await Promise.all((["default", "fallback"] as const).map((processor) => {
-        const standInPort = freePort(STAND_IN_PORTS[processor], "127.0.0.1");
-        lines.push(`stand-in processor, ${processor.padEnd(8)} ${urls[processor]}  fee ${100 * fees[processor]} %`);
-        const args = ["processor", "--port", `${standInPort}`, "--fee", `${fees[processor]}`];
-        return start({ name: `processor ${processor}`, args, env: {}, restarts: false });
-      }));
+      const first = freePort(config.STAND_IN_PORT, LOOPBACK);
+      const ports = { default: first, fallback: freePort(config.STAND_IN_PORT && first + 1, LOOPBACK) };
+      processors = { default: `http://${LOOPBACK}:${ports.default}`, fallback: `http://${LOOPBACK}:${ports.fallback}` };
+      for (const name of PROCESSORS) {
+        const args = ["processor", "--port", `${ports[name]}`, "--fee", `${fees[name]}`];
+        back.push(child({ name: `processor ${name}`, args, env: { HOST: LOOPBACK }, restarts: false }));
+        lines.push(`stand-in processor ${name}: ${processors[name]}, fee ${100 * fees[name]} %`);
+      }
     }
-    if (!config.DATABASE_URL) postgres = await startEmbeddedPostgres(`${dataDir}/postgres`, say);
-    lines.push(`Postgres ${postgres ? `embedded, files in ${dataDir}/postgres` : "from DATABASE_URL"}`);
+    if (!config.DATABASE_URL) postgres = await RestartedPostgres.start(`${dataDir}/postgres`, say);
+    lines.push(`Postgres: ${postgres ? `embedded, in ${dataDir}/postgres` : "at DATABASE_URL"}`);
+    await Promise.all(back.map(({ ready }) => ready));
 
-    const url = `http://127.0.0.1:${port}`;
-    await Promise.all(
-      REPLICAS.slice(0, config.REPLICAS).map((replica) => {
-        const env = {
-          REPLICA: replica,
-          DATA_DIR: dataDir,
-          PORT: `${port}`,
-          PROCESSOR_DEFAULT_URL: urls.default,
-          PROCESSOR_FALLBACK_URL: urls.fallback,
-          DATABASE_URL: config.DATABASE_URL || postgres!.url,
-          ...config.CADDY && { LISTEN: `${dataDir}/${replica}.sock` },
-        };
-        return start({ name: `replica ${replica}`, args: ["replica"], env, restarts: true });
-      }),
-    );
+    for (const replica of REPLICAS.slice(0, config.REPLICAS)) {
+      const env = {
+        REPLICA: replica,
+        DATA_DIR: dataDir,
+        PORT: `${port}`,
+        PROCESSOR_DEFAULT_URL: processors.default,
+        PROCESSOR_FALLBACK_URL: processors.fallback,
+        DATABASE_URL: postgres?.url ?? config.DATABASE_URL,
+        ...config.CADDY && { LISTEN: `${dataDir}/${replica}.sock` },
+      };
+      front.push(child({ name: `replica ${replica}`, args: ["replica"], env, restarts: true }));
+    }
     if (config.CADDY) {
       const env = { GALO_PORT: `${port}`, GALO_SOCKETS: dataDir };
       const args = ["run", "--adapter", "caddyfile", "--config", CADDYFILE];
-      children.push(new Child({ name: "caddy", program: config.CADDY, args, env, restarts: true, port }));
-      await children.at(-1)!.ready;
+      front.unshift(new Child({ name: "caddy", program: config.CADDY, args, env, restarts: true, port }));
     }
+    await Promise.all(front.map(({ ready }) => ready));
     const replicas = `${config.REPLICAS} replica${config.REPLICAS === 2 ? "s" : ""}`;
     lines.push(`${replicas} ${config.CADDY ? "behind Caddy on" : "on"} ${url}`);
-    return { url, processors: urls, lines, stop };
+    return { url, processors, lines, stop };
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** A child that runs a command of this program, and ends when this process does. */
+function child(spec: Omit<ChildSpec, "program">): Child {
+  const args = ["run", "-A", "--quiet", MAIN, ...spec.args, "--parent"];
+  return new Child({ ...spec, program: Deno.execPath(), args });
+}
+
+/** An embedded Postgres that is started again, at the same place, when it dies. */
+class RestartedPostgres {
+  #stopping = false;
+
+  private constructor(private readonly folder: string, private server: EmbeddedPostgres) {
+    this.#watch();
+  }
+
+  static async start(folder: string, say: (line: string) => void): Promise<RestartedPostgres> {
+    return new RestartedPostgres(folder, await startEmbeddedPostgres(folder, say));
+  }
+
+  get url(): string {
+    return this.server.url;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.server.stop();
+  }
+
+  async #watch(): Promise<void> {
+    for (;;) {
+      await this.server.exited;
+      if (this.#stopping) return;
+      getLogger(["galo", "cluster"]).error("Postgres ended: starting it again");
+      try {
+        this.server = await startEmbeddedPostgres(this.folder);
+      } catch (error) {
+        // the replicas go on without it and say so
+        return getLogger(["galo", "cluster"]).error("Postgres does not start again: {why}", { why: reason(error) });
+      }
+    }
   }
 }
 

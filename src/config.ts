@@ -47,6 +47,12 @@ export const SETTINGS = {
     "URL",
     "the dearer processor; set both or none",
   ),
+  STAND_IN_PORT: setting(
+    whole(0, 65534),
+    "8001",
+    "TCP port",
+    "of the default's stand-in; the fallback's is the next one; 0 takes any free ones",
+  ),
   FEE_DEFAULT: setting(share, "0.05", "share", "what the default charges; used by stand-ins and reports"),
   FEE_FALLBACK: setting(share, "0.15", "share", "what the fallback charges; used by stand-ins and reports"),
   PATIENCE_MS: setting(

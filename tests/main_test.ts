@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { payment, statusOf, until } from "./cluster/harness.ts";
+import { needs } from "./support/permissions.ts";
+
+const real = needs("net", "run", "read", "write", "env");
+const MAIN = new URL("../main.ts", import.meta.url).pathname;
+
+function galo(args: string[], env: Record<string, string> = {}, permissions = ["-A"]): Deno.Command {
+  const all = ["run", ...permissions, "--no-prompt", "--quiet", MAIN, ...args];
+  return new Deno.Command(Deno.execPath(), {
+    args: all,
+    env: { NO_COLOR: "1", ...env },
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+async function failure(args: string[], env: Record<string, string> = {}, permissions?: string[]): Promise<string> {
+  const { code, stdout, stderr } = await galo(args, { LOG_LEVEL: "off", ...env }, permissions).output();
+  assert.equal(code, 1);
+  assert.equal(new TextDecoder().decode(stdout), "");
+  const said = new TextDecoder().decode(stderr).trim();
+  assert.equal(said.includes("\n"), false, said);
+  return said;
+}
+
+Deno.test("--help lists commands and settings and ends with 0", real, async () => {
+  const { code, stdout } = await galo(["--help"]).output();
+  assert.equal(code, 0);
+  const help = new TextDecoder().decode(stdout);
+  for (const word of ["start", "replica", "processor", "PATIENCE_MS", "DATABASE_URL"]) {
+    assert.ok(help.includes(word), word);
+  }
+});
+
+Deno.test("a typo in a setting, an option or a command is one clear line and exit code 1", real, async () => {
+  assert.match(await failure([], { PATIENCE_MS: "soon" }), /^galo: PATIENCE_MS: "soon" will not do \(ms\)/);
+  assert.match(await failure(["--prot", "1"]), /^galo: Unknown option '--prot'/);
+  assert.equal(await failure(["strat"]), 'galo: no command "strat": see --help');
+  assert.match(await failure(["processor", "--port", "x"]), /^galo: --port: "x" is no number from 0 to 65535$/);
+  assert.equal(await failure(["replica"]), "galo: PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
+});
+
+Deno.test("a taken port is one clear line and exit code 1", real, async () => {
+  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const { port } = listener.addr as Deno.NetAddr;
+  const folder = await Deno.makeTempDir();
+  const env = { PORT: `${port}`, HOST: "127.0.0.1", DATA_DIR: folder };
+  assert.equal(await failure([], env), `galo: cannot listen on 127.0.0.1:${port}: the address is taken`);
+  assert.equal(
+    await failure(["processor", "--port", `${port}`]),
+    `galo: cannot listen on port ${port}: the address is taken`,
+  );
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a missing permission is one clear line and exit code 1", real, async () => {
+  assert.match(await failure([], {}, []), /^galo: .*permission/);
+});
+
+Deno.test("start is a whole cluster from an empty folder, and SIGTERM ends all of it with 0", real, async () => {
+  const folder = await Deno.makeTempDir({ prefix: "galo-" });
+  const env = { PORT: "0", HOST: "127.0.0.1", DATA_DIR: folder, STAND_IN_PORT: "0", LOG_LEVEL: "off" };
+  const process = galo([], env).spawn();
+  let said = "";
+  const reading = (async () => {
+    for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) said += text;
+  })();
+  await until(() => said.includes("Ctrl-C"));
+  const url = /2 replicas on (http:\S+)/.exec(said)![1]!;
+  const id = crypto.randomUUID();
+  assert.equal(await statusOf(fetch(`${url}/payments`, payment(id))), 202);
+  await until(async () => (await (await fetch(`${url}/payments/${id}`)).json()).state === "settled");
+  assert.deepEqual(await (await fetch(`${url}/payments-summary`)).json(), {
+    default: { totalRequests: 1, totalAmount: 19.9 },
+    fallback: { totalRequests: 0, totalAmount: 0 },
+  });
+
+  process.kill("SIGTERM");
+  assert.equal((await process.status).code, 0);
+  await reading;
+  await process.stderr.cancel();
+  await assert.rejects(fetch(`${url}/livez`));
+  // nothing is left that uses the folder
+  const users = [...Deno.readDirSync("/proc")].filter(({ name }) => /^\d+$/.test(name)).filter(({ name }) => {
+    try {
+      return Deno.readTextFileSync(`/proc/${name}/environ`).includes(folder);
+    } catch {
+      return false;
+    }
+  });
+  assert.deepEqual(users, []);
+
+  // the next start finds what was settled
+  const again = galo([], env).spawn();
+  const [line] = [again.stdout.pipeThrough(new TextDecoderStream())];
+  let heard = "";
+  for await (const text of line) {
+    heard += text;
+    if (heard.includes("Ctrl-C")) break;
+  }
+  const second = /2 replicas on (http:\S+)/.exec(heard)![1]!;
+  assert.equal((await (await fetch(`${second}/payments-summary`)).json()).default.totalRequests, 1);
+  again.kill("SIGINT");
+  assert.equal((await again.status).code, 0);
+  await again.stderr.cancel();
+  await Deno.remove(folder, { recursive: true });
+});
