@@ -298,8 +298,8 @@ export class Dispatcher {
     clock.after(pauseMs, () => {
       const fact = this.#current(ticket);
       // a lookup costs a processor less than a call, and a slow one answers it at once
-      const asks = fact?.stage === "dispatched" && fact.doubt !== SUSPECT && this.#asking < ASKING_MAX;
-      if (asks) this.#ask(ticket, bit(fact.processor!));
+      const cleared = fact?.doubt !== SUSPECT || ticket.absent === SUSPECT;
+      if (fact?.stage === "dispatched" && cleared && this.#asking < ASKING_MAX) this.#ask(ticket, bit(fact.processor!));
       else this.#place(ticket);
     });
   }
