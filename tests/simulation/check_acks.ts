@@ -38,10 +38,20 @@ export class AckChecker {
     this.acknowledged++;
     const level = this.#level(running, payment);
     const ms = world.timeline.ms;
-    const ack = { ms, calledMs, replica: life.replica, life: life.number, cents, level, epoch, era: world.era, linked: this.#linked() };
+    const ack = {
+      ms,
+      calledMs,
+      replica: life.replica,
+      life: life.number,
+      cents,
+      level,
+      epoch,
+      era: world.era,
+      linked: this.#linked(),
+    };
     for (const earlier of payment.acks) {
       const calm = ack.linked && earlier.linked && Math.min(calledMs, earlier.calledMs) > world.disturbedMs;
-      if (earlier.cents !== cents && (calm || earlier.life === life.number) && level === "peer" && earlier.epoch === epoch) {
+      if (earlier.cents !== cents && calm && level === "peer" && earlier.epoch === epoch) {
         world.violate("conflict", `${payment.id} was accepted with ${earlier.cents} and with ${cents} cents`);
       }
     }
@@ -84,8 +94,9 @@ export class AckChecker {
       if (!fact || payment.lost) continue;
       if (world.database && world.database.rows.get(payment.id)?.stage !== fact.stage) unstored++;
       if (living?.replica.book.get(payment.id) || world.database?.rows.has(payment.id)) continue;
-      // the survivor is in a newer epoch
-      if (living && living.replica.book.epoch > dead.replica.book.epoch) continue;
+      // purged
+      const newest = Math.max(living?.replica.book.epoch ?? 0, world.database?.epoch ?? 0);
+      if (newest > dead.replica.book.epoch) continue;
       payment.lost = true;
       this.#lost(payment, life, living);
     }

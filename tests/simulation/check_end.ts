@@ -10,7 +10,11 @@ export function unfinished(world: World): string {
     const { ready, pending, peer, notes } = running.replica.readiness();
     if (!ready) return `${name} is not ready: ${notes.join(", ")}`;
     if (peer === "unreachable") return `${name} is not linked`;
-    if (pending > 0) return `${name} has ${pending} pending payments: ${JSON.stringify([...running.replica.book.pending.values()][0])}`;
+    if (pending > 0) {
+      return `${name} has ${pending} pending payments: ${
+        JSON.stringify([...running.replica.book.pending.values()][0])
+      }`;
+    }
   }
   const { database } = world;
   if (!database) return "";

@@ -81,7 +81,11 @@ export class SimulatedClient implements ProcessorClient {
         : booking
         ? { kind: "found", cents: booking.cents, requestedAt: booking.requestedAt }
         : { kind: "absent" };
-      timeline.in(this.#wayMs(), () => life.hear(() => resolve(answer)));
+      timeline.in(this.#wayMs(), () =>
+        life.hear(() => {
+          world.note("lookup", life, answer.kind.length, 0, () => `${processor} ${id} ${answer.kind}`);
+          resolve(answer);
+        }));
     });
     return promise;
   }
