@@ -213,9 +213,11 @@ export class Replica implements Payments {
     const late = new Promise<void>((resolve) => clock.after(this.#settings.drainMs, resolve));
     await Promise.race([this.#dispatcher.stop(), late]);
     const held = await this.#gossip?.held() ?? false;
-    const stored = await this.#writer?.stop() ?? false;
+    // who had not recovered, or does not yet know what a crash took, leaves that to the next
+    const knows = this.#complete && this.#recovery.recallMs === 0;
+    const stored = await this.#writer?.stop(knows) ?? false;
     // a peer that lives takes over at once: what it does not hold it has to look for in the store
-    const clean = held || this.#tenure.alone && (stored || this.book.pending.size === 0);
+    const clean = held || knows && this.#tenure.alone && (stored || this.book.pending.size === 0);
     this.#tenure.stop(clean);
     this.#gossip?.stop();
     return clean;

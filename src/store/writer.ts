@@ -142,9 +142,10 @@ export class StoreWriter {
   /**
    * Writes what is left, takes nothing more, and closes the store.
    *
+   * @param goodbye whether the store may be told that this replica stops in good order, once everything is stored
    * @returns whether everything is stored
    */
-  async stop(timeoutMs = STOP_MS): Promise<boolean> {
+  async stop(goodbye = true, timeoutMs = STOP_MS): Promise<boolean> {
     const flushed = this.#flushed ??= Promise.withResolvers();
     if (this.#hasWork || this.#busy) this.#schedule();
     else flushed.resolve(true);
@@ -153,7 +154,7 @@ export class StoreWriter {
     this.#cancel?.();
     this.#resolve(false);
     // a goodbye that does not get through costs the next start a look at what is pending, nothing more
-    await this.#within(timeoutMs, this.#parts.store.close(all).then(() => true).catch(ignoreTrouble));
+    await this.#within(timeoutMs, this.#parts.store.close(all && goodbye).then(() => true).catch(ignoreTrouble));
     return all;
   }
 
