@@ -117,6 +117,6 @@ export class ChargeChecker {
 }
 
 /** It was sent in one epoch and again in the next, to replicas that did not hear each other: nobody promises anything. */
-function purged(payment: Payment | undefined): boolean {
+export function purged(payment: Payment | undefined): boolean {
   return payment !== undefined && payment.epochMin < payment.epochMax;
 }

@@ -61,7 +61,7 @@ export interface Plan {
 }
 
 /** Payments of a run when nothing else is said: the mean of what is drawn. */
-export const PAYMENTS = 250;
+export const PAYMENTS = 300;
 
 /** Draws the plan of a seed. What is left out does not shift what else is drawn. */
 export function drawPlan(seed: number, options: PlanOptions = {}): Plan {

@@ -1,0 +1,133 @@
+/**
+ * `deno task simulate --seed N --seeds K`: runs the whole cluster on virtual time through many seeds and says what broke.
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { FAULT_KINDS, type FaultKind, type PlanOptions } from "./plan.ts";
+import { run } from "./run.ts";
+import { command, gist, shrink } from "./shrink.ts";
+import { add, newTally, type Tally } from "./tally.ts";
+import type { Share } from "./simulate_worker.ts";
+
+const HELP = `deno task simulate [options]
+
+  --seed N          the first seed [1]
+  --seeds K         how many [1000]
+  --payments N      in each seed [drawn, about 250]
+  --without KINDS   faults that do not happen, separated by commas: ${FAULT_KINDS.join(", ")}
+  --workers W       in parallel [one per core]
+  --trace           prints everything that happens; for one seed
+  --help`;
+
+/** Violations that are made small and shown in full. */
+const SHOWN_MAX = 3;
+const LINES_MAX = 60;
+
+/** Runs the command; the exit code. */
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: "string", default: "1" },
+      seeds: { type: "string", default: "1000" },
+      payments: { type: "string" },
+      without: { type: "string", default: "" },
+      workers: { type: "string", default: String(navigator.hardwareConcurrency) },
+      trace: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const without = values.without.split(",").filter(Boolean) as FaultKind[];
+  const unknown = without.find((kind) => !FAULT_KINDS.includes(kind));
+  const [seed, seeds, workers] = [values.seed, values.seeds, values.workers].map(Number) as [number, number, number];
+  const payments = values.payments === undefined ? undefined : Number(values.payments);
+  if (unknown || ![seed, seeds, workers, payments ?? 1].every((value) => Number.isSafeInteger(value) && value >= 0)) {
+    console.error(unknown ? `there is no fault "${unknown}"` : "numbers are whole and not negative");
+    console.error(HELP);
+    return 2;
+  }
+  const options: PlanOptions = { without, ...payments !== undefined && { payments } };
+  return values.trace ? await trace(seed, options) : await simulate(seed, seeds, Math.max(1, workers), options);
+}
+
+async function trace(seed: number, options: PlanOptions): Promise<number> {
+  const report = await run(seed, { ...options, record: true });
+  for (const line of report.lines) console.log(line);
+  const { violation } = report;
+  console.log(violation ? `violation of "${violation.check}": ${violation.message}` : "no violation");
+  console.log(`hash ${report.hash}`);
+  return violation ? 1 : 0;
+}
+
+async function simulate(seed: number, seeds: number, workers: number, options: PlanOptions): Promise<number> {
+  const startedMs = performance.now();
+  const tally = newTally();
+  await Promise.all(Array.from({ length: workers }, (_, i) => {
+    const share: Share = { first: seed + i, end: seed + seeds, step: workers, options };
+    return work(share, (part) => {
+      add(tally, part);
+      progress(tally, seeds, startedMs);
+    });
+  }));
+  const seconds = (performance.now() - startedMs) / 1000;
+  console.log(summaryOf(tally, seconds));
+  tally.violations.sort((a, b) => a.seed - b.seed);
+  for (const { seed, violation } of tally.violations.slice(0, SHOWN_MAX)) {
+    const least = await shrink(seed, violation.check, options);
+    const report = await run(seed, { ...least, record: true });
+    console.log(`\nseed ${seed} breaks "${violation.check}": ${report.violation?.message ?? violation.message}`);
+    for (const line of gist(report).slice(-LINES_MAX)) console.log(line);
+    console.log(`again: ${command(seed, least)}`);
+  }
+  for (const { seed, violation } of tally.violations.slice(SHOWN_MAX)) {
+    console.log(`seed ${seed} breaks "${violation.check}": ${violation.message.slice(0, 160)}`);
+  }
+  return tally.violations.length > 0 ? 1 : 0;
+}
+
+function work(share: Share, heard: (tally: Tally) => void): Promise<void> {
+  const worker = new Worker(new URL("./simulate_worker.ts", import.meta.url), { type: "module" });
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }: MessageEvent<{ tally: Tally; done: boolean }>) => {
+      heard(data.tally);
+      if (!data.done) return;
+      worker.terminate();
+      resolve();
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new Error(event.message));
+    };
+    worker.postMessage(share);
+  });
+}
+
+let shownMs = -Infinity;
+
+function progress(tally: Tally, seeds: number, startedMs: number): void {
+  const nowMs = performance.now();
+  if (nowMs - shownMs < 1_000) return;
+  shownMs = nowMs;
+  const speed = Math.round(tally.payments / ((nowMs - startedMs) / 1000));
+  console.error(
+    `${tally.seeds} of ${seeds} seeds, ${tally.payments} payments, ${speed}/s, ${tally.violations.length} violations`,
+  );
+}
+
+function summaryOf(tally: Tally, seconds: number): string {
+  const speed = Math.round(tally.payments / seconds);
+  return [
+    `seeds            ${tally.seeds}`,
+    `virtual hours    ${(tally.ms / 3_600_000).toFixed(2)}`,
+    `payments         ${tally.payments} (${tally.acknowledged} acknowledgements)`,
+    `time             ${seconds.toFixed(1)} s, ${speed} payments/s`,
+    `faults`,
+    ...Object.entries(tally.faults).sort(([a], [b]) => a < b ? -1 : 1).map(([kind, n]) => `  ${kind.padEnd(24)} ${n}`),
+    `violations       ${tally.violations.length}`,
+  ].join("\n");
+}
+
+if (import.meta.main) Deno.exit(await main());

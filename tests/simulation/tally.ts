@@ -1,0 +1,35 @@
+/** What many runs came to. @module */
+import type { Report } from "./run.ts";
+import type { Violation } from "./world.ts";
+
+/** The sums of some runs; it travels between workers. */
+export interface Tally {
+  seeds: number;
+  /** virtual time in milliseconds */
+  ms: number;
+  payments: number;
+  acknowledged: number;
+  faults: Record<string, number>;
+  violations: { readonly seed: number; readonly violation: Violation }[];
+}
+
+export function newTally(): Tally {
+  return { seeds: 0, ms: 0, payments: 0, acknowledged: 0, faults: {}, violations: [] };
+}
+
+/** Adds a run. */
+export function count(tally: Tally, report: Report): void {
+  const faults = Object.fromEntries(report.faults);
+  const { seed, ms, payments, acknowledged, violation } = report;
+  add(tally, { seeds: 1, ms, payments, acknowledged, faults, violations: violation ? [{ seed, violation }] : [] });
+}
+
+/** Adds other sums. */
+export function add(tally: Tally, more: Tally): void {
+  tally.seeds += more.seeds;
+  tally.ms += more.ms;
+  tally.payments += more.payments;
+  tally.acknowledged += more.acknowledged;
+  for (const [kind, times] of Object.entries(more.faults)) tally.faults[kind] = (tally.faults[kind] ?? 0) + times;
+  tally.violations.push(...more.violations);
+}
