@@ -1,7 +1,7 @@
 /** Locks as files in a folder that both replicas share: the kernel drops a lock at its holder's death, not at a pause. @module */
 import type { HeldLock, Lock } from "./ports/lock.ts";
 
-/** Longer notes are of no use and not read. */
+/** The longest note, with the line feed that ends it. */
 const NOTE_BYTES_MAX = 256;
 
 /** `flock` on `${folder}/${name}.lock`. */
@@ -25,13 +25,15 @@ class HeldFile implements HeldLock {
   constructor(private readonly file: Deno.FsFile) {
     const buffer = new Uint8Array(NOTE_BYTES_MAX);
     const length = file.readSync(buffer) ?? 0;
-    this.left = new TextDecoder().decode(buffer.subarray(0, length));
+    this.left = new TextDecoder().decode(buffer.subarray(0, length)).split("\n", 1)[0]!;
     this.#note = this.left;
   }
 
   write(note: string): void {
     if (note === this.#note) return;
-    const bytes = new TextEncoder().encode(note);
+    // one write with its own end: who is killed before the old note's rest is cut off leaves this note, not a mixture
+    const bytes = new TextEncoder().encode(`${note}\n`);
+    if (note.includes("\n") || bytes.length > NOTE_BYTES_MAX) throw new Error(`invariant: no note: ${note}`);
     this.file.seekSync(0, Deno.SeekMode.Start);
     this.file.writeSync(bytes);
     this.file.truncateSync(bytes.length);

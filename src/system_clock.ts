@@ -2,11 +2,18 @@
 import { setImmediate } from "node:timers";
 import type { Clock } from "./ports/clock.ts";
 
+/** The longest that a timer of the system waits, in milliseconds: asked for more, it would run at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 /** The production {@link Clock}. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, action) {
+    if (ms > TIMER_MS_MAX) {
+      let cancel = systemClock.after(TIMER_MS_MAX, () => cancel = systemClock.after(ms - TIMER_MS_MAX, action));
+      return () => cancel();
+    }
     const timer = setTimeout(action, ms);
     return () => clearTimeout(timer);
   },

@@ -1,22 +1,13 @@
 /** Calls to the payment processors over HTTP. @module */
-import { Pool } from "undici";
+import { type Dispatcher, Pool } from "undici";
 import { type Processor, PROCESSORS } from "../payment/fact.ts";
+import { parseId } from "../payment/id.ts";
 import { amountOf, centsOf } from "../payment/money.ts";
 import type { Attempt, Health, Lookup, Outcome, ProcessorClient } from "../ports/processor_client.ts";
 import { type Ending, outcomeOf } from "./outcome.ts";
 
 /** More than this of an answer is not read, in bytes. */
 const BODY_BYTES_MAX = 64 << 10;
-
-/** Errors that say that no connection was ever made, so that nothing can have been booked. */
-const UNCONNECTED = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "UND_ERR_CONNECT_TIMEOUT",
-]);
 
 /** Where the processors are, and what a call may take. */
 export interface ClientOptions {
@@ -32,6 +23,8 @@ interface Answer {
   readonly text: string;
 }
 
+type Unanswered = Exclude<Ending, { status: number }>;
+
 /** The production {@link ProcessorClient}. It never sends anything twice by itself. */
 export class HttpProcessorClient implements ProcessorClient {
   readonly #pools: Record<Processor, Pool>;
@@ -45,8 +38,9 @@ export class HttpProcessorClient implements ProcessorClient {
         connections: connectionsMax + 4,
         pipelining: 1,
         connect: { timeout: requestTimeoutMs },
-        headersTimeout: requestTimeoutMs,
-        bodyTimeout: requestTimeoutMs,
+        // a call has a timer of its own, for all of it
+        headersTimeout: 0,
+        bodyTimeout: 0,
         maxResponseSize: BODY_BYTES_MAX,
       });
     this.#pools = { default: pool("default"), fallback: pool("fallback") };
@@ -66,21 +60,22 @@ export class HttpProcessorClient implements ProcessorClient {
     }
     if (answer.status === 404) return { kind: "absent" };
     if (answer.status !== 200) return { kind: "unanswered", error: `status ${answer.status}` };
-    const { amount, requestedAt } = parse(answer.text) as { amount?: unknown; requestedAt?: unknown };
-    const cents = centsOf(Number(amount));
+    const { correlationId = id, amount, requestedAt } = parse(answer.text);
+    const other = typeof correlationId !== "string" || parseId(correlationId) !== parseId(id);
+    const cents = typeof amount === "number" ? centsOf(amount) : undefined;
     const at = typeof requestedAt === "string" ? parseUtc(requestedAt) : NaN;
-    if (cents === undefined || Number.isNaN(at)) return { kind: "unanswered", error: "an answer that makes no sense" };
+    if (other || cents === undefined || Number.isNaN(at)) {
+      return { kind: "unanswered", error: "an answer that makes no sense" };
+    }
     return { kind: "found", cents, requestedAt: at };
   }
 
   async health(processor: Processor): Promise<Health | undefined> {
     const answer = await this.#call(processor, "GET", "/payments/service-health");
     if (!("text" in answer) || answer.status !== 200) return undefined;
-    const { failing, minResponseTime } = parse(answer.text) as { failing?: unknown; minResponseTime?: unknown };
-    if (typeof failing !== "boolean" || typeof minResponseTime !== "number" || !(minResponseTime >= 0)) {
-      return undefined;
-    }
-    return { failing, minResponseMs: minResponseTime };
+    const { failing, minResponseTime: ms } = parse(answer.text);
+    if (typeof failing !== "boolean" || typeof ms !== "number" || !Number.isFinite(ms) || ms < 0) return undefined;
+    return { failing, minResponseMs: ms };
   }
 
   /** Ends every connection. */
@@ -92,31 +87,84 @@ export class HttpProcessorClient implements ProcessorClient {
     processor: Processor,
     method: "GET" | "POST",
     path: string,
-    body?: string,
-  ): Promise<Answer | Exclude<Ending, { status: number }>> {
-    const abort = new AbortController();
-    const timer = setTimeout(() => abort.abort(), this.#requestTimeoutMs);
-    try {
-      const headers = body === undefined ? {} : { "content-type": "application/json" };
-      const response = await this.#pools[processor].request({
-        method,
-        path,
-        body: body ?? null,
-        headers,
-        signal: abort.signal,
-      });
-      try {
-        return { status: response.statusCode, text: await response.body.text() };
-      } catch (error) {
-        // the status line says all that a payment needs
-        return method === "POST" ? { status: response.statusCode, text: "" } : { broken: messageOf(error) };
-      }
-    } catch (error) {
-      const { code } = error as { code?: string };
-      return code !== undefined && UNCONNECTED.has(code) ? { unconnected: code } : { broken: messageOf(error) };
-    } finally {
-      clearTimeout(timer);
-    }
+    body: string | null = null,
+  ): Promise<Answer | Unanswered> {
+    const call = new Call();
+    const timer = setTimeout(
+      () => call.giveUp(`no answer within ${this.#requestTimeoutMs} ms`),
+      this.#requestTimeoutMs,
+    );
+    const headers = body === null ? {} : { "content-type": "application/json" };
+    this.#pools[processor].dispatch({ method, path, body, headers }, call);
+    const { status, text, sent, error } = await call.ended;
+    clearTimeout(timer);
+    // of a payment the status line says everything, of other calls only a whole answer says anything
+    if (status !== undefined && (error === undefined || method === "POST")) return { status, text };
+    return sent ? { broken: error ?? "no answer" } : { unconnected: error ?? "not sent" };
+  }
+}
+
+interface Ended {
+  readonly status: number | undefined;
+  readonly text: string;
+  /** whether a single byte of the request may have left: false says for certain that the processor knows nothing of it */
+  readonly sent: boolean;
+  /** why it did not end with a whole answer */
+  readonly error: string | undefined;
+}
+
+/**
+ * One request. Whether it was sent does not depend on what an error is called: undici starts a request right before it
+ * writes its first byte, and one that must not be sent (any more) is aborted there.
+ */
+class Call implements Dispatcher.DispatchHandler {
+  readonly ended: Promise<Ended>;
+  #end!: (ended: Ended) => void;
+  #controller: Dispatcher.DispatchController | undefined;
+  #over = false;
+  #status: number | undefined;
+  #decoder = new TextDecoder();
+  #text = "";
+
+  constructor() {
+    this.ended = new Promise((resolve) => this.#end = resolve);
+  }
+
+  /** Ends the call now, whatever it has come to. */
+  giveUp(error: string): void {
+    this.#settle(error);
+    this.#controller?.abort(new Error(error));
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    // undici takes up again what was on a connection that it closed itself; a payment is sent once
+    const again = this.#controller !== undefined;
+    this.#controller = controller;
+    if (again) this.giveUp("the connection was closed");
+    else if (this.#over) controller.abort(new Error("too late to be sent"));
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number): void {
+    // 1xx says that an answer is to come
+    if (status >= 200) this.#status = status;
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Uint8Array): void {
+    this.#text += this.#decoder.decode(chunk, { stream: true });
+  }
+
+  onResponseEnd(): void {
+    this.#settle(undefined);
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.#settle(messageOf(error));
+  }
+
+  #settle(error: string | undefined): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#end({ status: this.#status, text: this.#text, sent: this.#controller !== undefined, error });
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Outcome } from "../ports/processor_client.ts";
 
-/** How a call ended: with an HTTP status, without ever having reached the processor, or in any other way. */
+/** How a call ended: with an HTTP status, without a byte of it having been sent, or in any other way. */
 export type Ending =
   | { readonly status: number }
   | { readonly unconnected: string }

@@ -59,7 +59,7 @@ export class StandInBooks {
   book(id: string, booking: Booking): boolean {
     if (this.#booked.has(id)) return false;
     this.#booked.set(id, booking);
-    this.#totals.add(Date.parse(booking.requestedAt), booking.cents);
+    this.#totals.add(millisecondsOf(booking.requestedAt), booking.cents);
     return true;
   }
 
@@ -74,4 +74,9 @@ export class StandInBooks {
     this.#totals = new Totals();
     this.#deliveries = 0;
   }
+}
+
+/** Milliseconds since 1970 of a timestamp, NaN where it is none. Without a zone it is in UTC. */
+export function millisecondsOf(text: string): number {
+  return Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/i.test(text) ? text : `${text}Z`);
 }
