@@ -215,7 +215,7 @@ export class Replica implements Payments {
     const held = await this.#gossip?.held() ?? false;
     // who had not recovered, or does not yet know what a crash took, leaves that to the next
     const knows = this.#complete && this.#recovery.recallMs === 0;
-    const stored = await this.#writer?.stop(knows) ?? false;
+    const stored = await this.#writer?.stop(undefined, knows) ?? false;
     // a peer that lives takes over at once: what it does not hold it has to look for in the store
     const clean = held || knows && this.#tenure.alone && (stored || this.book.pending.size === 0);
     this.#tenure.stop(clean);

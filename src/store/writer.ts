@@ -145,7 +145,7 @@ export class StoreWriter {
    * @param goodbye whether the store may be told that this replica stops in good order, once everything is stored
    * @returns whether everything is stored
    */
-  async stop(goodbye = true, timeoutMs = STOP_MS): Promise<boolean> {
+  async stop(timeoutMs = STOP_MS, goodbye = true): Promise<boolean> {
     const flushed = this.#flushed ??= Promise.withResolvers();
     if (this.#hasWork || this.#busy) this.#schedule();
     else flushed.resolve(true);
