@@ -101,9 +101,11 @@ ${columns(spec, left)}
 </div>
 <div class="x">${
     seconds.map((second, index) =>
-      `<span${index % 2 === 1 ? ' class="odd"' : ""} style="left:${left(second)}%">${label(second)}</span>`
+      `<span${index % 2 === 1 ? ' class="odd"' : ""} style="left:${left(second)}%">${label(second)}${
+        index === 0 ? " s" : ""
+      }</span>`
     ).join("")
-  }<i>s</i></div>
+  }</div>
 </div>
 </figure>`;
 }

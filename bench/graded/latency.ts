@@ -29,10 +29,12 @@ export class Latency {
   }
 
   summary(): LatencySummary {
-    const at = (percentile: number) => this.#histogram.getValueAtPercentile(percentile) / 1_000;
+    // a bucket stands for its highest value, which may be above the largest that was seen
+    const { maxValue } = this.#histogram;
+    const at = (percentile: number) => Math.min(maxValue, this.#histogram.getValueAtPercentile(percentile)) / 1_000;
     const count = this.#histogram.totalCount;
     if (count === 0) return { count, medianMs: 0, p99Ms: 0, maxMs: 0 };
-    return { count, medianMs: at(50), p99Ms: at(99), maxMs: this.#histogram.maxValue / 1_000 };
+    return { count, medianMs: at(50), p99Ms: at(99), maxMs: maxValue / 1_000 };
   }
 
   reset(): void {

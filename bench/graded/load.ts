@@ -37,7 +37,7 @@ class Load {
   }
 
   async run(): Promise<void> {
-    const { durationSeconds, users: { from, to } } = this.#plan;
+    const { durationSeconds, thinkMs, users: { from, to } } = this.#plan;
     say({ type: "started", clockUs: clockStepUs() });
     const start = performance.now();
     const durationMs = durationSeconds * 1_000;
@@ -46,8 +46,8 @@ class Load {
     const seconds = this.#tellSeconds(start);
     const all: Promise<void>[] = [];
     for (let user = 0; user < to; user++) {
-      // the first ones are there at once, the last one would come at the very end
-      const at = user < from ? start : start + durationMs * (user - from + 1) / (to - from);
+      // the first ones begin within one think time, so that they do not all send at once; the last one at the very end
+      const at = start + (user < from ? thinkMs * user / from : durationMs * (user - from + 1) / (to - from));
       const wait = at - performance.now();
       if (wait > 0) await sleep(wait);
       if (performance.now() >= this.#endAt) break;

@@ -66,7 +66,7 @@ p99 of the score is over every successful request of the run, as the grader's.</
 
 const KEY =
   `Shaded: <span class="key slow"></span> a processor answers late, <span class="key down"></span> one refuses; ` +
-  `letters as under Outages. <span class="mark-key">\u25b2</span> audit without, \u2716 with a difference.`;
+  `letters as under Outages. \u25b2 audit without, \u2716 with a difference.`;
 
 function users({ users: { from, to }, amount }: Scenario): string {
   return `${from} to ${to} virtual users, ${(amount / 100).toFixed(2)} each`;
@@ -95,7 +95,8 @@ function split({ books: { processors } }: RunRecord): string {
 }
 
 function charts(record: RunRecord, bands: readonly Band[]): string[] {
-  const { seconds, samples, audits, scenario } = record;
+  const { seconds, audits, scenario } = record;
+  const samples = record.samples.filter(({ atMs }) => atMs <= scenario.durationSeconds * 1_000);
   const marks: Mark[] = audits.map(({ atMs, difference }) => ({
     at: atMs / 1_000,
     good: difference === 0,
@@ -141,15 +142,17 @@ function charts(record: RunRecord, bands: readonly Band[]): string[] {
       ],
     }),
   ];
-  const own: Series[] = [
-    { label: "queue", tone: "one", dash: "solid", points: samples.map(({ atMs, queue }) => [atMs / 1_000, queue]) },
-    { label: "in flight", tone: "two", dash: "dashed", points: samples.map((s) => [s.atMs / 1_000, s.inFlight]) },
-  ];
-  const known = own.filter(({ points }) => points.some(([, value]) => value !== undefined));
-  if (known.length === 0) return made;
+  // the router need not say: what it does not say has no chart
+  const own = (title: string, unit: string, tone: Series["tone"], pick: (sample: Sample) => number | undefined) => {
+    const points = samples.map((sample) => [sample.atMs / 1_000, pick(sample)] as const);
+    if (points.every(([, value]) => value === undefined)) return [];
+    const series: Series[] = [{ label: unit, tone, dash: "solid", points }];
+    return [chart({ ...common, title, unit, scale: "linear", series })];
+  };
   return [
     ...made,
-    chart({ ...common, title: "Queue and in-flight calls", unit: "payments", scale: "linear", series: known }),
+    ...own("Queue", "payments waiting", "one", ({ queue }) => queue),
+    ...own("In flight", "calls to processors", "three", ({ inFlight }) => inFlight),
   ];
 }
 
@@ -207,15 +210,13 @@ function auditTable(audits: readonly Audit[]): string {
   const counts = (books: Audit["router"]) => books ? `${books.default.count} / ${books.fallback.count}` : "no answer";
   const second = (ms: number) => (ms / 1_000).toFixed(1);
   const body = audits.map((audit) =>
-    `<tr><td class="n">${second(audit.atMs)} s</td><td class="n">${second(audit.fromMs)} to ${
-      second(audit.toMs)
-    } s</td>` +
+    `<tr><td class="n">${second(audit.atMs)}</td><td class="n">${second(audit.fromMs)} to ${second(audit.toMs)}</td>` +
     `<td class="n">${counts(audit.router)}</td><td class="n">${counts(audit.processors)}</td>` +
     `<td class="${audit.difference === 0 ? "good" : "bad"}">${
       audit.difference === 0 ? "\u25b2 none" : `\u2716 ${audit.difference}`
     }</td></tr>`
   );
-  return `<div class="scroll"><table><tr><th class="n">at</th><th class="n">window</th><th class="n">router (d / f)</th>` +
+  return `<div class="scroll"><table><tr><th class="n">at, s</th><th class="n">window, s</th><th class="n">router (d / f)</th>` +
     `<th class="n">processors (d / f)</th><th>difference</th></tr>${body.join("\n")}</table></div>`;
 }
 

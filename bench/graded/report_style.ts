@@ -26,13 +26,12 @@ figcaption { font-weight: 600; }
 path { fill: none; stroke-width: 2; }
 path.one { stroke: var(--one); } path.two { stroke: var(--two); } path.three { stroke: var(--three); }
 path.grid { stroke: var(--rule); stroke-width: 1; }
-.plot { display: grid; grid-template-columns: 44px 1fr; font-size: .75rem; color: var(--soft); font-variant-numeric: tabular-nums; }
+.plot { display: grid; grid-template-columns: 40px 1fr 12px; font-size: .75rem; color: var(--soft); font-variant-numeric: tabular-nums; }
 .y { position: relative; } .y span { position: absolute; right: 8px; transform: translateY(-50%); }
 .area { position: relative; height: 210px; }
 .area > svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: visible; }
 .x { grid-column: 2; position: relative; height: 20px; margin-top: 4px; }
 .x span { position: absolute; transform: translateX(-50%); }
-.x i { position: absolute; right: -12px; font-style: normal; }
 .band { position: absolute; top: 0; bottom: 0; border-left: 1px dotted var(--soft); }
 .band b { position: absolute; top: 0; left: 3px; font-size: .7rem; color: var(--ink); }
 .band.slow, .key.slow { background: var(--slow); }
@@ -49,5 +48,6 @@ th { color: var(--soft); font-weight: 500; } td.n, th.n { text-align: right; whi
 summary { cursor: pointer; margin: 20px 0 8px; font-weight: 600; }
 footer { margin-top: 28px; border-top: 1px solid var(--rule); padding-top: 10px; font-size: .85rem; color: var(--soft); }
 @media (max-width: 600px) { body { padding: 12px; } .x .odd { display: none; } .area { height: 180px; }
+  th, td { padding-right: 8px; font-size: .8rem; } td.n, th.n { white-space: normal; }
   .tiles { grid-template-columns: 1fr 1fr; } .tile b { font-size: 1.1rem; } }
 `;

@@ -77,7 +77,6 @@ export async function startSystem({ fees }: Scenario, caddy: Caddy | undefined):
     };
     const router = await start(["start"], {
       PORT: `${freePort()}`,
-      HOST: "127.0.0.1",
       DATA_DIR: dataDir,
       PROCESSOR_DEFAULT_URL: processors.default,
       PROCESSOR_FALLBACK_URL: processors.fallback,
@@ -105,7 +104,7 @@ class GaloProcess {
     this.#name = `main.ts ${args.join(" ")}`;
     this.#process = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--quiet", MAIN, ...args],
-      env: { LOG_LEVEL: "error", ...env },
+      env: { HOST: "127.0.0.1", LOG_LEVEL: "error", ...env },
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",

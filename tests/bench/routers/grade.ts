@@ -5,6 +5,8 @@ import { loadScenario } from "../../../bench/graded/scenario.ts";
 import type { Fault } from "./router.ts";
 
 const path = (relative: string) => new URL(relative, import.meta.url).pathname;
+const MAIN = path("../../../main.ts");
+const GRADED = path("../../../bench/graded/main.ts");
 
 /** What the command wrote. */
 export interface Graded {
@@ -23,28 +25,26 @@ export async function grade(fault: Fault, scenarioFile: string): Promise<Graded>
   const { fees } = await loadScenario(scenarioPath);
   const out = await Deno.makeTempDir({ prefix: "galo-honest-" });
   const children: Deno.ChildProcess[] = [];
-  const start = async (program: string, ...args: string[]) => {
+  const start = async (...args: string[]) => {
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", path(program), ...args],
+      args: ["run", "-A", "--quiet", ...args],
+      env: { HOST: "127.0.0.1" },
       stdin: "piped",
       stdout: "piped",
     }).spawn();
     children.push(child);
     const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
     for await (const line of lines) return line.match(/https?:\S+/)![0];
-    throw new Error(`${program} said nothing`);
+    throw new Error(`${args.join(" ")} said nothing`);
   };
+  const processor = (fee: number) => start(MAIN, "processor", "--port", "0", "--fee", `${fee}`, "--parent");
   try {
-    const byDefault = await start("./stub_processor.ts", `${fees.default}`);
-    const byFallback = await start("./stub_processor.ts", `${fees.fallback}`);
-    const router = await start("./router.ts", fault, byDefault, byFallback);
+    const byDefault = await processor(fees.default);
+    const byFallback = await processor(fees.fallback);
+    const router = await start(path("./router.ts"), fault, byDefault, byFallback);
     const addresses = ["--url", router, "--default-url", byDefault, "--fallback-url", byFallback];
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", path("../../../bench/graded/main.ts"), "--scenario", scenarioPath, ...addresses]
-        .concat(
-          "--out",
-          out,
-        ),
+      args: ["run", "-A", "--quiet", GRADED, "--scenario", scenarioPath, ...addresses, "--out", out],
     }).output();
     const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
     if (!success) throw new Error(`bench:graded failed on ${fault}: ${said}`);
