@@ -63,7 +63,7 @@ export class SimulatedClient implements ProcessorClient {
       world.fault("request-lost", 0);
       world.charges.never(call);
       timeline.in(this.#wayMs(), () => finish({ kind: "unknown", error: "reset" }));
-    } else this.#send(processor, attempt, prng.chance(http.resent), call, finish);
+    } else this.#send(processor, attempt, prng.chance(http.resent) ? "first" : "only", call, finish);
     return promise;
   }
 
@@ -114,7 +114,7 @@ export class SimulatedClient implements ProcessorClient {
   #send(
     processor: Processor,
     attempt: Attempt,
-    again: boolean,
+    copy: "only" | "first" | "second",
     call: ReturnType<World["charges"]["begin"]>,
     finish: (outcome: Outcome) => void,
   ): void {
@@ -123,12 +123,12 @@ export class SimulatedClient implements ProcessorClient {
     timeline.in(this.#wayMs(), () => {
       world.processors[processor].receive(attempt, (status) => {
         world.charges.dealtWith(call);
-        if (again) {
+        if (copy === "first") {
           // the dead send nothing again
           if (!life.alive || life.paused) return;
           world.fault("resent", 0);
           world.charges.again(call);
-          return this.#send(processor, attempt, false, call, finish);
+          return this.#send(processor, attempt, "second", call, finish);
         }
         if (status === 200 && prng.chance(http.booked500)) {
           world.fault("booked-then-500", 0);
@@ -138,7 +138,9 @@ export class SimulatedClient implements ProcessorClient {
           status = prng.pick([400, 404, 302, 503]);
         }
         if (prng.chance(http.never)) return void world.fault("never-answered", 0);
-        const reset = prng.chance(http.reset);
+        // who sends a request again by itself may not pass on a refusal of the second copy: the first may be booked
+        const vague = copy === "second" && status >= 400 && status < 500 && status !== 422;
+        const reset = vague || prng.chance(http.reset);
         if (reset) world.fault(status === 200 ? "booked-then-reset" : "reset", 0);
         timeline.in(this.#wayMs(), () => finish(reset ? { kind: "unknown", error: "reset" } : outcomeOf(status)));
       });
