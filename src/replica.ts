@@ -333,7 +333,8 @@ export class Replica implements Payments {
     }
     const crashed = this.#left !== "" || this.#peerLeft !== "";
     this.#recovery.recover(crashed).then(() => {
-      if (knows) this.#gossip!.resync();
+      // the peer may have read the store at another moment, or have been linked before this was known here
+      this.#gossip?.resync();
       recovered();
     }).catch((error) => this.#ports.fail(error));
   }
