@@ -87,7 +87,8 @@ export class AckChecker {
     const { world } = this;
     const dead = world.running[life.replica]!;
     const other = world.running[peerOf(life.replica)];
-    const living = other?.life.alive ? other : undefined;
+    // one that has not recovered yet carries nothing on
+    const living = other?.life.alive && other.replica.readiness().ready ? other : undefined;
     let unstored = 0;
     for (const payment of world.ledger.payments.values()) {
       const fact = dead.replica.book.get(payment.id);

@@ -1,5 +1,5 @@
 /** What one seed does: its settings, and how often each kind of fault happens. @module */
-import type { ReplicaSettings } from "../../src/replica.ts";
+import type { ReplicaSettings } from "../../src/replica_parts.ts";
 import type { HttpFaults } from "./client.ts";
 import type { NetworkFaults } from "./network.ts";
 import { Prng } from "./prng.ts";
