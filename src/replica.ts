@@ -3,60 +3,24 @@
  * file and no clock of its own: those come in through ports, in production and in simulation alike.
  * @module
  */
+import { Ack } from "./ack.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
-import type { RouteLimits } from "./dispatch/route.ts";
 import { Gossip } from "./gossip/gossip.ts";
 import { type Left, Tenure } from "./gossip/tenure.ts";
-import type { Transport } from "./gossip/transport.ts";
 import { Book } from "./payment/book.ts";
-import { accepted, type Fact, homeOf, peerOf, PROCESSORS, type ReplicaId, REPLICAS, suspect } from "./payment/fact.ts";
+import { accepted, type Fact, homeOf, peerOf, REPLICAS, suspect } from "./payment/fact.ts";
 import type { Cents } from "./payment/money.ts";
-import type { Clock, Random } from "./ports/clock.ts";
-import type { Lock } from "./ports/lock.ts";
-import type { Acceptance, AckLevel, Payments, ProcessorStatus, Readiness } from "./ports/payments.ts";
-import type { ProcessorClient } from "./ports/processor_client.ts";
-import { type Store } from "./ports/store.ts";
+import type { Acceptance, Payments, Readiness } from "./ports/payments.ts";
+import type { ReplicaPorts, ReplicaSettings } from "./replica_parts.ts";
 import { HealthPoller } from "./processor/poller.ts";
 import { PeerBacklog } from "./gossip/peer_backlog.ts";
 import { Recovery } from "./store/recovery.ts";
-import { StoreWriter, type StoreWriterLimits } from "./store/writer.ts";
+import { StoreWriter } from "./store/writer.ts";
 
 /** How often this replica tells its peer what its store holds, in milliseconds. */
 const STORED_MS = 200;
 /** How long the summary waits for the peer, in milliseconds. */
 export const EXCHANGE_MS = 50;
-
-/** What can be set of one replica; times in milliseconds. */
-export interface ReplicaSettings extends RouteLimits, StoreWriterLimits {
-  readonly self: ReplicaId;
-  /** what a 202 says at least; `peer` needs a transport, `store` a store, otherwise the next best is promised */
-  readonly ack: AckLevel;
-  readonly dispatchPerSecond: number;
-  /** payments that may be pending at both replicas together */
-  readonly queueMax: number;
-  /** after so long a call can no longer be booked: what a lost call's payment waits for */
-  readonly requestTimeoutMs: number;
-  /** how long after a crash of everything an id that comes again may have been acknowledged and lost */
-  readonly recallMs: number;
-  /** how long in-flight calls may take to finish when the replica stops */
-  readonly drainMs: number;
-}
-
-/** Everything outside. */
-export interface ReplicaPorts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly client: ProcessorClient;
-  readonly lock: Lock;
-  /** the way to the peer; none for a replica on its own */
-  readonly transport?: Transport;
-  readonly store?: Store;
-  /** a UUID of this life of the replica */
-  readonly incarnation: string;
-  log(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
-  /** An invariant is broken: the replica must not go on. */
-  fail(error: unknown): void;
-}
 
 export class Replica implements Payments {
   readonly book = new Book();
@@ -67,6 +31,7 @@ export class Replica implements Payments {
   readonly #dispatcher: Dispatcher;
   readonly #poller: HealthPoller;
   readonly #writer: StoreWriter | undefined;
+  readonly #ack: Ack;
   readonly #recovery: Recovery;
   readonly #peerBacklog = new PeerBacklog();
   /** how this replica's and its peer's last lives ended, before this one */
@@ -104,9 +69,16 @@ export class Replica implements Payments {
     if (store) {
       this.#writer = new StoreWriter({ store, clock, random, limits: settings, everything: () => book.facts() });
     }
+    this.#ack = new Ack(settings.ack, this.#gossip, this.#writer);
     this.#recovery = new Recovery({
       ...{ self, book, clock, store, requestTimeoutMs: settings.requestTimeoutMs, recallMs: settings.recallMs },
       beginEpoch: (epoch) => this.#beginEpoch(epoch),
+      rebase: (epoch) => {
+        book.rebase(epoch);
+        this.#writer?.rebase(epoch);
+        // the peer begins the epoch anew, and hears everything that belongs to it
+        this.#gossip?.resync();
+      },
       recalls: (ms) => this.#gossip?.tellRecall(ms),
       record: (fact) => {
         this.#record(fact);
@@ -122,7 +94,10 @@ export class Replica implements Payments {
       client,
       tenure: this.#tenure,
       limits: settings,
-      record: (fact) => this.#safe(fact, this.#record(fact)),
+      record: async (fact) => {
+        const held = this.#record(fact);
+        return fact.stage !== "dispatched" || await this.#ack.allowsSending(held);
+      },
     });
     this.#poller = new HealthPoller(clock, lock, client, (processor, health) => {
       this.#dispatcher.hear(processor, health);
@@ -175,21 +150,14 @@ export class Replica implements Payments {
   }
 
   readiness(): Readiness {
-    const { self } = this.#settings;
     const notes: string[] = [];
-    if (!this.#complete) notes.push(this.#tenure.holds ? "recovering" : `waiting for the lock of replica ${self}`);
-    if (this.#gossip && !this.#gossip.linked) {
-      notes.push(this.#tenure.alone ? "the peer is gone" : "the peer is unreachable");
-    }
+    if (!this.#complete) notes.push(this.#tenure.holds ? "recovering" : "waiting for this replica's lock");
+    if (this.#gossip?.linked === false) notes.push(this.#tenure.alone ? "the peer is gone" : "the peer is unreachable");
     if (this.#writer?.trouble) notes.push(this.#writer.trouble);
-    const status = (processor: typeof PROCESSORS[number]): ProcessorStatus => {
-      const { up, latencyMs, inFlight } = this.#dispatcher.view(processor);
-      return { state: up ? "up" : "down", latencyMs: Math.round(latencyMs), inFlight };
-    };
     return {
       ready: this.#complete && !this.#stopping,
-      replica: self,
-      ack: this.#ackNow,
+      replica: this.#settings.self,
+      ack: this.#ack.now,
       peer: !this.#gossip ? "none" : this.#gossip.linked ? "linked" : "unreachable",
       store: this.#writer?.state ?? "none",
       notes,
@@ -197,7 +165,7 @@ export class Replica implements Payments {
       queue: this.#dispatcher.waiting,
       pending: this.book.pending.size,
       settled: this.book.settled.size,
-      processors: { default: status("default"), fallback: status("fallback") },
+      processors: { default: this.#dispatcher.status("default"), fallback: this.#dispatcher.status("fallback") },
     };
   }
 
@@ -223,38 +191,14 @@ export class Replica implements Payments {
     return clean;
   }
 
-  /** What a 202 means at this moment. */
-  get #ackNow(): AckLevel {
-    const { ack } = this.#settings;
-    if (ack === "peer" && this.#gossip?.linked) return "peer";
-    return ack === "memory" || !this.#writer ? "memory" : "store";
-  }
-
   async #cover(id: string, cents: Cents, held: Promise<boolean> | undefined): Promise<Acceptance> {
-    const { ack } = this.#settings;
     const epoch = this.book.epoch;
-    const covered = ack === "memory" || await this.#isSafe(held);
-    if (!covered) return "uncovered";
+    if (!await this.#ack.covers(held)) return "uncovered";
     // the same id with another amount may have come in at the peer meanwhile: one of them is the payment
     const known = this.book.get(id);
-    return this.book.epoch === epoch && known?.cents !== cents ? "conflict" : "accepted";
-  }
-
-  /** Whether a binding may be acted on: who might take over has to know of it. */
-  async #safe(fact: Fact, held: Promise<boolean>): Promise<boolean> {
-    if (fact.stage !== "dispatched") return true;
-    if (this.#settings.ack === "store") return await this.#isSafe(held);
-    // without its peer a replica has left a note of that in its lock: who takes over asks the processors first
-    return !this.#gossip?.linked || await held;
-  }
-
-  /** Whether what was published and noted so far is as safe as `peer` or `store` asks. */
-  async #isSafe(held: Promise<boolean> | undefined): Promise<boolean> {
-    const stored = this.#settings.ack === "store" ? this.#writer?.covered() : undefined;
-    // at level `store` the peer is waited for as well, while it is there: it takes over without reading the store first
-    const there = await held;
-    if (this.#settings.ack === "peer" && there) return true;
-    return await (stored ?? this.#writer?.covered()) ?? true;
+    // an epoch that began meanwhile may have forgotten the payment, or not
+    if (!known && this.book.epoch !== epoch) return "uncovered";
+    return known?.cents === cents ? "accepted" : "conflict";
   }
 
   /** A fact of this replica's making. */
@@ -328,7 +272,8 @@ export class Replica implements Payments {
     // the peer knows everything, unless the last life of this replica acted without it
     if (knows && this.#left !== "alone") {
       // what the last life stored and could not say any more
-      if (this.#left !== "") this.#recovery.reread().catch((error) => this.#ports.fail(error));
+      const asked = this.#left === "" ? this.#recovery.open() : this.#recovery.reread();
+      asked.catch((error) => this.#ports.fail(error));
       return recovered();
     }
     const crashed = this.#left !== "" || this.#peerLeft !== "";

@@ -3,23 +3,14 @@
  * there (DESIGN.md, promise 1).
  * @module
  */
-import type { Book } from "../payment/book.ts";
-import {
-  bit,
-  dispatched,
-  type Fact,
-  type Processor,
-  PROCESSORS,
-  released,
-  type ReplicaId,
-  settled,
-  SUSPECT,
-} from "../payment/fact.ts";
-import type { Cancel, Clock, Random } from "../ports/clock.ts";
-import type { Health, Lookup, Outcome, ProcessorClient } from "../ports/processor_client.ts";
+import { bit, dispatched, type Fact, type Processor, PROCESSORS, released, settled, SUSPECT } from "../payment/fact.ts";
+import type { Cancel } from "../ports/clock.ts";
+import type { ProcessorStatus } from "../ports/payments.ts";
+import type { Health, Lookup, Outcome } from "../ports/processor_client.ts";
 import { Pace, TURN_MS } from "./pace.ts";
+import type { DispatcherParts } from "./parts.ts";
 import { Queue } from "./queue.ts";
-import { type ProcessorView, route, type RouteLimits } from "./route.ts";
+import { type ProcessorView, route } from "./route.ts";
 import { type Call, ProcessorHealth } from "./view.ts";
 
 /** Pause until a payment that nobody takes now is looked at again, in milliseconds. */
@@ -29,27 +20,6 @@ export const RETRY_MS_MIN = 100;
 export const RETRY_MS_MAX = 5_000;
 /** Payments about which a processor is being asked at one time. */
 export const ASKING_MAX = 64;
-
-/** Which payments this replica may act on now. */
-export interface Tenure {
-  /** whether anything may be sent at all */
-  readonly mayAct: boolean;
-  /** Whether payments of this owner are this replica's to dispatch. */
-  owns(owner: ReplicaId): boolean;
-}
-
-/** Where the parts of a dispatcher come from. */
-export interface DispatcherParts {
-  readonly self: ReplicaId;
-  readonly book: Book;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly client: ProcessorClient;
-  readonly tenure: Tenure;
-  readonly limits: RouteLimits & { readonly dispatchPerSecond: number; readonly requestTimeoutMs: number };
-  /** Folds a fact and passes it on; resolved true once it is safe to act on it, false where that cannot be now. */
-  record(fact: Fact): Promise<boolean>;
-}
 
 /** A payment in the dispatcher's hands. */
 interface Ticket {
@@ -89,9 +59,10 @@ export class Dispatcher {
     return this.#tickets.size - this.#calls;
   }
 
-  /** What is known of a processor. */
-  view(processor: Processor): ProcessorView {
-    return this.#health[processor].view();
+  /** What a processor looks like from here. */
+  status(processor: Processor): ProcessorStatus {
+    const { up, latencyMs, inFlight } = this.#health[processor].view();
+    return { state: up ? "up" : "down", latencyMs: Math.round(latencyMs), inFlight };
   }
 
   /** What `service-health` said of a processor. */

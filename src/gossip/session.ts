@@ -129,6 +129,8 @@ export class Session implements ChannelListener {
       this.#sent = journal.epochSeq;
       this.send({ type: "epoch", seq: this.#sent, epoch: book.epoch });
     }
+    // more was said in one turn than the journal holds: the peer gets the whole book instead
+    if (!journal.covers(this.#sent)) return this.end("the peer fell behind");
     while (this.#sent < journal.seq) {
       const from = this.#sent;
       this.#sent = Math.min(journal.seq, from + FACTS_PER_FRAME_MAX);

@@ -90,6 +90,12 @@ export class Book {
     this.#totals = freshTotals();
     return true;
   }
+
+  /** The epoch turns out to have another number: everything stays. */
+  rebase(epoch: number): void {
+    if (epoch < this.epoch) throw new Error(`invariant: epoch ${this.epoch} cannot become ${epoch}`);
+    this.epoch = epoch;
+  }
 }
 
 function freshTotals(): Record<Processor, Totals> {

@@ -22,6 +22,8 @@ export interface RecoveryParts {
   /** how long after a crash of everything an id that comes again may have been lost, in milliseconds */
   readonly recallMs: number;
   beginEpoch(epoch: number): void;
+  /** the store, heard of late, is in this epoch: what was accepted without it belongs there as well */
+  rebase(epoch: number): void;
   /** a crash was found: the peer has to know as well that ids may come again */
   recalls(ms: number): void;
   record(fact: Fact): void;
@@ -80,6 +82,12 @@ export class Recovery {
     if (crashed) this.doubt(() => true);
   }
 
+  /** Marks this replica as running, for the next start: where nothing needs to be read. */
+  async open(): Promise<void> {
+    const { store, self } = this.#parts;
+    if (store) await this.#again(() => store.open(self));
+  }
+
   /** Payments may be missing here that a dead replica stored alone: reads them, as suspects. */
   async reread(): Promise<void> {
     if (this.#parts.store) await this.#load(true);
@@ -100,32 +108,39 @@ export class Recovery {
   }
 
   async #load(inDoubt: boolean): Promise<"empty" | "clean" | "crashed"> {
-    const { store, self, book, beginEpoch, clock, log, requestTimeoutMs } = this.#parts;
+    const { store, self, book, beginEpoch, rebase, clock, log, requestTimeoutMs } = this.#parts;
     const lateAtMs = clock.monotonic() + STORE_WAIT_MS;
+    return await this.#again(async () => {
+      const { epoch, state } = await store!.open(self);
+      if (epoch > book.epoch && book.pending.size + book.settled.size > 0) rebase(epoch);
+      else beginEpoch(epoch);
+      let count = 0;
+      await store!.load((facts) => {
+        // a purge came in between
+        if (book.epoch !== epoch) return;
+        // what is found late is news to the peer and to those who act on it
+        const late = inDoubt || clock.monotonic() >= lateAtMs;
+        for (const fact of facts) {
+          if (!book.fold(fact)) continue;
+          count++;
+          if (!late) continue;
+          const doubtful = fact.stage !== "settled" && (inDoubt || state === "crashed");
+          this.#parts.record(doubtful ? suspect(fact, clock.now() + requestTimeoutMs) : fact);
+        }
+      });
+      log("info", "read what the store holds", { state, payments: count });
+      return state;
+    });
+  }
+
+  async #again<T>(ask: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
-        const { epoch, state } = await store!.open(self);
-        beginEpoch(epoch);
-        let count = 0;
-        await store!.load((facts) => {
-          // a purge came in between
-          if (book.epoch !== epoch) return;
-          // what is found late is news to the peer and to those who act on it
-          const late = inDoubt || clock.monotonic() >= lateAtMs;
-          for (const fact of facts) {
-            if (!book.fold(fact)) continue;
-            count++;
-            if (!late) continue;
-            const doubtful = fact.stage !== "settled" && (inDoubt || state === "crashed");
-            this.#parts.record(doubtful ? suspect(fact, clock.now() + requestTimeoutMs) : fact);
-          }
-        });
-        log("info", "read what the store holds", { state, payments: count });
-        return state;
+        return await ask();
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
         // the writer says what is wrong with the store, once
-        await new Promise<void>((resolve) => clock.after(STORE_RETRY_MS, resolve));
+        await new Promise<void>((resolve) => this.#parts.clock.after(STORE_RETRY_MS, resolve));
       }
     }
   }

@@ -139,6 +139,13 @@ export class StoreWriter {
     this.#schedule();
   }
 
+  /** The store turns out to be in a later epoch, to which everything here belongs as well: it is written anew. */
+  rebase(epoch: number): void {
+    this.#epoch = epoch;
+    this.#overflowed();
+    this.#schedule();
+  }
+
   /**
    * Writes what is left, takes nothing more, and closes the store.
    *
