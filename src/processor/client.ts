@@ -115,7 +115,7 @@ interface Ended {
 
 /**
  * One request. Whether it was sent does not depend on what an error is called: undici starts a request right before it
- * writes its first byte, and one that must not be sent (any more) is aborted there.
+ * writes its first byte, and one that must not be sent (any more) is dropped there.
  */
 class Call implements Dispatcher.DispatchHandler {
   readonly ended: Promise<Ended>;
@@ -136,12 +136,12 @@ class Call implements Dispatcher.DispatchHandler {
     this.#controller?.abort(new Error(error));
   }
 
+  /** @throws where the request must not be sent: undici then drops it and goes on with the connection */
   onRequestStart(controller: Dispatcher.DispatchController): void {
     // undici takes up again what was on a connection that it closed itself; a payment is sent once
-    const again = this.#controller !== undefined;
+    if (this.#controller) this.#settle("the connection was closed");
+    if (this.#over) throw new Error("not to be sent");
     this.#controller = controller;
-    if (again) this.giveUp("the connection was closed");
-    else if (this.#over) controller.abort(new Error("too late to be sent"));
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number): void {

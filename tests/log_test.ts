@@ -1,0 +1,64 @@
+/** What a process writes to its stderr. @module */
+import assert from "node:assert/strict";
+import { needs } from "./support/permissions.ts";
+
+const processes = needs("run", "read");
+const SCRIPT = new URL("log_lines.ts", import.meta.url).pathname;
+const ARGS = ["run", "--quiet", "--no-lock", "--allow-env", "--allow-read", SCRIPT];
+const decoder = new TextDecoder();
+
+async function linesOf(level: string, format: string): Promise<string[]> {
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), { args: [...ARGS, level, format] }).output();
+  assert.equal(decoder.decode(stdout), "done\n");
+  return decoder.decode(stderr).split("\n").slice(0, -1);
+}
+
+Deno.test("a log line is one JSON object, with time, level, logger, message and values", processes, async () => {
+  const [line, ...rest] = (await linesOf("error", "json")).map((text) => JSON.parse(text));
+  assert.deepEqual(rest, []);
+  const { "@timestamp": time, ...others } = line;
+  assert.equal(new Date(time).toISOString(), time);
+  assert.deepEqual(others, { level: "ERROR", message: "four 4", logger: "galo.test", properties: { n: 4 } });
+});
+
+for (
+  const [level, levels] of [
+    ["debug", ["DEBUG", "INFO", "WARN", "ERROR"]],
+    ["info", ["INFO", "WARN", "ERROR"]],
+    ["warning", ["WARN", "ERROR"]],
+    ["error", ["ERROR"]],
+    ["off", []],
+  ] as const
+) {
+  Deno.test(`level ${level} logs ${levels.join(", ") || "nothing"}`, processes, async () => {
+    assert.deepEqual((await linesOf(level, "json")).map((text) => JSON.parse(text).level), levels);
+  });
+}
+
+Deno.test("for people a line has its message, and none is JSON", processes, async () => {
+  const lines = await linesOf("warning", "text");
+  assert.equal(lines.length, 2);
+  assert.match(lines[0]!, /three .*3/);
+  assert.throws(() => JSON.parse(lines[0]!));
+});
+
+Deno.test("nobody reading stderr stops nothing", processes, async () => {
+  const child = new Deno.Command("sh", {
+    // closed before it starts
+    args: ["-c", 'exec "$@" 2>&-', "sh", Deno.execPath(), ...ARGS, "debug", "json"],
+    stdout: "piped",
+  });
+  const { stdout, code } = await child.output();
+  assert.deepEqual([decoder.decode(stdout), code], ["done\n", 0]);
+});
+
+Deno.test("a reader of stderr who has left stops nothing", processes, async () => {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: [...ARGS, "debug", "json"],
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  await process.stderr.cancel();
+  const [text, { code }] = await Promise.all([new Response(process.stdout).text(), process.status]);
+  assert.deepEqual([text, code], ["done\n", 0]);
+});

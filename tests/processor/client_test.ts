@@ -1,0 +1,347 @@
+/** The client against servers that do what servers do when they are broken. @module */
+import assert from "node:assert/strict";
+import type { Socket } from "node:net";
+import type { Attempt, Outcome } from "../../src/ports/processor_client.ts";
+import { HttpProcessorClient } from "../../src/processor/client.ts";
+import { needs } from "../support/permissions.ts";
+import { answer, RawServer } from "./raw_server.ts";
+
+// undici reads the environment for its proxies and its debugging
+const net = needs("net", "env", "read");
+const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
+const AT = Date.UTC(2025, 6, 1, 12, 0, 0, 7);
+const PAYMENT: Attempt = { id: ID, cents: 1990, requestedAt: AT };
+/** for calls that are to be answered */
+const LONG_MS = 30_000;
+/** for calls that are not */
+const SHORT_MS = 100;
+
+function clientOf(url: string, requestTimeoutMs = LONG_MS, connectionsMax = 1) {
+  const client = new HttpProcessorClient({ urls: { default: url, fallback: url }, requestTimeoutMs, connectionsMax });
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.close() });
+}
+
+/** The outcome of one payment at a server that does this with it, and how often the server got it. */
+async function outcomeAt(behaviour: (socket: Socket) => void, timeoutMs = LONG_MS): Promise<[Outcome, number]> {
+  await using server = await RawServer.start(behaviour);
+  await using client = clientOf(server.url, timeoutMs);
+  const outcome = await client.pay("default", PAYMENT);
+  return [outcome, server.requests.length];
+}
+
+/** A port where nobody listens. */
+async function deadUrl(): Promise<string> {
+  const server = await RawServer.start(() => {});
+  const { url } = server;
+  await server[Symbol.asyncDispose]();
+  return url;
+}
+
+const REFUSED: Outcome = { kind: "refused", why: "unreachable" };
+
+Deno.test("pay() posts the payment, amount in decimals and time in milliseconds UTC", net, async () => {
+  await using server = await RawServer.start((socket) => socket.write(answer(200)));
+  await using client = clientOf(server.url);
+  assert.deepEqual(await client.pay("default", PAYMENT), { kind: "booked" });
+  const { head, body } = server.requests[0]!;
+  assert.equal(body, `{"correlationId":"${ID}","amount":19.9,"requestedAt":"2025-07-01T12:00:00.007Z"}`);
+  assert.equal(head.split("\r\n")[0], "POST /payments HTTP/1.1");
+  assert.match(head, /^content-type: application\/json$/im);
+});
+
+for (
+  const [status, outcome] of [
+    [204, { kind: "booked" }],
+    [422, { kind: "already-booked" }],
+    [429, { kind: "refused", why: "processor-full" }],
+    [404, { kind: "refused", why: "refused" }],
+    [500, { kind: "failed" }],
+    [302, { kind: "unknown", error: "status 302" }],
+  ] as const
+) {
+  Deno.test(`pay() takes status ${status} for ${outcome.kind}, and asks once`, net, async () => {
+    const text = status === 204 ? "HTTP/1.1 204 X\r\n\r\n" : answer(status).replace("\r\n", "\r\nlocation: /other\r\n");
+    assert.deepEqual(await outcomeAt((socket) => socket.write(text)), [outcome, 1]);
+  });
+}
+
+Deno.test("pay() is refused where nobody listens", net, async () => {
+  await using client = clientOf(await deadUrl());
+  assert.deepEqual(await client.pay("default", PAYMENT), REFUSED);
+});
+
+Deno.test("pay() is refused where the host has no address", net, async () => {
+  await using client = clientOf("http://no-such-host.invalid:8080");
+  assert.deepEqual(await client.pay("default", PAYMENT), REFUSED);
+});
+
+Deno.test("pay() is unknown where the connection is accepted and closed at once", net, async () => {
+  await using server = await RawServer.start(() => {}, (socket) => socket.destroy());
+  await using client = clientOf(server.url);
+  assert.equal((await client.pay("default", PAYMENT)).kind, "unknown");
+  assert.equal(server.connections, 1);
+});
+
+for (
+  const [what, behaviour] of [
+    ["reads and closes", (socket) => socket.end()],
+    ["reads and resets", (socket) => socket.resetAndDestroy()],
+    ["sends half a status line and closes", (socket) => socket.end("HTTP/1.1 2")],
+    ["sends half of its headers and closes", (socket) => socket.end("HTTP/1.1 200 OK\r\ncontent-")],
+    ["sends what is no HTTP", (socket) => socket.end("SSH-2.0-OpenSSH_9.2\r\n")],
+    ["sends 103 and closes", (socket) => socket.end("HTTP/1.1 103 Early Hints\r\n\r\n")],
+    ["sends 100 and closes", (socket) => socket.end("HTTP/1.1 100 Continue\r\n\r\n")],
+    ["switches protocols", (socket) => socket.end("HTTP/1.1 101 X\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n")],
+  ] satisfies [string, (socket: Socket) => void][]
+) {
+  Deno.test(`pay() is unknown where the processor ${what}, and nothing is sent again`, net, async () => {
+    const [outcome, requests] = await outcomeAt(behaviour);
+    assert.deepEqual([outcome.kind, requests], ["unknown", 1]);
+  });
+}
+
+Deno.test("pay() waits for the answer after a 1xx", net, async () => {
+  const text = `HTTP/1.1 103 Early Hints\r\n\r\n${answer(200)}`;
+  assert.deepEqual(await outcomeAt((socket) => socket.write(text)), [{ kind: "booked" }, 1]);
+});
+
+for (
+  const [what, text] of [
+    ["a body without an end", "HTTP/1.1 200 OK\r\n\r\n"],
+    ["a body that is cut off", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"],
+    ["a body that is too long", `HTTP/1.1 200 OK\r\n\r\n${"x".repeat(1 << 20)}`],
+  ] as const
+) {
+  Deno.test(`pay() believes the status line before ${what}`, net, async () => {
+    assert.deepEqual(await outcomeAt((socket) => socket.end(text)), [{ kind: "booked" }, 1]);
+  });
+}
+
+Deno.test("pay() believes the status line where the body never ends, within its time", net, async () => {
+  const text = "HTTP/1.1 500 X\r\ncontent-length: 100\r\n\r\n{";
+  assert.deepEqual(await outcomeAt((socket) => socket.write(text), SHORT_MS), [{ kind: "failed" }, 1]);
+});
+
+Deno.test("pay() is unknown where no answer comes in its time", net, async () => {
+  const outcome = { kind: "unknown", error: "no answer within 100 ms" } as const;
+  assert.deepEqual(await outcomeAt(() => {}, SHORT_MS), [outcome, 1]);
+});
+
+Deno.test("pay() keeps to its time where half an answer comes", net, async () => {
+  const outcome = { kind: "unknown", error: "no answer within 100 ms" } as const;
+  assert.deepEqual(await outcomeAt((socket) => socket.write("HTTP/1.1 2"), SHORT_MS), [outcome, 1]);
+});
+
+Deno.test("pay() uses a connection again", net, async () => {
+  await using server = await RawServer.start((socket) => socket.write(answer(200)));
+  await using client = clientOf(server.url);
+  for (let n = 0; n < 20; n++) assert.deepEqual(await client.pay("default", PAYMENT), { kind: "booked" });
+  assert.equal(server.requests.length, 20);
+  assert.ok(server.connections <= 5, `${server.connections} connections`);
+});
+
+for (
+  const [what, close] of [
+    ["closes", (socket: Socket) => socket.end()],
+    ["resets", (socket: Socket) => socket.resetAndDestroy()],
+  ] as const
+) {
+  Deno.test(
+    `pay() sends nothing twice where the processor ${what} a kept connection just as it is used`,
+    net,
+    async () => {
+      // closed in turns of the event loop that come ever later after the answer: before, while and after the next is sent
+      let turns = 0;
+      await using server = await RawServer.start((socket) => {
+        socket.write(answer(200));
+        let left = turns;
+        const wait = (): unknown => left-- > 0 ? setTimeout(wait, 0) : close(socket);
+        wait();
+      });
+      await using client = clientOf(server.url);
+      for (turns = 0; turns < 6; turns++) {
+        for (let n = 0; n < 30; n++) {
+          const before = server.requests.length;
+          const outcome = await client.pay("default", PAYMENT);
+          const received = server.requests.length - before;
+          // whoever is told "booked" was heard once; a doubt says that it may have been
+          if (outcome.kind === "booked") assert.equal(received, 1);
+          else {
+            assert.equal(outcome.kind, "unknown");
+            assert.ok(received <= 1, `sent ${received} times`);
+          }
+        }
+      }
+    },
+  );
+}
+
+Deno.test("pay() sends nothing again over a new connection where a kept one ends on it", net, async () => {
+  const used = new Set<number>();
+  let resets = 0;
+  await using server = await RawServer.start((socket, _, { connection }) => {
+    if (!used.has(connection)) return void socket.write(answer(200), () => used.add(connection));
+    resets++;
+    socket.resetAndDestroy();
+  });
+  await using client = clientOf(server.url);
+  const kinds: string[] = [];
+  for (let n = 0; n < 40; n++) kinds.push((await client.pay("default", PAYMENT)).kind);
+  assert.equal(server.requests.length, 40);
+  assert.ok(resets > 0);
+  assert.equal(kinds.filter((kind) => kind === "unknown").length, resets);
+});
+
+Deno.test("pay() never sends what it has called refused while it waited for a connection", net, async () => {
+  await using server = await RawServer.start(() => {});
+  await using client = clientOf(server.url, SHORT_MS, 1);
+  // five places: of the others the most run out of time before one is free
+  const ids = Array.from({ length: 500 }, () => crypto.randomUUID());
+  const outcomes = await Promise.all(ids.map((id) => client.pay("default", { ...PAYMENT, id })));
+  const refused = ids.filter((_, n) => outcomes[n]!.kind === "refused");
+  assert.ok(refused.length > 0);
+  for (const outcome of outcomes) assert.ok(outcome.kind === "unknown" || outcome.kind === "refused");
+  // places are free again: what comes on them is this one, not those that are over
+  assert.equal((await client.pay("default", PAYMENT)).kind, "unknown");
+  const received = server.requests.map(({ body }) => JSON.parse(body).correlationId);
+  assert.ok(received.includes(ID));
+  assert.deepEqual(refused.filter((id) => received.includes(id)), []);
+  assert.equal(new Set(received).size, received.length);
+});
+
+Deno.test("pay() is refused, in its time, where no connection comes about", net, async () => {
+  // a TLS handshake that is never answered
+  await using server = await RawServer.start(() => {});
+  await using client = clientOf(server.url.replace("http:", "https:"), SHORT_MS);
+  assert.deepEqual(await client.pay("default", PAYMENT), REFUSED);
+  assert.deepEqual([server.connections, server.requests.length], [1, 0]);
+});
+
+Deno.test("pay() after close() is refused", net, async () => {
+  await using server = await RawServer.start((socket) => socket.write(answer(200)));
+  const client = clientOf(server.url);
+  await client.close();
+  assert.deepEqual(await client.pay("default", PAYMENT), REFUSED);
+  assert.equal(server.requests.length, 0);
+});
+
+Deno.test("close() ends what is in flight as unknown", net, async () => {
+  const { promise: came, resolve } = Promise.withResolvers<void>();
+  await using server = await RawServer.start(() => resolve());
+  const client = clientOf(server.url);
+  const paying = client.pay("default", PAYMENT);
+  await came;
+  await client.close();
+  assert.equal((await paying).kind, "unknown");
+});
+
+Deno.test("each processor has a URL of its own", net, async () => {
+  await using first = await RawServer.start((socket) => socket.write(answer(200)));
+  await using second = await RawServer.start((socket) => socket.write(answer(500)));
+  const urls = { default: first.url, fallback: second.url };
+  await using client = Object.assign(
+    new HttpProcessorClient({ urls, requestTimeoutMs: LONG_MS, connectionsMax: 1 }),
+    { async [Symbol.asyncDispose]() {} },
+  );
+  assert.deepEqual(await client.pay("default", PAYMENT), { kind: "booked" });
+  assert.deepEqual(await client.pay("fallback", PAYMENT), { kind: "failed" });
+  await client.close();
+});
+
+/** What a client says of one answer to a GET. */
+async function asked<T>(
+  text: string,
+  ask: (client: HttpProcessorClient) => Promise<T>,
+  timeoutMs = LONG_MS,
+): Promise<[T, string]> {
+  await using server = await RawServer.start((socket) => text.includes("\r\n\r\n") ? socket.end(text) : undefined);
+  await using client = clientOf(server.url, timeoutMs);
+  const said = await ask(client);
+  return [said, server.requests[0]!.head.split("\r\n")[0]!];
+}
+
+const lookup = (client: HttpProcessorClient) => client.lookup("default", ID);
+const LOOKUP = `GET /payments/${ID} HTTP/1.1`;
+
+for (
+  const [what, requestedAt] of [
+    ["UTC", "2025-07-01T12:00:00.007Z"],
+    ["no zone, which is UTC", "2025-07-01T12:00:00.007"],
+    ["more digits than milliseconds have", "2025-07-01T12:00:00.0079999"],
+    ["more digits and UTC", "2025-07-01T12:00:00.007999Z"],
+    ["another zone", "2025-07-01T14:00:00.007+02:00"],
+  ] as const
+) {
+  Deno.test(`lookup() finds a payment whose time has ${what}`, net, async () => {
+    const text = answer(200, { correlationId: ID, amount: 19.9, requestedAt });
+    assert.deepEqual(await asked(text, lookup), [{ kind: "found", cents: 1990, requestedAt: AT }, LOOKUP]);
+  });
+}
+
+Deno.test("lookup() takes 404 for absent", net, async () => {
+  assert.deepEqual(await asked(answer(404), lookup), [{ kind: "absent" }, LOOKUP]);
+});
+
+Deno.test("lookup() is unanswered by any other status", net, async () => {
+  for (const status of [204, 301, 401, 429, 500, 503]) {
+    const text = status === 204 ? "HTTP/1.1 204 X\r\n\r\n" : answer(status);
+    assert.deepEqual(await asked(text, lookup), [{ kind: "unanswered", error: `status ${status}` }, LOOKUP]);
+  }
+});
+
+Deno.test("lookup() is unanswered by what makes no sense", net, async () => {
+  const found = { correlationId: ID, amount: 19.9, requestedAt: "2025-07-01T12:00:00Z" };
+  const nonsense = [
+    null,
+    [],
+    "text",
+    {},
+    { ...found, amount: "19.9" },
+    { ...found, amount: -1 },
+    { ...found, amount: 0.001 },
+    { ...found, amount: true },
+    { ...found, requestedAt: "soon" },
+    { ...found, requestedAt: AT },
+    { ...found, correlationId: crypto.randomUUID() },
+    { ...found, correlationId: 5 },
+  ];
+  for (const body of nonsense) {
+    const [said] = await asked(answer(200, body), lookup);
+    assert.deepEqual(said, { kind: "unanswered", error: "an answer that makes no sense" }, JSON.stringify(body));
+  }
+});
+
+Deno.test("lookup() is unanswered by an answer that is cut off, too long, or never comes", net, async () => {
+  const body = JSON.stringify({ correlationId: ID, amount: 19.9, requestedAt: "2025-07-01T12:00:00Z" });
+  const head = (length: number) => `HTTP/1.1 200 X\r\ncontent-length: ${length}\r\n\r\n`;
+  for (const text of [head(body.length + 1) + body, `HTTP/1.1 200 X\r\n\r\n${body}${" ".repeat(1 << 20)}`]) {
+    assert.equal((await asked(text, lookup))[0].kind, "unanswered");
+  }
+  const [said] = await asked("", lookup, SHORT_MS);
+  assert.deepEqual(said, { kind: "unanswered", error: "no answer within 100 ms" });
+  await using client = clientOf(await deadUrl());
+  assert.equal((await client.lookup("default", ID)).kind, "unanswered");
+});
+
+const health = (client: HttpProcessorClient) => client.health("fallback");
+const HEALTH = "GET /payments/service-health HTTP/1.1";
+
+Deno.test("health() says whether the processor fails and what an answer takes at least", net, async () => {
+  const text = answer(200, { failing: true, minResponseTime: 42 });
+  assert.deepEqual(await asked(text, health), [{ failing: true, minResponseMs: 42 }, HEALTH]);
+});
+
+Deno.test("health() is undefined for 429, an error, nonsense, and no answer", net, async () => {
+  const bodies = [{}, null, { failing: 1, minResponseTime: 0 }, { failing: false }, {
+    failing: false,
+    minResponseTime: -1,
+  }];
+  const texts = [answer(429), answer(500), ...bodies.map((body) => answer(200, body))];
+  texts.push(
+    'HTTP/1.1 200 X\r\ncontent-length: 38\r\n\r\n{"failing":false,"minResponseTime":1e999}'.replace("38", "40"),
+  );
+  for (const text of texts) assert.deepEqual(await asked(text, health), [undefined, HEALTH], text);
+  assert.deepEqual(await asked("", health, SHORT_MS), [undefined, HEALTH]);
+  await using client = clientOf(await deadUrl());
+  assert.equal(await client.health("default"), undefined);
+});

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { systemClock } from "../src/system_clock.ts";
+
+Deno.test("the system's time is a whole number of milliseconds, its monotonic time goes on", () => {
+  assert.ok(Number.isSafeInteger(systemClock.now()));
+  const before = systemClock.monotonic();
+  assert.ok(systemClock.monotonic() >= before);
+});
+
+Deno.test("what was asked for later runs in the order it is due, and not when it is called off", async () => {
+  const ran: string[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  systemClock.after(2, () => ran.push("second"));
+  const cancel = systemClock.after(1, () => ran.push("never"));
+  systemClock.after(0, () => ran.push("first"));
+  systemClock.after(5, resolve);
+  cancel();
+  await promise;
+  assert.deepEqual(ran, ["first", "second"]);
+  cancel();
+});
+
+Deno.test("what is asked for in a month does not run at once", async () => {
+  let ran = false;
+  const cancel = systemClock.after(31 * 24 * 3_600_000, () => ran = true);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  systemClock.after(5, resolve);
+  await promise;
+  assert.equal(ran, false);
+  cancel();
+});
+
+Deno.test("soon() runs after every promise that is ready", async () => {
+  const ran: string[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  systemClock.soon(() => {
+    ran.push("soon");
+    resolve();
+  });
+  queueMicrotask(() => Promise.resolve().then(() => ran.push("promise")));
+  ran.push("now");
+  await promise;
+  assert.deepEqual(ran, ["now", "promise", "soon"]);
+});
