@@ -74,16 +74,14 @@ export class Tenure {
   /** What was known before this life is known again: from now on payments may be sent. */
   recovered(): void {
     this.#recovered = true;
+    this.#yield();
   }
 
   /** Each replica holds everything of the other's. */
   linked(): void {
     this.#linked = true;
     this.#own?.write("shared" satisfies Left);
-    if (!this.#peers) return;
-    this.#peers.release();
-    this.#peers = undefined;
-    this.#events.yielded();
+    this.#yield();
   }
 
   /** The peer is not heard any more. Called before anything is done, or acknowledged, without it. */
@@ -91,6 +89,14 @@ export class Tenure {
     this.#linked = false;
     this.#own?.write("alone" satisfies Left);
     this.try();
+  }
+
+  /** The living peer gets its lock back; not before this replica has understood what its note says, which goes with it. */
+  #yield(): void {
+    if (!this.#peers || !this.#linked || !this.#recovered) return;
+    this.#peers.release();
+    this.#peers = undefined;
+    this.#events.yielded();
   }
 
   /** Tries for the locks that this replica lacks, now and, until it has them, again. */
