@@ -73,12 +73,15 @@ export class Dispatcher {
 
   /** Takes a payment on, if it is this replica's and not taken already. */
   offer(fact: Fact): void {
-    if (fact.stage === "settled" || this.#tickets.has(fact.id) || !this.#parts.tenure.owns(fact.owner)) return;
-    const ticket: Ticket = { id: fact.id, absent: 0, unsure: fact.stage === "dispatched", tries: 0 };
-    this.#tickets.set(fact.id, ticket);
+    if (fact.stage === "settled" || !this.#parts.tenure.owns(fact.owner)) return;
     // the clock may have been set back: after a request's time it is certain in any case
     const waitMs = Math.min(fact.doubtUntil - this.#parts.clock.now(), this.#parts.limits.requestTimeoutMs);
-    if (fact.doubt && waitMs > 0) this.#parts.clock.after(waitMs, () => this.#place(ticket));
+    const waits = fact.doubt !== 0 && waitMs > 0;
+    // doubt that comes up later is waited for as well, by a new ticket: the old one is void
+    if (this.#tickets.has(fact.id) && !waits) return;
+    const ticket: Ticket = { id: fact.id, absent: 0, unsure: fact.stage === "dispatched", tries: 0 };
+    this.#tickets.set(fact.id, ticket);
+    if (waits) this.#parts.clock.after(waitMs, () => this.#place(ticket));
     else this.#place(ticket);
   }
 
