@@ -102,8 +102,9 @@ export class AckChecker {
       this.#lost(payment, life, living);
     }
     if (unstored > 0) world.fault("store-tail-lost", unstored);
-    if (living) return;
-    if (!world.database || world.database.epoch < dead.replica.book.epoch) world.era++;
+    // a purge that nobody else heard of is forgotten as well, and its epoch comes again
+    const epochMax = Math.max(living?.replica.book.epoch ?? -1, world.database?.epoch ?? -1);
+    if (epochMax < dead.replica.book.epoch) world.era++;
   }
 
   #lost(payment: Payment, life: Life, living: Running | undefined): void {
@@ -111,7 +112,7 @@ export class AckChecker {
     for (const ack of payment.acks) {
       const what =
         `${payment.id}, acknowledged by ${ack.replica}${ack.life} at level ${ack.level}, is lost with ${life.replica}${life.number}`;
-      if (ack.era !== world.era) continue;
+      if (ack.era !== world.era || ack.epoch !== world.running[life.replica]!.replica.book.epoch) continue;
       if (ack.level === "store") world.violate("acks", what);
       if (ack.level === "memory" && living?.life.number === ack.life) world.violate("acks", what);
       if (ack.level === "peer" && living?.linkedWith.has(life)) world.violate("acks", `${what}, which was linked`);
