@@ -231,3 +231,48 @@ Deno.test("stop() sends nothing new and waits for what is in flight", async () =
   await clock.advance(1);
   assert.equal(stopped, true);
 });
+
+Deno.test("a binding that cannot be made safe is tried again after a pause, not at once", async () => {
+  const { clock, client, facts, offer, unsafe } = setUp();
+  unsafe();
+  offer(ID);
+  await clock.advance(RETRY_MS_MIN / 2);
+  assert.deepEqual(facts.map(({ stage }) => stage), ["dispatched", "released"]);
+  assert.equal(client.paid.length, 0);
+});
+
+Deno.test("a clock that was set back does not hold a suspect longer than a request may take", async () => {
+  const { clock, book, client, dispatcher } = setUp();
+  const fact = suspect(accepted(ID, 1990, clock.now(), "a"), clock.now() + 3_600_000);
+  book.fold(fact);
+  dispatcher.offer(fact);
+  await clock.advance(9_990);
+  assert.equal(client.asked.length, 0);
+  await clock.advance(20);
+  assert.equal(client.asked.length, 2);
+});
+
+Deno.test("doubt that comes up about a payment in hand is waited for", async () => {
+  const { clock, book, client, dispatcher, offer } = setUp();
+  const fact = suspect(offer(ID), clock.now() + 500);
+  book.fold(fact);
+  dispatcher.offer(fact);
+  await clock.advance(490);
+  assert.equal(client.asked.length + client.paid.length, 0);
+  await clock.advance(20);
+  assert.equal(client.asked.length, 2);
+});
+
+Deno.test("a suspect that was bound again is looked up when the processor has it already", async () => {
+  const { clock, book, client, dispatcher } = setUp();
+  const fact = suspect(dispatched(accepted(ID, 1990, 1, "a"), "a", "default", 2, "default-up"), 0);
+  book.fold(fact);
+  client.answers.default = () => {
+    client.found.default = { kind: "found", cents: 1990, requestedAt: 2 };
+    return { kind: "unknown", error: "reset" };
+  };
+  dispatcher.offer(fact);
+  await clock.advance(2 * RETRY_MS_MIN);
+  assert.equal(book.get(ID)?.stage, "settled");
+  assert.equal(client.sent("default"), 1);
+});
