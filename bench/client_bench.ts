@@ -1,69 +1,130 @@
 /**
- * One payment to a processor: the client of the house (undici), Deno's fetch, and node:http, each against a trivial server
- * in another process. Groups: one call at a time, and fifty at once.
+ * What a payment costs on its way to a processor: this client beside the plain ways to send the same POST. CPU and
+ * memory come from a process for each of them, with a replica's V8 flags, against a server in another process; the
+ * times are those of one call after the other.
  * @module
  */
 import { Agent, request } from "node:http";
+import process from "node:process";
 import { Pool } from "undici";
 import { HttpProcessorClient } from "../src/processor/client.ts";
 
-const AT_ONCE = 50;
-const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
-const BODY = `{"correlationId":"${ID}","amount":19.9,"requestedAt":"2025-07-01T12:00:00.000Z"}`;
-const HEADERS = { "content-type": "application/json" };
-const SERVER = `
-  import { createServer } from "node:http";
-  const text = '{"message":"payment processed successfully"}';
-  const server = createServer((request, response) => {
-    request.resume().on("end", () => {
-      response.writeHead(200, { "content-type": "application/json", "content-length": text.length }).end(text);
-    });
-  });
-  server.listen(0, "127.0.0.1", () => console.log(server.address().port));
-`;
+/** Calls at one time, and in all, where CPU and memory are measured. */
+const CONCURRENT = 32;
+const CALLS = 10_000;
+const WARM_UP_CALLS = 3_000;
+const TIMEOUT_MS = 10_000;
+const FLAGS = "--v8-flags=--max-semi-space-size=4,--max-old-space-size=64";
+const JSON_TYPE = { "content-type": "application/json" };
 
-const server = new Deno.Command(Deno.execPath(), { args: ["eval", SERVER], stdout: "piped" }).spawn();
-const { value } = await server.stdout.getReader().read();
-const url = `http://127.0.0.1:${Number(new TextDecoder().decode(value))}`;
-addEventListener("unload", () => server.kill("SIGKILL"));
+const ATTEMPT = { id: "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3", cents: 1990, requestedAt: Date.UTC(2025, 6, 1) };
 
-const client = new HttpProcessorClient({
-  urls: { default: url, fallback: url },
-  requestTimeoutMs: 5_000,
-  connectionsMax: AT_ONCE,
-});
-const pool = new Pool(url, { connections: AT_ONCE, pipelining: 1 });
-const denoClient = Deno.createHttpClient({ poolMaxIdlePerHost: AT_ONCE });
-const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
+function bodyOf(): string {
+  const requestedAt = new Date(ATTEMPT.requestedAt).toISOString();
+  return `{"correlationId":"${ATTEMPT.id}","amount":${ATTEMPT.cents / 100},"requestedAt":"${requestedAt}"}`;
+}
 
-const WAYS: Readonly<Record<string, () => Promise<void>>> = {
-  "the client of the house (undici dispatch)": async () => {
-    const { kind } = await client.pay("default", { id: ID, cents: 1990, requestedAt: Date.UTC(2025, 6, 1, 12) });
-    if (kind !== "booked") throw new Error(kind);
+/** One call, resolved once the connection can be used again; rejects where it was not answered 200. */
+type Send = () => Promise<unknown>;
+
+/** Every way to send, from the URL of a server. */
+const WAYS: Readonly<Record<string, (url: string) => Send>> = {
+  "HttpProcessorClient": (url) => {
+    const urls = { default: url, fallback: url };
+    const client = new HttpProcessorClient({ urls, requestTimeoutMs: TIMEOUT_MS, connectionsMax: CONCURRENT });
+    return async () => {
+      const outcome = await client.pay("default", ATTEMPT);
+      if (outcome.kind !== "booked") throw new Error(JSON.stringify(outcome));
+    };
   },
-  "undici Pool.request": async () => {
-    const signal = AbortSignal.timeout(5_000);
-    const { body } = await pool.request({ method: "POST", path: "/payments", headers: HEADERS, body: BODY, signal });
-    await body.text();
+  "undici request()": (url) => {
+    const pool = new Pool(url, { connections: CONCURRENT, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS });
+    return async () => {
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
+      const { body } = await pool.request({
+        path: "/payments",
+        method: "POST",
+        headers: JSON_TYPE,
+        body: bodyOf(),
+        signal,
+      });
+      await body.text();
+    };
   },
-  "Deno fetch with createHttpClient": async () => {
-    const signal = AbortSignal.timeout(5_000);
-    const init = { method: "POST", headers: HEADERS, body: BODY, client: denoClient, signal };
-    await (await fetch(`${url}/payments`, init)).text();
+  "node:http, keep-alive": (url) => {
+    const agent = new Agent({ keepAlive: true, maxSockets: CONCURRENT });
+    return () =>
+      new Promise<void>((resolve, reject) => {
+        const sent = request(`${url}/payments`, { method: "POST", agent, headers: JSON_TYPE, timeout: TIMEOUT_MS });
+        sent.on("response", (response) => response.on("end", resolve).resume());
+        sent.on("error", reject);
+        sent.end(bodyOf());
+      });
   },
-  "node:http with a keep-alive agent": () =>
-    new Promise((resolve, reject) => {
-      const init = { method: "POST", headers: { ...HEADERS, "content-length": BODY.length }, agent, timeout: 5_000 };
-      request(`${url}/payments`, init, (response) => response.resume().on("end", resolve)).on("error", reject).end(
-        BODY,
-      );
-    }),
+  "fetch, Deno.createHttpClient": (url) => {
+    const client = Deno.createHttpClient({ http2: false, poolMaxIdlePerHost: CONCURRENT });
+    return async () => {
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
+      const init = { method: "POST", headers: JSON_TYPE, body: bodyOf(), client, signal };
+      await (await fetch(`${url}/payments`, init)).text();
+    };
+  },
 };
 
-for (const [index, [name, pay]] of Object.entries(WAYS).entries()) {
-  const baseline = index === 0;
-  Deno.bench(name, { group: "one payment", baseline }, async () => await pay());
-  Deno.bench(`${name}, ${AT_ONCE} at once`, { group: `${AT_ONCE} payments at once`, baseline }, async () => {
-    await Promise.all(Array.from({ length: AT_ONCE }, pay));
+/** Starts this file as another process, and resolves to the first line that it prints. */
+async function start(...args: string[]): Promise<{ readonly child: Deno.ChildProcess; readonly line: string }> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", FLAGS, import.meta.filename!, ...args],
+    stdout: "piped",
+  }).spawn();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream());
+  for await (const text of lines) return { child, line: text.trim() };
+  throw new Error(`${args[0]} ended without a word`);
+}
+
+/** In its own process: makes calls, and prints what one costs. */
+async function measure(name: string, url: string): Promise<void> {
+  const send = WAYS[name]!(url);
+  const run = (calls: number) =>
+    Promise.all(Array.from({ length: CONCURRENT }, async () => {
+      while (calls-- > 0) await send();
+    }));
+  await run(WARM_UP_CALLS);
+  const before = process.cpuUsage();
+  await run(CALLS);
+  const { user, system } = process.cpuUsage(before);
+  const rss = Deno.memoryUsage().rss;
+  console.log(`${((user + system) / CALLS).toFixed(0).padStart(4)} µs of CPU, ${(rss / 1e6).toFixed(0)} MB RSS`);
+  Deno.exit();
+}
+
+async function compare(): Promise<void> {
+  const { child: server, line: url } = await start("serve");
+  // it must not keep the bench alive, nor outlive it
+  server.unref();
+  addEventListener("unload", () => server.kill("SIGKILL"));
+  for (const name of Object.keys(WAYS)) {
+    const { child, line } = await start("measure", name, url);
+    await child.status;
+    console.log(`${name.padEnd(28)} ${line}`);
+  }
+  for (const [name, way] of Object.entries(WAYS)) {
+    const send = way(url);
+    Deno.bench(name, { group: "POST /payments", baseline: name === "HttpProcessorClient" }, async () => {
+      await send();
+    });
+  }
+}
+
+function serve(): void {
+  const onListen = ({ port }: Deno.NetAddr) => console.log(`http://127.0.0.1:${port}`);
+  Deno.serve({ hostname: "127.0.0.1", port: 0, onListen }, async (incoming) => {
+    await incoming.text();
+    return new Response(`{"message":"payment processed successfully"}`, { headers: JSON_TYPE });
   });
 }
+
+const [role, name, url] = Deno.args;
+if (role === "serve") serve();
+else if (role === "measure") await measure(name!, url!);
+else await compare();
