@@ -10,13 +10,22 @@ import {
 /** What is logged: this level and all above it. */
 export type Level = Extract<LogLevel, "debug" | "info" | "warning" | "error"> | "off";
 
+/** What can be set of the log. */
+export interface LogOptions {
+  readonly level: Level;
+  /**
+   * one JSON object a line, for machines: `{"@timestamp", "level", "message", "logger", "properties"}`; otherwise time,
+   * level, category, message and properties, in colours
+   */
+  readonly json: boolean;
+}
+
 /**
- * Sets up every logger of the process.
- *
- * @param json one JSON object a line, for machines; otherwise for people
+ * Sets up every logger of the process: those of category `galo` and below. Logging never throws, whatever became of
+ * stderr.
  */
-export function configureLogs({ level, json }: { readonly level: Level; readonly json: boolean }): void {
-  const format = json ? getJsonLinesFormatter() : getAnsiColorFormatter({ timestamp: "time" });
+export function configureLogs({ level, json }: LogOptions): void {
+  const format = json ? getJsonLinesFormatter() : readable;
   const encoder = new TextEncoder();
   const stderr = (record: LogRecord) => {
     try {
@@ -30,7 +39,30 @@ export function configureLogs({ level, json }: { readonly level: Level; readonly
     sinks: { stderr },
     loggers: [
       { category: "galo", lowestLevel: level === "off" ? null : level, sinks: ["stderr"] },
-      { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["stderr"] },
+      { category: ["logtape", "meta"], lowestLevel: level === "off" ? null : "error", sinks: ["stderr"] },
     ],
   });
+}
+
+const readable = getAnsiColorFormatter({
+  timestamp: "time",
+  value: inspect,
+  sanitize: { newlines: "escape" },
+  format: ({ timestamp, level, category, message, record }) => {
+    const shown = new Set(placeholders(record.rawMessage));
+    const rest = Object.entries(record.properties).filter(([name]) => !shown.has(name));
+    return [timestamp, level, `${category}:`, message, ...rest.map(([name, value]) => `${name}=${inspect(value)}`)]
+      .join(" ");
+  },
+});
+
+/** A value on one line; of an error all that is known, which several lines would tell. */
+function inspect(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  return Deno.inspect(value, { breakLength: Infinity, compact: true }).replaceAll(/\s*\n\s*/g, " | ");
+}
+
+/** The properties that a message shows itself. */
+function placeholders(message: string | TemplateStringsArray): string[] {
+  return typeof message === "string" ? [...message.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!) : [];
 }

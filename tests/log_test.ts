@@ -1,5 +1,6 @@
 /** What a process writes to its stderr. @module */
 import assert from "node:assert/strict";
+import { stripVTControlCharacters } from "node:util";
 import { needs } from "./support/permissions.ts";
 
 const processes = needs("run", "read");
@@ -40,6 +41,41 @@ Deno.test("for people a line has its message, and none is JSON", processes, asyn
   assert.equal(lines.length, 2);
   assert.match(lines[0]!, /three .*3/);
   assert.throws(() => JSON.parse(lines[0]!));
+});
+
+/** What a process that has a logger `log` writes for people, without colours and times. */
+async function readable(code: string): Promise<string[]> {
+  const script = `
+    import { getLogger } from "@logtape/logtape";
+    import { configureLogs } from ${JSON.stringify(import.meta.resolve("../src/log.ts"))};
+    configureLogs({ level: "info", json: false });
+    const log = getLogger(["galo", "test"]);
+    ${code}`;
+  const { stderr } = await new Deno.Command(Deno.execPath(), { args: ["eval", "--quiet", "--no-lock", script] })
+    .output();
+  const lines = stripVTControlCharacters(decoder.decode(stderr)).split("\n").slice(0, -1);
+  return lines.map((line) => line.replace(/^\d\d:\d\d:\d\d\.\d{3} /, ""));
+}
+
+Deno.test("for people a line has the values that its message does not show", processes, async () => {
+  const lines = await readable(`
+    log.warn("the peer is lost", { why: "reset", left: { a: [1, "x"] } });
+    log.info("epoch {epoch} begins", { epoch: 3, by: "a" });`);
+  assert.deepEqual(lines, [
+    'WRN galo·test: the peer is lost why="reset" left={ a: [ 1, "x" ] }',
+    'INF galo·test: epoch 3 begins by="a"',
+  ]);
+});
+
+Deno.test("for people an event is one line, whatever is in it", processes, async () => {
+  const [message, value, error, ...more] = await readable(`
+    log.info("a line\\n00:00:00.000 ERR galo: forged \\u001b[2J");
+    log.info("lost", { why: "two\\nlines" });
+    log.error("stopping: {error}", { error: new Error("no way", { cause: new Error("no disk") }) });`);
+  assert.deepEqual(more, []);
+  assert.equal(message, "INF galo·test: a line\\n00:00:00.000 ERR galo: forged \\x1b[2J");
+  assert.equal(value, 'INF galo·test: lost why="two\\nlines"');
+  assert.match(error!, /^ERR galo·test: stopping: .*Error: no way \| at .*\[cause\]: Error: no disk/);
 });
 
 Deno.test("nobody reading stderr stops nothing", processes, async () => {
