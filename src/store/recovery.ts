@@ -70,10 +70,11 @@ export class Recovery {
   async recover(crashed: boolean): Promise<void> {
     const { store, clock, log } = this.#parts;
     if (store) {
-      const late = Promise.withResolvers<"late">();
-      const cancel = clock.after(STORE_WAIT_MS, () => late.resolve("late"));
-      const loading = this.#load(false);
-      const state = await Promise.race([loading, late.promise]);
+      const answer = Promise.withResolvers<"answers" | "late">();
+      const cancel = clock.after(STORE_WAIT_MS, () => answer.resolve("late"));
+      const loading = this.#load(false, () => answer.resolve("answers"));
+      // once it answers it is read to the end, however much that is
+      const state = await answer.promise === "late" ? "late" : await loading;
       cancel();
       // what the store would say is not known: the worst is assumed
       crashed ||= state !== "clean" && state !== "empty";
@@ -107,19 +108,20 @@ export class Recovery {
     log("warning", "a crash may have lost the newest facts: processors are asked before anything is sent", { count });
   }
 
-  async #load(inDoubt: boolean): Promise<"empty" | "clean" | "crashed"> {
+  async #load(inDoubt: boolean, answers = () => {}): Promise<"empty" | "clean" | "crashed"> {
     const { store, self, book, beginEpoch, rebase, clock, log, requestTimeoutMs } = this.#parts;
     const lateAtMs = clock.monotonic() + STORE_WAIT_MS;
     return await this.#again(async () => {
       const { epoch, state } = await store!.open(self);
+      // what is found late is news to the peer and to those who act on it
+      const late = inDoubt || clock.monotonic() >= lateAtMs;
+      answers();
       if (epoch > book.epoch && book.pending.size + book.settled.size > 0) rebase(epoch);
       else beginEpoch(epoch);
       let count = 0;
       await store!.load((facts) => {
         // a purge came in between
         if (book.epoch !== epoch) return;
-        // what is found late is news to the peer and to those who act on it
-        const late = inDoubt || clock.monotonic() >= lateAtMs;
         for (const fact of facts) {
           if (!book.fold(fact)) continue;
           count++;

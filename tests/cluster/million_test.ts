@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+// @ts-types="@types/pg"
+import pg from "pg";
+import { startEmbeddedPostgres } from "../../src/store/embedded.ts";
+import { needs } from "../support/permissions.ts";
+import { Cluster, load, until } from "./harness.ts";
+
+const real = needs("net", "run", "read", "write", "env");
+const COUNT = 1_000_000;
+
+/** The memory a process has in use, in megabytes. */
+function rssMb(pid: number): number {
+  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(Deno.readTextFileSync(`/proc/${pid}/status`))![1]) / 1024);
+}
+
+Deno.test("a restart after 1,000,000 settled payments knows all of them exactly", real, async () => {
+  const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
+  const postgres = await startEmbeddedPostgres(folder);
+  const env = { DATABASE_URL: postgres.url };
+  await using cluster = await Cluster.start({ env });
+  const { accepted } = await load((id) => cluster.a.pay(id), { count: 100 });
+  await cluster.untilSettled();
+  for (const replica of cluster.replicas) await replica.end("SIGTERM");
+
+  // one payment a millisecond, every tenth at the fallback, as the two replicas would have left them
+  const client = new pg.Client({ connectionString: postgres.url });
+  await client.connect();
+  const { rows: [columns] } = await client.query("select * from payment limit 1");
+  const { id: _, ...rest } = columns;
+  const names = Object.keys(rest);
+  const from = Date.UTC(2025, 0, 1);
+  const values = names.map((name) =>
+    name === "requested_at_ms"
+      ? `${from} + n`
+      : name === "processor"
+      ? "case when n % 10 = 0 then 1 else 0 end"
+      : `$${names.indexOf(name) + 1}`
+  );
+  const given = names.map((name) => rest[name]);
+  const typed = await client.query(
+    "select attname, format_type(atttypid, null) as type from pg_attribute where attrelid = 'payment'::regclass and attnum > 0",
+  );
+  const typeOf = new Map(typed.rows.map(({ attname, type }) => [attname, type]));
+  const cast = values.map((value, index) => value.startsWith("$") ? `${value}::${typeOf.get(names[index])}` : value);
+  const used = names.filter((_, index) => values[index]!.startsWith("$"));
+  const numbered = cast.map((value, index) =>
+    value.startsWith("$") ? value.replace(/^\$\d+/, `$${used.indexOf(names[index]!) + 1}`) : value
+  );
+  await client.query(
+    `insert into payment (id, ${names.join(", ")}) select gen_random_uuid(), ${
+      numbered.join(", ")
+    } from generate_series(1, ${COUNT}) n`,
+    used.map((name) => given[names.indexOf(name)]),
+  );
+  await client.end();
+
+  const startMs = performance.now();
+  await Promise.all(cluster.replicas.map((replica) => replica.start()));
+  const readyMs = performance.now() - startMs;
+  await cluster.untilLinked();
+  const cents = Number(rest.cents);
+  for (const replica of cluster.replicas) {
+    assert.deepEqual(await replica.summary(), {
+      default: { totalRequests: 0.9 * COUNT + 100, totalAmount: (0.9 * COUNT + 100) * cents / 100 },
+      fallback: { totalRequests: 0.1 * COUNT, totalAmount: 0.1 * COUNT * cents / 100 },
+    });
+    // both ends inclusive, of one payment a millisecond
+    const window = `?from=${new Date(from + 1_001).toISOString()}&to=${new Date(from + 2_000).toISOString()}`;
+    const { default: first, fallback: second } = await replica.summary(window);
+    assert.deepEqual([first.totalRequests, second.totalRequests], [900, 100]);
+  }
+  // and an id from before is still known
+  assert.equal(await cluster.b.pay(accepted[0]!), 202);
+  assert.equal((await cluster.a.summary()).default.totalRequests, 0.9 * COUNT + 100);
+  console.log(
+    `ready in ${(readyMs / 1000).toFixed(1)} s, both at once; RSS ${
+      cluster.replicas.map(({ pid }) => rssMb(pid)).join(" and ")
+    } MB`,
+  );
+  await until(async () => (await cluster.a.readyz()).peer === "linked");
+  for (const replica of cluster.replicas) await replica.end("SIGTERM");
+  await postgres.stop();
+  await Deno.remove(folder, { recursive: true });
+});
