@@ -11,6 +11,7 @@ const BODY_BYTES_MAX = 64 << 10;
 
 /** Where the processors are, and what a call may take. */
 export interface ClientOptions {
+  /** base URLs, `http` or `https`; a path in one goes before the API's own */
   readonly urls: Readonly<Record<Processor, string>>;
   /** milliseconds from sending to the whole answer */
   readonly requestTimeoutMs: number;
@@ -28,6 +29,7 @@ type Unanswered = Exclude<Ending, { status: number }>;
 /** The production {@link ProcessorClient}. It never sends anything twice by itself. */
 export class HttpProcessorClient implements ProcessorClient {
   readonly #pools: Record<Processor, Pool>;
+  readonly #bases: Record<Processor, string>;
   readonly #requestTimeoutMs: number;
 
   constructor({ urls, requestTimeoutMs, connectionsMax }: ClientOptions) {
@@ -44,6 +46,8 @@ export class HttpProcessorClient implements ProcessorClient {
         maxResponseSize: BODY_BYTES_MAX,
       });
     this.#pools = { default: pool("default"), fallback: pool("fallback") };
+    const base = (processor: Processor) => new URL(urls[processor]).pathname.replace(/\/+$/, "");
+    this.#bases = { default: base("default"), fallback: base("fallback") };
   }
 
   async pay(processor: Processor, { id, cents, requestedAt }: Attempt): Promise<Outcome> {
@@ -95,7 +99,7 @@ export class HttpProcessorClient implements ProcessorClient {
       this.#requestTimeoutMs,
     );
     const headers = body === null ? {} : { "content-type": "application/json" };
-    this.#pools[processor].dispatch({ method, path, body, headers }, call);
+    this.#pools[processor].dispatch({ method, path: this.#bases[processor] + path, body, headers }, call);
     const { status, text, sent, error } = await call.ended;
     clearTimeout(timer);
     // of a payment the status line says everything, of other calls only a whole answer says anything

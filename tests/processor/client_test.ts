@@ -251,6 +251,17 @@ Deno.test("each processor has a URL of its own", net, async () => {
   await client.close();
 });
 
+Deno.test("a path in a URL goes before those of the API", net, async () => {
+  await using server = await RawServer.start((socket) => socket.write(answer(200)));
+  await using client = clientOf(`${server.url}/processors/first/`);
+  await client.pay("default", PAYMENT);
+  await client.health("default");
+  assert.deepEqual(server.requests.map(({ head }) => head.split("\r\n")[0]), [
+    "POST /processors/first/payments HTTP/1.1",
+    "GET /processors/first/payments/service-health HTTP/1.1",
+  ]);
+});
+
 /** What a client says of one answer to a GET. */
 async function asked<T>(
   text: string,
