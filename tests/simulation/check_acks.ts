@@ -72,7 +72,10 @@ export class AckChecker {
     }
     if (ack === "memory") return "memory";
     const peer = world.running[peerOf(life.replica)];
-    if (ack === "peer" && peer?.replica.book.get(id)) return "peer";
+    if (ack === "peer" && peer?.replica.book.get(id)) {
+      // the link was lost on the way: the peer may hold it because it took it itself
+      return running.linked && peer.replica.book.epoch === replica.book.epoch ? "peer" : "memory";
+    }
     if (world.database) {
       if (!world.database.rows.has(id)) world.violate("acks", `${id} is acknowledged, and the store does not hold it`);
       return "store";

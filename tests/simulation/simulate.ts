@@ -69,6 +69,7 @@ async function simulate(seed: number, seeds: number, workers: number, options: P
     const share: Share = { first: seed + i, end: seed + seeds, step: workers, options };
     return work(share, (part) => {
       add(tally, part);
+      for (const { seed, violation } of part.violations) console.error(`seed ${seed} breaks "${violation.check}"`);
       progress(tally, seeds, startedMs);
     });
   }));
