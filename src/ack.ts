@@ -1,14 +1,14 @@
 /** What an acknowledgement waits for: the levels of DESIGN.md, promise 2. @module */
 import type { AckLevel } from "./ports/payments.ts";
 import type { Replication } from "./ports/replication.ts";
-import type { StoreWriter } from "./store/writer.ts";
 
 /** The acknowledgement level of one replica. Without a peer `peer` means `store`, and without a store that is `memory`. */
 export class Ack {
   constructor(
     private readonly level: AckLevel,
     private readonly peer: Pick<Replication, "linked"> | undefined,
-    private readonly writer: Pick<StoreWriter, "covered"> | undefined,
+    /** its `covered` resolves to whether all that was recorded so far is stored */
+    private readonly writer: { covered(): Promise<boolean> } | undefined,
   ) {}
 
   /** What a 202 means at this moment. */

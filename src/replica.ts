@@ -67,7 +67,8 @@ export class Replica implements Payments {
       });
     }
     if (store) {
-      this.#writer = new StoreWriter({ store, clock, random, limits: settings, everything: () => book.facts() });
+      const everything = () => book.facts();
+      this.#writer = new StoreWriter({ store, clock, random, limits: settings, everything, log: ports.log });
     }
     this.#ack = new Ack(settings.ack, this.#gossip, this.#writer);
     this.#recovery = new Recovery({

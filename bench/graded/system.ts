@@ -54,9 +54,14 @@ export async function findCaddy(): Promise<Caddy | undefined> {
  * Starts stand-in processors with the scenario's fees, and the cluster against them: behind Caddy where there is one,
  * else both replicas share the port.
  *
+ * @param settings of the cluster, beside its defaults
  * @throws SystemError; what was started by then is stopped again
  */
-export async function startSystem({ fees }: Scenario, caddy: Caddy | undefined): Promise<System> {
+export async function startSystem(
+  { fees }: Pick<Scenario, "fees">,
+  caddy: Caddy | undefined,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<System> {
   const dataDir = await Deno.makeTempDir({ prefix: "galo-bench-" });
   // the processes that embedded Postgres runs as may be another user's
   await Deno.chmod(dataDir, 0o755);
@@ -84,6 +89,7 @@ export async function startSystem({ fees }: Scenario, caddy: Caddy | undefined):
       FEE_FALLBACK: `${fees.fallback}`,
       ALLOW_PURGE: "true",
       CADDY: caddy?.path ?? "",
+      ...settings,
     });
     const front = caddy
       ? `Caddy ${caddy.version} in front of two replicas`

@@ -3,7 +3,6 @@
  * needs to know that something is stored waits for the batch that holds it, together with all who wait (group commit).
  * @module
  */
-import { getLogger } from "@logtape/logtape";
 import type { Fact } from "../payment/fact.ts";
 import type { Cancel, Clock, Random } from "../ports/clock.ts";
 import { type Store, StoreError } from "../ports/store.ts";
@@ -269,13 +268,14 @@ export class StoreWriter {
   }
 
   #tell(error: StoreError | undefined): void {
-    const { log = logLine } = this.#parts;
     const trouble = error?.message ?? "";
     const changed = trouble !== this.trouble || this.state === "connecting";
     this.#failures = error ? this.#failures + 1 : 0;
     this.state = error ? "unavailable" : "ready";
     this.trouble = trouble;
-    if (changed) log(error ? "warning" : "info", error ? `the store does not work: ${trouble}` : "the store works");
+    if (changed) {
+      this.#parts.log?.(error ? "warning" : "info", error ? `the store does not work: ${trouble}` : "the store works");
+    }
   }
 
   #resolve(covered: boolean): void {
@@ -294,10 +294,6 @@ export class StoreWriter {
       cancel();
     }
   }
-}
-
-function logLine(level: "info" | "warning", line: string): void {
-  getLogger(["galo", "store"])[level]("{line}", { line });
 }
 
 function ignoreTrouble(error: unknown): boolean {
