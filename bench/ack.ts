@@ -1,0 +1,76 @@
+/**
+ * What an acknowledgement level costs: the p99 of POST at ACK=memory, peer and store, each a whole cluster of its own,
+ * loaded in turn in one run so that the machine's moods hit all of them alike.
+ *
+ *     deno task bench:ack [--rounds 7] [--seconds 5] [--users 300]
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { startLoad } from "./graded/generator.ts";
+import { Latency, type LatencySummary } from "./graded/latency.ts";
+import { findCaddy, startSystem, type System } from "./graded/system.ts";
+
+const LEVELS = ["memory", "peer", "store"] as const;
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "7" },
+    seconds: { type: "string", default: "5" },
+    users: { type: "string", default: "300" },
+  },
+});
+const users = Number(values.users);
+const caddy = await findCaddy();
+const systems = new Map<string, System>();
+const rounds: Record<string, LatencySummary[]> = { memory: [], peer: [], store: [] };
+try {
+  for (const level of LEVELS) {
+    systems.set(level, await startSystem({ fees: { default: 0.05, fallback: 0.15 } }, caddy, { ACK: level }));
+  }
+  console.log(
+    `${values.rounds} rounds of ${values.seconds} s at ${users} requests/s, ${
+      caddy ? "behind Caddy" : "without Caddy"
+    }`,
+  );
+  for (let round = 0; round <= Number(values.rounds); round++) {
+    for (const level of LEVELS) {
+      const { p99Ms, ...summary } = await load(systems.get(level)!.addresses.router);
+      // the first round warms up
+      if (round > 0) rounds[level]!.push({ ...summary, p99Ms });
+      console.log(`round ${round || "warm-up"}  ${level.padEnd(6)}  p99 ${p99Ms.toFixed(2)} ms`);
+    }
+  }
+} finally {
+  for (const system of systems.values()) await system.stop();
+}
+const p99 = (level: string) => median(rounds[level]!.map(({ p99Ms }) => p99Ms));
+console.table(Object.fromEntries(LEVELS.map((level) => [level, {
+  "median ms": median(rounds[level]!.map(({ medianMs }) => medianMs)),
+  "p99 ms": p99(level),
+  "p99 to memory": Number(
+    median(rounds[level]!.map(({ p99Ms }, round) => p99Ms / rounds.memory![round]!.p99Ms)).toFixed(2),
+  ),
+}])));
+
+async function load(url: string): Promise<LatencySummary> {
+  const plan = {
+    url,
+    amount: 19.9,
+    durationSeconds: Number(values.seconds),
+    users: { from: users, to: users },
+    thinkMs: 1_000,
+  };
+  const generator = startLoad(plan, () => {});
+  const { histogram, failed } = await generator.done;
+  await generator.stop();
+  if (failed > 0) throw new Error(`${failed} requests failed`);
+  const latency = new Latency();
+  latency.addEncoded(histogram);
+  return latency.summary();
+}
+
+function median(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
