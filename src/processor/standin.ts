@@ -2,15 +2,24 @@
  * A stand-in for a payment processor that behaves as CONTRACT.md says, with faults that the real one has by accident only.
  * @module
  */
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { amountOf } from "../payment/money.ts";
 import { parseId } from "../payment/id.ts";
 import { seeded } from "./seeded.ts";
-import { millisecondsOf, StandInBooks } from "./standin_books.ts";
-import { answer, close, listen, read } from "./standin_http.ts";
-import { type Fault, FAULTS, isBoolean, isDelay, isFault, isText, type Payment, paymentOf } from "./standin_input.ts";
+import { type BooksView, millisecondsOf, StandInBooks } from "./standin_books.ts";
+import {
+  type Fault,
+  FAULTS,
+  isBoolean,
+  isDelay,
+  isFault,
+  isText,
+  objectIn,
+  type Payment,
+  paymentOf,
+} from "./standin_input.ts";
 import { ConcurrencyLimiter, HealthWindow } from "./standin_limits.ts";
+import type { StandInRequest } from "./standin_request.ts";
+import { type Ending, type StandInAnswer, StandInServer } from "./standin_server.ts";
 
 export { type Fault, FAULTS };
 
@@ -18,11 +27,14 @@ export interface StandInOptions {
   /** 0 takes any free one */
   readonly port: number;
   readonly hostname?: string;
-  /** a second port that answers as well, even while connections are refused */
+  /** a second port for `/admin/*`, which answers even while connections are refused; 0 takes any free one */
   readonly adminPort?: number;
   /** share of each amount */
   readonly feeRate: number;
+  /** what `X-Rinha-Token` has to be, "123" by default */
   readonly token?: string;
+  /** milliseconds for the windows of `service-health`, never going back */
+  readonly clockNow?: () => number;
 }
 
 /** A stand-in that runs. */
@@ -31,113 +43,104 @@ export interface StandIn {
   readonly port: number;
   /** the admin port's URL, or the only one's */
   readonly adminUrl: string;
-  readonly books: StandInBooks;
+  readonly books: BooksView;
+  /** for payments whose wait starts from now on, in milliseconds */
   setDelay(ms: number): void;
+  /** for payments whose wait ends from now on */
   setFailing(failing: boolean): void;
+  /** for payments that arrive from now on; ends the fault before */
   setFault(fault: Fault): Promise<void>;
-  /** Stops at once, whatever hangs. */
+  /** Stops at once, whatever hangs: payments that wait for their delay are never booked. */
   close(): Promise<void>;
 }
 
 /**
  * Starts a stand-in.
  *
- * @throws where a port is taken
+ * @throws Deno.errors.AddrInUse where a port is taken
  */
-export async function startStandIn(options: StandInOptions): Promise<StandIn> {
-  const { hostname = "127.0.0.1", adminPort } = options;
-  const processor = new Processor(options);
-  await processor.open(options.port);
-  const { port } = processor;
-  const admin = adminPort === undefined
-    ? undefined
-    : await listen(processor.handle, adminPort, hostname).catch(async (error) => {
-      await processor.stop();
-      throw error;
-    });
-  const url = `http://${hostname}:${port}`;
-  return {
-    url,
-    port,
-    adminUrl: admin ? `http://${hostname}:${(admin.address() as AddressInfo).port}` : url,
-    books: processor.books,
-    setDelay: (ms) => processor.delayMs = ms,
-    setFailing: (failing) => processor.failing = failing,
-    setFault: (fault) => processor.setFault(fault),
-    async close() {
-      await Promise.all([processor.stop(), admin && close(admin)]);
-    },
-  };
+export function startStandIn(options: StandInOptions): Promise<StandIn> {
+  return Promise.try(() => {
+    const processor = new Processor(options);
+    const { port } = processor.main;
+    const url = (port: number) => `http://${options.hostname ?? HOSTNAME}:${port}`;
+    return {
+      url: url(port),
+      port,
+      adminUrl: url(processor.admin?.port ?? port),
+      books: processor.books,
+      setDelay: (ms) => void (processor.delayMs = ms),
+      setFailing: (failing) => void (processor.failing = failing),
+      setFault: (fault) => processor.setFault(fault),
+      close: () => processor.stop(),
+    };
+  });
 }
 
-type Route = (request: IncomingMessage, response: ServerResponse, url: URL) => void | Promise<void>;
+const HOSTNAME = "127.0.0.1";
+
+type Route = (request: StandInRequest, through: "main" | "admin") => Ending | Promise<Ending>;
 
 class Processor {
   readonly books = new StandInBooks();
-  readonly #feeRate: number;
-  #token: string;
+  readonly main: StandInServer;
+  readonly admin: StandInServer | undefined;
   delayMs = 0;
   failing = false;
-  /** the one it listens on, also while it refuses connections */
-  port = 0;
-  readonly #hostname: string;
-  #main: Server | undefined;
+  readonly #feeRate: number;
+  readonly #now: () => number;
+  #token: string;
   #limiter = new ConcurrencyLimiter();
   #health = new HealthWindow();
   #fault: Fault = { fault: "none" };
+  #faultEnds = new AbortController();
   #random = Math.random;
-  #hanging = new Set<ServerResponse>();
   #refusing: ReturnType<typeof setTimeout> | undefined;
-  #switching: Promise<void> = Promise.resolve();
   #sleeping = new Set<ReturnType<typeof setTimeout>>();
+  #switching: Promise<void> = Promise.resolve();
   #stopped = false;
-  readonly #hasAdminPort: boolean;
 
-  constructor({ feeRate, token = "123", adminPort, hostname = "127.0.0.1" }: StandInOptions) {
+  constructor(options: StandInOptions) {
+    const { port, hostname = HOSTNAME, adminPort, feeRate, token = "123", clockNow } = options;
     this.#feeRate = feeRate;
     this.#token = token;
-    this.#hasAdminPort = adminPort !== undefined;
-    this.#hostname = hostname;
+    this.#now = clockNow ?? (() => performance.now());
+    this.main = new StandInServer(port, hostname, (request) => this.#handle(request, "main"));
+    if (adminPort === undefined) return;
+    try {
+      this.admin = new StandInServer(adminPort, hostname, (request) => this.#handle(request, "admin"));
+    } catch (error) {
+      void this.main.close();
+      throw error;
+    }
   }
 
   readonly #routes: Record<string, Route> = {
-    "POST /payments": (request, response) => this.#pay(request, response),
-    "GET /payments/service-health": (_, response) => this.#tellHealth(response),
-    "GET /admin/payments-summary": (_, response, url) => this.#summarise(response, url),
-    "GET /admin/deliveries": (_, response, url) => this.#deliveries(response, url),
-    "PUT /admin/configurations/delay": this.#setting("delay", isDelay, (ms) => void (this.delayMs = ms)),
-    "PUT /admin/configurations/failure": this.#setting(
-      "failure",
-      isBoolean,
-      (failing) => void (this.failing = failing),
-    ),
-    "PUT /admin/configurations/token": this.#setting("token", isText, (token) => void (this.#token = token), 204),
-    "PUT /admin/configurations/fault": (request, response) => this.#switchFault(request, response),
-    "POST /admin/purge-payments": (_, response) => {
+    "POST /payments": (request) => this.#pay(request),
+    "GET /payments/service-health": () => this.#tellHealth(),
+    "GET /admin/payments-summary": ({ query }) => this.#summarise(query),
+    "GET /admin/deliveries": ({ query }) => this.#deliveries(query.get("correlationId")),
+    "PUT /admin/configurations/delay": setting("delay", isDelay, (ms) => void (this.delayMs = ms)),
+    "PUT /admin/configurations/failure": setting("failure", isBoolean, (failing) => void (this.failing = failing)),
+    "PUT /admin/configurations/token": setting("token", isText, (token) => void (this.#token = token), { status: 204 }),
+    "PUT /admin/configurations/fault": (request, through) => this.#switchFault(request, through),
+    "POST /admin/purge-payments": () => {
       this.books.purge();
-      return answer(response, 200, { message: "All payments purged." });
+      return answer(200, "All payments purged.");
     },
   };
 
   /** Answers a request, whatever it is. */
-  readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
-    const target = `http://processor${request.url}`;
-    if (!URL.canParse(target)) return void answer(response, 400, { message: "Bad request" });
-    const url = new URL(target);
-    if (url.pathname.startsWith("/admin/") && request.headers["x-rinha-token"] !== this.#token) {
-      return void answer(response, 401, { message: "Unauthorized" });
-    }
-    const route = this.#routes[`${request.method} ${url.pathname}`];
-    const id = /^\/payments\/([^/]+)$/.exec(url.pathname)?.[1];
-    if (route) void Promise.resolve(route(request, response, url)).catch(() => response.destroy());
-    else if (id && request.method === "GET") void this.#show(response, id);
-    else void answer(response, 404, { message: "Not found" });
-  };
-
-  /** @throws where the port is taken */
-  async open(port: number): Promise<void> {
-    this.#main = await listen(this.handle, port, this.#hostname);
-    this.port = (this.#main.address() as AddressInfo).port;
+  #handle(request: StandInRequest, through: "main" | "admin"): Ending | Promise<Ending> {
+    const { method, path } = request;
+    const isAdmin = path.startsWith("/admin/");
+    if (isAdmin && request.header("x-rinha-token") !== this.#token) return answer(401, "Unauthorized");
+    // a payment must not get around a port that refuses
+    if (!isAdmin && through === "admin") return answer(404, "Not found");
+    const route = this.#routes[`${method} ${path}`];
+    if (route) return route(request, through);
+    const id = method === "GET" ? /^\/payments\/([^/]+)$/.exec(path)?.[1] : undefined;
+    return id === undefined ? answer(404, "Not found") : this.#show(id);
   }
 
   /** Takes effect after the one before it has. */
@@ -151,40 +154,26 @@ class Processor {
     if (this.#stopped) return;
     this.#fault = fault;
     this.#random = fault.seed === undefined ? Math.random : seeded(fault.seed);
-    for (const response of this.#hanging) response.destroy();
-    this.#hanging.clear();
+    this.#faultEnds.abort();
+    this.#faultEnds = new AbortController();
     clearTimeout(this.#refusing);
-    if (fault.fault !== "refuse") {
-      if (!this.#main) await this.open(this.port);
-      return;
-    }
-    await this.#closeMain();
-    if (fault.forMs === undefined) return;
+    if (fault.fault !== "refuse") return await this.main.reopen();
+    await this.main.close();
+    // it may have been stopped meanwhile
+    if (fault.forMs === undefined || this.#stopped) return;
     this.#refusing = setTimeout(() => {
       this.setFault({ fault: "none" }).catch((error) => console.error(`stand-in: ${error.message}`));
     }, fault.forMs);
   }
 
-  async #closeMain(): Promise<void> {
-    const main = this.#main;
-    this.#main = undefined;
-    if (main) await close(main);
-  }
-
-  /** Stops at once: what waits for its delay is never booked. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#refusing);
     for (const timer of this.#sleeping) clearTimeout(timer);
-    this.#sleeping.clear();
-    this.#hanging.clear();
-    await this.#switching;
-    await this.#closeMain();
+    await Promise.all([this.main.close(), this.admin?.close(), this.#switching]);
   }
 
-  #sleep(ms: number): Promise<void> | void {
-    if (this.#stopped) return new Promise(() => {});
-    if (!(ms > 0)) return;
+  #sleep(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         this.#sleeping.delete(timer);
@@ -194,71 +183,72 @@ class Processor {
     });
   }
 
-  async #pay(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #pay({ body }: StandInRequest): Promise<Ending> {
     const place = this.#limiter.enter();
-    if (!place) return answer(response, 429, { message: "Too many requests" });
+    if (!place) return answer(429, "Too many requests");
+    const payment = paymentOf(objectIn(body));
+    if (payment) this.books.deliver(payment.id);
+    const strike = payment && this.#strikes() ? this.#fault.fault : "none";
+    const { signal } = this.#faultEnds;
+    await place;
     try {
-      const payment = paymentOf(await read(request));
-      if (payment) this.books.deliver(payment.id);
-      await place;
-      if (!payment) {
-        return answer(response, 400, { message: "A payment has a correlationId, an amount and a requestedAt" });
-      }
-      await this.#sleep(this.delayMs);
+      if (!payment) return answer(400, "A payment has a correlationId, an amount and a requestedAt");
+      // at once, and without a place: callers that are given none get an answer
+      if (strike === "never-answer") return { hangUntil: signal };
+      if (this.delayMs > 0) await this.#sleep(this.delayMs);
       // the caller may have left: that stops nothing
-      this.#conclude(payment, response);
+      return this.#conclude(payment, strike);
     } finally {
       this.#limiter.leave();
     }
   }
 
-  #conclude({ id, booking }: Payment, response: ServerResponse): Promise<void> | void {
+  /** Whether the fault strikes the call that arrives now: asked on arrival, so that a seed goes with an order of calls. */
+  #strikes(): boolean {
     const { fault, probability = 1 } = this.#fault;
-    const strikes = fault !== "none" && this.#random() < probability;
-    if (strikes && fault === "never-answer") return void this.#hanging.add(response);
-    if (this.failing) return answer(response, 500, { message: "Internal error" });
-    const booked = this.books.book(id, booking);
-    if (strikes && fault === "book-then-drop") return void response.destroy();
-    if (strikes && fault === "book-then-500") return answer(response, 500, { message: "Internal error" });
-    if (booked) return answer(response, 200, { message: "payment processed successfully" });
-    return answer(response, 422, { message: "CorrelationId already exists" });
+    return fault !== "none" && this.#random() < probability;
   }
 
-  #show(response: ServerResponse, text: string): Promise<void> {
+  #conclude({ id, booking }: Payment, strike: Fault["fault"]): Ending {
+    if (this.failing) return answer(500, "Internal error");
+    const booked = this.books.book(id, booking);
+    if (strike === "book-then-drop") return "drop";
+    if (strike === "book-then-500") return answer(500, "Internal error");
+    return booked ? answer(200, "payment processed successfully") : answer(422, "CorrelationId already exists");
+  }
+
+  #show(text: string): StandInAnswer {
     const id = parseId(text) ?? text;
     const booking = this.books.get(id);
-    if (!booking) return answer(response, 404, { message: "Not found" });
+    if (!booking) return answer(404, "Not found");
+    // the real one keeps no zone
     const requestedAt = booking.requestedAt.replace(/Z$/, "");
-    return answer(response, 200, { correlationId: id, amount: amountOf(booking.cents), requestedAt });
+    return { status: 200, body: { correlationId: id, amount: amountOf(booking.cents), requestedAt } };
   }
 
-  async #tellHealth(response: ServerResponse): Promise<void> {
-    const waitMs = this.#health.enter(performance.now());
+  async #tellHealth(): Promise<StandInAnswer> {
+    const waitMs = this.#health.enter(this.#now());
     if (waitMs < 0) {
-      return answer(response, 429, { message: "Too many requests" }, {
-        "retry-after": String(Math.ceil(-waitMs / 1000)),
-      });
+      return { ...answer(429, "Too many requests"), headers: { "Retry-After": `${Math.ceil(-waitMs / 1000)}` } };
     }
-    await this.#sleep(waitMs);
-    return answer(response, 200, { failing: this.failing, minResponseTime: this.delayMs });
+    if (waitMs > 0) await this.#sleep(waitMs);
+    return { status: 200, body: { failing: this.failing, minResponseTime: this.delayMs } };
   }
 
-  #summarise(response: ServerResponse, url: URL): Promise<void> {
-    const [from, to] = ["from", "to"].map((name) => url.searchParams.get(name));
+  #summarise(query: URLSearchParams): StandInAnswer {
+    const [from, to] = ["from", "to"].map((name) => query.get(name));
     const bounds = from && to ? [millisecondsOf(from), millisecondsOf(to)] : [];
-    if (bounds.some(Number.isNaN)) return answer(response, 400, { message: "from and to are timestamps" });
+    if (bounds.some(Number.isNaN)) return answer(400, "from and to are timestamps");
     const { count, cents } = this.books.window(...bounds);
-    return answer(response, 200, {
-      totalRequests: count,
-      totalAmount: amountOf(cents),
-      totalFee: Math.round(cents * this.#feeRate) / 100,
-      feePerTransaction: this.#feeRate,
-    });
+    const totalFee = Math.round(cents * this.#feeRate) / 100;
+    return {
+      status: 200,
+      body: { totalRequests: count, totalAmount: amountOf(cents), totalFee, feePerTransaction: this.#feeRate },
+    };
   }
 
-  #deliveries(response: ServerResponse, url: URL): Promise<void> {
-    const one = url.searchParams.get("correlationId");
-    const rows = [...one ? [one] : this.books.ids()].map((id) => {
+  #deliveries(one: string | null): StandInAnswer {
+    const body = Array.from(one ? [parseId(one) ?? one] : this.books.ids(), (id) => {
       const booking = this.books.get(id);
       return {
         correlationId: id,
@@ -268,32 +258,43 @@ class Processor {
         requestedAt: booking?.requestedAt ?? null,
       };
     });
-    return answer(response, 200, rows);
+    return { status: 200, body };
   }
 
-  #setting<T>(name: string, is: (value: unknown) => value is T, set: (value: T) => void, status = 200): Route {
-    return async (request, response) => {
-      const value = (await read(request))?.[name];
-      if (!is(value)) return answer(response, 400, { message: `${name} is missing or no valid value` });
-      set(value);
-      return answer(response, status, status === 204 ? undefined : { message: "ok" });
-    };
+  async #switchFault({ body }: StandInRequest, through: "main" | "admin"): Promise<StandInAnswer> {
+    const fault = objectIn(body) ?? {};
+    if (!isFault(fault)) {
+      return answer(
+        400,
+        `fault is one of ${FAULTS.join(", ")}; probability 0 to 1, seed a whole number, forMs milliseconds`,
+      );
+    }
+    if (fault.fault === "refuse" && !this.admin && fault.forMs === undefined) {
+      return answer(422, "refuse needs forMs where there is no admin port");
+    }
+    // refusing ends the connection that this came on: not before the answer has left
+    if (fault.fault === "refuse" && through === "main") {
+      return { ...answer(200, "ok"), after: () => void this.setFault(fault) };
+    }
+    await this.setFault(fault);
+    return answer(200, "ok");
   }
+}
 
-  async #switchFault(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await read(request) ?? {};
-    if (!isFault(body)) {
-      const message = `fault is one of ${
-        FAULTS.join(", ")
-      }; probability 0 to 1, seed a whole number, forMs milliseconds`;
-      return answer(response, 400, { message });
-    }
-    if (body.fault === "refuse" && !this.#hasAdminPort && body.forMs === undefined) {
-      return answer(response, 422, { message: "refuse needs forMs where there is no admin port" });
-    }
-    // before the connection that it came on is dropped
-    if (body.fault === "refuse") await answer(response, 200, { message: "ok" });
-    await this.setFault(body);
-    if (body.fault !== "refuse") await answer(response, 200, { message: "ok" });
-  }
+function setting<T>(
+  name: string,
+  is: (value: unknown) => value is T,
+  set: (value: T) => void,
+  done = answer(200, "ok"),
+): Route {
+  return ({ body }) => {
+    const value = objectIn(body)?.[name];
+    if (!is(value)) return answer(400, `${name} is missing or no valid value`);
+    set(value);
+    return done;
+  };
+}
+
+function answer(status: number, message: string): StandInAnswer {
+  return { status, body: { message } };
 }

@@ -9,6 +9,9 @@ export interface Booking {
   readonly requestedAt: string;
 }
 
+/** The part of {@link StandInBooks} that changes nothing. */
+export type BooksView = Omit<StandInBooks, "deliver" | "book" | "purge">;
+
 /** The books of one stand-in: a payment once for each id, and how often each id came in. */
 export class StandInBooks {
   #booked = new Map<string, Booking>();
@@ -45,9 +48,9 @@ export class StandInBooks {
     return this.#delivered.get(id) ?? 0;
   }
 
-  /** Every id that came in. */
+  /** Every id that came in, or that is booked: one may have come in before a purge and be booked after it. */
   ids(): Iterable<string> {
-    return this.#delivered.keys();
+    return new Set([...this.#delivered.keys(), ...this.#booked.keys()]);
   }
 
   deliver(id: string): void {

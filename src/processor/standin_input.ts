@@ -23,17 +23,31 @@ export interface Payment {
   readonly booking: Booking;
 }
 
+/** The JSON object in a body; undefined where there is none. */
+export function objectIn(body: string): Record<string, unknown> | undefined {
+  try {
+    const value = JSON.parse(body);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The payment in a body; undefined where it is none. */
 export function paymentOf(body: Record<string, unknown> | undefined): Payment | undefined {
   const { correlationId, amount, requestedAt } = body ?? {};
   const id = typeof correlationId === "string" ? parseId(correlationId) : undefined;
-  const cents = typeof amount === "number" || typeof amount === "string"
-    ? centsOf(Math.round(Number(amount) * 100) / 100)
-    : undefined;
+  const cents = typeof amount === "number" || typeof amount === "string" ? centsOf(rounded(Number(amount))) : undefined;
   if (!id || cents === undefined || typeof requestedAt !== "string" || Number.isNaN(millisecondsOf(requestedAt))) {
     return undefined;
   }
   return { id, booking: { cents, requestedAt } };
+}
+
+/** An amount rounded to two decimals, by its digits: 1.005 * 100 is less than 100.5. */
+function rounded(amount: number): number {
+  const text = `${amount}`;
+  return Math.round(text.includes("e") ? amount * 100 : Number(`${text}e2`)) / 100;
 }
 
 /** Whether a body is a fault to switch to. */

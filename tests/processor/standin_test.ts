@@ -83,6 +83,9 @@ Deno.test("amounts are rounded to two decimals", net, async () => {
   assert.equal(await pay(standIn, up, 19.906), 200);
   assert.equal(await pay(standIn, down, 19.904), 200);
   assert.deepEqual([standIn.books.bookedCents(up), standIn.books.bookedCents(down)], [1991, 1990]);
+  const half = crypto.randomUUID();
+  assert.equal(await pay(standIn, half, 1.005), 200);
+  assert.equal(standIn.books.bookedCents(half), 101);
 });
 
 Deno.test("an unknown id is answered 404, and so is an unknown path", net, async () => {
@@ -195,6 +198,18 @@ Deno.test("health is told at once, then to two that wait, and refused with Retry
   assert.equal(ends.filter(({ status }) => status === "rejected").length, 2);
 });
 
+Deno.test("health is told at once again in the window after", net, async () => {
+  let nowMs = 0;
+  const standIn = await startStandIn({ port: 0, feeRate: 0.05, clockNow: () => nowMs });
+  for (nowMs of [0, 5_000, 10_000]) {
+    assert.deepEqual(await call(`${standIn.url}/payments/service-health`), {
+      status: 200,
+      body: { failing: false, minResponseTime: 0 },
+    });
+  }
+  await standIn.close();
+});
+
 Deno.test("the summary counts both ends, and everything where either is missing", net, async () => {
   await using standIn = await start(0.05);
   for (const at of ["12:00:00.000", "12:00:00.001", "12:00:01.000"]) {
@@ -303,6 +318,26 @@ Deno.test("never-answer takes the request, books nothing and says nothing until 
   assert.equal(standIn.books.count, standIn.books.delivered(id) - 1);
 });
 
+Deno.test("never-answer never books what arrived under it, not even if it ends during the delay", net, async () => {
+  await using standIn = await start();
+  const id = crypto.randomUUID();
+  standIn.setDelay(50);
+  await standIn.setFault({ fault: "never-answer" });
+  await payAndLeave(standIn, id);
+  await standIn.setFault({ fault: "none" });
+  // it began its delay after the other one would have
+  assert.equal(await pay(standIn, crypto.randomUUID()), 200);
+  assert.deepEqual([standIn.books.bookedCents(id), standIn.books.count], [undefined, 1]);
+});
+
+Deno.test("the admin port answers nobody but the admin", net, async () => {
+  await using standIn = await start(0.05, 0);
+  const { status } = await call(`${standIn.adminUrl}/payments`, { method: "POST", body: bodyOf(crypto.randomUUID()) });
+  assert.equal(status, 404);
+  assert.equal((await call(`${standIn.adminUrl}/payments/service-health`)).status, 404);
+  assert.deepEqual([standIn.books.count, standIn.books.deliveries], [0, 0]);
+});
+
 /** Whether a connection is refused, and by the kernel. */
 async function refuses({ port }: StandIn): Promise<boolean> {
   try {
@@ -384,6 +419,18 @@ Deno.test("a fault strikes the same calls for the same seed", net, async () => {
   const first = await run();
   assert.deepEqual(new Set(first), new Set([200, 500]));
   assert.deepEqual(await run(), first);
+});
+
+Deno.test("a payment that a purge overtakes in its delay is booked after it, as at the real one", net, async () => {
+  await using standIn = await start();
+  const id = crypto.randomUUID();
+  standIn.setDelay(50);
+  const paying = pay(standIn, id);
+  await until(() => standIn.books.deliveries === 1);
+  assert.equal((await call(`${standIn.url}/admin/purge-payments`, { method: "POST", headers: TOKEN })).status, 200);
+  assert.equal(await paying, 200);
+  const deliveries = await call(`${standIn.url}/admin/deliveries`, { headers: TOKEN });
+  assert.deepEqual(deliveries.body, [{ correlationId: id, delivered: 0, booked: 1, cents: 1990, requestedAt: AT }]);
 });
 
 Deno.test("deliveries are counted by id, booked or not", net, async () => {
