@@ -32,11 +32,6 @@ export class Backlog {
     return undefined;
   }
 
-  /** The number of a payment, or undefined where it does not wait. */
-  seqOf(id: string): number | undefined {
-    return (this.#waiting.get(id) ?? this.#flying.get(id))?.seq;
-  }
-
   /** Replaces the fact of a payment that waits by a greater one; false where it does not wait. */
   update(fact: Fact): boolean {
     const known = this.#waiting.get(fact.id);

@@ -106,13 +106,12 @@ export class StoreWriter {
   }
 
   /**
-   * Waits until all that was noted so far is stored; with an id, only that payment.
-   *
+   * Waits until all that was noted so far is stored.
    * @returns false where that may never happen: too much is waiting, or the writer has stopped
    */
-  covered(id?: string): Promise<boolean> {
+  covered(): Promise<boolean> {
     if (this.overflow || this.#stopped) return Promise.resolve(false);
-    const seq = id === undefined ? this.#backlog.lastSeq : this.#backlog.seqOf(id) ?? 0;
+    const { lastSeq: seq } = this.#backlog;
     if (this.#isStored(seq)) return Promise.resolve(true);
     return new Promise((resolve) => {
       this.#waiters.push({ seq, resolve });
@@ -279,9 +278,7 @@ export class StoreWriter {
   }
 
   #resolve(covered: boolean): void {
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const { resolve } of waiters) resolve(covered);
+    for (const { resolve } of this.#waiters.splice(0)) resolve(covered);
   }
 
   /** What `promise` says, or false after so long. */
