@@ -183,10 +183,12 @@ export class Replica implements Payments {
     await Promise.race([this.#dispatcher.stop(), late]);
     const held = await this.#gossip?.held() ?? false;
     // who had not recovered, or does not yet know what a crash took, leaves that to the next
-    const knows = this.#complete && this.#recovery.recallMs === 0;
+    const read = this.#complete && !this.#recovery.reading;
+    const knows = read && this.#recovery.recallMs === 0;
     const stored = await this.#writer?.stop(undefined, knows) ?? false;
     // a peer that lives takes over at once: what it does not hold it has to look for in the store
-    const clean = held || knows && this.#tenure.alone && (stored || this.book.pending.size === 0);
+    const nothing = this.book.pending.size + this.book.settled.size === 0;
+    const clean = read && held || knows && this.#tenure.alone && (stored || nothing);
     this.#tenure.stop(clean);
     this.#gossip?.stop();
     return clean;
@@ -213,6 +215,9 @@ export class Replica implements Payments {
   #heard(fact: Fact, seq: number): void {
     if (!this.book.fold(fact)) return;
     if (this.#writer) this.#peerBacklog.add(fact, seq);
+    const { doubtUntil } = this.#recovery;
+    // the peer may not have heard yet that ids come again
+    if (doubtUntil && fact.stage === "accepted" && !fact.doubt) this.#record(fact = suspect(fact, doubtUntil));
     this.#dispatcher.offer(fact);
   }
 

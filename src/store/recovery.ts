@@ -35,6 +35,7 @@ export class Recovery {
   readonly #parts: RecoveryParts;
   #doubtUntilMs = -Infinity;
   #recallUntilMs = -Infinity;
+  #reading = 0;
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
@@ -46,6 +47,11 @@ export class Recovery {
     const nowMs = clock.monotonic();
     // by the monotonic clock, since the other one may be set meanwhile
     return nowMs < this.#recallUntilMs ? clock.now() + Math.max(0, Math.ceil(this.#doubtUntilMs - nowMs)) : 0;
+  }
+
+  /** Whether there may be something in the store that is not known here yet. */
+  get reading(): boolean {
+    return this.#reading > 0;
   }
 
   /** For how long ids that come again may have been lost, in whole milliseconds; 0 when they cannot. */
@@ -91,7 +97,14 @@ export class Recovery {
 
   /** Payments may be missing here that a dead replica stored alone: reads them, as suspects. */
   async reread(): Promise<void> {
-    if (this.#parts.store) await this.#load(true);
+    if (this.#parts.store) await this.#read(true);
+  }
+
+  async #read(inDoubt: boolean): Promise<"empty" | "clean" | "crashed"> {
+    this.#reading++;
+    const state = await this.#load(inDoubt);
+    this.#reading--;
+    return state;
   }
 
   /** Every pending payment that `is` says becomes suspect, and so does every id that comes in soon. */
