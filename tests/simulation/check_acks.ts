@@ -33,8 +33,9 @@ export class AckChecker {
     if (answer === "conflict" && payment.amounts.size === 1) {
       world.violate("conflict", `${payment.id} is said to have another amount, and there is only one`);
     }
+    const epochs = world.living.map(({ replica }) => replica.book.epoch);
     // purged meanwhile: there is nothing left to promise
-    if (answer !== "accepted" || replica.book.epoch !== epoch || (world.database?.epoch ?? 0) > epoch) return;
+    if (answer !== "accepted" || Math.max(world.database?.epoch ?? 0, ...epochs) !== epoch) return;
     this.acknowledged++;
     const level = this.#level(running, payment);
     const ms = world.timeline.ms;
