@@ -48,7 +48,7 @@ Deno.test("purges for the holder of the token only", async () => {
   ];
   for (const authorization of others) {
     const problem = await problemOf(await app.request("/purge-payments", purge(authorization)));
-    assert.equal(problem.status, 403, authorization);
+    assert.equal(problem.status, 403, `${authorization}`);
     assert.equal(problem.type, "/problems/forbidden");
   }
   assert.ok(payments.find(ID));

@@ -28,7 +28,7 @@ export class AckChecker {
     epoch: number,
   ): void {
     const { world } = this;
-    const { life, replica } = running;
+    const { life } = running;
     world.note("answer", life, payment.ordinal, answer.length, () => `${payment.id} ${cents} ${answer}`);
     if (answer === "conflict" && payment.amounts.size === 1) {
       world.violate("conflict", `${payment.id} is said to have another amount, and there is only one`);
