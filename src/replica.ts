@@ -187,8 +187,7 @@ export class Replica implements Payments {
     const knows = read && this.#recovery.recallMs === 0;
     const stored = await this.#writer?.stop(undefined, knows) ?? false;
     // a peer that lives takes over at once: what it does not hold it has to look for in the store
-    const nothing = this.book.pending.size + this.book.settled.size === 0;
-    const clean = read && held || knows && this.#tenure.alone && (stored || nothing);
+    const clean = read && held || knows && this.#tenure.alone && (stored || this.book.facts().next().done === true);
     this.#tenure.stop(clean);
     this.#gossip?.stop();
     return clean;
@@ -257,8 +256,7 @@ export class Replica implements Payments {
       this.#peerLeft = left;
       return this.#recover();
     }
-    const { self } = this.#settings;
-    if (left === "alone") this.#recovery.doubt((fact) => fact.owner !== self);
+    if (left === "alone") this.#recovery.doubt((fact) => fact.owner !== this.#settings.self);
     // what it has stored and could not say any more
     if (left !== "") this.#recovery.reread().catch((error) => this.#ports.fail(error));
     this.#dispatcher.wake();

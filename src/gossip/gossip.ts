@@ -110,7 +110,8 @@ export class Gossip implements Replication {
   }
 
   held(): Promise<boolean> {
-    if (!this.#session?.streaming) return Promise.resolve(false);
+    // until it is linked, the peer lacks what was published before it connected
+    if (!this.linked) return Promise.resolve(false);
     return this.#waits.at(-1)?.promise ?? Promise.resolve(true);
   }
 

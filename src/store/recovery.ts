@@ -97,14 +97,7 @@ export class Recovery {
 
   /** Payments may be missing here that a dead replica stored alone: reads them, as suspects. */
   async reread(): Promise<void> {
-    if (this.#parts.store) await this.#read(true);
-  }
-
-  async #read(inDoubt: boolean): Promise<"empty" | "clean" | "crashed"> {
-    this.#reading++;
-    const state = await this.#load(inDoubt);
-    this.#reading--;
-    return state;
+    if (this.#parts.store) await this.#load(true);
   }
 
   /** Every pending payment that `is` says becomes suspect, and so does every id that comes in soon. */
@@ -124,7 +117,8 @@ export class Recovery {
   async #load(inDoubt: boolean, answers = () => {}): Promise<"empty" | "clean" | "crashed"> {
     const { store, self, book, beginEpoch, rebase, clock, log, requestTimeoutMs } = this.#parts;
     const lateAtMs = clock.monotonic() + STORE_WAIT_MS;
-    return await this.#again(async () => {
+    this.#reading++;
+    const read = await this.#again(async () => {
       const { epoch, state } = await store!.open(self);
       // what is found late is news to the peer and to those who act on it
       const late = inDoubt || clock.monotonic() >= lateAtMs;
@@ -146,6 +140,8 @@ export class Recovery {
       log("info", "read what the store holds", { state, payments: count });
       return state;
     });
+    this.#reading--;
+    return read;
   }
 
   async #again<T>(ask: () => Promise<T>): Promise<T> {
