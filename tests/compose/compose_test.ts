@@ -3,15 +3,15 @@
  * behind port 9999. Runs with `GALO_COMPOSE=1 deno test -A tests/compose` where a Docker engine answers.
  */
 import assert from "node:assert/strict";
-import { load, payment, statusOf } from "../cluster/harness.ts";
-import { answer, Compose, configure, needsCompose, sleep, URL_9999 } from "./compose.ts";
+import { load } from "../cluster/harness.ts";
+import { answer, Compose, configure, needsCompose, pay, sleep } from "./compose.ts";
 
 const SENDERS = 16;
 /** Between two payments of a sender: together they offer about what the graded runs do. */
 const PAUSE_MS = 20;
 /** Longer than this no caller waits, whatever dies. */
 const WAIT_MS_MAX = 10_000;
-const PENDING = 45_000;
+const PENDING = 50_000;
 
 /** Sends payments while something happens; what it was told, and how long it waited. */
 async function sendDuring(what: () => Promise<void>) {
@@ -19,7 +19,7 @@ async function sendDuring(what: () => Promise<void>) {
   let over = false;
   const sending = load(async (id) => {
     const start = performance.now();
-    const status = await statusOf(fetch(`${URL_9999}/payments`, payment(id)));
+    const status = await pay(id);
     latencies.push(performance.now() - start);
     await sleep(PAUSE_MS);
     return status;
@@ -39,18 +39,22 @@ function say(title: string, values: object): void {
 Deno.test("docker compose up --build", needsCompose(), async (t) => {
   await using compose = await Compose.up();
   say("from up until the summary answered 200, ms", { ms: compose.startupMs });
+  say("memory at rest", await memory(compose));
   const accepted: string[] = [];
+  /** Sent, and not acknowledged: may be booked, once. */
+  const uncertain: string[] = [];
 
   /** Whoever sends meanwhile gets nothing but 202, and every one is booked once. */
   const invisible = async (title: string, what: () => Promise<void>) => {
     const { accepted: now, failed, latencies } = await sendDuring(what);
     say(title, { accepted: now.length, failed: failed.length, ...latencies });
+    accepted.push(...now);
+    uncertain.push(...failed.map(({ id }) => id));
     assert.deepEqual(failed.slice(0, 5), [], `${failed.length} of ${now.length + failed.length} failed`);
     assert.ok(now.length > 1_000, `${now.length} accepted`);
     assert.ok(latencies.max < WAIT_MS_MAX, `a caller waited ${latencies.max} ms`);
-    accepted.push(...now);
     await compose.untilSettled();
-    say(`${title}, books`, await compose.assertBooks(accepted));
+    say(`${title}, books`, await compose.assertBooks(accepted, uncertain));
   };
 
   await t.step("limits are set on every service, and are within 1.5 CPUs and 350 MB together", async () => {
@@ -105,8 +109,15 @@ Deno.test("docker compose up --build", needsCompose(), async (t) => {
   });
 
   await t.step("a bad payment is refused, a big one too", async () => {
-    assert.equal((await answer("/payments", { method: "POST", body: "{" })).status, 400);
-    assert.equal((await answer("/payments", { method: "POST", body: " ".repeat(100_000) })).status, 413);
+    const send = (body: string) =>
+      answer("/payments", { method: "POST", headers: { "content-type": "application/json" }, body });
+    assert.equal((await send("{")).status, 400);
+    // Caddy 2.11.4 mixes up the bodies of later requests once it has met one over a limit of its own: see the Caddyfile
+    const start = performance.now();
+    for (const bytes of [6_000, 100_000]) assert.equal((await send(" ".repeat(bytes))).status, 413);
+    assert.ok(performance.now() - start < 1_000);
+    const chunked = new Response(" ".repeat(100_000)).body!;
+    assert.equal((await answer("/payments", { method: "POST", body: chunked })).status, 411);
   });
 
   await t.step("docker kill of a replica is invisible, and so is its return", () =>
@@ -149,15 +160,17 @@ Deno.test("docker compose up --build", needsCompose(), async (t) => {
     }));
 
   await t.step(`${PENDING} payments pending, both processors failing: replicas stay within their memory`, async () => {
+    say(`memory after ${accepted.length}`, await memory(compose));
     await Promise.all([configure("default", true), configure("fallback", true)]);
     const before = await compose.inspect();
     const start = performance.now();
-    const { accepted: now, failed } = await load((id) => statusOf(fetch(`${URL_9999}/payments`, payment(id))), {
+    const { accepted: now, failed } = await load(pay, {
       count: PENDING,
       senders: SENDERS,
     });
     const postedMs = performance.now() - start;
     accepted.push(...now);
+    uncertain.push(...failed.map(({ id }) => id));
     const pending = await memory(compose);
     say("posted", { accepted: now.length, failed: failed.length, postedMs, ...pending });
     await Promise.all([configure("default", false), configure("fallback", false)]);
@@ -169,7 +182,7 @@ Deno.test("docker compose up --build", needsCompose(), async (t) => {
       assert.equal(State.Status, "running", service);
       assert.equal(RestartCount, before.get(service)!.RestartCount, service);
     }
-    say("outage, books", await compose.assertBooks(accepted));
+    say("outage, books", await compose.assertBooks(accepted, uncertain));
   });
 });
 
