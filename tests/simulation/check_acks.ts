@@ -51,7 +51,7 @@ export class AckChecker {
       linked: this.#linked(),
     };
     for (const earlier of payment.acks) {
-      const calm = ack.linked && earlier.linked && Math.min(calledMs, earlier.calledMs) > world.disturbedMs;
+      const calm = ack.linked && earlier.linked && payment.sentMs > world.disturbedMs;
       if (earlier.cents !== cents && calm && level === "peer" && earlier.epoch === epoch) {
         world.violate("conflict", `${payment.id} was accepted with ${earlier.cents} and with ${cents} cents`);
       }
@@ -72,11 +72,13 @@ export class AckChecker {
       world.violate("acks", `${id} is acknowledged by ${life.replica}, which does not hold it`);
     }
     if (ack === "memory") return "memory";
-    const peer = world.running[peerOf(life.replica)];
-    if (ack === "peer" && peer?.replica.book.get(id)) {
-      // the link was lost on the way: the peer may hold it because it took it itself
-      return running.linked && peer.replica.book.epoch === replica.book.epoch ? "peer" : "memory";
+    if (ack === "peer" && replica.readiness().peer === "linked") {
+      const peer = world.running[peerOf(life.replica)];
+      if (peer?.replica.book.get(id)) return "peer";
     }
+    // the link was lost on the way: the peer held it then, even if it is dead now
+    const held = world.started.some((other) => other.life.replica !== life.replica && other.replica.book.get(id));
+    if (ack === "peer" && held) return "memory";
     if (world.database) {
       if (!world.database.rows.has(id)) world.violate("acks", `${id} is acknowledged, and the store does not hold it`);
       return "store";

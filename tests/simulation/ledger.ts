@@ -26,6 +26,8 @@ export interface Ack {
 export interface Payment {
   readonly id: string;
   readonly ordinal: number;
+  /** when a replica was first asked to take it, in milliseconds */
+  readonly sentMs: number;
   /** every amount it was sent with */
   readonly amounts: Set<Cents>;
   readonly acks: Ack[];
@@ -49,10 +51,10 @@ export class Ledger {
     let payment = this.payments.get(id);
     if (!payment) {
       const ordinal = this.payments.size;
-      const { era, faults } = world;
+      const { era, faults, timeline: { ms: sentMs } } = world;
       const purges = faults.get("purge") ?? 0;
       const [epochMin, epochMax] = [Infinity, -1];
-      payment = { id, ordinal, amounts: new Set(), acks: [], epochMin, epochMax, era, purges, lost: false };
+      payment = { id, ordinal, sentMs, amounts: new Set(), acks: [], epochMin, epochMax, era, purges, lost: false };
       this.payments.set(id, payment);
     }
     payment.amounts.add(cents);

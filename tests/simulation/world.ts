@@ -52,7 +52,9 @@ export class World {
   readonly acks = new AckChecker(this);
   readonly summaries = new SummaryChecker(this);
   readonly faults = new Map<string, number>();
-  /** the replica that runs, or ran last, under each name */
+  /** every replica that ever ran */
+  readonly started: Running[] = [];
+  /** the one that runs, or ran last, under each name */
   readonly running: Partial<Record<ReplicaId, Running>> = {};
   /** counts the times that everything was forgotten, since epochs begin anew then */
   era = 0;
@@ -150,7 +152,9 @@ export class World {
       log: (_, message, fields) => this.#log(life, message, fields),
       fail: (error) => this.violate("invariants", String(error)),
     });
-    this.running[name] = { life, replica, linkedWith, linked: false, succeeded: false };
+    const running = { life, replica, linkedWith, linked: false, succeeded: false };
+    this.running[name] = running;
+    this.started.push(running);
     life.doom(Infinity, () => this.#died(life));
     this.note("start", life, 0);
     replica.start();
