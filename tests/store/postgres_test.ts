@@ -199,7 +199,12 @@ Deno.test("open() tells how the last life ended", needsServer, async (t) => {
       url,
       "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
     );
-  const life = (name: string, test: (make: () => Store) => Promise<void>) => t.step(name, () => withStores(url, test));
+  const life = (name: string, test: (make: () => Store) => Promise<void>) =>
+    t.step(name, async () => {
+      await withStores(url, test);
+      // the server may need a moment to notice that somebody has gone
+      await cutOff();
+    });
 
   await life("to both that nothing was ever stored, also to the second while the first runs", async (make) => {
     const [a, b] = [make(), make()];
