@@ -116,7 +116,7 @@ Deno.test("docker compose up --build", needsCompose(), async (t) => {
     const start = performance.now();
     for (const bytes of [6_000, 100_000]) assert.equal((await send(" ".repeat(bytes))).status, 413);
     assert.ok(performance.now() - start < 1_000);
-    const chunked = new Response(" ".repeat(100_000)).body!;
+    const chunked = ReadableStream.from([new Uint8Array(50_000), new Uint8Array(50_000)]);
     assert.equal((await answer("/payments", { method: "POST", body: chunked })).status, 411);
   });
 
