@@ -58,7 +58,8 @@ async function run(args: string[]): Promise<Stop | undefined> {
     }
     case "replica": {
       const { startReplica } = await import("./src/host.ts");
-      const host = startReplica(config);
+      const timings = config.TIMINGS ? new (await import("./src/histograms.ts")).Histograms() : undefined;
+      const host = startReplica(config, timings);
       await host.ready;
       console.log(`replica ${config.REPLICA} takes payments on ${host.address}`);
       return host.stop;

@@ -145,6 +145,12 @@ export const SETTINGS = {
     "after a crash of everything, how long ids that come again are looked up at the processors first",
   ),
   DRAIN_MS: setting(ms(600_000), "1500", "ms", "on SIGTERM, how long calls in flight may take to finish"),
+  TIMINGS: setting(
+    flag,
+    "false",
+    "true|false",
+    "whether a replica measures where its time goes and tells everybody at GET /timings: for reports, off costs nothing",
+  ),
   CADDY: setting(
     z.string(),
     "",

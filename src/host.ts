@@ -12,6 +12,8 @@ import { Replica } from "./replica.ts";
 import { reason, StartError } from "./start_error.ts";
 import { PostgresStore } from "./store/postgres.ts";
 import { systemClock } from "./system_clock.ts";
+import type { Histograms } from "./histograms.ts";
+import { timedClient, timedPayments, timedStore } from "./timings.ts";
 
 /** A broken invariant ends the process with this code (sysexits.h: internal software error). */
 export const EXIT_INVARIANT = 70;
@@ -33,9 +35,10 @@ export interface Host {
 /**
  * Starts the replica that `config` describes.
  *
+ * @param timings measures where its time goes, for `TIMINGS`
  * @throws StartError, ConfigError with one clear line
  */
-export function startReplica(config: Config): Host {
+export function startReplica(config: Config, timings?: Histograms): Host {
   if (!config.PROCESSOR_DEFAULT_URL) throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
   const logger = getLogger(["galo", "replica", config.REPLICA]);
   const fail = (error: unknown) => {
@@ -52,6 +55,7 @@ export function startReplica(config: Config): Host {
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     connectionsMax: config.MAX_IN_FLIGHT,
   });
+  const store = config.DATABASE_URL && new PostgresStore({ url: config.DATABASE_URL, poolMax: config.STORE_POOL });
   const replica = new Replica({
     self: config.REPLICA,
     ack: config.ACK,
@@ -69,21 +73,23 @@ export function startReplica(config: Config): Host {
   }, {
     clock: systemClock,
     random: Math.random,
-    client,
+    client: timings ? timedClient(timings, client) : client,
     lock,
     ...config.REPLICAS === 2 && { transport: new UnixTransport(`${config.DATA_DIR}/gossip.sock`, fail) },
-    ...config.DATABASE_URL && { store: new PostgresStore({ url: config.DATABASE_URL, poolMax: config.STORE_POOL }) },
+    ...store && { store: timings ? timedStore(timings, store) : store },
+    ...timings && { timings },
     incarnation: crypto.randomUUID(),
     log: (level, message, fields) => logger[level](message, fields),
     fail,
   });
-  const app = createApp(replica, {
+  const app = createApp(timings ? timedPayments(timings, replica) : replica, {
     allowPurge: config.ALLOW_PURGE,
     ...config.ADMIN_TOKEN && { adminToken: config.ADMIN_TOKEN },
     now: systemClock.now,
     onInvariant: fail,
   });
-  const server = serve(config, app.fetch);
+  const server = serve(config, timings ? timings.served(config.REPLICA, app.fetch) : app.fetch);
+  timings?.start();
   replica.start();
   return {
     address: config.LISTEN || `http://${config.HOST}:${(server.addr as Deno.NetAddr).port}`,
@@ -93,6 +99,7 @@ export function startReplica(config: Config): Host {
       const late = new Promise((resolve) => setTimeout(resolve, REQUESTS_MS));
       await Promise.all([clean, Promise.race([server.shutdown(), late])]);
       await client.close();
+      timings?.stop();
       return clean;
     },
   };

@@ -16,6 +16,7 @@ import { HealthPoller } from "./processor/poller.ts";
 import { PeerBacklog } from "./gossip/peer_backlog.ts";
 import { Recovery } from "./store/recovery.ts";
 import { StoreWriter } from "./store/writer.ts";
+import { timedRecord } from "./timings.ts";
 
 /** How often this replica tells its peer what its store holds, in milliseconds. */
 const STORED_MS = 200;
@@ -88,17 +89,11 @@ export class Replica implements Payments {
       log: ports.log,
     });
     this.#dispatcher = new Dispatcher({
-      self,
-      book,
-      clock,
-      random,
-      client,
-      tenure: this.#tenure,
-      limits: settings,
-      record: async (fact) => {
+      ...{ self, book, clock, random, client, tenure: this.#tenure, limits: settings },
+      record: timedRecord(ports.timings, async (fact) => {
         const held = this.#record(fact);
         return fact.stage !== "dispatched" || await this.#ack.allowsSending(held);
-      },
+      }),
     });
     this.#poller = new HealthPoller(clock, lock, client, (processor, health) => {
       this.#dispatcher.hear(processor, health);

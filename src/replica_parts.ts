@@ -8,6 +8,7 @@ import type { AckLevel } from "./ports/payments.ts";
 import type { ProcessorClient } from "./ports/processor_client.ts";
 import type { Store } from "./ports/store.ts";
 import type { StoreWriterLimits } from "./store/writer.ts";
+import type { Timings } from "./timings.ts";
 
 /** What can be set of one replica; times in milliseconds. */
 export interface ReplicaSettings extends RouteLimits, StoreWriterLimits {
@@ -34,6 +35,8 @@ export interface ReplicaPorts {
   /** the way to the peer; none for a replica on its own */
   readonly transport?: Transport;
   readonly store?: Store;
+  /** where the time goes; left out, nothing is measured */
+  readonly timings?: Timings;
   /** a UUID of this life of the replica */
   readonly incarnation: string;
   log(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
