@@ -104,7 +104,7 @@ export class SimulatedClient implements ProcessorClient {
         world.fault("health-lies", 0);
         health = { failing: prng.chance(0.5), minResponseMs: prng.whole(0, 3_000) };
       }
-      const staleMs = prng.chance(0.5) ? http.healthStaleMs : 0;
+      const staleMs = http.healthStaleMs;
       if (staleMs > 0) world.fault("health-stale", 0);
       timeline.in(this.#wayMs() + staleMs, () => life.hear(() => resolve(health)));
     });
@@ -146,7 +146,7 @@ export class SimulatedClient implements ProcessorClient {
       });
       // the connection breaks while the processor is at it: it books, later
       if (prng.chance(http.reset)) {
-        world.fault("reset-before-answer", 0);
+        world.fault("reset", 0);
         timeline.in(this.#wayMs(), () => finish({ kind: "unknown", error: "reset" }));
       }
     });

@@ -112,9 +112,9 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
       booked500: http(),
       never: http() / 2,
       resent: http(),
-      strange: http(),
+      strange: 5 * http(),
       lookupFails: http(),
-      healthLies: 3 * http(),
+      healthLies: http() > 0 ? 0.8 : 0,
       healthStaleMs: http() * 6_000,
     },
     network: { delayMs: prng.between(0.05, 2), split: link(), late: link() / 2, refuse: link() },
@@ -123,7 +123,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     fixedAmount: prng.chance(0.4),
     slowestMs,
     lagMs: prng.pick([0, 0.5, 5]),
-    limiter: prng.chance(0.3)
+    limiter: prng.chance(0.5)
       ? { running: prng.whole(1, 6), waiting: prng.whole(0, 3) }
       : { running: 800, waiting: 500 },
   };
