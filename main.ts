@@ -60,8 +60,7 @@ async function run(args: string[]): Promise<Stop | undefined> {
       const { startReplica } = await import("./src/host.ts");
       const timings = config.TIMINGS ? new (await import("./src/histograms.ts")).Histograms() : undefined;
       const host = startReplica(config, timings);
-      await host.ready;
-      console.log(`replica ${config.REPLICA} takes payments on ${host.address}`);
+      host.serving.then((where) => console.log(`replica ${config.REPLICA} takes payments on ${where}`), refuse);
       return host.stop;
     }
     case "processor": {
@@ -101,8 +100,15 @@ async function stopWithParent(): Promise<void> {
   Deno.kill(Deno.pid, "SIGTERM");
 }
 
-if (import.meta.main) {
+/** What a person can mend is one line; anything else is a mistake of ours and shows its stack. */
+function refuse(error: unknown): never {
   const expected = [ConfigError, StartError, StoreError, Deno.errors.NotCapable, Deno.errors.AddrInUse];
+  if (!expected.some((kind) => error instanceof kind)) throw error;
+  console.error(`galo: ${reason(error)}`);
+  Deno.exit(1);
+}
+
+if (import.meta.main) {
   let stopping = false;
   let running: Promise<Stop | undefined> | undefined;
   const stop = async () => {
@@ -117,8 +123,6 @@ if (import.meta.main) {
     running = run(Deno.args);
     if (!await running) Deno.exit(0);
   } catch (error) {
-    if (!expected.some((kind) => error instanceof kind)) throw error;
-    console.error(`galo: ${reason(error)}`);
-    Deno.exit(1);
+    refuse(error);
   }
 }

@@ -22,12 +22,13 @@ const REQUESTS_MS = 300;
 /** How often a starting replica looks whether it is ready, in milliseconds. */
 const READY_MS = 10;
 
-/** A replica that serves. */
+/** A replica that runs. */
 export interface Host {
-  /** where it takes payments: a URL or the path of a socket */
-  readonly address: string;
-  /** resolved once it has recovered what was known before */
-  readonly ready: Promise<void>;
+  /**
+   * Resolved to where it takes payments, a URL or the path of a socket, once it has recovered what was known before;
+   * rejected with a StartError where it cannot listen there.
+   */
+  readonly serving: Promise<string>;
   /** Takes nothing new, lets calls finish, stores what is known; resolves to whether the next start finds everything. */
   stop(): Promise<boolean>;
 }
@@ -88,16 +89,21 @@ export function startReplica(config: Config, timings?: Histograms): Host {
     now: systemClock.now,
     onInvariant: fail,
   });
-  const server = serve(config, timings ? timings.served(config.REPLICA, app.fetch) : app.fetch);
+  let server: Deno.HttpServer | undefined;
+  const open = () => {
+    server = serve(config, timings ? timings.served(config.REPLICA, app.fetch) : app.fetch);
+    return config.LISTEN || `http://${config.HOST}:${(server.addr as Deno.NetAddr).port}`;
+  };
   timings?.start();
   replica.start();
   return {
-    address: config.LISTEN || `http://${config.HOST}:${(server.addr as Deno.NetAddr).port}`,
-    ready: untilReady(replica),
+    // before it has recovered it could only refuse what the other replica takes
+    serving: untilReady(replica).then(open),
     async stop() {
-      const clean = replica.stop();
+      // callers first: a replica that stops takes nothing new
       const late = new Promise((resolve) => setTimeout(resolve, REQUESTS_MS));
-      await Promise.all([clean, Promise.race([server.shutdown(), late])]);
+      await Promise.race([server?.shutdown(), late]);
+      const clean = await replica.stop();
       await client.close();
       timings?.stop();
       return clean;
