@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { homeOf, REPLICAS } from "../../src/payment/fact.ts";
 import { needs } from "../support/permissions.ts";
 import { Cluster, load, until } from "./harness.ts";
 import { seeded } from "../../src/processor/seeded.ts";
@@ -124,3 +125,29 @@ Deno.test("a purge at one replica is a new epoch at both before it answers", rea
   const nothing = { totalRequests: 0, totalAmount: 0 };
   assert.deepEqual(await cluster.b.summary(), { default: nothing, fallback: nothing });
 });
+
+Deno.test(
+  "the same id at both replicas while they cannot hear each other is charged once",
+  real,
+  async () => {
+    await using cluster = await Cluster.start({ env: { PATIENCE_MS: "0", RECALL_MS: "0" } });
+    const { default: first, fallback: second } = cluster.processors;
+    const ids = Array.from({ length: 60 }, () => crypto.randomUUID() as string);
+    const own = ids.filter((id) => homeOf(id, REPLICAS) === "a").length;
+    // a sees the default refuse, and takes the fallback; b, when it goes on, sees it take payments again
+    first.setFailing(true);
+    cluster.b.signal("SIGSTOP");
+    await until(async () => (await cluster.a.readyz()).peer === "unreachable");
+    const late = Promise.all(ids.map((id) => cluster.b.pay(id)));
+    assert.deepEqual([...new Set(await Promise.all(ids.map((id) => cluster.a.pay(id))))], [202]);
+    await until(() => second.books.count >= own);
+    first.setFailing(false);
+    cluster.b.signal("SIGCONT");
+    assert.deepEqual([...new Set(await late)], [202]);
+    await cluster.untilLinked();
+    for (const replica of cluster.replicas) await cluster.untilSettled(replica);
+    cluster.assertBookedOnce(ids);
+    assert.equal(second.books.count, own);
+    for (const replica of cluster.replicas) assert.deepEqual(await replica.summary(), cluster.books());
+  },
+);
