@@ -1,0 +1,26 @@
+/** What it costs to decide where a payment goes, beside a decision that looks at nothing but whether the default is up. */
+import { type ProcessorView, route, type RouteLimits } from "../src/dispatch/route.ts";
+import { ProcessorHealth } from "../src/dispatch/view.ts";
+import { systemClock } from "../src/system_clock.ts";
+
+const limits: RouteLimits = { patienceMs: 75_000, slowMs: 1_200, maxInFlight: 300 };
+const up: ProcessorView = { up: true, latencyMs: 5, stalled: false, inFlight: 10, probeDue: false };
+const down: ProcessorView = { ...up, up: false };
+const health = new ProcessorHealth(systemClock, Math.random);
+for (let call = 0; call < 100; call++) health.begin();
+
+Deno.bench("route(), default up", { group: "route", baseline: true }, () => {
+  route(10, { default: up, fallback: up }, limits, 100);
+});
+Deno.bench("route(), default refusing", { group: "route" }, () => {
+  route(10, { default: down, fallback: up }, limits, 100);
+});
+Deno.bench("up ? default : fallback", { group: "route" }, () => {
+  ({ send: up.up ? "default" : "fallback" });
+});
+Deno.bench("view() of a processor with 100 calls in flight", { group: "view", baseline: true }, () => {
+  health.view();
+});
+Deno.bench("a copy of a view", { group: "view" }, () => {
+  ({ ...up });
+});
