@@ -1,0 +1,58 @@
+/** `deno task bench:report`: where the milliseconds of a graded run go. `--help` says how it measures. @module */
+import { ConfigError, readConfig, SETTINGS } from "../../src/config.ts";
+import { StoreError } from "../../src/ports/store.ts";
+import { StartError } from "../../src/start_error.ts";
+import { ApiError } from "../graded/api.ts";
+import { loadLine, ProgressView } from "../graded/progress.ts";
+import { findCaddy, SystemError } from "../graded/system.ts";
+import { ms, verdict } from "./content.ts";
+import { html } from "./html.ts";
+import { markdown } from "./markdown.ts";
+import { measure } from "./measure.ts";
+import { HELP, type Options, OptionsError, parseOptions } from "./options.ts";
+import { findings } from "./rules.ts";
+
+const OUT = new URL("../out/", import.meta.url).pathname;
+/** What the report sets itself. */
+const OWN = new Set(["CADDY", "DATABASE_URL", "DATA_DIR", "HOST", "LISTEN", "PORT", "REPLICA", "REPLICAS", "TIMINGS"]);
+
+async function report({ seconds, rate, processorMs, targetMs, out }: Options): Promise<void> {
+  const caddy = await findCaddy();
+  if (!caddy) throw new SystemError("there is no Caddy of 2.8 or later: set CADDY to the path of one");
+  readConfig();
+  const settings = Object.fromEntries(
+    Object.entries(Deno.env.toObject()).filter(([name]) => Object.hasOwn(SETTINGS, name) && !OWN.has(name)),
+  );
+  const view = new ProgressView("report");
+  const figures = await measure({ seconds, users: rate, processorMs, targetMs, caddy, settings }, (second) => {
+    view.show(second.second, loadLine(second, seconds));
+  });
+  view.end();
+  const folder = out ?? `${OUT}report-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}`;
+  await Deno.mkdir(folder, { recursive: true });
+  await Deno.writeTextFile(`${folder}/report.md`, markdown(figures));
+  await Deno.writeTextFile(`${folder}/report.html`, html(figures));
+  await Deno.writeTextFile(`${folder}/figures.json`, `${JSON.stringify(figures, null, 1)}\n`);
+  console.log(verdict(figures));
+  const found = findings(figures);
+  if (found.length === 0) console.log("no rule reached its threshold");
+  for (const { rule, ms: back, figure, look } of found) console.log(`  ${ms(back)}  ${rule}: ${figure}; see ${look}`);
+  console.log(`  ${folder}/report.md\n  ${folder}/report.html`);
+}
+
+if (import.meta.main) {
+  try {
+    const options = parseOptions(Deno.args);
+    if (options.help) console.log(HELP);
+    else await report(options);
+    Deno.exit(0);
+  } catch (error) {
+    const expected = [
+      ...[OptionsError, ConfigError, SystemError, StartError, StoreError, ApiError],
+      Deno.errors.PermissionDenied,
+    ];
+    if (!expected.some((kind) => error instanceof kind)) throw error;
+    console.error(`bench:report: ${(error as Error).message}`);
+    Deno.exit(1);
+  }
+}

@@ -1,0 +1,86 @@
+/** The command line of `deno task bench:report`. @module */
+import { parseArgs } from "node:util";
+
+/** Something on the command line is not as it must be; the message is one line. */
+export class OptionsError extends Error {
+  override name = "OptionsError";
+}
+
+const SECONDS_MAX = 600;
+/** Each virtual user has a connection of its own, and a process may have 1,024 files open. */
+const USERS_MAX = 900;
+const PROCESSOR_MS_MAX = 10_000;
+const TARGET_MS_MAX = 10_000;
+
+/** What was asked for. */
+export interface Options {
+  readonly help: boolean;
+  readonly seconds: number;
+  /** payments a second: virtual users, each of which sends about one */
+  readonly rate: number;
+  readonly processorMs: number;
+  readonly targetMs: number;
+  /** where the report goes; a folder named for the time, if not said */
+  readonly out?: string;
+}
+
+export const HELP = `The bottleneck report: where the milliseconds of a graded run go, and what to look at first.
+
+Usage: deno task bench:report [OPTIONS]
+
+  --seconds N        how long the load lasts [30]
+  --rate N           payments a second, about: so many virtual users, each of which sleeps 1 s after an answer [300]
+  --processor-ms N   what both processors take for an answer [20]
+  --target N         what p99 is compared with, in milliseconds [11]
+  --out DIR          where report.md, report.html and figures.json go [bench/out/report-<time>]
+  --help
+
+Starts stand-in processors, Postgres, two replicas with TIMINGS=true and Caddy, each a process of its own; settings of
+the replicas come from the environment (STORE_BATCH=1 deno task bench:report). It needs a Caddy of 2.8 or later: on the
+PATH, or where CADDY says. CPU and memory come from /proc, so it needs Linux for those.
+
+How it measures. The load is that of bench:graded: a closed loop in a process of its own, latencies in steps below 1 µs,
+corrected for nothing. Beside it 50 requests a second GET /livez, half of them through Caddy and half directly at a
+replica's socket, and once a second processes, connections and /readyz are looked at: that is part of what it measures.
+`;
+
+/**
+ * Reads the command line.
+ *
+ * @throws OptionsError naming the option and its value
+ */
+export function parseOptions(args: string[]): Options {
+  const values = parse(args);
+  return {
+    help: values.help,
+    seconds: whole("--seconds", values.seconds, 1, SECONDS_MAX),
+    rate: whole("--rate", values.rate, 1, USERS_MAX),
+    processorMs: whole("--processor-ms", values["processor-ms"], 0, PROCESSOR_MS_MAX),
+    targetMs: whole("--target", values.target, 1, TARGET_MS_MAX),
+    ...values.out !== undefined && { out: values.out },
+  };
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        help: { type: "boolean", short: "h", default: false },
+        seconds: { type: "string", default: "30" },
+        rate: { type: "string", default: "300" },
+        "processor-ms": { type: "string", default: "20" },
+        target: { type: "string", default: "11" },
+        out: { type: "string" },
+      },
+    }).values;
+  } catch (error) {
+    throw new OptionsError(`${(error as Error).message.split("\n")[0]}: see --help`);
+  }
+}
+
+function whole(option: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new OptionsError(`${option}: ${JSON.stringify(text)} is no whole number from ${min} to ${max}`);
+}

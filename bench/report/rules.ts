@@ -1,0 +1,246 @@
+/**
+ * What to look at first: rules over the figures of a run, each with a threshold that the report shows. Pure. A rule that
+ * does not reach its threshold says nothing.
+ * @module
+ */
+import type { Figures } from "./figures.ts";
+
+/** What the milliseconds of a finding are taken from. */
+export type Delays = "answer" | "settling" | "storing" | "takeover" | "summary";
+
+/** One thing to look at. */
+export interface Finding {
+  readonly rule: string;
+  readonly delays: Delays;
+  /** what it would give back at most, in milliseconds */
+  readonly ms: number;
+  /** the figure that it rests on, in words */
+  readonly figure: string;
+  /** the setting or code to look at */
+  readonly look: string;
+}
+
+/** One rule. */
+export interface Rule {
+  readonly name: string;
+  readonly delays: Delays;
+  /** in words, with the threshold */
+  readonly says: string;
+  readonly thresholdMs: number;
+  /** milliseconds it would give back, the figure, and where to look; compared with the threshold by {@link findings} */
+  measure(figures: Figures): { readonly ms: number; readonly figure: string; readonly look: string };
+}
+
+/** A turn of the dispatcher: a payment waits for the next one in any case. */
+const TURN_MS = 4;
+/** A batch that holds this share of what it may hold is a full one. */
+const FULL_SHARE = 0.9;
+/** Own work of `POST` from which lateness of the event loop is laid at its door, in milliseconds. */
+const OWN_WORK_MS = 1;
+
+const ms = (value: number) => `${value.toFixed(2)} ms`;
+
+/** The part of `POST` that is the replica's own: not what the acknowledgement waits for. */
+export function ownWork({ timings }: Figures): number {
+  return Math.max(0, timings.post.median - timings.acknowledge.median);
+}
+
+/** What Caddy adds to a request under load, at the median and the 99th percentile. */
+export function caddyAdds({ edge: { through, direct } }: Figures): { median: number; p99: number } {
+  return { median: Math.max(0, through.median - direct.median), p99: Math.max(0, through.p99 - direct.p99) };
+}
+
+/** All rules, in the order in which the report lists them. */
+export const RULES: readonly Rule[] = [
+  {
+    name: "work in POST",
+    delays: "answer",
+    says:
+      `the median of POST less acknowledgement is a replica's own work; from ${OWN_WORK_MS} ms on, the event loop's ` +
+      "p99 lag counts as its consequence",
+    thresholdMs: OWN_WORK_MS,
+    measure(figures) {
+      const own = ownWork(figures);
+      const { accept, "loop-lag": lag } = figures.timings;
+      const inAccept = accept.median > own / 2;
+      return {
+        ms: own >= OWN_WORK_MS ? own + lag.p99 : own,
+        figure: `${ms(own)} of work a POST, ${ms(accept.median)} of it in accept(); event loop lag p99 ${ms(lag.p99)}`,
+        look: inAccept ? "accept() in src/replica.ts" : "src/http/payments.ts",
+      };
+    },
+  },
+  {
+    name: "calls in flight",
+    delays: "settling",
+    says: `the median wait for a route above a turn of ${TURN_MS} ms, while in-flight calls reached MAX_IN_FLIGHT`,
+    thresholdMs: 10,
+    measure({ timings, inFlightMax, settings }) {
+      const full = inFlightMax >= settings.MAX_IN_FLIGHT;
+      return {
+        ms: full ? Math.max(0, timings["route-wait"].median - TURN_MS) : 0,
+        figure:
+          `median wait for a route ${ms(timings["route-wait"].median)}; at most ${inFlightMax} calls in flight, ` +
+          `MAX_IN_FLIGHT=${settings.MAX_IN_FLIGHT}`,
+        look: "MAX_IN_FLIGHT",
+      };
+    },
+  },
+  {
+    name: "dispatch pace",
+    delays: "settling",
+    says: `the median wait for a route above a turn of ${TURN_MS} ms, with calls in flight to spare`,
+    thresholdMs: 10,
+    measure({ timings, inFlightMax, settings }) {
+      const full = inFlightMax >= settings.MAX_IN_FLIGHT;
+      return {
+        ms: full ? 0 : Math.max(0, timings["route-wait"].median - TURN_MS),
+        figure: `median wait for a route ${ms(timings["route-wait"].median)}; DISPATCH_PER_SECOND=` +
+          `${settings.DISPATCH_PER_SECOND}, event loop lag p99 ${ms(timings["loop-lag"].p99)}`,
+        look: "DISPATCH_PER_SECOND, src/dispatch/pace.ts",
+      };
+    },
+  },
+  {
+    name: "batch size",
+    delays: "storing",
+    says: `batches are on average ${100 * FULL_SHARE} % full: the median age of a batch at its commit above ` +
+      "STORE_INTERVAL_MS and one batch's time",
+    thresholdMs: 10,
+    measure({ timings, settings }) {
+      const { "store-age": age, "store-rows": rows, "store-write": write } = timings;
+      const full = rows.mean >= FULL_SHARE * settings.STORE_BATCH;
+      return {
+        ms: full ? Math.max(0, age.median - settings.STORE_INTERVAL_MS - write.median) : 0,
+        figure:
+          `${
+            rows.mean.toFixed(1)
+          } facts a batch on average of STORE_BATCH=${settings.STORE_BATCH}; the oldest fact of a ` +
+          `batch waited ${ms(age.median)} (median), a batch takes ${ms(write.median)}`,
+        look: "STORE_BATCH",
+      };
+    },
+  },
+  {
+    name: "connections to the store",
+    delays: "takeover",
+    says: "a batch beside recovery's read of everything, less a batch alone, both measured on a pool of STORE_POOL",
+    thresholdMs: 5,
+    measure({ database: { pool }, settings }) {
+      return {
+        ms: Math.max(0, pool.besideMs - pool.aloneMs),
+        figure: `a batch takes ${ms(pool.aloneMs)} alone and ${ms(pool.besideMs)} while everything is read, with ` +
+          `STORE_POOL=${settings.STORE_POOL}`,
+        look: settings.STORE_POOL === 1 ? "STORE_POOL" : "the server's CPU and disk: connections are there",
+      };
+    },
+  },
+  {
+    name: "Caddy",
+    delays: "answer",
+    says: "p99 of GET /livez under load through Caddy, less directly at a replica's socket",
+    thresholdMs: 5,
+    measure(figures) {
+      const { through, direct } = figures.edge;
+      return {
+        ms: caddyAdds(figures).p99,
+        figure: `p99 ${ms(through.p99)} through Caddy, ${ms(direct.p99)} directly`,
+        look: "Caddyfile; the CPU that Caddy gets",
+      };
+    },
+  },
+  {
+    name: "acknowledgement",
+    delays: "answer",
+    says: "p99 of the wait for what ACK promises, less the event loop's p99 lag",
+    thresholdMs: 5,
+    measure({ timings, settings }) {
+      const { acknowledge, "loop-lag": lag } = timings;
+      return {
+        ms: Math.max(0, acknowledge.p99 - lag.p99),
+        figure: `p99 ${ms(acknowledge.p99)} at ACK=${settings.ACK}; event loop lag p99 ${ms(lag.p99)}`,
+        look: settings.ACK === "store" ? "ACK, STORE_INTERVAL_MS" : "src/gossip/session.ts",
+      };
+    },
+  },
+  {
+    name: "event loop",
+    delays: "answer",
+    says: `p99 lag of the replicas' event loops, where own work of POST (below ${OWN_WORK_MS} ms) does not explain it`,
+    thresholdMs: 5,
+    measure(figures) {
+      const { p99, max } = figures.timings["loop-lag"];
+      return {
+        ms: ownWork(figures) >= OWN_WORK_MS ? 0 : p99,
+        figure: `lag p99 ${ms(p99)}, at most ${ms(max)}`,
+        look: "CPU of the replicas and of what shares their cores; a profile of one",
+      };
+    },
+  },
+  {
+    name: "binding",
+    delays: "settling",
+    says: "median time until a binding is safe to act on",
+    thresholdMs: 5,
+    measure({ timings: { bind } }) {
+      return {
+        ms: bind.median,
+        figure: `median ${ms(bind.median)}, p99 ${ms(bind.p99)}`,
+        look: "ACK, src/gossip/session.ts",
+      };
+    },
+  },
+  {
+    name: "calls",
+    delays: "settling",
+    says: "median of a call to a processor, less what the processor was told to take",
+    thresholdMs: 10,
+    measure({ timings: { processor }, processorMs }) {
+      return {
+        ms: Math.max(0, processor.median - processorMs),
+        figure: `median ${ms(processor.median)}; the processors were told to take ${processorMs} ms`,
+        look: "src/processor/client.ts; the CPU of the processors",
+      };
+    },
+  },
+  {
+    name: "summary",
+    delays: "summary",
+    says: "p99 of the summary in memory, its round trip to the peer included",
+    thresholdMs: 10,
+    measure({ summary: { memory } }) {
+      return {
+        ms: memory.p99,
+        figure: `median ${ms(memory.median)}, p99 ${ms(memory.p99)}`,
+        look: "src/gossip/gossip.ts",
+      };
+    },
+  },
+  {
+    name: "throttling",
+    delays: "answer",
+    says: "milliseconds in a throttled period, of the process for which it is longest",
+    thresholdMs: 1,
+    measure({ processes }) {
+      const each = processes.map(({ name, throttled }) => ({
+        name,
+        periods: throttled?.periods ?? 0,
+        ms: throttled && throttled.periods > 0 ? throttled.ms / throttled.periods : 0,
+      }));
+      const worst = each.reduce((a, b) => b.ms > a.ms ? b : a, { name: "nobody", periods: 0, ms: 0 });
+      return {
+        ms: worst.ms,
+        figure: `${worst.name}: ${worst.periods} throttled periods, ${ms(worst.ms)} each`,
+        look: "the CPU limit of its container",
+      };
+    },
+  },
+];
+
+/** What the rules say of a run, most milliseconds first. */
+export function findings(figures: Figures): Finding[] {
+  return RULES.flatMap((rule) => {
+    const { ms, figure, look } = rule.measure(figures);
+    return ms >= rule.thresholdMs ? [{ rule: rule.name, delays: rule.delays, ms, figure, look }] : [];
+  }).sort((a, b) => b.ms - a.ms);
+}
