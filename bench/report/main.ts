@@ -13,6 +13,8 @@ import { HELP, type Options, OptionsError, parseOptions } from "./options.ts";
 import { findings } from "./rules.ts";
 
 const OUT = new URL("../out/", import.meta.url).pathname;
+/** What is running at this moment, to be stopped when this process is told to. */
+let running: { stop(): Promise<void> } | undefined;
 /** What the report sets itself. */
 const OWN = new Set(["CADDY", "DATABASE_URL", "DATA_DIR", "HOST", "LISTEN", "PORT", "REPLICA", "REPLICAS", "TIMINGS"]);
 
@@ -24,9 +26,13 @@ async function report({ seconds, rate, processorMs, targetMs, out }: Options): P
     Object.entries(Deno.env.toObject()).filter(([name]) => Object.hasOwn(SETTINGS, name) && !OWN.has(name)),
   );
   const view = new ProgressView("report");
-  const figures = await measure({ seconds, users: rate, processorMs, targetMs, caddy, settings }, (second) => {
-    view.show(second.second, loadLine(second, seconds));
-  });
+  const plan = { seconds, users: rate, processorMs, targetMs, caddy, settings };
+  const figures = await measure(
+    plan,
+    (second) => view.show(second.second, loadLine(second, seconds)),
+    (system) => running = system,
+  );
+  running = undefined;
   view.end();
   const folder = out ?? `${OUT}report-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}`;
   await Deno.mkdir(folder, { recursive: true });
@@ -41,6 +47,12 @@ async function report({ seconds, rate, processorMs, targetMs, out }: Options): P
 }
 
 if (import.meta.main) {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, async () => {
+      await running?.stop();
+      Deno.exit(1);
+    });
+  }
   try {
     const options = parseOptions(Deno.args);
     if (options.help) console.log(HELP);

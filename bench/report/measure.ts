@@ -53,10 +53,16 @@ const NAMES: readonly TimingName[] = [
  * Starts a system, measures it, and stops it.
  *
  * @param told once a second of the load
+ * @param started told what has to be stopped should this process be
  * @throws where the system does not start, or the load generator dies
  */
-export async function measure(plan: Plan, told: (second: LoadSecond) => void): Promise<Figures> {
+export async function measure(
+  plan: Plan,
+  told: (second: LoadSecond) => void,
+  started: (system: ReportSystem) => void = () => {},
+): Promise<Figures> {
   const system = await startReportSystem({ ...plan, fees: FEES });
+  started(system);
   const database = new Database(system.databaseUrl);
   try {
     return await figuresOf(plan, system, database, told);

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { sections, verdict } from "../../bench/report/content.ts";
+import { html } from "../../bench/report/html.ts";
+import { markdown } from "../../bench/report/markdown.ts";
+import { findings, RULES } from "../../bench/report/rules.ts";
+import { QUIET, spread, withTimings } from "./report_figures.ts";
+
+Deno.test("findings() says nothing of a quiet run", () => {
+  assert.deepEqual(findings(QUIET), []);
+});
+
+Deno.test("a rule finds something from its threshold on", () => {
+  const pool = (besideMs: number) => ({ ...QUIET, database: { ...QUIET.database, pool: { aloneMs: 1, besideMs } } });
+  assert.deepEqual(findings(pool(5.99)), []);
+  assert.deepEqual(findings(pool(6)).map(({ rule, ms }) => [rule, ms]), [["connections to the store", 5]]);
+});
+
+Deno.test("findings() puts what gives back most first", () => {
+  const figures = withTimings({ bind: spread(7), "route-wait": spread(54) }, {
+    edge: { through: spread(1, 20), direct: spread(1, 2) },
+  });
+  assert.deepEqual(findings(figures).map(({ rule, ms, delays }) => [rule, ms, delays]), [
+    ["dispatch pace", 50, "settling"],
+    ["Caddy", 18, "answer"],
+    ["binding", 7, "settling"],
+  ]);
+});
+
+Deno.test("work in POST answers for the event loop's lag and the peer's", () => {
+  const busy = withTimings({
+    post: spread(5.5),
+    accept: spread(5.125),
+    acknowledge: spread(0.25, 60),
+    "loop-lag": spread(1, 30),
+  });
+  assert.deepEqual(findings(busy), [{
+    rule: "work in POST",
+    delays: "answer",
+    ms: 65.25,
+    figure:
+      "5.25 ms of work a POST, 5.13 ms of it in accept(); acknowledgement p99 60.00 ms, event loop lag p99 30.00 ms",
+    look: "accept() in src/replica.ts",
+  }]);
+});
+
+Deno.test("work in POST outside accept() is the HTTP edge's", () => {
+  const busy = withTimings({
+    post: spread(4.25),
+    accept: spread(1),
+    acknowledge: spread(0.25, 1),
+    "loop-lag": spread(1),
+  });
+  assert.deepEqual(findings(busy).map(({ ms, look }) => [ms, look]), [[5, "src/http/payments.ts"]]);
+});
+
+Deno.test("without work in POST to blame, lag and acknowledgement stand for themselves", () => {
+  const slow = withTimings({ acknowledge: spread(0.25, 50), "loop-lag": spread(1, 20) });
+  assert.deepEqual(findings(slow).map(({ rule, ms }) => [rule, ms]), [["acknowledgement", 30], ["event loop", 20]]);
+});
+
+Deno.test("a wait for a route is laid at MAX_IN_FLIGHT where that was reached, else at the pace", () => {
+  const waits = (inFlightMax: number) => withTimings({ "route-wait": spread(104) }, { inFlightMax });
+  assert.deepEqual(findings(waits(300)).map(({ rule, ms, look }) => [rule, ms, look]), [
+    ["calls in flight", 100, "MAX_IN_FLIGHT"],
+  ]);
+  assert.deepEqual(findings(waits(299)).map(({ rule, ms, look }) => [rule, ms, look]), [
+    ["dispatch pace", 100, "DISPATCH_PER_SECOND, src/dispatch/pace.ts"],
+  ]);
+});
+
+Deno.test("facts that wait are laid at STORE_BATCH where batches are full", () => {
+  const waits = (rows: number) => withTimings({ "store-age": spread(121.5), "store-rows": spread(rows) });
+  assert.deepEqual(findings(waits(450)).map(({ rule, ms, look }) => [rule, ms, look]), [
+    ["batch size", 100, "STORE_BATCH"],
+  ]);
+  assert.deepEqual(findings(waits(449)), []);
+});
+
+Deno.test("throttling counts milliseconds a period, of the worst process", () => {
+  const process = (name: string, periods: number, ms: number) => ({
+    ...QUIET.processes[0]!,
+    name,
+    throttled: { periods, ms },
+  });
+  const figures = { ...QUIET, processes: [process("a", 10, 40), process("b", 1, 30), process("c", 0, 0)] };
+  assert.deepEqual(findings(figures).map(({ rule, ms, figure }) => [rule, ms, figure]), [
+    ["throttling", 30, "b: 1 throttled periods, 30.00 ms each"],
+  ]);
+});
+
+Deno.test("a plan that reads the whole table of payments is found, one that reads another's is not", () => {
+  const planned = (line: string) => ({
+    ...QUIET,
+    summary: { ...QUIET.summary, sql: { ...QUIET.summary.sql, medianMs: 12, plan: [line] } },
+  });
+  assert.deepEqual(findings(planned("  ->  Seq Scan on payment  (cost=0)")).map(({ rule, ms }) => [rule, ms]), [
+    ["index", 12],
+  ]);
+  assert.deepEqual(findings(planned("  ->  Seq Scan on store_state  (cost=0)")), []);
+});
+
+Deno.test("verdict() tells the gap to the target in milliseconds and percent", () => {
+  assert.equal(verdict({ p99: 5.5, targetMs: 11 }), "p99 5.50 ms, 5.50 ms (50 %) below the target of 11 ms");
+  assert.equal(verdict({ p99: 13.75, targetMs: 11 }), "p99 13.75 ms, 2.75 ms (25 %) above the target of 11 ms");
+});
+
+Deno.test("a report shows every rule with its threshold and what it came to", () => {
+  const rules = sections(QUIET).at(-1)!;
+  assert.equal(rules.title, "The rules");
+  assert.deepEqual(rules.rows.map(([name]) => name), RULES.map(({ name }) => name));
+  assert.deepEqual(rules.rows.find(([name]) => name === "Caddy"), [
+    "Caddy",
+    "p99 of GET /livez under load through Caddy, less directly at a replica's socket",
+    "5.00 ms",
+    "2.50 ms",
+    "-",
+  ]);
+});
+
+Deno.test("a report without findings says so, one with findings lists them", () => {
+  const slow = withTimings({ bind: spread(7) });
+  assert.match(markdown(QUIET), /## Findings\n\nNo rule reached its threshold/);
+  assert.match(markdown(slow), /\| 1 \| 7\.00 ms \| settling a payment \| binding \|/);
+});
+
+Deno.test("the page takes nothing from elsewhere, and escapes what it shows", () => {
+  const page = html({ ...QUIET, summary: { ...QUIET.summary, sql: { ...QUIET.summary.sql, plan: ["a < b"] } } });
+  assert.doesNotMatch(page, /<script|src=|href=|url\(/);
+  assert.match(page, /<pre>a &lt; b<\/pre>/);
+});
