@@ -13,13 +13,11 @@ import type { Cents } from "./payment/money.ts";
 import type { Acceptance, Payments, Readiness } from "./ports/payments.ts";
 import type { ReplicaPorts, ReplicaSettings } from "./replica_parts.ts";
 import { HealthPoller } from "./processor/poller.ts";
-import { PeerBacklog } from "./gossip/peer_backlog.ts";
+import { PeerBacklog, reportStored } from "./gossip/peer_backlog.ts";
 import { Recovery } from "./store/recovery.ts";
 import { StoreWriter } from "./store/writer.ts";
 import { timedRecord } from "./timings.ts";
 
-/** How often this replica tells its peer what its store holds, in milliseconds. */
-const STORED_MS = 200;
 /** How long the summary waits for the peer, in milliseconds. */
 export const EXCHANGE_MS = 50;
 
@@ -41,7 +39,6 @@ export class Replica implements Payments {
   #recovering = false;
   #complete = false;
   #stopping = false;
-  #storedSeq = 0;
 
   constructor(settings: ReplicaSettings, ports: ReplicaPorts) {
     this.#settings = settings;
@@ -68,8 +65,11 @@ export class Replica implements Payments {
       });
     }
     if (store) {
-      const everything = () => book.facts();
-      this.#writer = new StoreWriter({ store, clock, random, limits: settings, everything, log: ports.log });
+      this.#writer = new StoreWriter({
+        ...{ store, clock, random, limits: settings, log: ports.log },
+        everything: () => book.facts(),
+        onLaterEpoch: (epoch) => this.#adopt(epoch),
+      });
     }
     this.#ack = new Ack(settings.ack, this.#gossip, this.#writer);
     this.#recovery = new Recovery({
@@ -106,7 +106,9 @@ export class Replica implements Payments {
     this.#gossip?.start();
     this.#tenure.start();
     this.#poller.start();
-    if (this.#writer && this.#gossip) this.#tellStored();
+    if (this.#writer && this.#gossip) {
+      reportStored(this.#ports.clock, this.#gossip, this.#writer, () => !this.#stopping);
+    }
   }
 
   async accept(id: string, cents: Cents): Promise<Acceptance> {
@@ -223,6 +225,13 @@ export class Replica implements Payments {
     this.#ports.log("info", "a new epoch begins", { epoch });
   }
 
+  /** The store is in an epoch that was begun while the peer could not be heard. Who reads the store finds it there. */
+  #adopt(epoch: number): void {
+    if (!this.#complete || this.#recovery.reading) return;
+    this.#beginEpoch(epoch);
+    void this.#gossip?.publishEpoch();
+  }
+
   #linked(): void {
     this.#ports.log("info", "the peer is linked");
     this.#tenure.linked();
@@ -281,15 +290,5 @@ export class Replica implements Payments {
       this.#gossip?.resync();
       recovered();
     }).catch((error) => this.#ports.fail(error));
-  }
-
-  /** Tells the peer, again and again, what it need not store should this replica die. */
-  #tellStored(): void {
-    const seq = this.#gossip!.seq;
-    this.#ports.clock.after(STORED_MS, async () => {
-      if (this.#stopping) return;
-      if (seq !== this.#storedSeq && await this.#writer!.covered()) this.#gossip!.tellStored(this.#storedSeq = seq);
-      this.#tellStored();
-    });
   }
 }

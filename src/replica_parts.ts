@@ -7,7 +7,7 @@ import type { Lock } from "./ports/lock.ts";
 import type { AckLevel } from "./ports/payments.ts";
 import type { ProcessorClient } from "./ports/processor_client.ts";
 import type { Store } from "./ports/store.ts";
-import type { StoreWriterLimits } from "./store/writer.ts";
+import type { StoreWriterLimits } from "./store/writer_parts.ts";
 import type { Timings } from "./timings.ts";
 
 /** What can be set of one replica; times in milliseconds. */

@@ -106,12 +106,13 @@ export function timedStore(timings: Timings, store: Store): Store {
   return {
     async write(epoch, facts) {
       const startMs = timings.monotonic();
-      await store.write(epoch, facts);
-      if (facts.length === 0) return;
+      const storeEpoch = await store.write(epoch, facts);
+      if (facts.length === 0) return storeEpoch;
       timings.record("store-write", timings.monotonic() - startMs);
       timings.record("store-rows", facts.length);
       const oldestMs = facts.reduce((oldest, fact) => Math.min(oldest, fact.requestedAt || fact.acceptedAt), Infinity);
       timings.record("store-age", Math.max(0, timings.now() - oldestMs));
+      return storeEpoch;
     },
     open: (replica) => store.open(replica),
     load: (visit) => store.load(visit),

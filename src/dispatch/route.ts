@@ -62,6 +62,8 @@ export function route(
     if (second.up && second.latencyMs < first.latencyMs && second.latencyMs <= limits.slowMs) {
       return takes(second) ? { send: "fallback", reason: "default-slow" } : { hold: "full" };
     }
+    // it would be taken if it were up: perhaps it is again
+    if (!second.up && probes(second)) return { send: "fallback", reason: "probe" };
     // both slow: a late booking can fall into a period that was audited already, so it waits for better times
     if (!impatient) return { hold: "default-slow" };
     const quicker = second.up && second.latencyMs < first.latencyMs ? "fallback" : "default";

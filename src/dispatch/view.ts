@@ -28,6 +28,8 @@ export interface Call {
 /** One processor, seen by one replica. */
 export class ProcessorHealth {
   #up = true;
+  /** it is down by its own word only: no call has failed */
+  #hearsay = false;
   #latencyMs = 0;
   #heardMs = -Infinity;
   #fullUntilMs = -Infinity;
@@ -72,14 +74,20 @@ export class ProcessorHealth {
     if (outcome) this.#learn(call, outcome);
   }
 
-  /** What `service-health` said. It opens the way for a probe, never for more: real answers know better. */
+  /** What `service-health` said. Where a call has failed it opens the way for a probe only: real answers know better. */
   heard(health: Health): void {
     this.#heardMs = this.clock.monotonic();
     if (health.failing) {
-      if (this.#up) this.#close();
+      if (this.#up) {
+        this.#close();
+        this.#hearsay = true;
+      }
       return;
     }
     this.#latencyMs = health.minResponseMs;
+    // what it said alone closed the way, so what it says opens it
+    this.#up ||= this.#hearsay;
+    this.#hearsay = false;
     if (!this.#up) {
       this.#probes = 0;
       this.#probeAtMs = 0;
@@ -100,6 +108,7 @@ export class ProcessorHealth {
         this.#heardMs = now;
         this.#answeredMs = Math.max(this.#answeredMs, call.startedMs);
         this.#up = true;
+        this.#hearsay = false;
         this.#probes = 0;
         this.#probePauseMs = PROBE_MS_MIN;
         return;
@@ -109,6 +118,7 @@ export class ProcessorHealth {
         if (outcome.why !== "unreachable") return;
         break;
     }
+    this.#hearsay = false;
     if (this.#up) this.#close();
     else if (call.probe) this.#backOff();
   }

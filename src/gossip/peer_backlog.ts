@@ -1,8 +1,34 @@
 /** What the peer said and its store may not hold yet: if the peer dies, this replica stores it. @module */
 import type { Fact } from "../payment/fact.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Gossip } from "./gossip.ts";
 
 /** Facts that are kept; beyond them, the whole book has to be stored again when the peer dies. */
 export const PEER_BACKLOG_MAX = 20_000;
+
+/** How often a replica tells its peer what its store holds, in milliseconds. */
+const STORED_MS = 200;
+
+/**
+ * Tells the peer, for as long as `goesOn`, what it need not store should this replica die.
+ *
+ * @param store its `covered` resolves to whether all that was noted before is stored
+ */
+export function reportStored(
+  clock: Clock,
+  gossip: Pick<Gossip, "seq" | "tellStored">,
+  store: { covered(): Promise<boolean> },
+  goesOn: () => boolean,
+  told = 0,
+): void {
+  const { seq } = gossip;
+  clock.after(STORED_MS, async () => {
+    if (!goesOn()) return;
+    const stored = seq !== told && await store.covered();
+    if (stored) gossip.tellStored(seq);
+    reportStored(clock, gossip, store, goesOn, stored ? seq : told);
+  });
+}
 
 export class PeerBacklog {
   #facts: { readonly fact: Fact; readonly seq: number }[] = [];

@@ -24,9 +24,11 @@ export interface Store {
   load(visit: (facts: readonly Fact[]) => void): Promise<void>;
   /**
    * Stores facts of an epoch in one statement: of two facts about a payment the greater stays, a newer epoch's above
-   * all. Resolved after the commit. Facts of an epoch older than the store's are ignored.
+   * all. Resolved after the commit.
+   *
+   * @returns the epoch that the store is in: where that is a later one, none of the facts is stored
    */
-  write(epoch: number, facts: readonly Fact[]): Promise<void>;
+  write(epoch: number, facts: readonly Fact[]): Promise<number>;
   /** Begins an epoch: facts of older ones are deleted. */
   purge(epoch: number): Promise<void>;
   /** Everything this replica knows is stored: marks it as stopped in good order, and disconnects. */

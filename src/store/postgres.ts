@@ -112,10 +112,12 @@ export class PostgresStore implements Store {
     });
   }
 
-  async write(epoch: number, facts: readonly Fact[]): Promise<void> {
-    await this.#run(async (client) => {
+  async write(epoch: number, facts: readonly Fact[]): Promise<number> {
+    return await this.#run(async (client) => {
       if (epoch > this.#epoch) await this.#begin(client, epoch);
-      await client.query({ name: "write", text: WRITE, values: [epoch, ...columns(distinct(facts))] });
+      const values = [epoch, ...columns(distinct(facts))];
+      const { rows: [state] } = await client.query<{ epoch: string }>({ name: "write", text: WRITE, values });
+      return Number(state!.epoch);
     });
   }
 

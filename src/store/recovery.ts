@@ -123,7 +123,9 @@ export class Recovery {
       // what is found late is news to the peer and to those who act on it
       const late = inDoubt || clock.monotonic() >= lateAtMs;
       answers();
-      if (epoch > book.epoch && book.pending.size + book.settled.size > 0) rebase(epoch);
+      // in a life that began without the store all is new; what ran beside it may have been purged there
+      const began = late && !inDoubt && book.pending.size + book.settled.size > 0;
+      if (began && epoch > book.epoch) rebase(epoch);
       else beginEpoch(epoch);
       let count = 0;
       await store!.load((facts) => {

@@ -33,11 +33,12 @@ function order(row: string): string {
 }
 
 /** Stores a batch: `$1` is the epoch, the others are what {@link columns} makes of the facts. */
-export const WRITE = `insert into payment as known (epoch, ${NAMES.join(", ")})
+export const WRITE = `with stored as (insert into payment as known (epoch, ${NAMES.join(", ")})
   select $1::int8, * from unnest(${NAMES.map((name, i) => `$${i + 2}::${COLUMNS[name]!.type}[]`).join(", ")})
   where $1 >= (select epoch from store_state)
   on conflict (id) do update set ${["epoch", ...NAMES.slice(1)].map((name) => `${name} = excluded.${name}`).join(", ")}
-  where ${order("excluded")} > ${order("known")}`;
+  where ${order("excluded")} > ${order("known")})
+  select epoch from store_state`;
 
 /** Facts as array literals, one a column. */
 export function columns(facts: readonly Fact[]): string[] {

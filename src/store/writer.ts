@@ -4,37 +4,16 @@
  * @module
  */
 import type { Fact } from "../payment/fact.ts";
-import type { Cancel, Clock, Random } from "../ports/clock.ts";
-import { type Store, StoreError } from "../ports/store.ts";
+import type { Cancel } from "../ports/clock.ts";
+import { StoreError } from "../ports/store.ts";
 import { Backlog } from "./backlog.ts";
+import type { StoreWriterParts } from "./writer_parts.ts";
 
 /** The first pause after a failure; it doubles up to {@link RETRY_MS_MAX}. Milliseconds. */
 export const RETRY_MS_MIN = 50;
 export const RETRY_MS_MAX = 1_000;
 /** How long {@link StoreWriter.stop} may take, in milliseconds. */
 export const STOP_MS = 2_000;
-
-export interface StoreWriterLimits {
-  /** facts in one statement at most */
-  readonly batchMax: number;
-  /** between the starts of two batches at least, unless somebody waits; in milliseconds */
-  readonly intervalMs: number;
-  /** payments that may wait for the store; with one more, none is kept and everything is written anew later */
-  readonly backlogMax: number;
-}
-
-export interface StoreWriterParts {
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly limits: StoreWriterLimits;
-  /** The greatest fact of every payment there is; facts that are noted while it is read need not be in it. */
-  everything(): Iterable<Fact>;
-  /** Told after each commit what is stored now. */
-  onStored?(facts: readonly Fact[]): void;
-  /** Told once whenever the store begins to work, stops working, or fails for another reason. */
-  log?(level: "info" | "warning", line: string): void;
-}
 
 interface Waiter {
   /** this payment and all that began to wait before must be stored */
@@ -211,9 +190,11 @@ export class StoreWriter {
     this.#busy = true;
     this.#startedMs = clock.monotonic();
     let error: unknown;
+    let storeEpoch = epoch;
     try {
       // also where there is nothing to write: it tells whether the store works
-      await (purges ? store.purge(epoch) : store.write(epoch, facts));
+      if (purges) await store.purge(epoch);
+      else storeEpoch = await store.write(epoch, facts);
     } catch (thrown) {
       if (!(thrown instanceof StoreError)) throw thrown;
       error = thrown;
@@ -224,6 +205,7 @@ export class StoreWriter {
     if (epoch === this.#epoch) {
       if (error) this.#failed(rewritten);
       else if (purges) this.#mustPurge = false;
+      else if (storeEpoch > epoch) this.#ignored(facts, storeEpoch);
       else this.#committed(facts);
     }
     if (!this.#hasWork) this.#flushed?.resolve(true);
@@ -256,6 +238,12 @@ export class StoreWriter {
     this.lastBatchRows = facts.length;
     this.lastBatchMs = this.#parts.clock.monotonic() - this.#startedMs;
     this.#parts.onStored?.(facts);
+  }
+
+  /** A replica that is dead by now began an epoch that nobody else heard of. */
+  #ignored(facts: readonly Fact[], storeEpoch: number): void {
+    if (facts.length > 0) this.#overflowed();
+    this.#parts.onLaterEpoch?.(storeEpoch);
   }
 
   #failed(rewritten: readonly Fact[]): void {

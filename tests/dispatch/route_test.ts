@@ -59,3 +59,8 @@ Deno.test("route() waits for a place at a full default, unless waiting outlasts 
 Deno.test("route() waits while it is not known how slow the default has become", () => {
   assert.deepEqual(decide(0, { ...up, stalled: true }, up), { hold: "default-full" });
 });
+
+Deno.test("route() probes a fallback that was down while the default is slow", () => {
+  assert.deepEqual(decide(0, slow, { ...down, probeDue: true }), { send: "fallback", reason: "probe" });
+  assert.deepEqual(decide(0, slow, down), { hold: "default-slow" });
+});

@@ -77,13 +77,14 @@ export class Database {
     return marks.length > 0 ? "clean" : this.rows.size > 0 ? "crashed" : "empty";
   }
 
-  #write(epoch: number, facts: readonly Fact[]): void {
-    if (epoch < this.epoch) return;
+  #write(epoch: number, facts: readonly Fact[]): number {
+    if (epoch < this.epoch) return this.epoch;
     this.#purge(epoch);
     for (const fact of facts) {
       const known = this.rows.get(fact.id);
       if (!known || compareFacts(fact, known) > 0) this.rows.set(fact.id, fact);
     }
+    return epoch;
   }
 
   #purge(epoch: number): void {

@@ -30,14 +30,15 @@ export class MemoryStore implements Store {
     return Promise.resolve();
   }
 
-  async write(epoch: number, facts: readonly Fact[]): Promise<void> {
+  async write(epoch: number, facts: readonly Fact[]): Promise<number> {
     await this.#called({ write: facts.map(({ id }) => id), epoch });
-    if (epoch < this.epoch) return;
+    if (epoch < this.epoch) return this.epoch;
     if (epoch > this.epoch) this.#begin(epoch);
     for (const fact of facts) {
       const known = this.rows.get(fact.id);
       if (!known || compareFacts(fact, known) > 0) this.rows.set(fact.id, fact);
     }
+    return epoch;
   }
 
   async purge(epoch: number): Promise<void> {

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { Book } from "../../src/payment/book.ts";
 import { accepted, dispatched, type Fact, settled } from "../../src/payment/fact.ts";
 import { StoreError } from "../../src/ports/store.ts";
-import { StoreWriter, type StoreWriterLimits } from "../../src/store/writer.ts";
+import { StoreWriter } from "../../src/store/writer.ts";
+import type { StoreWriterLimits } from "../../src/store/writer_parts.ts";
 import { contradictingFact } from "../payment/arbitrary.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { MemoryStore } from "./memory_store.ts";
@@ -29,6 +30,7 @@ async function set(limits: Partial<StoreWriterLimits> = {}) {
   const book = new Book();
   const lines: string[] = [];
   const stored: string[][] = [];
+  const told: number[] = [];
   const writer = new StoreWriter({
     store,
     clock,
@@ -37,6 +39,7 @@ async function set(limits: Partial<StoreWriterLimits> = {}) {
     limits: { batchMax: 3, intervalMs: 20, backlogMax: 10, ...limits },
     everything: () => book.facts(),
     onStored: (facts) => stored.push(facts.map(({ id }) => id)),
+    onLaterEpoch: (epoch) => told.push(epoch),
     log: (level, line) => lines.push(`${level}: ${line}`),
   });
   const note = (...facts: Fact[]) => {
@@ -47,7 +50,7 @@ async function set(limits: Partial<StoreWriterLimits> = {}) {
   };
   await clock.advance(100);
   store.calls.length = 0;
-  return { clock, store, book, writer, note, lines, stored };
+  return { clock, store, book, writer, note, lines, stored, told };
 }
 
 function written(n: number | number[]) {
@@ -356,4 +359,15 @@ Deno.test("whatever fails and overflows: what is said to be covered is stored, a
     }),
     { numRuns: 150 },
   );
+});
+
+Deno.test("a store in a later epoch stores nothing: who waits is told, and everything is written anew there", async () => {
+  const { clock, store, note, writer, told } = await set();
+  store.epoch = 4;
+  note(fact(1));
+  const covered = writer.covered();
+  await clock.settle();
+  assert.equal(await covered, false);
+  assert.equal(told.at(-1), 4);
+  assert.equal(store.rows.size, 0);
 });
