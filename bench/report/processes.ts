@@ -1,10 +1,12 @@
 /**
- * CPU, memory and throttling of processes, from /proc and cgroup v2. It only looks; what cannot be read is undefined.
+ * CPU, memory and throttling of processes, from /proc and cgroups. It only looks; what cannot be read is undefined.
  * @module
  */
 
 /** The kernel's clock ticks a second, as `/proc/PID/stat` counts them. */
 const TICKS_PER_S = 100;
+/** A memory limit above this is none. */
+const UNLIMITED_BYTES = 2 ** 50;
 
 /** Times for which a cgroup was stopped for having used up its CPU. */
 export interface Throttled {
@@ -49,7 +51,6 @@ export class ProcessWatch {
   async start(): Promise<void> {
     this.#startedMs = performance.now();
     await this.look();
-    for (const [name, pid] of this.#pids) this.#before.set(name, await throttled(pid));
   }
 
   /** One look: the more, the truer the peaks. */
@@ -64,7 +65,9 @@ export class ProcessWatch {
       // who comes later began during the run, with nothing used
       else this.#cpu.set(pid, { name, firstMs: first ? cpuMs : 0, lastMs: cpuMs });
       sums.set(name, (sums.get(name) ?? 0) + (mib ?? 0));
-      if (!this.#pids.has(name)) this.#pids.set(name, pid);
+      if (this.#pids.has(name)) continue;
+      this.#pids.set(name, pid);
+      this.#before.set(name, await throttled(pid));
     }
     for (const [name, sum] of sums) this.#peaks.set(name, Math.max(sum, this.#peaks.get(name) ?? 0));
   }
@@ -131,25 +134,40 @@ async function memory(pid: number): Promise<number | undefined> {
 }
 
 async function limits(pid: number): Promise<Pick<ProcessFigures, "limitMiB" | "limitCores">> {
-  const folder = await cgroup(pid);
-  const bytes = Number(await text(`${folder}/memory.max`) ?? NaN);
-  const [quota, period] = (await text(`${folder}/cpu.max`) ?? "max 1").trim().split(" ").map(Number);
+  const { v2, cpu, memory } = await cgroups(pid);
+  const bytes = Number(await text(`${v2}/memory.max`) ?? await text(`${memory}/memory.limit_in_bytes`) ?? NaN);
+  const max = await text(`${v2}/cpu.max`) ??
+    `${await text(`${cpu}/cpu.cfs_quota_us`) ?? "max"} ${await text(`${cpu}/cpu.cfs_period_us`) ?? "1"}`;
+  const [quota, period] = max.trim().split(/\s+/).map(Number);
   return {
-    limitMiB: Number.isNaN(bytes) ? undefined : bytes / 2 ** 20,
-    limitCores: Number.isNaN(quota) ? undefined : quota! / period!,
+    // without a limit the file says "max", or about as much as a number can be
+    limitMiB: bytes < UNLIMITED_BYTES ? bytes / 2 ** 20 : undefined,
+    limitCores: quota! > 0 ? quota! / period! : undefined,
   };
 }
 
 async function throttled(pid: number): Promise<Throttled | undefined> {
-  const stat = await text(`${await cgroup(pid)}/cpu.stat`) ?? "";
-  const periods = /^nr_throttled (\d+)/m.exec(stat)?.[1];
-  const us = /^throttled_usec (\d+)/m.exec(stat)?.[1];
-  return periods === undefined || us === undefined ? undefined : { periods: Number(periods), ms: Number(us) / 1_000 };
+  const { v2, cpu } = await cgroups(pid);
+  for (const folder of [v2, cpu]) {
+    const stat = await text(`${folder}/cpu.stat`) ?? "";
+    const of = (field: string) => Number(new RegExp(`^${field} (\\d+)`, "m").exec(stat)?.[1] ?? NaN);
+    const periods = of("nr_throttled");
+    const us = Number.isNaN(of("throttled_usec")) ? of("throttled_time") / 1_000 : of("throttled_usec");
+    if (!Number.isNaN(periods) && !Number.isNaN(us)) return { periods, ms: us / 1_000 };
+  }
+  return undefined;
 }
 
-async function cgroup(pid: number): Promise<string> {
-  const path = /^0::(.*)$/m.exec(await text(`/proc/${pid}/cgroup`) ?? "")?.[1] ?? "/none";
-  return `/sys/fs/cgroup${path}`;
+/** The folders of a process's cgroup, of version 2 and of version 1. */
+async function cgroups(pid: number): Promise<{ v2: string; cpu: string; memory: string }> {
+  const all = await text(`/proc/${pid}/cgroup`) ?? "";
+  const path = (controller: string) =>
+    new RegExp(`^\\d+:(?:.*,)?${controller}(?:,.*)?:(.*)$`, "m").exec(all)?.[1] ?? "/";
+  return {
+    v2: `/sys/fs/cgroup${/^0::(.*)$/m.exec(all)?.[1] ?? "/"}`,
+    cpu: `/sys/fs/cgroup/cpu${path("cpu")}`,
+    memory: `/sys/fs/cgroup/memory${path("memory")}`,
+  };
 }
 
 async function text(path: string): Promise<string | undefined> {
