@@ -1,0 +1,162 @@
+/**
+ * A run of a scenario on virtual time: the production replicas, with processors and callers that follow a small model.
+ * @module
+ */
+import type { Cents } from "../../src/payment/money.ts";
+import { type Processor, PROCESSORS } from "../../src/payment/fact.ts";
+import { Totals } from "../../src/payment/totals.ts";
+import type { Clock } from "../../src/ports/clock.ts";
+import type { Attempt, Health, Lookup, Outcome, ProcessorClient } from "../../src/ports/processor_client.ts";
+import { ConcurrencyLimiter } from "../../src/processor/standin_limits.ts";
+import { Replica } from "../../src/replica.ts";
+import type { ReplicaSettings } from "../../src/replica_parts.ts";
+import { Timeline } from "../../tests/simulation/timeline.ts";
+import { Prng } from "../../tests/simulation/prng.ts";
+import type { ProcessorState, Scenario } from "../graded/scenario.ts";
+
+/** What a processor takes beside its delay: at least this, and up to twice as much, in milliseconds. */
+export const SERVICE_MS = 0.6;
+/** From the booking to the router's hearing of it, in milliseconds. */
+export const RETURN_MS = 0.3;
+/** What a caller waits for its answer, in milliseconds. */
+export const ANSWER_MS = 2;
+/** The books are read so long after the last caller, in milliseconds, as the grader does. */
+export const END_MS = 1_000;
+/** The first moment of virtual time. */
+const START_MS = Date.UTC(2025, 0, 1);
+const LIMITS = { batchMax: 1, intervalMs: 0, backlogMax: 1 };
+
+/** What is varied: times in milliseconds. */
+export type Policy = Pick<ReplicaSettings, "patienceMs" | "slowMs" | "maxInFlight" | "dispatchPerSecond">;
+
+/** What a run came to. */
+export interface Outturn {
+  readonly booked: Readonly<Record<Processor, { readonly count: number; readonly cents: Cents }>>;
+  readonly accepted: number;
+  readonly audits: number;
+  /** the sum of all differences that audits found, in payments */
+  readonly inconsistencies: number;
+  /** payments not settled, at the end of each second */
+  readonly queue: readonly number[];
+}
+
+class ModelProcessor {
+  readonly #booked = new Map<string, Attempt>();
+  readonly #limiter = new ConcurrencyLimiter();
+  totals = new Totals();
+  state: ProcessorState = { delayMs: 0, failing: false };
+
+  constructor(private readonly timeline: Timeline, private readonly prng: Prng) {}
+
+  async pay(attempt: Attempt): Promise<Outcome> {
+    const place = this.#limiter.enter();
+    if (!place) return { kind: "refused", why: "processor-full" };
+    await place;
+    await this.#pause(this.state.delayMs + SERVICE_MS * (1 + this.prng.float()));
+    const outcome = this.#conclude(attempt);
+    this.#limiter.leave();
+    await this.#pause(RETURN_MS);
+    return outcome;
+  }
+
+  lookup(id: string): Lookup {
+    const booked = this.#booked.get(id);
+    return booked ? { kind: "found", ...booked } : { kind: "absent" };
+  }
+
+  #conclude(attempt: Attempt): Outcome {
+    if (this.state.failing) return { kind: "failed" };
+    if (this.#booked.has(attempt.id)) return { kind: "already-booked" };
+    this.#booked.set(attempt.id, attempt);
+    this.totals.add(attempt.requestedAt, attempt.cents);
+    return { kind: "booked" };
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.timeline.in(ms, resolve));
+  }
+}
+
+/** Runs a scenario under a policy. The same seed gives the same run. */
+export async function run(scenario: Scenario, policy: Policy, seed: number): Promise<Outturn> {
+  const timeline = new Timeline();
+  const prng = new Prng(seed);
+  const processors = { default: new ModelProcessor(timeline, prng), fallback: new ModelProcessor(timeline, prng) };
+  const now = () => START_MS + Math.floor(timeline.ms);
+  const clock: Clock = {
+    now,
+    monotonic: () => timeline.ms,
+    after: (ms, action) => {
+      const happening = timeline.in(ms, action);
+      return () => happening.run = undefined;
+    },
+    soon: (action) => void timeline.in(0, action),
+  };
+  const client: ProcessorClient = {
+    pay: (processor, attempt) => processors[processor].pay(attempt),
+    lookup: (processor, id) => Promise.resolve(processors[processor].lookup(id)),
+    health: (processor) => Promise.resolve(healthOf(processors[processor].state)),
+  };
+  const limits = { ...policy, ...LIMITS, queueMax: 10_000_000, requestTimeoutMs: 10_000, recallMs: 0, drainMs: 0 };
+  // each has its half of the payments and its own view, as in production; what they tell each other changes no route
+  const replicas = (["a", "b"] as const).map((self) =>
+    new Replica({ self, ack: "memory", ...limits }, {
+      ...{ clock, client, random: () => prng.float(), incarnation: crypto.randomUUID(), log: () => {} },
+      lock: { tryAcquire: () => ({ left: "", write() {}, release() {} }) },
+      fail: (error) => {
+        throw error;
+      },
+    })
+  );
+  for (const replica of replicas) replica.start();
+  // a start takes a turn
+  await timeline.pass(1);
+  for (const { atSeconds, ...states } of scenario.outages) {
+    timeline.in(1_000 * atSeconds, () => PROCESSORS.forEach((name) => processors[name].state = states[name]));
+  }
+
+  const endMs = 1_000 * scenario.durationSeconds;
+  let accepted = 0;
+  const call = () => {
+    if (timeline.ms >= endMs) return;
+    void replicas[accepted % 2]!.accept(idOf(++accepted), scenario.amount);
+    timeline.in(ANSWER_MS + scenario.thinkMs, call);
+  };
+  const { from, to } = scenario.users;
+  for (let user = 0; user < to; user++) {
+    timeline.in(user < from ? scenario.thinkMs * user / from : endMs * (user - from + 1) / (to - from), call);
+  }
+
+  const queue: number[] = [];
+  for (let second = 1; second <= scenario.durationSeconds; second++) {
+    timeline.in(1_000 * second, () => queue.push(replicas.reduce((sum, { book }) => sum + book.pending.size, 0)));
+  }
+  let audits = 0;
+  let inconsistencies = 0;
+  const { everySeconds, fromSecondsAgo, toSecondsAgo, compare } = scenario.audit;
+  for (let at = everySeconds; at <= scenario.durationSeconds; at += everySeconds) {
+    timeline.in(1_000 * at, () => {
+      audits++;
+      const window = [now() - 1_000 * fromSecondsAgo, now() - 1_000 * toSecondsAgo] as const;
+      const differences = PROCESSORS.map((name) =>
+        processors[name].totals.window(...window).count -
+        replicas.reduce((sum, { book }) => sum + book.summary(...window)[name].count, 0)
+      );
+      inconsistencies += compare === "sum"
+        ? Math.abs(differences[0]! + differences[1]!)
+        : Math.abs(differences[0]!) + Math.abs(differences[1]!);
+    });
+  }
+  await timeline.pass(endMs + END_MS);
+  const booked = { default: processors.default.totals.all, fallback: processors.fallback.totals.all };
+  return { booked, accepted, audits, inconsistencies, queue };
+}
+
+function healthOf({ failing, delayMs }: ProcessorState): Health {
+  return { failing, minResponseMs: delayMs };
+}
+
+/** A UUID for the nth payment. */
+function idOf(n: number): string {
+  return `00000000-0000-4000-8000-${n.toString(16).padStart(12, "0")}`;
+}
