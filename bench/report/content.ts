@@ -90,7 +90,7 @@ function outcome({ accepted, failed, booked, inconsistencies, lag }: Figures): S
 }
 
 function answers(figures: Figures): Section {
-  const { client, clientLag, edge, timings } = figures;
+  const { client, clientLag, edge, machineLag, timings } = figures;
   const added = caddyAdds(figures);
   const rest = (of: "median" | "p99") => ms(Math.max(0, client[of] - added[of] - timings.post[of]));
   return section("Where the time goes: the answer", {
@@ -108,6 +108,7 @@ function answers(figures: Figures): Section {
       spreadRow("of it acknowledgement (peer or store)", timings.acknowledge),
       ["sockets, kernel, client: the rest", rest("median"), rest("p99"), ""],
       spreadRow("event loop lag of the replicas", timings["loop-lag"]),
+      spreadRow("the machine's own: a timer in an idle thread", machineLag),
     ],
   });
 }

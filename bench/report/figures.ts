@@ -48,6 +48,8 @@ export interface Figures {
   };
   /** `GET /livez` under load, through Caddy and directly at a replica's socket */
   readonly edge: { readonly through: Spread; readonly direct: Spread };
+  /** how late a timer is in a thread that does nothing else: what the machine makes everybody wait for */
+  readonly machineLag: Spread;
   /** of both replicas together */
   readonly timings: Readonly<Record<TimingName, Spread>>;
   /** calls under way of one replica to one processor, the most of all looks */

@@ -118,6 +118,7 @@ async function figuresOf(
     inconsistencies: record.measured.inconsistencies,
     lag: record.score.lag,
     single,
+    machineLag: spread(beside.machineLag),
     edge: { through: spread(beside.through), direct: spread(beside.direct) },
     timings,
     inFlightMax: beside.inFlightMax,
@@ -171,11 +172,13 @@ class Beside {
   readonly watch: ProcessWatch;
   readonly through = histogram();
   readonly direct = histogram();
+  readonly machineLag = histogram();
   inFlightMax = 0;
   connectionsMax = 0;
   activeMax = 0;
   readonly #system: ReportSystem;
   readonly #database: Database;
+  readonly #idle = new Worker(new URL("./idle_timer.ts", import.meta.url), { type: "module" });
   #ended = false;
   #loops: Promise<unknown> = Promise.resolve();
 
@@ -194,6 +197,11 @@ class Beside {
 
   async stop(): Promise<void> {
     this.#ended = true;
+    const late = Promise.withResolvers<readonly number[]>();
+    this.#idle.onmessage = ({ data }) => late.resolve(data);
+    this.#idle.postMessage("");
+    for (const ms of await late.promise) add(this.machineLag, ms);
+    this.#idle.terminate();
     await this.#loops;
   }
 

@@ -30,6 +30,7 @@ export const QUIET: Figures = {
   inconsistencies: 0,
   lag: 0,
   single: { cold: 12, coldDirect: 11, warm: spread(1.2, 6), warmDirect: spread(0.6, 2) },
+  machineLag: spread(0.2, 0.5),
   edge: { through: spread(0.7, 4), direct: spread(0.25, 1.5) },
   timings: {
     post: spread(0.5, 2.5),
