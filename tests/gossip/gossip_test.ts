@@ -52,7 +52,7 @@ class Side {
 const A = "00000000-0000-4000-8000-00000000000a";
 const B = "00000000-0000-4000-8000-00000000000b";
 
-async function setUp() {
+function setUp() {
   const clock = new VirtualClock();
   const pipe = new Pipe(clock);
   const [a, b] = [new Side("a", clock, pipe, A), new Side("b", clock, pipe, B)];
@@ -74,7 +74,7 @@ async function outcome(clock: VirtualClock, promise: Promise<boolean>): Promise<
 }
 
 Deno.test("facts of one turn are one frame and one acknowledgement, and their publishers share a promise", async () => {
-  const { clock, pipe, a, b, link, fact } = await setUp();
+  const { clock, pipe, a, b, link, fact } = setUp();
   await link();
   const before = pipe.bytes;
   const [first, second] = [a.say(fact()), a.say(fact())];
@@ -87,7 +87,7 @@ Deno.test("facts of one turn are one frame and one acknowledgement, and their pu
 });
 
 Deno.test("what was known before the link is at both once it is linked", async () => {
-  const { a, b, link, fact } = await setUp();
+  const { a, b, link, fact } = setUp();
   for (let i = 0; i < 1_000; i++) a.book.fold(fact());
   for (let i = 0; i < 500; i++) b.book.fold(fact());
   await link();
@@ -96,14 +96,14 @@ Deno.test("what was known before the link is at both once it is linked", async (
 });
 
 Deno.test("a fact is held by nobody while there is no link", async () => {
-  const { clock, a, link, fact } = await setUp();
+  const { clock, a, link, fact } = setUp();
   assert.equal(await outcome(clock, a.say(fact())), false);
   await link();
   assert.equal(await outcome(clock, a.say(fact())), true);
 });
 
 Deno.test("who waits when the link is lost is told, after what follows from the loss", async () => {
-  const { clock, pipe, a, link, fact } = await setUp();
+  const { clock, pipe, a, link, fact } = setUp();
   await link();
   pipe.silent = true;
   const order: string[] = [];
@@ -117,7 +117,7 @@ Deno.test("who waits when the link is lost is told, after what follows from the 
 });
 
 Deno.test("a link that was lost for a moment gets what is missing, not everything", async () => {
-  const { clock, pipe, a, b, link, fact } = await setUp();
+  const { clock, pipe, a, b, link, fact } = setUp();
   for (let i = 0; i < 1_000; i++) a.book.fold(fact());
   await link();
   pipe.closed = true;
@@ -132,7 +132,7 @@ Deno.test("a link that was lost for a moment gets what is missing, not everythin
 });
 
 Deno.test("a peer that stays away gets the whole book, and costs no more than the journal", async () => {
-  const { clock, pipe, a, b, link, fact } = await setUp();
+  const { clock, pipe, a, b, link, fact } = setUp();
   await link();
   pipe.closed = true;
   pipe.cut();
@@ -144,7 +144,7 @@ Deno.test("a peer that stays away gets the whole book, and costs no more than th
 });
 
 Deno.test("a peer that says nothing is noticed within a second", async () => {
-  const { clock, pipe, a, b, link } = await setUp();
+  const { clock, pipe, a, b, link } = setUp();
   await link();
   pipe.closed = true;
   pipe.silent = true;
@@ -156,7 +156,7 @@ Deno.test("a peer that says nothing is noticed within a second", async () => {
 });
 
 Deno.test("a broken frame, or one of another version, ends the connection with a clear line, and a new one is made", async () => {
-  const { clock, pipe, a, link } = await setUp();
+  const { clock, pipe, a, link } = setUp();
   await link();
   pipe.inject(new Uint8Array([0, 0, 0, 2, 9, 0]));
   assert.equal(a.events.at(-1), "frame format version 9, not 1");
@@ -166,7 +166,7 @@ Deno.test("a broken frame, or one of another version, ends the connection with a
 });
 
 Deno.test("exchange() is one round trip, after which all that the peer had said is here", async () => {
-  const { clock, a, b, link, fact } = await setUp();
+  const { clock, a, b, link, fact } = setUp();
   await link();
   const said = fact();
   b.say(said);
@@ -177,7 +177,7 @@ Deno.test("exchange() is one round trip, after which all that the peer had said 
 });
 
 Deno.test("exchange() is false when the peer does not answer in time, or is not there", async () => {
-  const { clock, pipe, a, link } = await setUp();
+  const { clock, pipe, a, link } = setUp();
   assert.equal(await a.gossip.exchange(50), false);
   await link();
   pipe.silent = true;
@@ -189,7 +189,7 @@ Deno.test("exchange() is false when the peer does not answer in time, or is not 
 });
 
 Deno.test("of two contradicting facts said at once, both are known before either is acknowledged", async () => {
-  const { clock, a, b, link } = await setUp();
+  const { clock, a, b, link } = setUp();
   await link();
   const id = crypto.randomUUID();
   const seen: (number | undefined)[] = [];
@@ -201,7 +201,7 @@ Deno.test("of two contradicting facts said at once, both are known before either
 });
 
 Deno.test("a new epoch at one replica is one at the other before it is acknowledged, and old facts stay away", async () => {
-  const { clock, pipe, a, b, link, fact } = await setUp();
+  const { clock, pipe, a, b, link, fact } = setUp();
   await link();
   a.say(fact());
   await clock.advance(1);
