@@ -5,6 +5,7 @@ import type { Payments } from "../ports/payments.ts";
 import { purgePayments, showLiveness, showReadiness } from "./operations.ts";
 import { showPayment, takePayment } from "./payments.ts";
 import { problem } from "./problem.ts";
+import { showDocs, showDocsFile, showDocument } from "./reference.ts";
 import { showSummary } from "./summary.ts";
 
 /** What can be set of the HTTP edge. */
@@ -41,6 +42,9 @@ export function createApp(payments: Payments, options: AppOptions): Hono {
   app.post("/purge-payments", purgePayments(payments, allowPurge, adminToken));
   app.get("/livez", showLiveness);
   app.get("/readyz", showReadiness(payments));
+  app.get("/openapi.json", showDocument);
+  app.get("/docs", showDocs);
+  app.get("/docs/:file", showDocsFile);
   app.notFound((c) => answerUnrouted(c, allowedAt(app, c.req.path)));
   app.onError((error, c) => {
     if (error.message.startsWith("invariant:")) onInvariant(error);

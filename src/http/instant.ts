@@ -8,9 +8,15 @@ export interface Instant {
   readonly beyond: string;
 }
 
-/** Digits of a second: enough for picoseconds. A "+" that was not escaped in a query arrives as a space. */
-const ISO =
-  /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?(?:Z|([+\- ])([01]\d|2[0-3])(?::?([0-5]\d))?)?)?$/i;
+/**
+ * What {@link parseInstant} reads, beside days and times that do not exist, as a regular expression. Digits of a second:
+ * enough for picoseconds. A "+" that was not escaped in a query arrives as a space.
+ */
+export const ISO_PATTERN =
+  "^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,12}))?)?" +
+  "(?:[Zz]|([+ -])([01][0-9]|2[0-3])(?::?([0-5][0-9]))?)?)?$";
+
+const ISO = new RegExp(ISO_PATTERN);
 
 /**
  * Reads a date, or a date and time with or without seconds, digits of them, and a zone. No zone is UTC, no time is

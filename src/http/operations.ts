@@ -2,17 +2,19 @@
 import type { Context } from "@hono/hono";
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Payments } from "../ports/payments.ts";
+import type { z } from "@zod/zod";
 import { problem } from "./problem.ts";
+import type { livenessAnswer, purgeAnswer, readinessAnswer } from "./schemas.ts";
 
 /** Says that the process answers. */
 export function showLiveness(c: Context): Response {
-  return c.json({ alive: true });
+  return c.json({ alive: true } satisfies z.infer<typeof livenessAnswer>);
 }
 
 /** Says whether payments are taken here, and what is not as it should be: 200 when ready, else 503. */
 export function showReadiness(payments: Payments): (c: Context) => Response {
   return (c) => {
-    const readiness = payments.readiness();
+    const readiness: z.infer<typeof readinessAnswer> = payments.readiness();
     return c.json(readiness, readiness.ready ? 200 : 503);
   };
 }
@@ -33,7 +35,7 @@ export function purgePayments(
       return problem("forbidden", "Purging needs ALLOW_PURGE=true or the ADMIN_TOKEN as bearer");
     }
     await payments.purge();
-    return c.json({ message: "All payments are purged." });
+    return c.json({ message: "All payments are purged." } satisfies z.infer<typeof purgeAnswer>);
   };
 }
 

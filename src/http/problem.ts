@@ -3,7 +3,7 @@ import type { z } from "@zod/zod";
 import type { problemAnswer } from "./schemas.ts";
 
 /** Every way a request can fail: the status and the title, which is the same for each occurrence. */
-const PROBLEMS = {
+export const PROBLEMS = {
   "malformed-body": [400, "The body is not a JSON object"],
   "invalid-query": [400, "A query parameter is not valid"],
   "forbidden": [403, "This needs authority"],

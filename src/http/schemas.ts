@@ -2,7 +2,7 @@
 import { z } from "@zod/zod";
 import { PROCESSORS, REASONS, REPLICAS, STAGES } from "../payment/fact.ts";
 import { amountOf, CENTS_MAX, centsOf } from "../payment/money.ts";
-import { compareInstants, type Instant, parseInstant } from "./instant.ts";
+import { compareInstants, type Instant, ISO_PATTERN, parseInstant } from "./instant.ts";
 
 /** The complaint about an amount that cents cannot hold, also used where only its source text shows that. */
 export const TOO_MANY_DECIMALS = "must have at most two decimals";
@@ -22,7 +22,7 @@ const timestamp = z.string().transform((text, context): Instant => {
   if (instant) return instant;
   context.addIssue({ code: "custom", message: "must be an ISO 8601 timestamp" });
   return z.NEVER;
-}).meta({ format: "date-time", description: "ISO 8601; UTC where no zone is given" });
+}).meta({ pattern: ISO_PATTERN, description: "ISO 8601: a day, or a day and time; UTC where no zone is given" });
 
 /** The query of `GET /payments-summary`: both ends inclusive, each may be left out. */
 export const summaryQuery = z.object({ from: timestamp.optional(), to: timestamp.optional() }).refine(
@@ -53,13 +53,40 @@ const total = z.strictObject({ totalRequests: z.int().nonnegative(), totalAmount
 /** The answer of `GET /payments-summary`. */
 export const summaryAnswer = z.strictObject({ default: total, fallback: total });
 
+/** The answer of `GET /livez`. */
+export const livenessAnswer = z.strictObject({ alive: z.literal(true) });
+
+const processorStatus = z.strictObject({
+  state: z.enum(["up", "down"]),
+  latencyMs: z.number().nonnegative().meta({ description: "typical time of an answer" }),
+  inFlight: z.int().nonnegative(),
+});
+
+/** The answer of `GET /readyz`. */
+export const readinessAnswer = z.strictObject({
+  ready: z.boolean(),
+  replica: z.enum(REPLICAS),
+  ack: z.enum(["memory", "peer", "store"]).meta({ description: "what a 202 means at this moment" }),
+  peer: z.enum(["none", "linked", "unreachable"]),
+  store: z.enum(["none", "connecting", "ready", "unavailable"]),
+  notes: z.array(z.string()).readonly().meta({ description: "what is not as it should be, one line each" }),
+  epoch: z.int().nonnegative().meta({ description: "purges so far" }),
+  queue: z.int().nonnegative().meta({ description: "payments that wait to be dispatched by this replica" }),
+  pending: z.int().nonnegative().meta({ description: "payments not settled, of both replicas" }),
+  settled: z.int().nonnegative(),
+  processors: z.strictObject({ default: processorStatus, fallback: processorStatus }),
+});
+
+/** The answer of `POST /purge-payments`. */
+export const purgeAnswer = z.strictObject({ message: z.string() });
+
 /** The body of every error. */
 export const problemAnswer = z.strictObject({
-  type: z.string(),
+  type: z.string().meta({ format: "uri-reference" }),
   title: z.string(),
-  status: z.int(),
+  status: z.int().min(400).max(599),
   detail: z.string(),
-  instance: z.string().optional(),
+  instance: z.string().optional().meta({ format: "uri-reference", description: "the payment it is about" }),
   field: z.string().optional().meta({ description: "the field or parameter that is wrong" }),
   value: z.union([z.string(), z.number(), z.boolean(), z.null()]).optional().meta({
     description: "what the field holds; long or nested values as the beginning of their text",

@@ -4,6 +4,7 @@ import { createApp } from "../../src/http/app.ts";
 import type { Problem } from "../../src/http/problem.ts";
 import { problemAnswer } from "../../src/http/schemas.ts";
 import { Book } from "../../src/payment/book.ts";
+import { assertDocumented } from "./documented.ts";
 import { accepted, dispatched, type Fact, settled } from "../../src/payment/fact.ts";
 import type { Cents } from "../../src/payment/money.ts";
 import type { Acceptance, Payments, Readiness } from "../../src/ports/payments.ts";
@@ -18,7 +19,7 @@ export class FakePayments implements Payments {
   readonly book = new Book();
   /** what became of the payments handed in, instead of taking them */
   refusal: Exclude<Acceptance, "accepted"> | undefined;
-  /** thrown by every method that waits */
+  /** thrown by every method but that of readiness */
   error: Error | undefined;
   staleMs: number | null = null;
   ready = true;
@@ -34,6 +35,7 @@ export class FakePayments implements Payments {
   }
 
   find(id: string): Fact | undefined {
+    if (this.error) throw this.error;
     return this.book.get(id);
   }
 
@@ -74,12 +76,23 @@ export class FakePayments implements Payments {
   }
 }
 
-/** An app over fake payments, and what it reported of broken invariants. */
+/**
+ * An app over fake payments, and what it reported of broken invariants. Every answer is asserted to be one that the
+ * OpenAPI document tells of.
+ */
 export function fakeApp(options: { allowPurge?: boolean; adminToken?: string; retryAfterS?: number } = {}) {
   const payments = new FakePayments();
   const broken: Error[] = [];
   const onInvariant = (error: Error) => void broken.push(error);
   const app = createApp(payments, { allowPurge: false, now: () => NOW + 250, onInvariant, ...options });
+  const fetch = app.fetch;
+  app.fetch = async (request, ...rest) => {
+    const answer = await fetch(request, ...rest);
+    // Hono makes the headers of an answer when they are first read, and the clone of one that was not read has none
+    void answer.headers;
+    await assertDocumented(request.method, new URL(request.url).pathname, answer.clone());
+    return answer;
+  };
   return { payments, broken, app };
 }
 

@@ -1,0 +1,101 @@
+import { Validator } from "@seriousme/openapi-schema-validator";
+import assert from "node:assert/strict";
+import { BODY_BYTES_MAX } from "../../src/http/payments.ts";
+import { PROBLEMS } from "../../src/http/problem.ts";
+import { needs } from "../support/permissions.ts";
+import { DOCUMENT, seen } from "./documented.ts";
+import { fakeApp, ID, post } from "./fake_payments.ts";
+
+const VALID = { correlationId: ID, amount: 19.9 };
+
+Deno.test("the document is valid OpenAPI 3.1", needs("read"), async () => {
+  const validator = new Validator();
+  // it resolves references in place
+  const result = await validator.validate(JSON.parse(JSON.stringify(DOCUMENT)));
+  assert.deepEqual(result, { valid: true });
+  assert.equal(validator.version, "3.1");
+});
+
+Deno.test("the document tells of every route of the app, and of no other", () => {
+  const { app } = fakeApp();
+  const routes = app.routes.filter(({ method }) => method !== "ALL").map(({ method, path }) =>
+    `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`
+  );
+  const told = Object.entries(DOCUMENT.paths).flatMap(([path, operations]) =>
+    Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`)
+  );
+  assert.deepEqual(told.sort(), [...new Set(routes)].sort());
+});
+
+Deno.test("the document tells of every problem, under its status", () => {
+  const answers = [
+    ...Object.values(DOCUMENT.paths).flatMap((operations) =>
+      Object.values(operations).flatMap(({ responses }) => Object.entries(responses))
+    ),
+    ["404", DOCUMENT.components.responses.UnknownPath!] as const,
+    ["405", DOCUMENT.components.responses.MethodNotAllowed!] as const,
+  ];
+  const told = answers.flatMap(([status, answer]) =>
+    typesOf(answer).filter((type) => type).map((type) => `${type} ${status}`)
+  );
+  const known = Object.entries(PROBLEMS).map(([kind, [status]]) => `/problems/${kind} ${status}`);
+  assert.deepEqual([...new Set(told)].sort(), known.sort());
+});
+
+Deno.test("everything that the document tells of is answered", needs("read"), async () => {
+  seen.clear();
+  const { app, payments } = fakeApp({ adminToken: "s3cret" });
+  const bearer = { method: "POST", headers: { authorization: "Bearer s3cret" } };
+  const requests: (readonly [path: string, init?: RequestInit, set?: Partial<typeof payments>])[] = [
+    ["/nowhere"],
+    ["/payments", { method: "DELETE" }],
+    ["/payments", post(VALID)],
+    ["/payments", post({ ...VALID, amount: 20 })],
+    ["/payments", post({ ...VALID, amount: 0 })],
+    ["/payments", post("{")],
+    ["/payments", post(VALID, "text/plain")],
+    ["/payments", post(" ".repeat(BODY_BYTES_MAX + 1))],
+    ...(["queue-full", "total-full", "uncovered", "stopping"] as const).map((refusal) =>
+      ["/payments", post(VALID), { refusal }] as const
+    ),
+    [`/payments/${ID}`],
+    ["/payments/7"],
+    ["/payments-summary"],
+    ["/payments-summary?from=7"],
+    ["/payments-summary", {}, { ready: false }],
+    ["/purge-payments", bearer],
+    ["/purge-payments", { method: "POST" }],
+    ["/livez"],
+    ["/readyz"],
+    ["/readyz", {}, { ready: false }],
+    ["/openapi.json"],
+    ["/openapi.json", { headers: { "if-none-match": "*" } }],
+    ["/docs"],
+    ["/docs/start.js"],
+    ["/docs/nothing.js"],
+  ];
+  const error = new Error("planned");
+  requests.push(["/payments", post(VALID), { error }], ["/purge-payments", bearer, { error }]);
+  requests.push([`/payments/${ID}`, {}, { error }], ["/payments-summary", {}, { error }]);
+  for (const [path, init, set = {}] of requests) {
+    Object.assign(payments, { refusal: undefined, ready: true, error: undefined }, set);
+    await (await app.request(path, init)).body?.cancel();
+  }
+  const told = Object.values(DOCUMENT.paths).flatMap((operations) =>
+    Object.values(operations).flatMap(({ operationId, responses }) =>
+      Object.entries(responses).flatMap(([status, answer]) =>
+        typesOf(answer).map((type) => `${operationId} ${status}${type && ` ${type}`}`)
+      )
+    )
+  );
+  told.push("UnknownPath 404 /problems/unknown-path", "MethodNotAllowed 405 /problems/method-not-allowed");
+  assert.deepEqual([...seen].sort(), told.sort());
+});
+
+/** The problems that an answer may be; one that is no problem has the empty type. */
+function typesOf(answer: (typeof DOCUMENT)["components"]["responses"][string]): string[] {
+  const schema = answer.content?.["application/problem+json"]?.schema as
+    | { allOf: [unknown, { properties: { type: { enum: string[] } } }] }
+    | undefined;
+  return schema?.allOf[1].properties.type.enum ?? [""];
+}

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { needs } from "../support/permissions.ts";
+import { DOCUMENT } from "./documented.ts";
+import { fakeApp } from "./fake_payments.ts";
+
+Deno.test("the document is sent with an ETag, and not again to whom has it", async () => {
+  const { app } = fakeApp();
+  const first = await app.request("/openapi.json");
+  assert.equal(first.status, 200);
+  assert.equal(first.headers.get("content-type"), "application/json");
+  assert.equal(first.headers.get("cache-control"), "no-cache");
+  assert.deepEqual(await first.json(), JSON.parse(JSON.stringify(DOCUMENT)));
+  const etag = first.headers.get("etag")!;
+  for (const known of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
+    const again = await app.request("/openapi.json", { headers: { "if-none-match": known } });
+    assert.equal(again.status, 304, known);
+    assert.equal(again.headers.get("etag"), etag);
+    assert.equal(await again.text(), "");
+  }
+  const other = await app.request("/openapi.json", { headers: { "if-none-match": '"other"' } });
+  assert.equal(other.status, 200);
+  await other.body?.cancel();
+});
+
+Deno.test("the reference page asks nothing of another host and has no inline script or style", async () => {
+  const { app } = fakeApp();
+  const answer = await app.request("/docs");
+  const policy = answer.headers.get("content-security-policy")!;
+  assert.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self'; /);
+  assert.doesNotMatch(policy, /unsafe|https?:|\*/);
+  const page = await answer.text();
+  assert.doesNotMatch(page, /https?:|<style|style=|\son\w+=|<script(?! src="\/docs\/)/);
+});
+
+Deno.test("every file that the reference page names is served from the package", needs("read"), async () => {
+  const { app } = fakeApp();
+  const page = await (await app.request("/docs")).text();
+  const files = [...page.matchAll(/(?:src|href)="(\/docs\/[^"]+)"/g)].map(([, path]) => path!);
+  assert.equal(files.length, 4);
+  for (const path of files) {
+    const head = await app.request(path, { method: "HEAD" });
+    assert.equal(head.body, null);
+    const answer = await app.request(path);
+    assert.equal(answer.status, 200, path);
+    assert.deepEqual([...answer.headers], [...head.headers]);
+    assert.ok((await answer.bytes()).length > 50, path);
+  }
+});
+
+Deno.test("no file beside those is served, whatever its name is", async () => {
+  const { app } = fakeApp();
+  for (
+    const name of [
+      "package.json",
+      "index.html",
+      "..%2fajv%2fpackage.json",
+      "%2e%2e",
+      "__proto__",
+      "constructor",
+      "%ZZ",
+      "swagger-ui.css%00",
+    ]
+  ) {
+    const answer = await app.request(`/docs/${name}`);
+    assert.equal(answer.status, 404, name);
+    await answer.body?.cancel();
+  }
+});
