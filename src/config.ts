@@ -91,6 +91,12 @@ export const SETTINGS = {
     "payments",
     "pending at once: more takes longer outages, less takes less memory; beyond it POST answers 503",
   ),
+  BODY_TIMEOUT_MS: setting(
+    whole(100, 600_000),
+    "10000",
+    "ms",
+    "how long the body of a payment may take to come: less is rid of slow senders sooner, more bears with slow networks",
+  ),
   ALLOW_PURGE: setting(flag, "false", "true|false", "whether anybody may purge: for challenges and tests only"),
   ADMIN_TOKEN: setting(z.string(), "", "secret", "bearer token that may purge"),
   LOG_LEVEL: setting(z.enum(["debug", "info", "warning", "error", "off"]), "info", "level", "what is logged to stderr"),

@@ -19,6 +19,8 @@ import { timedClient, timedPayments, timedStore } from "./timings.ts";
 export const EXIT_INVARIANT = 70;
 /** How long requests in flight may take to finish when the replica stops, in milliseconds. */
 const REQUESTS_MS = 300;
+/** How long a replica that cannot take connections waits before it listens again, in milliseconds. */
+const REOPEN_MS = 200;
 /** How often a starting replica looks whether it is ready, in milliseconds. */
 const READY_MS = 10;
 
@@ -88,10 +90,25 @@ export function startReplica(config: Config, timings?: Histograms): Host {
     ...config.ADMIN_TOKEN && { adminToken: config.ADMIN_TOKEN },
     now: systemClock.now,
     onInvariant: fail,
+    bodyTimeoutMs: config.BODY_TIMEOUT_MS,
   });
   let server: Deno.HttpServer | undefined;
+  let stopping = false;
+  // too many open files end every connection, and need not end the replica
+  const reopen = (error: unknown) => {
+    if (stopping) return;
+    logger.error("takes no connections for a moment: {why}", { why: reason(error) });
+    setTimeout(() => {
+      try {
+        open();
+      } catch (error) {
+        reopen(error);
+      }
+    }, REOPEN_MS);
+  };
   const open = () => {
     server = serve(config, timings ? timings.served(config.REPLICA, app.fetch) : app.fetch);
+    server.finished.catch(reopen);
     return config.LISTEN || `http://${config.HOST}:${(server.addr as Deno.NetAddr).port}`;
   };
   timings?.start();
@@ -100,6 +117,7 @@ export function startReplica(config: Config, timings?: Histograms): Host {
     // before it has recovered it could only refuse what the other replica takes
     serving: untilReady(replica).then(open),
     async stop() {
+      stopping = true;
       // callers first: a replica that stops takes nothing new
       const late = new Promise((resolve) => setTimeout(resolve, REQUESTS_MS));
       await Promise.race([server?.shutdown(), late]);

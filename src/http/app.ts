@@ -20,6 +20,8 @@ export interface AppOptions {
   readonly onInvariant: (error: Error) => void;
   /** when a caller may try again after a refusal that passes, in seconds; 1 by default */
   readonly retryAfterS?: number;
+  /** how long the body of a payment may take to come, in milliseconds; 10,000 by default */
+  readonly bodyTimeoutMs?: number;
 }
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -33,10 +35,10 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
  * ```
  */
 export function createApp(payments: Payments, options: AppOptions): Hono {
-  const { allowPurge, adminToken, now, onInvariant, retryAfterS = 1 } = options;
+  const { allowPurge, adminToken, now, onInvariant, retryAfterS = 1, bodyTimeoutMs = 10_000 } = options;
   const log = getLogger(["galo", "http"]);
   const app = new Hono();
-  app.post("/payments", takePayment(payments, retryAfterS));
+  app.post("/payments", takePayment(payments, retryAfterS, bodyTimeoutMs));
   app.get("/payments/:id", showPayment(payments, now));
   app.get("/payments-summary", showSummary(payments));
   app.post("/purge-payments", purgePayments(payments, allowPurge, adminToken));

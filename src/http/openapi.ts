@@ -32,8 +32,9 @@ const HEADERS: Readonly<Record<HeaderName | "Retry-After" | "Allow", Json>> = {
 const DESCRIPTION = `Payments go to the cheapest processor that can carry them, each exactly once.
 
 Every error is a problem (RFC 9457, \`${PROBLEM_TYPE}\`); its \`type\` says which. Every path answers HEAD where it
-answers GET, and OPTIONS with \`Allow\`. Another path is answered 404 (\`components.responses.UnknownPath\`), another
-method 405 (\`components.responses.MethodNotAllowed\`).`;
+answers GET, and OPTIONS with \`Allow\`. What any request may be answered is in \`components.responses\`: another path
+404, another method 405; and from the load balancer 411 for a body of no declared length, 413 for one of 10,000 bytes,
+503 while no replica answers. A caller that takes longer than 10 s to send a request is cut off.`;
 
 /** The document as JSON. */
 export function openApiDocument(): Json {
@@ -69,6 +70,9 @@ export function openApiDocument(): Json {
       responses: {
         UnknownPath: problems(["unknown-path"]),
         MethodNotAllowed: { ...problems(["method-not-allowed"]), headers: refs("headers", ["Allow"]) },
+        LengthRequired: problems(["no-length"]),
+        BodyTooLong: problems(["body-too-long"]),
+        Unavailable: problems(["unavailable"]),
       },
       securitySchemes: {
         admin: { type: "http", scheme: "bearer", description: "the ADMIN_TOKEN of the replicas" },

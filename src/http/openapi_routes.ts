@@ -86,6 +86,7 @@ export const ROUTES: readonly Route[] = [
     },
     problems: [
       "malformed-body",
+      "body-too-slow",
       "conflict",
       "body-too-long",
       "not-json",

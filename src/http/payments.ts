@@ -5,7 +5,7 @@ import type { Fact } from "../payment/fact.ts";
 import { parseId } from "../payment/id.ts";
 import { amountOf, centsOf } from "../payment/money.ts";
 import type { Payments } from "../ports/payments.ts";
-import { readBody } from "./body.ts";
+import { BodyReader } from "./body.ts";
 import { decimalsOf, decodeText, longNumber, parseObject, wordForAmount } from "./json.ts";
 import { fieldProblem, problem, schemaProblem } from "./problem.ts";
 import { why } from "./reason.ts";
@@ -20,10 +20,16 @@ const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
  * Takes a payment in.
  *
  * @param retryAfterS when a caller may try again after a refusal that passes, in seconds
+ * @param bodyTimeoutMs how long a body may take to come, in milliseconds
  */
-export function takePayment(payments: Payments, retryAfterS: number): (c: Context) => Promise<Response> {
+export function takePayment(
+  payments: Payments,
+  retryAfterS: number,
+  bodyTimeoutMs: number,
+): (c: Context) => Promise<Response> {
+  const bodies = new BodyReader(BODY_BYTES_MAX, bodyTimeoutMs);
   return async (c) => {
-    const payment = await readPayment(c.req.raw);
+    const payment = await readPayment(c.req.raw, bodies);
     if (payment instanceof Response) return payment;
     const { id, cents } = payment;
     const location = `/payments/${id}`;
@@ -47,15 +53,18 @@ export function takePayment(payments: Payments, retryAfterS: number): (c: Contex
 }
 
 /** The id and cents of the payment in a request's body, or the answer that says what is wrong with it. */
-async function readPayment(request: Request): Promise<{ id: string; cents: number } | Response> {
+async function readPayment(request: Request, bodies: BodyReader): Promise<{ id: string; cents: number } | Response> {
   const type = request.headers.get("content-type");
   if (type !== null && !JSON_TYPE.test(type)) {
     return problem("not-json", "The content type of a payment is application/json");
   }
-  const bytes = await readBody(request, BODY_BYTES_MAX);
+  const bytes = await bodies.read(request);
   // the rest of the body is never read, so that the connection is of no more use
   if (bytes === "too-long") {
     return problem("body-too-long", `A payment has at most ${BODY_BYTES_MAX} bytes`, {}, { connection: "close" });
+  }
+  if (bytes === "too-slow") {
+    return problem("body-too-slow", "The body did not come in time", {}, { connection: "close" });
   }
   if (bytes === "broken-off") return problem("malformed-body", "The body ended before its end");
   const text = decodeText(bytes);

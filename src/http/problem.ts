@@ -2,7 +2,10 @@
 import type { z } from "@zod/zod";
 import type { problemAnswer } from "./schemas.ts";
 
-/** Every way a request can fail: the status and the title, which is the same for each occurrence. */
+/**
+ * Every way a request can fail: the status and the title, which is the same for each occurrence. `no-length` and
+ * `unavailable` are answers of the load balancer's (Caddyfile).
+ */
 export const PROBLEMS = {
   "malformed-body": [400, "The body is not a JSON object"],
   "invalid-query": [400, "A query parameter is not valid"],
@@ -10,7 +13,9 @@ export const PROBLEMS = {
   "unknown-payment": [404, "There is no such payment"],
   "unknown-path": [404, "There is no such path"],
   "method-not-allowed": [405, "The path does not know this method"],
+  "body-too-slow": [408, "The body came too slowly"],
   "conflict": [409, "The id is taken by another amount"],
+  "no-length": [411, "The body has no declared length"],
   "body-too-long": [413, "The body is too long"],
   "not-json": [415, "The body is declared as something other than JSON"],
   "invalid-payment": [422, "A field of the payment is not valid"],
@@ -19,6 +24,7 @@ export const PROBLEMS = {
   "total-full": [503, "The totals cannot take this amount"],
   "uncovered": [503, "The payment cannot be acknowledged now"],
   "recovering": [503, "This replica is starting"],
+  "unavailable": [503, "No replica answers"],
   "stopping": [503, "This replica is stopping"],
 } as const;
 

@@ -89,8 +89,7 @@ export interface ClusterOptions {
 export class Cluster implements AsyncDisposable {
   readonly a: ReplicaProcess;
   readonly b: ReplicaProcess;
-  #caddy: Deno.ChildProcess | undefined;
-  url = "";
+  #caddy: Caddy | undefined;
 
   private constructor(
     readonly folder: string,
@@ -122,8 +121,13 @@ export class Cluster implements AsyncDisposable {
     const cluster = new Cluster(folder, processors, options.env ?? {});
     await Promise.all([cluster.a.start(), cluster.b.start()]);
     await cluster.untilLinked();
-    if (options.caddy) await cluster.#startCaddy();
+    if (options.caddy) cluster.#caddy = await Caddy.start(folder);
     return cluster;
+  }
+
+  /** Where Caddy takes payments. */
+  get url(): string {
+    return this.#caddy!.url;
   }
 
   /** Both replicas. */
@@ -156,8 +160,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#caddy?.kill("SIGKILL");
-    await this.#caddy?.status;
+    await this.#caddy?.[Symbol.asyncDispose]();
     for (const replica of this.replicas) {
       try {
         replica.signal("SIGCONT");
@@ -170,19 +173,38 @@ export class Cluster implements AsyncDisposable {
     await Promise.all([this.processors.default.close(), this.processors.fallback.close()]);
     await Deno.remove(this.folder, { recursive: true }).catch(() => {});
   }
+}
 
-  async #startCaddy(): Promise<void> {
+/** The load balancer of this repository, on a free port. `await using` stops it. */
+export class Caddy implements AsyncDisposable {
+  private constructor(readonly port: number, private readonly process: Deno.ChildProcess) {}
+
+  /**
+   * @param sockets the folder of both replicas' sockets
+   * @param caddyfile another than the repository's
+   */
+  static async start(sockets: string, caddyfile = CADDYFILE): Promise<Caddy> {
     const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
     const { port } = listener.addr as Deno.NetAddr;
     listener.close();
-    this.#caddy = new Deno.Command(CADDY!, {
-      args: ["run", "--adapter", "caddyfile", "--config", CADDYFILE],
-      env: { GALO_PORT: `${port}`, GALO_SOCKETS: this.folder },
+    const process = new Deno.Command(CADDY!, {
+      args: ["run", "--adapter", "caddyfile", "--config", caddyfile],
+      env: { GALO_PORT: `${port}`, GALO_SOCKETS: sockets },
       stdout: "null",
       stderr: Deno.env.get("GALO_TEST_LOGS") ? "inherit" : "null",
     }).spawn();
-    this.url = `http://127.0.0.1:${port}`;
-    await until(() => fetch(`${this.url}/livez`).then(async (r) => (await r.body?.cancel(), r.ok), () => false));
+    const caddy = new Caddy(port, process);
+    await until(() => fetch(`${caddy.url}/livez`).then(async (r) => (await r.body?.cancel(), r.ok), () => false));
+    return caddy;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.process.kill("SIGKILL");
+    await this.process.status;
   }
 }
 

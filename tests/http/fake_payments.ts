@@ -1,6 +1,6 @@
 /** A replica that takes payments into a book and does nothing with them. @module */
 import assert from "node:assert/strict";
-import { createApp } from "../../src/http/app.ts";
+import { type AppOptions, createApp } from "../../src/http/app.ts";
 import type { Problem } from "../../src/http/problem.ts";
 import { problemAnswer } from "../../src/http/schemas.ts";
 import { Book } from "../../src/payment/book.ts";
@@ -80,7 +80,7 @@ export class FakePayments implements Payments {
  * An app over fake payments, and what it reported of broken invariants. Every answer is asserted to be one that the
  * OpenAPI document tells of.
  */
-export function fakeApp(options: { allowPurge?: boolean; adminToken?: string; retryAfterS?: number } = {}) {
+export function fakeApp(options: Partial<AppOptions> = {}) {
   const payments = new FakePayments();
   const broken: Error[] = [];
   const onInvariant = (error: Error) => void broken.push(error);

@@ -6,6 +6,15 @@ import { needs } from "../support/permissions.ts";
 import { DOCUMENT, seen } from "./documented.ts";
 import { fakeApp, ID, post } from "./fake_payments.ts";
 
+/** The answers that any request may get. */
+const STATUS_OF: Readonly<Record<string, string>> = {
+  UnknownPath: "404",
+  MethodNotAllowed: "405",
+  LengthRequired: "411",
+  BodyTooLong: "413",
+  Unavailable: "503",
+};
+
 const VALID = { correlationId: ID, amount: 19.9 };
 
 Deno.test("the document is valid OpenAPI 3.1", needs("read"), async () => {
@@ -32,8 +41,7 @@ Deno.test("the document tells of every problem, under its status", () => {
     ...Object.values(DOCUMENT.paths).flatMap((operations) =>
       Object.values(operations).flatMap(({ responses }) => Object.entries(responses))
     ),
-    ["404", DOCUMENT.components.responses.UnknownPath!] as const,
-    ["405", DOCUMENT.components.responses.MethodNotAllowed!] as const,
+    ...Object.entries(DOCUMENT.components.responses).map(([name, answer]) => [STATUS_OF[name], answer] as const),
   ];
   const told = answers.flatMap(([status, answer]) =>
     typesOf(answer).filter((type) => type).map((type) => `${type} ${status}`)
@@ -44,7 +52,7 @@ Deno.test("the document tells of every problem, under its status", () => {
 
 Deno.test("everything that the document tells of is answered", needs("read"), async () => {
   seen.clear();
-  const { app, payments } = fakeApp({ adminToken: "s3cret" });
+  const { app, payments } = fakeApp({ adminToken: "s3cret", bodyTimeoutMs: 20 });
   const bearer = { method: "POST", headers: { authorization: "Bearer s3cret" } };
   const requests: (readonly [path: string, init?: RequestInit, set?: Partial<typeof payments>])[] = [
     ["/nowhere"],
@@ -55,6 +63,7 @@ Deno.test("everything that the document tells of is answered", needs("read"), as
     ["/payments", post("{")],
     ["/payments", post(VALID, "text/plain")],
     ["/payments", post(" ".repeat(BODY_BYTES_MAX + 1))],
+    ["/payments", { method: "POST", body: new ReadableStream() }],
     ...(["queue-full", "total-full", "uncovered", "stopping"] as const).map((refusal) =>
       ["/payments", post(VALID), { refusal }] as const
     ),

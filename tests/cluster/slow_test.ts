@@ -1,0 +1,229 @@
+/** Callers that are slow, or send more than anybody should, at real sockets: a replica's own, and behind Caddy. */
+import assert from "node:assert/strict";
+import { PROBLEMS } from "../../src/http/problem.ts";
+import { fakeApp, ID } from "../http/fake_payments.ts";
+import { needs } from "../support/permissions.ts";
+import { CADDY, Caddy, statusOf, until } from "./harness.ts";
+
+const real = needs("net", "run", "read", "write", "env");
+const behindCaddy = { ignore: real.ignore || CADDY === undefined };
+const CADDYFILE = new URL("../../Caddyfile", import.meta.url);
+
+const encoder = new TextEncoder();
+const POST = "POST /payments HTTP/1.1\r\nHost: galo\r\nContent-Type: application/json\r\n";
+const GET = "GET /livez HTTP/1.1\r\nHost: galo\r\n";
+const TEXT = JSON.stringify({ correlationId: ID, amount: 19.9 });
+
+/** Sends text, then `more` again and again, and returns everything that came until the server ended the connection. */
+async function talk(address: Deno.ConnectOptions, text: string, more = "", everyMs = 50): Promise<string> {
+  using connection = await Deno.connect(address);
+  const repeated = setInterval(() => more && connection.write(encoder.encode(more)).catch(() => {}), everyMs);
+  try {
+    await connection.write(encoder.encode(text));
+    let answer = "";
+    const decoder = new TextDecoder();
+    const buffer = new Uint8Array(65_536);
+    // who has more to send than is read is told of the end by a reset
+    const read = () =>
+      connection.read(buffer).catch((error) =>
+        error instanceof Deno.errors.ConnectionReset ? null : Promise.reject(error)
+      );
+    for (let size; (size = await read()) !== null;) answer += decoder.decode(buffer.subarray(0, size));
+    return answer;
+  } finally {
+    clearInterval(repeated);
+  }
+}
+
+/** The first line of an answer without the protocol. */
+function status(answer: string): string {
+  return answer.slice(0, answer.indexOf("\r\n")).replace("HTTP/1.1 ", "");
+}
+
+/** What is behind Caddy. */
+interface Behind {
+  /** POSTs that reached a replica */
+  readonly asked: number;
+  /** Stops both replicas. */
+  stop(): Promise<void>;
+}
+
+/** As short as the tests want it. */
+const SHORTER: readonly (readonly [configured: string, shorter: string])[] = [
+  ["read_header 5s", "read_header 300ms"],
+  ["idle 60s", "idle 300ms"],
+  ["write_timeout 9s", "write_timeout 300ms"],
+  ["read_timeout 10s", "read_timeout 400ms"],
+  ["lb_try_duration 5s", "lb_try_duration 200ms"],
+];
+
+/** Caddy as it is configured but with shorter times, before two replicas. */
+async function withCaddy(test: (caddy: Caddy, behind: Behind) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  let asked = 0;
+  const { app } = fakeApp();
+  const count = (request: Request) => {
+    if (request.method === "POST") asked++;
+    return app.fetch(request);
+  };
+  const servers = ["a", "b"].map((name) => Deno.serve({ path: `${folder}/${name}.sock`, onListen() {} }, count));
+  const stop = async () => void await Promise.all(servers.splice(0).map((server) => server.shutdown()));
+  try {
+    let text = await Deno.readTextFile(CADDYFILE);
+    for (const [configured, shorter] of SHORTER) {
+      assert.ok(text.includes(configured), `the Caddyfile says ${configured}`);
+      text = text.replace(configured, shorter);
+    }
+    await Deno.writeTextFile(`${folder}/Caddyfile`, text);
+    await using caddy = await Caddy.start(folder, `${folder}/Caddyfile`);
+    await test(caddy, {
+      get asked() {
+        return asked;
+      },
+      stop,
+    });
+  } finally {
+    await stop();
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("a replica gives a body up that does not come, and takes others meanwhile", real, async () => {
+  const { app, payments } = fakeApp({ bodyTimeoutMs: 200 });
+  await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, app.fetch);
+  const { port } = server.addr;
+  const started = performance.now();
+  const slow = ["Content-Length: 1000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"].map(async (head) => {
+    using connection = await Deno.connect({ port });
+    await connection.write(encoder.encode(POST + head));
+    const buffer = new Uint8Array(4096);
+    const size = await connection.read(buffer);
+    return new TextDecoder().decode(buffer.subarray(0, size!));
+  });
+  const fast = await fetch(`http://127.0.0.1:${port}/payments`, { method: "POST", body: TEXT });
+  assert.equal(fast.status, 415);
+  await fast.body?.cancel();
+  for (const answer of await Promise.all(slow)) {
+    assert.match(answer, /^HTTP\/1\.1 408 .*\r\nconnection: close\r\n.*"type":"\/problems\/body-too-slow"/is);
+  }
+  const tookMs = performance.now() - started;
+  assert.ok(tookMs >= 200, `gave up after ${tookMs} ms`);
+  assert.equal(payments.book.pending.size, 0);
+});
+
+Deno.test(
+  "behind Caddy, who trickles a header or a body, or says nothing, is cut off without an answer",
+  behindCaddy,
+  () =>
+    withCaddy(async ({ port }, behind) => {
+      const sized = `${POST}Content-Length: 1000\r\n\r\n`;
+      const silent: [what: string, text: string, more?: string][] = [
+        ["nothing", ""],
+        ["a header that does not end", GET],
+        ["a header that trickles", GET, "X-Slow: 1\r\n"],
+        ["a body that does not come", sized],
+        ["a body that trickles", sized, " "],
+        ["a payment and then not all of the rest", `${sized}${TEXT}`, " "],
+        ["a body where there is none", `${GET}Content-Length: 1000\r\n\r\n`, " "],
+      ];
+      await Promise.all(silent.map(async ([what, ...sent]) => assert.equal(await talk({ port }, ...sent), "", what)));
+      assert.equal(behind.asked, 0);
+      const idle = await talk({ port }, `${GET}\r\n`);
+      assert.match(idle, /^HTTP\/1\.1 200 .*\{"alive":true\}$/s);
+    }),
+);
+
+Deno.test(
+  "behind Caddy, who sends too much is told so, and its connection ends",
+  behindCaddy,
+  () =>
+    withCaddy(async ({ port }, behind) => {
+      assert.equal(
+        status(await talk({ port }, `${GET}X-Long: ${"x".repeat(30_000)}\r\n\r\n`)),
+        "431 Request Header Fields Too Large",
+      );
+      for (
+        const [head, expected] of [["Content-Length: 10000", 413], ["Transfer-Encoding: chunked", 411]] as const
+      ) {
+        const answer = await talk({ port }, `${POST}${head}\r\n\r\n`, "", 10_000);
+        const [headers, body] = answer.split("\r\n\r\n");
+        assert.match(headers!, new RegExp(`^HTTP/1\\.1 ${expected} `));
+        assert.match(headers!, /\r\nContent-Type: application\/problem\+json\r\n/);
+        assert.match(headers!, /\r\nConnection: close\r\n/);
+        const { type, status, title } = JSON.parse(body!);
+        assert.deepEqual([status, title], PROBLEMS[type.replace("/problems/", "") as keyof typeof PROBLEMS]);
+      }
+      assert.equal(behind.asked, 0);
+    }),
+);
+
+Deno.test(
+  "behind Caddy, requests sent all at once are answered one after the other, each once",
+  behindCaddy,
+  () =>
+    withCaddy(async ({ port }, behind) => {
+      const ids = Array.from({ length: 100 }, () => crypto.randomUUID());
+      const requests = ids.map((correlationId) => {
+        const text = JSON.stringify({ correlationId, amount: 1 });
+        return `${POST}Content-Length: ${text.length}\r\n\r\n${text}`;
+      });
+      const answers = (await talk({ port }, requests.join(""))).matchAll(/HTTP\/1\.1 (\d+) .*?\r\nLocation: (\S+)/gs);
+      assert.deepEqual(
+        [...answers].map(([, code, location]) => [code, location]),
+        ids.map((id) => ["202", `/payments/${id}`]),
+      );
+      assert.equal(behind.asked, 100);
+    }),
+);
+
+Deno.test(
+  "behind Caddy, a problem answers for replicas that are not there",
+  behindCaddy,
+  () =>
+    withCaddy(async ({ url }, behind) => {
+      await behind.stop();
+      const answer = await fetch(`${url}/livez`);
+      assert.equal(answer.headers.get("retry-after"), "1");
+      assert.equal(answer.headers.get("content-type"), "application/problem+json");
+      const { type, status, title } = await answer.json();
+      assert.deepEqual([type, status, title], ["/problems/unavailable", answer.status, PROBLEMS.unavailable[1]]);
+      assert.equal(status, 503);
+    }),
+);
+
+Deno.test("a replica that has run out of open files takes connections again once there are some", real, async () => {
+  const folder = await Deno.makeTempDir();
+  // a dead processor: what is accepted stays where it is
+  const processors = { PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" };
+  const replica = new Deno.Command("sh", {
+    args: ["-c", 'ulimit -n 128; exec "$0" run -A --quiet main.ts replica --parent', Deno.execPath()],
+    cwd: new URL("../..", import.meta.url),
+    env: { DATA_DIR: folder, REPLICAS: "1", ACK: "memory", HOST: "127.0.0.1", PORT: "0", ...processors },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const read = async (from: ReadableStream<Uint8Array>) => {
+    const reader = from.getReader();
+    const { value } = await reader.read();
+    reader.releaseLock();
+    return new TextDecoder().decode(value);
+  };
+  const connections: Deno.Conn[] = [];
+  try {
+    const url = /http:\S+/.exec(await read(replica.stdout))![0];
+    const headers = { "content-type": "application/json" };
+    assert.equal(await statusOf(fetch(`${url}/payments`, { method: "POST", headers, body: TEXT })), 202);
+    const port = Number(new URL(url).port);
+    const troubled = read(replica.stderr);
+    for (let i = 0; i < 200; i++) await Deno.connect({ port }).then((more) => connections.push(more), () => {});
+    assert.match(await troubled, /takes no connections for a moment: .*Too many open files/);
+    for (const connection of connections.splice(0)) connection.close();
+    await until(() => statusOf(fetch(`${url}/payments/${ID}`)).then((status) => status === 200, () => false));
+  } finally {
+    for (const connection of connections) connection.close();
+    replica.kill("SIGKILL");
+    await Promise.all([replica.status, replica.stdout.cancel(), replica.stderr.cancel(), replica.stdin.abort()]);
+    await Deno.remove(folder, { recursive: true });
+  }
+});
