@@ -4,13 +4,13 @@
  * @module
  */
 import { bit, dispatched, type Fact, type Processor, PROCESSORS, released, settled, SUSPECT } from "../payment/fact.ts";
-import type { Cancel } from "../ports/clock.ts";
 import type { ProcessorStatus } from "../ports/payments.ts";
 import type { Health, Lookup, Outcome } from "../ports/processor_client.ts";
-import { Pace, TURN_MS } from "./pace.ts";
+import { Pace } from "./pace.ts";
 import type { DispatcherParts } from "./parts.ts";
 import { Queue } from "./queue.ts";
 import { type ProcessorView, route } from "./route.ts";
+import { TURN_MS, Turns } from "./turns.ts";
 import { type Call, ProcessorHealth } from "./view.ts";
 
 /** Pause until a payment that nobody takes now is looked at again, in milliseconds. */
@@ -35,21 +35,20 @@ interface Ticket {
 export class Dispatcher {
   readonly #parts: DispatcherParts;
   readonly #pace: Pace;
+  readonly #turns: Turns;
   readonly #health: Record<Processor, ProcessorHealth>;
   readonly #tickets = new Map<string, Ticket>();
   readonly #queue = new Queue<Ticket>();
   readonly #bound: Record<Processor, Queue<Ticket>> = { default: new Queue(), fallback: new Queue() };
   #asking = 0;
   #calls = 0;
-  #planned: Cancel | undefined;
-  #dueMs = 0;
-  #turnedMs = -Infinity;
   #stopped: (() => void) | undefined;
   #stopping = false;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
     this.#pace = new Pace(parts.limits.dispatchPerSecond);
+    this.#turns = new Turns(parts.clock, (lagMs) => this.#turn(lagMs));
     const health = () => new ProcessorHealth(parts.clock, parts.random);
     this.#health = { default: health(), fallback: health() };
   }
@@ -68,7 +67,7 @@ export class Dispatcher {
   /** What `service-health` said of a processor. */
   hear(processor: Processor, health: Health): void {
     this.#health[processor].heard(health);
-    this.#plan(0);
+    this.#turns.plan(0);
   }
 
   /** Takes a payment on, if it is this replica's and not taken already. */
@@ -88,7 +87,7 @@ export class Dispatcher {
   /** Something changed: tenure, health, or payments that were another's before. */
   wake(): void {
     for (const fact of this.#parts.book.pending.values()) this.offer(fact);
-    this.#plan(0);
+    this.#turns.plan(0);
   }
 
   /** A new epoch: nothing of the old one is to be done. */
@@ -101,7 +100,7 @@ export class Dispatcher {
   /** Sends nothing new; resolved when no call is in flight any more. */
   stop(): Promise<void> {
     this.#stopping = true;
-    this.#planned?.();
+    this.#turns.stop();
     if (this.#calls === 0) return Promise.resolve();
     return new Promise((resolve) => this.#stopped = resolve);
   }
@@ -110,27 +109,12 @@ export class Dispatcher {
     return this.#queue.length + this.#bound.default.length + this.#bound.fallback.length > 0;
   }
 
-  /** The next turn is in `ms` milliseconds at the latest, but never sooner than a turn's time after the last. */
-  #plan(ms: number): void {
-    const nowMs = this.#parts.clock.monotonic();
-    const dueMs = Math.max(nowMs + ms, this.#turnedMs + TURN_MS);
-    if (this.#stopping || this.#planned && this.#dueMs <= dueMs) return;
-    this.#planned?.();
-    this.#dueMs = dueMs;
-    this.#planned = this.#parts.clock.after(dueMs - nowMs, () => {
-      this.#planned = undefined;
-      this.#turn();
-    });
-  }
-
-  #turn(): void {
-    const nowMs = this.#parts.clock.monotonic();
-    this.#turnedMs = nowMs;
+  #turn(lagMs: number): void {
     if (!this.#parts.tenure.mayAct || this.#stopping) return;
-    let budget = this.#pace.turn(nowMs - this.#dueMs);
+    let budget = this.#pace.turn(lagMs);
     while (budget > 0 && this.#next()) budget--;
-    if (budget === 0) this.#plan(TURN_MS);
-    else if (this.#waits) this.#plan(HOLD_MS);
+    if (budget === 0) this.#turns.plan(TURN_MS, 0);
+    else if (this.#waits) this.#turns.plan(HOLD_MS);
   }
 
   /** Moves one payment on; false when none can be now. */
@@ -193,13 +177,22 @@ export class Dispatcher {
     ticket.unsure = false;
     const call = this.#health[fact.processor!].begin();
     this.#parts.record(fact).then((safe) => {
-      if (safe && !this.#stopping) return this.#call(ticket, fact, call);
-      this.#health[fact.processor!].end(call);
-      if (this.#current(ticket) !== fact) return this.#place(ticket);
-      this.#parts.record(released(fact, "peer-lost", false));
-      // at once it would be no safer, and every attempt makes work for the store that it waits for
-      this.#later(ticket);
+      // answers that waited for the same acknowledgement go first
+      if (safe) {
+        this.#parts.clock.soon(() =>
+          this.#stopping ? this.#unbind(ticket, fact, call) : this.#call(ticket, fact, call)
+        );
+      } else this.#unbind(ticket, fact, call);
     });
+  }
+
+  /** Not sent: the binding is not safe. */
+  #unbind(ticket: Ticket, fact: Fact, call: Call): void {
+    this.#health[fact.processor!].end(call);
+    if (this.#current(ticket) !== fact) return this.#place(ticket);
+    this.#parts.record(released(fact, "peer-lost", false));
+    // at once it would be no safer, and every attempt makes work for the store that it waits for
+    this.#later(ticket);
   }
 
   #call(ticket: Ticket, fact: Fact, call: Call): void {
@@ -213,7 +206,7 @@ export class Dispatcher {
       this.#ended();
       if (this.#current(ticket) === fact) this.#conclude(ticket, fact, outcome);
       else this.#place(ticket);
-      this.#plan(0);
+      this.#turns.plan(0);
     });
   }
 
@@ -287,7 +280,7 @@ export class Dispatcher {
     const queue = fact.stage === "dispatched" ? this.#bound[fact.processor!] : this.#queue;
     if (fact.stage === "accepted" && !ticket.absent) queue.push(ticket);
     else queue.unshift(ticket);
-    this.#plan(0);
+    this.#turns.plan(0);
   }
 
   #ended(): void {

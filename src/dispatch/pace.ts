@@ -2,13 +2,12 @@
  * How many payments may be dispatched in a turn: answers come first, so a lagging event loop slows dispatching down.
  * @module
  */
+import { TURN_MS } from "./turns.ts";
 
-/** Milliseconds between two turns of dispatching. */
-export const TURN_MS = 4;
 /** A turn that comes this much too late shows an event loop with more to do, in milliseconds. */
 export const LAG_MS = 3;
 
-/** A budget of payments per turn that halves when the event loop lags and grows back by one. */
+/** A budget of payments per turn that halves when the event loop lags and grows back by a quarter. */
 export class Pace {
   readonly #budgetMax: number;
   #budget: number;
@@ -25,7 +24,9 @@ export class Pace {
    * @param lagMs how much later than planned it began
    */
   turn(lagMs: number): number {
-    this.#budget = lagMs > LAG_MS ? Math.max(1, this.#budget >>> 1) : Math.min(this.#budgetMax, this.#budget + 1);
+    this.#budget = lagMs > LAG_MS
+      ? Math.max(1, this.#budget >>> 1)
+      : Math.min(this.#budgetMax, this.#budget + Math.ceil(this.#budgetMax / 4));
     return this.#budget;
   }
 }

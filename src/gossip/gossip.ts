@@ -14,6 +14,9 @@ import type { Channel, Transport } from "./transport.ts";
 export const DIAL_MS_MIN = 20;
 export const DIAL_MS_MAX = 500;
 
+/** How long the end of an attempt, which nobody waits for, is kept back to go out with something urgent, in milliseconds. */
+export const LAZY_MS = 50;
+
 /** What a replica wants to hear of its peer. */
 export interface GossipEvents {
   /** a fact of the current epoch; `seq` is its place in the peer's stream, 0 in a catch-up */
@@ -39,7 +42,7 @@ export interface GossipParts extends Omit<SessionParts, "journal" | "seen"> {
 }
 
 interface Wait {
-  readonly seq: number;
+  seq: number;
   readonly promise: Promise<boolean>;
   readonly resolve: (held: boolean) => void;
 }
@@ -52,7 +55,10 @@ export class Gossip implements Replication {
   #session: Session | undefined;
   #seen: Seen | null = null;
   #waits: Wait[] = [];
-  #flushing = false;
+  /** when what was published goes out */
+  #flushing: "soon" | "later" | undefined;
+  /** a flush of what may go out later is planned */
+  #late = false;
   #asks = new Map<number, () => void>();
   #askId = 0;
   #heardMs = -Infinity;
@@ -101,17 +107,18 @@ export class Gossip implements Replication {
 
   publish(fact: Fact): Promise<boolean> {
     this.#journal.append(fact);
-    return this.#flushed();
+    return this.#flushed(fact.stage === "accepted" || fact.stage === "dispatched" ? "soon" : "later");
   }
 
   publishEpoch(): Promise<boolean> {
     this.#journal.beginEpoch();
-    return this.#flushed();
+    return this.#flushed("soon");
   }
 
   held(): Promise<boolean> {
     // until it is linked, the peer lacks what was published before it connected
     if (!this.linked) return Promise.resolve(false);
+    this.#session!.flush();
     return this.#waits.at(-1)?.promise ?? Promise.resolve(true);
   }
 
@@ -160,22 +167,31 @@ export class Gossip implements Replication {
     this.#session.send({ type: "yield", replica: peer });
   }
 
-  #flushed(): Promise<boolean> {
+  /** Resolved once the peer holds what was published so far. */
+  #flushed(when: "soon" | "later"): Promise<boolean> {
     if (!this.#session?.streaming) return Promise.resolve(false);
-    const last = this.#waits.at(-1);
-    if (this.#flushing && last) {
-      // the same turn: the same frame, the same acknowledgement
-      this.#waits[this.#waits.length - 1] = { ...last, seq: this.#journal.seq };
-      return last.promise;
+    let wait = this.#waits.at(-1);
+    // what was published and not sent yet goes out together: the same frame, the same acknowledgement
+    if (!wait || !this.#flushing) {
+      wait = { seq: 0, ...Promise.withResolvers<boolean>() };
+      this.#waits.push(wait);
     }
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    this.#waits.push({ seq: this.#journal.seq, promise, resolve });
-    this.#flushing = true;
-    this.#parts.clock.soon(() => {
-      this.#flushing = false;
-      this.#session?.flush();
-    });
-    return promise;
+    wait.seq = this.#journal.seq;
+    if (when === "soon" && this.#flushing !== "soon") this.#parts.clock.soon(() => this.#flush());
+    if (when === "later" && !this.#late) {
+      this.#late = true;
+      this.#parts.clock.after(LAZY_MS, () => {
+        this.#late = false;
+        this.#flush();
+      });
+    }
+    if (this.#flushing !== "soon") this.#flushing = when;
+    return wait.promise;
+  }
+
+  #flush(): void {
+    this.#flushing = undefined;
+    this.#session?.flush();
   }
 
   #dial(): void {

@@ -90,7 +90,10 @@ class SocketChannel implements Channel {
     if (this.closed) return;
     this.#unsent.push(bytes);
     this.backlog += bytes.length;
-    if (!this.#writing) this.#write();
+    if (this.#writing) return;
+    this.#writing = true;
+    // what else is said in this turn goes out in the same write: each one wakes the peer
+    queueMicrotask(() => this.#write());
   }
 
   close(): void {
@@ -105,11 +108,11 @@ class SocketChannel implements Channel {
   }
 
   async #write(): Promise<void> {
-    this.#writing = true;
     try {
-      for (let next = this.#unsent.shift(); next; next = this.#unsent.shift()) {
-        for (let sent = 0; sent < next.length;) sent += await this.#connection.write(next.subarray(sent));
-        this.backlog -= next.length;
+      while (this.#unsent.length > 0) {
+        const bytes = joined(this.#unsent.splice(0));
+        for (let sent = 0; sent < bytes.length;) sent += await this.#connection.write(bytes.subarray(sent));
+        this.backlog -= bytes.length;
       }
     } catch {
       // the reader of this connection finds it closed, and says so
@@ -117,4 +120,15 @@ class SocketChannel implements Channel {
     }
     this.#writing = false;
   }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }

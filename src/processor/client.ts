@@ -1,13 +1,13 @@
 /** Calls to the payment processors over HTTP. @module */
-import { type Dispatcher, Pool } from "undici";
 import { type Processor, PROCESSORS } from "../payment/fact.ts";
 import { parseId } from "../payment/id.ts";
 import { amountOf, centsOf } from "../payment/money.ts";
 import type { Attempt, Health, Lookup, Outcome, ProcessorClient } from "../ports/processor_client.ts";
+import { HttpPool } from "./http.ts";
 import { type Ending, outcomeOf } from "./outcome.ts";
 
-/** More than this of an answer is not read, in bytes. */
-const BODY_BYTES_MAX = 64 << 10;
+/** How often calls are looked at for their time, in milliseconds. */
+const SWEEP_MS = 250;
 
 /** Where the processors are, and what a call may take. */
 export interface ClientOptions {
@@ -28,26 +28,23 @@ type Unanswered = Exclude<Ending, { status: number }>;
 
 /** The production {@link ProcessorClient}. It never sends anything twice by itself. */
 export class HttpProcessorClient implements ProcessorClient {
-  readonly #pools: Record<Processor, Pool>;
+  readonly #pools: Record<Processor, HttpPool>;
   readonly #bases: Record<Processor, string>;
-  readonly #requestTimeoutMs: number;
+  readonly #sweep: ReturnType<typeof setInterval>;
 
   constructor({ urls, requestTimeoutMs, connectionsMax }: ClientOptions) {
-    this.#requestTimeoutMs = requestTimeoutMs;
-    const pool = (processor: Processor) =>
-      new Pool(new URL(urls[processor]).origin, {
-        // a place more than calls in flight, so that health and lookups never wait
-        connections: connectionsMax + 4,
-        pipelining: 1,
-        connect: { timeout: requestTimeoutMs },
-        // a call has a timer of its own, for all of it
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        maxResponseSize: BODY_BYTES_MAX,
-      });
+    // a place more than calls in flight, so that health and lookups never wait
+    const pool = (processor: Processor) => new HttpPool(new URL(urls[processor]), connectionsMax + 4);
     this.#pools = { default: pool("default"), fallback: pool("fallback") };
     const base = (processor: Processor) => new URL(urls[processor]).pathname.replace(/\/+$/, "");
     this.#bases = { default: base("default"), fallback: base("fallback") };
+    // one timer for all calls: a call ends by so much too early, never too late
+    const sweepMs = Math.min(SWEEP_MS, requestTimeoutMs / 4);
+    this.#sweep = setInterval(() => {
+      for (const processor of PROCESSORS) {
+        this.#pools[processor].sweep(requestTimeoutMs - sweepMs, `no answer within ${requestTimeoutMs} ms`);
+      }
+    }, sweepMs);
   }
 
   async pay(processor: Processor, { id, cents, requestedAt }: Attempt): Promise<Outcome> {
@@ -82,93 +79,22 @@ export class HttpProcessorClient implements ProcessorClient {
     return { failing, minResponseMs: ms };
   }
 
-  /** Ends every connection. */
-  async close(): Promise<void> {
-    await Promise.all(PROCESSORS.map((processor) => this.#pools[processor].destroy()));
+  /** Ends every call and every connection. */
+  close(): Promise<void> {
+    clearInterval(this.#sweep);
+    for (const processor of PROCESSORS) this.#pools[processor].close();
+    return Promise.resolve();
   }
 
-  async #call(
-    processor: Processor,
-    method: "GET" | "POST",
-    path: string,
-    body: string | null = null,
-  ): Promise<Answer | Unanswered> {
-    const call = new Call();
-    const timer = setTimeout(
-      () => call.giveUp(`no answer within ${this.#requestTimeoutMs} ms`),
-      this.#requestTimeoutMs,
+  async #call(processor: Processor, method: "GET" | "POST", path: string, body?: string): Promise<Answer | Unanswered> {
+    const { status, text, sent, error } = await this.#pools[processor].request(
+      method,
+      this.#bases[processor] + path,
+      body,
     );
-    const headers = body === null ? {} : { "content-type": "application/json" };
-    this.#pools[processor].dispatch({ method, path: this.#bases[processor] + path, body, headers }, call);
-    const { status, text, sent, error } = await call.ended;
-    clearTimeout(timer);
     // of a payment the status line says everything, of other calls only a whole answer says anything
     if (status !== undefined && (error === undefined || method === "POST")) return { status, text };
     return sent ? { broken: error ?? "no answer" } : { unconnected: error ?? "not sent" };
-  }
-}
-
-interface Ended {
-  readonly status: number | undefined;
-  readonly text: string;
-  /** whether a single byte of the request may have left: false says for certain that the processor knows nothing of it */
-  readonly sent: boolean;
-  /** why it did not end with a whole answer */
-  readonly error: string | undefined;
-}
-
-/**
- * One request. Whether it was sent does not depend on what an error is called: undici starts a request right before it
- * writes its first byte, and one that must not be sent (any more) is dropped there.
- */
-class Call implements Dispatcher.DispatchHandler {
-  readonly ended: Promise<Ended>;
-  #end!: (ended: Ended) => void;
-  #controller: Dispatcher.DispatchController | undefined;
-  #over = false;
-  #status: number | undefined;
-  #decoder = new TextDecoder();
-  #text = "";
-
-  constructor() {
-    this.ended = new Promise((resolve) => this.#end = resolve);
-  }
-
-  /** Ends the call now, whatever it has come to. */
-  giveUp(error: string): void {
-    this.#settle(error);
-    this.#controller?.abort(new Error(error));
-  }
-
-  /** @throws where the request must not be sent: undici then drops it and goes on with the connection */
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    // undici takes up again what was on a connection that it closed itself; a payment is sent once
-    if (this.#controller) this.#settle("the connection was closed");
-    if (this.#over) throw new Error("not to be sent");
-    this.#controller = controller;
-  }
-
-  onResponseStart(_: Dispatcher.DispatchController, status: number): void {
-    // 1xx says that an answer is to come
-    if (status >= 200) this.#status = status;
-  }
-
-  onResponseData(_: Dispatcher.DispatchController, chunk: Uint8Array): void {
-    this.#text += this.#decoder.decode(chunk, { stream: true });
-  }
-
-  onResponseEnd(): void {
-    this.#settle(undefined);
-  }
-
-  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    this.#settle(messageOf(error));
-  }
-
-  #settle(error: string | undefined): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#end({ status: this.#status, text: this.#text, sent: this.#controller !== undefined, error });
   }
 }
 
@@ -186,8 +112,4 @@ function parseUtc(text: string): number {
   const zoned = /(?:Z|[+-]\d\d:?\d\d)$/i.test(text) ? text : `${text}Z`;
   // digits beyond the millisecond are cut off, whoever wrote them
   return Date.parse(zoned.replace(/(\.\d{3})\d+/, "$1"));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message.split("\n")[0]! : String(error);
 }

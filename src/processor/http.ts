@@ -1,0 +1,265 @@
+/**
+ * Just enough HTTP/1.1 to call a processor: keep-alive connections over Deno's own sockets, one request at a time on
+ * each, and nothing is ever sent twice. Libraries that know more cost twice the CPU (bench/client_bench.ts).
+ * @module
+ */
+
+/** More than this of an answer is not read, head and body, in bytes. */
+const ANSWER_BYTES_MAX = 64 << 10;
+/** What is read at once, in bytes. */
+const READ_BYTES = 4 << 10;
+/** A connection that nobody used for so long is closed, in milliseconds. */
+const IDLE_MS = 30_000;
+const HEAD_END = "\r\n\r\n";
+
+/** How a request ended. Text is read as Latin-1, which for numbers, times and ids makes no difference. */
+export interface Ended {
+  /** undefined where no whole head of an answer came */
+  readonly status: number | undefined;
+  /** what came of the body */
+  readonly text: string;
+  /** whether a single byte of the request may have left: false says for certain that the other side knows nothing of it */
+  readonly sent: boolean;
+  /** why it did not end with a whole answer */
+  readonly error: string | undefined;
+}
+
+/** The connections to one server. */
+export class HttpPool {
+  readonly #url: URL;
+  readonly #connectionsMax: number;
+  readonly #all = new Set<Connection>();
+  /** the one used last is the first to be used again */
+  readonly #idle: Connection[] = [];
+  /** by when they began */
+  readonly #calls = new Set<Call>();
+  readonly #waiting: Call[] = [];
+  #closed = false;
+
+  /** @param url `http` or `https`; only its host and port count */
+  constructor(url: URL, connectionsMax: number) {
+    this.#url = url;
+    this.#connectionsMax = connectionsMax;
+  }
+
+  /** Sends a request over a connection that is its own until it ends; it waits where all are in use. */
+  async request(method: "GET" | "POST", path: string, body = ""): Promise<Ended> {
+    const ofBody = method === "GET" ? "" : `content-type: application/json\r\ncontent-length: ${body.length}\r\n`;
+    const call = new Call(`${method} ${path} HTTP/1.1\r\nhost: ${this.#url.host}\r\n${ofBody}\r\n${body}`);
+    if (this.#closed) call.end("the client is closed");
+    this.#calls.add(call);
+    this.#waiting.push(call);
+    this.#assign();
+    const ended = await call.ended;
+    this.#calls.delete(call);
+    return ended;
+  }
+
+  /** Gives up calls that began `timeoutMs` ago or before, and closes connections that nobody uses any more. */
+  sweep(timeoutMs: number, error: string): void {
+    const now = performance.now();
+    for (const call of this.#calls) {
+      if (now - call.startedMs < timeoutMs) break;
+      call.end(error);
+    }
+    for (const connection of this.#all) {
+      if (connection.call?.over || !connection.call && now - connection.usedMs > IDLE_MS) connection.end(error);
+    }
+  }
+
+  /** Ends every call and every connection. */
+  close(): void {
+    this.#closed = true;
+    for (const call of this.#calls) call.end("the client is closed");
+    for (const connection of this.#all) connection.end("the client is closed");
+  }
+
+  #assign(): void {
+    while (this.#waiting.length > 0 && (this.#idle.length > 0 || this.#all.size < this.#connectionsMax)) {
+      const call = this.#waiting.shift()!;
+      if (!call.over) (this.#idle.pop() ?? this.#open()).send(call);
+    }
+  }
+
+  #open(): Connection {
+    const connection: Connection = new Connection(
+      this.#url,
+      () => {
+        this.#idle.push(connection);
+        this.#assign();
+      },
+      () => {
+        this.#all.delete(connection);
+        const at = this.#idle.indexOf(connection);
+        if (at >= 0) this.#idle.splice(at, 1);
+        this.#assign();
+      },
+    );
+    this.#all.add(connection);
+    return connection;
+  }
+}
+
+/** One request. */
+class Call {
+  readonly bytes: Uint8Array;
+  readonly ended: Promise<Ended>;
+  readonly startedMs = performance.now();
+  sent = false;
+  over = false;
+  status: number | undefined;
+  #end!: (ended: Ended) => void;
+
+  constructor(text: string) {
+    this.bytes = new TextEncoder().encode(text);
+    this.ended = new Promise((resolve) => this.#end = resolve);
+  }
+
+  /** The first end counts. */
+  end(error: string | undefined, text = ""): void {
+    if (this.over) return;
+    this.over = true;
+    this.#end({ status: this.status, text, sent: this.sent, error });
+  }
+}
+
+/** One connection, opened for its first call. */
+class Connection {
+  call: Call | undefined;
+  usedMs = 0;
+  #socket: Deno.Conn | undefined;
+  #closed = false;
+  /** what came of the answer so far */
+  #text = "";
+  readonly #latin1 = new TextDecoder("latin1");
+
+  constructor(
+    private readonly url: URL,
+    private readonly freed: () => void,
+    private readonly gone: () => void,
+  ) {}
+
+  async send(call: Call): Promise<void> {
+    this.call = call;
+    this.#text = "";
+    try {
+      if (!this.#socket) {
+        const socket = await connect(this.url);
+        this.#socket = socket;
+        if (this.#closed) return socket.close();
+        this.#read(socket);
+      }
+      if (call.over) return this.end("given up");
+      call.sent = true;
+      for (let at = 0; at < call.bytes.length;) at += await this.#socket.write(call.bytes.subarray(at));
+    } catch (error) {
+      this.end(messageOf(error));
+    }
+  }
+
+  /** Ends the connection, and the call on it. */
+  end(error: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.call?.end(error);
+    try {
+      this.#socket?.close();
+    } catch {
+      // the other side was quicker
+    }
+    this.gone();
+  }
+
+  async #read(socket: Deno.Conn): Promise<void> {
+    try {
+      const buffer = new Uint8Array(READ_BYTES);
+      for (let length; (length = await socket.read(buffer)) !== null;) {
+        this.#text += this.#latin1.decode(buffer.subarray(0, length));
+        this.#take(false);
+      }
+      if (this.call) this.#take(true);
+      this.end("the connection was closed");
+    } catch (error) {
+      this.end(messageOf(error));
+    }
+  }
+
+  /** Looks whether the answer is all there. */
+  #take(closed: boolean): void {
+    const { call } = this;
+    if (!call?.sent) return this.end("bytes that nobody asked for");
+    const { status, body, keeps, error } = parse(this.#text, closed);
+    call.status = status;
+    if (error !== undefined) return this.end(error);
+    if (body === undefined) return;
+    this.call = undefined;
+    this.usedMs = performance.now();
+    call.end(undefined, body);
+    if (keeps) this.freed();
+    else this.end("the server keeps no connection");
+  }
+}
+
+/** As much of an answer as is there. */
+interface Parsed {
+  readonly status?: number;
+  /** there once it is whole */
+  readonly body?: string;
+  /** whether another request may follow on the connection */
+  readonly keeps?: boolean;
+  /** why nothing can become of it */
+  readonly error?: string;
+}
+
+/** @param closed whether nothing more will come */
+function parse(text: string, closed: boolean): Parsed {
+  const tooLong = text.length > ANSWER_BYTES_MAX ? { error: `an answer over ${ANSWER_BYTES_MAX} bytes` } : {};
+  for (let start = 0;;) {
+    const end = text.indexOf(HEAD_END, start);
+    if (end < 0) return tooLong;
+    const head = text.slice(start, end + 2).toLowerCase();
+    const [, minor, digits] = /^http\/1\.([01]) (\d{3})[ \r]/.exec(head) ?? [];
+    const status = Number(digits);
+    if (!digits || status === 101) return { error: "an answer that is no HTTP/1.1" };
+    start = end + HEAD_END.length;
+    // 1xx says that an answer is to come
+    if (status < 200) continue;
+    const keeps = minor === "1" && !/\r\nconnection:[^\r]*close/.test(head);
+    if (status === 204 || status === 304) return { status, body: "", keeps };
+    if (/\r\ntransfer-encoding:[^\r]*chunked/.test(head)) return { status, keeps, ...tooLong, ...dechunk(text, start) };
+    const length = /\r\ncontent-length: *(\d+)/.exec(head)?.[1];
+    // without a length the body ends with the connection
+    if (length === undefined) return { status, keeps: false, ...tooLong, ...closed && { body: text.slice(start) } };
+    const whole = text.length - start >= Number(length);
+    return { status, keeps, ...tooLong, ...whole && { body: text.slice(start, start + Number(length)) } };
+  }
+}
+
+/** The body, where all of its chunks are there; trailers are read as far as the first of them and make no difference. */
+function dechunk(text: string, start: number): Pick<Parsed, "body" | "error"> {
+  let body = "";
+  for (let at = start;;) {
+    const lineEnd = text.indexOf("\r\n", at);
+    if (lineEnd < 0) return {};
+    const size = /^[0-9a-f]+/i.exec(text.slice(at, lineEnd))?.[0];
+    if (size === undefined) return { error: "a chunk without a size" };
+    at = lineEnd + 2 + parseInt(size, 16) + 2;
+    if (size === "0") return text.indexOf(HEAD_END, lineEnd) < 0 ? {} : { body };
+    if (at > text.length) return {};
+    body += text.slice(lineEnd + 2, at - 2);
+  }
+}
+
+async function connect(url: URL): Promise<Deno.Conn> {
+  const hostname = url.hostname.replace(/^\[|\]$/g, "");
+  if (url.protocol === "https:") {
+    const socket = await Deno.connectTls({ hostname, port: Number(url.port || 443) });
+    await socket.handshake();
+    return socket;
+  }
+  return await Deno.connect({ hostname, port: Number(url.port || 80) });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message.split("\n")[0]! : String(error);
+}
