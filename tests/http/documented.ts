@@ -14,6 +14,7 @@ interface Answer {
 
 interface Operation {
   readonly operationId: string;
+  readonly parameters?: readonly unknown[];
   readonly responses: Readonly<Record<string, Answer>>;
 }
 
@@ -33,7 +34,7 @@ export interface Document {
 
 export const DOCUMENT = openApiDocument() as unknown as Document;
 
-const ajv = new Ajv2020({ strict: false, validateFormats: false });
+const ajv = new Ajv2020({ strict: false, validateFormats: false, multipleOfPrecision: 6 });
 ajv.addSchema(DOCUMENT as object, "openapi");
 
 /** What was asserted so far: operation, status and, of a problem, its type. */
@@ -87,6 +88,11 @@ function templateOf(path: string): string | undefined {
     Object.keys(DOCUMENT.paths).find((template) =>
       new RegExp(`^${template.replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(path)
     );
+}
+
+/** Whether a value is one that a schema of the document allows. */
+export function isValid(schema: string, value: unknown): boolean {
+  return ajv.getSchema(`openapi#/components/schemas/${schema}`)!(value) as boolean;
 }
 
 function assertValid(schema: { readonly [keyword: string]: unknown }, value: unknown, what: string): void {

@@ -1,9 +1,11 @@
 import { Validator } from "@seriousme/openapi-schema-validator";
 import assert from "node:assert/strict";
+import fc from "fast-check";
+import { CENTS_MAX } from "../../src/payment/money.ts";
 import { BODY_BYTES_MAX } from "../../src/http/payments.ts";
 import { PROBLEMS } from "../../src/http/problem.ts";
 import { needs } from "../support/permissions.ts";
-import { DOCUMENT, seen } from "./documented.ts";
+import { DOCUMENT, isValid, seen } from "./documented.ts";
 import { fakeApp, ID, post } from "./fake_payments.ts";
 
 /** The answers that any request may get. */
@@ -108,3 +110,56 @@ function typesOf(answer: (typeof DOCUMENT)["components"]["responses"][string]): 
     | undefined;
   return schema?.allOf[1].properties.type.enum ?? [""];
 }
+
+// a validator divides doubles: beyond ten million, or near zero, it cannot tell two decimals from three
+const cents = fc.integer({ min: 1, max: 1e9 }).map((cents) => cents / 100);
+const plain = (amount: unknown) => typeof amount !== "number" || !(Math.abs(amount) < 0.001) || amount === 0;
+const wrong = fc.oneof(
+  fc.jsonValue(),
+  fc.constantFrom(0, -0, -1, 0.001, 1e300, CENTS_MAX / 100 + 1, "1", `${ID}0`, ""),
+);
+
+/** Bodies that are payments, or almost. */
+const bodies = fc.record({
+  correlationId: fc.oneof({ weight: 3, arbitrary: fc.uuid() }, fc.uuid().map((id) => id.toUpperCase()), wrong),
+  amount: fc.oneof({ weight: 3, arbitrary: cents }, fc.double({ noNaN: true }), wrong).filter(plain),
+  more: fc.jsonValue(),
+}, { requiredKeys: [] });
+
+Deno.test("what the document says a payment is, the app takes, and nothing else", async () => {
+  let taken = 0;
+  await fc.assert(
+    fc.asyncProperty(bodies, async (body) => {
+      const { app } = fakeApp();
+      const sent = JSON.parse(JSON.stringify(body));
+      const answer = await app.request("/payments", post(sent));
+      await answer.body?.cancel();
+      assert.equal(answer.status, isValid("NewPayment", sent) ? 202 : 422);
+      taken += Number(answer.status === 202);
+    }),
+    { numRuns: 400, seed: 1 },
+  );
+  assert.ok(taken > 50 && taken < 350, `${taken} of 400 were payments`);
+});
+
+Deno.test("what the document says an instant is, the summary takes where it exists, and nothing else", async () => {
+  const { app } = fakeApp();
+  const [{ schema }] = DOCUMENT.paths["/payments-summary"]!.get!.parameters as [{ schema: { pattern: string } }];
+  const pattern = new RegExp(schema.pattern);
+  const text = fc.oneof(
+    fc.stringMatching(pattern),
+    fc.date({ noInvalidDate: true }).map((at) => at.toISOString()),
+    fc.string(),
+  );
+  const statuses = new Set<number>();
+  await fc.assert(
+    fc.asyncProperty(text, async (text) => {
+      const answer = await app.request(`/payments-summary?from=${encodeURIComponent(text)}`);
+      await answer.body?.cancel();
+      statuses.add(answer.status);
+      if (!pattern.test(text)) assert.equal(answer.status, 400, text);
+    }),
+    { numRuns: 400, seed: 1 },
+  );
+  assert.deepEqual(statuses, new Set([200, 400]));
+});

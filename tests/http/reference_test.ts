@@ -66,3 +66,43 @@ Deno.test("no file beside those is served, whatever its name is", async () => {
     await answer.body?.cancel();
   }
 });
+
+const real = needs("run", "net", "read", "write");
+const CHROMIUM = real.ignore ? undefined : ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+});
+const browser = { ignore: CHROMIUM === undefined };
+
+Deno.test(
+  "in a browser the reference page shows every operation, asks no other host and breaks no policy",
+  browser,
+  async () => {
+    const { app } = fakeApp();
+    const profile = await Deno.makeTempDir();
+    await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, app.fetch);
+    try {
+      // any other host is one that cannot be found
+      const flags = [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+      ];
+      flags.push(`--user-data-dir=${profile}`, "--enable-logging=stderr", "--virtual-time-budget=10000", "--dump-dom");
+      const page = `http://127.0.0.1:${server.addr.port}/docs`;
+      const { stdout, stderr } = await new Deno.Command(CHROMIUM!, { args: [...flags, page] }).output();
+      const dom = new TextDecoder().decode(stdout);
+      for (const { operationId } of Object.values(DOCUMENT.paths).flatMap((operations) => Object.values(operations))) {
+        assert.ok(dom.includes(`-${operationId}"`), operationId);
+      }
+      const complaints = new TextDecoder().decode(stderr).split("\n").filter((line) => line.includes("CONSOLE"));
+      assert.deepEqual(complaints, []);
+    } finally {
+      await Deno.remove(profile, { recursive: true });
+    }
+  },
+);

@@ -1,0 +1,176 @@
+/**
+ * Sends a live cluster what its OpenAPI document allows and forbids, as schemathesis makes it up, and counts at the
+ * processors' books afterwards. Half of it goes to the replicas' own sockets, half through Caddy where there is one.
+ *
+ *     deno task test:fuzz [--requests 20000] [--minutes 25] [--seed N] [--schemathesis PATH]
+ */
+import assert from "node:assert/strict";
+import { parseArgs } from "node:util";
+import { centsOf } from "../../src/payment/money.ts";
+import { startEmbeddedPostgres } from "../../src/store/embedded.ts";
+import { CADDY, Cluster, load, payment, statusOf } from "../cluster/harness.ts";
+import { exchangesOf } from "./exchanges.ts";
+
+const VERSION = "4.32.5";
+const VENV = `${Deno.env.get("HOME")}/.cache/galo-schemathesis`;
+const TOKEN = "fuzz";
+/** Cases of one operation in one round: few enough that their amounts cannot fill the totals. */
+const EXAMPLES = 250;
+/** A round that takes longer than this is stuck, in milliseconds. */
+const ROUND_MS = 300_000;
+const CONFIG = new URL("schemathesis.toml", import.meta.url).pathname;
+
+const { values } = parseArgs({
+  options: {
+    requests: { type: "string", default: "20000" },
+    minutes: { type: "string", default: "25" },
+    seed: { type: "string" },
+    schemathesis: { type: "string" },
+  },
+});
+
+async function findSchemathesis(): Promise<string> {
+  for (const path of values.schemathesis ? [values.schemathesis] : [`${VENV}/bin/schemathesis`, "schemathesis"]) {
+    const found = await new Deno.Command(path, { args: ["--version"] }).output().catch(() => undefined);
+    if (found?.success) return path;
+  }
+  console.error(
+    `schemathesis is not there: python3 -m venv ${VENV} && ${VENV}/bin/pip install schemathesis==${VERSION}`,
+  );
+  Deno.exit(1);
+}
+
+/** A TCP port that leads to the replicas' sockets in turn, byte by byte. */
+function openDoor(cluster: Cluster): Deno.TcpListener {
+  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const join = async (caller: Deno.TcpConn, path: string) => {
+    const replica = await Deno.connect({ transport: "unix", path });
+    await Promise.allSettled([caller.readable.pipeTo(replica.writable), replica.readable.pipeTo(caller.writable)]);
+  };
+  const serve = async () => {
+    let callers = 0;
+    for await (const caller of listener) void join(caller, cluster.replicas[callers++ % 2]!.socket);
+  };
+  serve().catch(() => {});
+  return listener;
+}
+
+/** A cluster that is fuzzed in rounds, and what was found so far. */
+class Fuzz {
+  requests = 0;
+  readonly statuses = new Map<string, number>();
+  readonly findings: string[] = [];
+
+  constructor(private schemathesis: string, private cluster: Cluster, private folder: string) {}
+
+  /** One run of schemathesis against `url`; the books are compared after it, and everything is forgotten. */
+  async round(url: string, seed: number, authorised: boolean): Promise<void> {
+    const { cluster, folder } = this;
+    const document = await (await fetch(`${url}/openapi.json`)).text();
+    await Deno.writeTextFile(`${folder}/openapi.json`, document);
+    const report = `${folder}/report.ndjson`;
+    const args = ["--config-file", CONFIG, "--no-color", "run", `${folder}/openapi.json`, "--url", url];
+    args.push("--workers", "2", "--max-examples", `${EXAMPLES}`, "--seed", `${seed}`, "--continue-on-failure");
+    args.push("--report", "ndjson", "--report-ndjson-path", report, "--generation-database", "none");
+    args.push("--warnings", "off", "--request-timeout", "20");
+    if (authorised) args.push("--header", `Authorization:Bearer ${TOKEN}`);
+    const signal = AbortSignal.timeout(ROUND_MS);
+    const run = await new Deno.Command(this.schemathesis, { args, cwd: folder, signal }).output();
+    if (!run.success) {
+      this.findings.push(`schemathesis, seed ${seed} at ${url}:\n${new TextDecoder().decode(run.stdout)}`);
+    }
+
+    const accepted = new Map<string, number>();
+    for await (const { method, path, body, status, location } of exchangesOf(report)) {
+      this.requests++;
+      const name = `${method} ${status ?? "no answer"}`;
+      this.statuses.set(name, (this.statuses.get(name) ?? 0) + 1);
+      if (status === undefined || status >= 500) this.findings.push(`${method} ${path}: ${status}, for ${body}`);
+      if (status !== 202) continue;
+      const id = location!.replace("/payments/", "");
+      const cents = centsOf(JSON.parse(body).amount)!;
+      if (!authorised && (accepted.get(id) ?? cents) !== cents) {
+        this.findings.push(`${id} was accepted with two amounts`);
+      }
+      accepted.set(id, cents);
+    }
+    await cluster.untilSettled(cluster.a);
+    await cluster.untilSettled(cluster.b);
+    if (!authorised) await this.#compare(accepted);
+    await this.#purge();
+    if (!authorised) return;
+    const { accepted: paid } = await load((id) => statusOf(fetch(`${url}/payments`, payment(id))), { count: 100 });
+    await cluster.untilSettled(cluster.a);
+    await cluster.untilSettled(cluster.b);
+    await this.#compare(new Map(paid.map((id) => [id, 1990])));
+    await this.#purge();
+  }
+
+  /** What is accepted is booked, once, and nothing else is; both replicas say so. */
+  async #compare(accepted: ReadonlyMap<string, number>): Promise<void> {
+    const { cluster, findings } = this;
+    const books = cluster.books();
+    for (const replica of cluster.replicas) {
+      const summary = await replica.summary();
+      try {
+        assert.deepEqual(summary, books);
+      } catch {
+        findings.push(`${replica.id} says ${JSON.stringify(summary)}, the books ${JSON.stringify(books)}`);
+      }
+    }
+    const booked = books.default.totalRequests + books.fallback.totalRequests;
+    if (booked !== accepted.size) findings.push(`${accepted.size} payments were accepted and ${booked} booked`);
+    for (const [id, cents] of accepted) {
+      try {
+        cluster.assertBookedOnce([id], cents);
+      } catch (error) {
+        findings.push((error as Error).message);
+      }
+    }
+  }
+
+  async #purge(): Promise<void> {
+    const bearer = { method: "POST", headers: { authorization: `Bearer ${TOKEN}` } };
+    assert.equal(await statusOf(this.cluster.a.request("/purge-payments", bearer)), 200);
+    const { default: first, fallback: second } = this.cluster.processors;
+    for (const { adminUrl } of [first, second]) {
+      const admin = { method: "POST", headers: { "x-rinha-token": "123" } };
+      assert.equal(await statusOf(fetch(`${adminUrl}/admin/purge-payments`, admin)), 200);
+    }
+  }
+}
+
+async function main(): Promise<number> {
+  const schemathesis = await findSchemathesis();
+  const requests = Number(values.requests);
+  const until = performance.now() + Number(values.minutes) * 60_000;
+  const seed = Number(values.seed ?? crypto.getRandomValues(new Uint16Array(1))[0]);
+  const folder = await Deno.makeTempDir({ prefix: "galo-fuzz-" });
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => Deno.remove(folder, { recursive: true }));
+  const postgres = await startEmbeddedPostgres(`${folder}/postgres`);
+  stack.defer(() => postgres.stop());
+  const env = { DATABASE_URL: postgres.url, ALLOW_PURGE: "false", ADMIN_TOKEN: TOKEN };
+  const cluster = stack.use(await Cluster.start({ caddy: CADDY !== undefined, env }));
+  const door = openDoor(cluster);
+  stack.defer(() => door.close());
+  const doors = [`http://127.0.0.1:${door.addr.port}`, ...CADDY ? [cluster.url] : []];
+  console.log(`seed ${seed}; ${CADDY ? "sockets and Caddy in turn" : "sockets only: no Caddy is installed"}`);
+
+  const fuzz = new Fuzz(schemathesis, cluster, folder);
+  for (let round = 0; fuzz.requests < requests && fuzz.findings.length === 0; round++) {
+    if (performance.now() > until) fuzz.findings.push(`only ${fuzz.requests} requests in ${values.minutes} minutes`);
+    else await fuzz.round(doors[round % doors.length]!, seed + round, round % 4 > 1);
+    console.log(`round ${round}: ${fuzz.requests} of ${requests} requests`);
+  }
+  console.log([...fuzz.statuses].sort().map(([name, count]) => `${name}: ${count}`).join(", "));
+  for (const finding of fuzz.findings) console.error(finding);
+  console.log(
+    fuzz.findings.length > 0
+      ? `${fuzz.findings.length} findings`
+      : `no 5xx, nothing outside the document, and the books agree after ${fuzz.requests} requests`,
+  );
+  return fuzz.findings.length > 0 ? 1 : 0;
+}
+
+Deno.exit(await main());
