@@ -92,10 +92,10 @@ export const SETTINGS = {
     "pending at once: more takes longer outages, less takes less memory; beyond it POST answers 503",
   ),
   BODY_TIMEOUT_MS: setting(
-    whole(100, 600_000),
+    ms(600_000),
     "10000",
     "ms",
-    "how long the body of a payment may take to come: less is rid of slow senders sooner, more bears with slow networks",
+    "how long the body of a payment may take to come: less is rid of slow senders sooner, more bears with slow networks; 0 is for ever, where a load balancer sends whole bodies",
   ),
   ALLOW_PURGE: setting(flag, "false", "true|false", "whether anybody may purge: for challenges and tests only"),
   ADMIN_TOKEN: setting(z.string(), "", "secret", "bearer token that may purge"),

@@ -108,7 +108,7 @@ function operation(route: Route): Json {
 function answer({ description, content = {}, example, headers = [], links }: RouteAnswer): Json {
   const media = Object.entries(content).map(([type, schema]) => [
     type,
-    { ...schema && { schema: ref("schemas", schema) }, ...example !== undefined && { example } },
+    { ...schema && { schema: ref("schemas", schema), ...example !== undefined && { example } } },
   ]);
   return {
     description,

@@ -19,6 +19,7 @@ export interface RouteAnswer {
   readonly description: string;
   /** media type to schema; a media type with null is some text */
   readonly content?: Readonly<Record<string, SchemaName | null>>;
+  /** of what has a schema */
   readonly example?: unknown;
   readonly headers?: readonly HeaderName[];
   /** OpenAPI links: where to go from here */

@@ -256,6 +256,14 @@ Deno.test("answers 408 when the body does not come in time, whether its length i
   }
 });
 
+Deno.test("waits for a body for as long as it takes when there is no such time", async () => {
+  const { app } = fakeApp({ bodyTimeoutMs: 0 });
+  assert.equal((await app.request("/payments", post(VALID))).status, 202);
+  const broken = new ReadableStream({ start: (stream) => stream.error(new Error("connection reset")) });
+  const problem = await problemOf(await app.request("/payments", { method: "POST", body: broken }));
+  assert.equal(problem.type, "/problems/malformed-body");
+});
+
 Deno.test("takes JSON under every name it has, and answers 415 to what is declared as something else", async () => {
   const { app } = fakeApp();
   for (
