@@ -25,6 +25,8 @@ Deno.test("the document is valid OpenAPI 3.1", needs("read"), async () => {
   const result = await validator.validate(JSON.parse(JSON.stringify(DOCUMENT)));
   assert.deepEqual(result, { valid: true });
   assert.equal(validator.version, "3.1");
+  const { version } = JSON.parse(await Deno.readTextFile(new URL("../../deno.json", import.meta.url)));
+  assert.equal(DOCUMENT.info.version, version);
 });
 
 Deno.test("the document tells of every route of the app, and of no other", () => {
