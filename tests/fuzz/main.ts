@@ -20,24 +20,41 @@ const EXAMPLES = 250;
 const ROUND_MS = 300_000;
 const CONFIG = new URL("schemathesis.toml", import.meta.url).pathname;
 
-const { values } = parseArgs({
-  options: {
-    requests: { type: "string", default: "20000" },
-    minutes: { type: "string", default: "25" },
-    seed: { type: "string" },
-    schemathesis: { type: "string" },
-  },
-});
+const values = options();
+
+function options() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        requests: { type: "string", default: "20000" },
+        minutes: { type: "string", default: "25" },
+        seed: { type: "string", default: `${crypto.getRandomValues(new Uint16Array(1))[0]}` },
+        schemathesis: { type: "string" },
+      },
+    });
+    for (const name of ["requests", "minutes", "seed"] as const) {
+      if (!/^\d+$/.test(values[name])) throw new Error(`--${name} ${values[name]} is no whole number`);
+    }
+    return values;
+  } catch (error) {
+    refuse((error as Error).message);
+  }
+}
+
+function refuse(why: string): never {
+  console.error(why);
+  Deno.exit(1);
+}
 
 async function findSchemathesis(): Promise<string> {
   for (const path of values.schemathesis ? [values.schemathesis] : [`${VENV}/bin/schemathesis`, "schemathesis"]) {
-    const found = await new Deno.Command(path, { args: ["--version"] }).output().catch(() => undefined);
-    if (found?.success) return path;
+    try {
+      if ((await new Deno.Command(path, { args: ["--version"] }).output()).success) return path;
+    } catch {
+      // not there
+    }
   }
-  console.error(
-    `schemathesis is not there: python3 -m venv ${VENV} && ${VENV}/bin/pip install schemathesis==${VERSION}`,
-  );
-  Deno.exit(1);
+  refuse(`schemathesis is not there: python3 -m venv ${VENV} && ${VENV}/bin/pip install schemathesis==${VERSION}`);
 }
 
 /** A TCP port that leads to the replicas' sockets in turn, byte by byte. */
@@ -144,7 +161,7 @@ async function main(): Promise<number> {
   const schemathesis = await findSchemathesis();
   const requests = Number(values.requests);
   const until = performance.now() + Number(values.minutes) * 60_000;
-  const seed = Number(values.seed ?? crypto.getRandomValues(new Uint16Array(1))[0]);
+  const seed = Number(values.seed);
   const folder = await Deno.makeTempDir({ prefix: "galo-fuzz-" });
   await using stack = new AsyncDisposableStack();
   stack.defer(() => Deno.remove(folder, { recursive: true }));
