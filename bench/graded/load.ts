@@ -129,6 +129,7 @@ class Load {
         ok: this.#secondOk,
         failed: this.#secondFailed,
         latency: this.#second.summary(),
+        histogram: this.#second.encode(),
         p99SoFarMs: this.#all.summary().p99Ms,
         ownLagMs: Math.max(0, this.#ownLagMs),
       });

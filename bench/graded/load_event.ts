@@ -28,6 +28,8 @@ export interface LoadSecond {
   readonly failed: number;
   /** of successful answers in this second */
   readonly latency: LatencySummary;
+  /** the same, as Latency.encode() writes them */
+  readonly histogram: string;
   /** of all successful answers so far, in milliseconds */
   readonly p99SoFarMs: number;
   /** how late the generator's own timer fired at worst, in milliseconds: what it could have added to a latency */

@@ -23,7 +23,7 @@ export const ANSWER_MS = 2;
 /** The books are read so long after the last caller, in milliseconds, as the grader does. */
 export const END_MS = 1_000;
 /** The first moment of virtual time. */
-const START_MS = Date.UTC(2025, 0, 1);
+export const START_MS = Date.UTC(2025, 0, 1);
 const LIMITS = { batchMax: 1, intervalMs: 0, backlogMax: 1 };
 
 /** What is varied: times in milliseconds. */
@@ -40,7 +40,8 @@ export interface Outturn {
   readonly queue: readonly number[];
 }
 
-class ModelProcessor {
+/** A processor that follows the model: a delay, a service time, a limit of calls. */
+export class ModelProcessor {
   readonly #booked = new Map<string, Attempt>();
   readonly #limiter = new ConcurrencyLimiter();
   totals = new Totals();
@@ -111,21 +112,11 @@ export async function run(scenario: Scenario, policy: Policy, seed: number): Pro
   for (const replica of replicas) replica.start();
   // a start takes a turn
   await timeline.pass(1);
-  for (const { atSeconds, ...states } of scenario.outages) {
-    timeline.in(1_000 * atSeconds, () => PROCESSORS.forEach((name) => processors[name].state = states[name]));
-  }
-
-  const endMs = 1_000 * scenario.durationSeconds;
   let accepted = 0;
-  const call = () => {
-    if (timeline.ms >= endMs) return;
+  drive(scenario, timeline, processors, () => {
     void replicas[accepted % 2]!.accept(idOf(++accepted), scenario.amount);
-    timeline.in(ANSWER_MS + scenario.thinkMs, call);
-  };
-  const { from, to } = scenario.users;
-  for (let user = 0; user < to; user++) {
-    timeline.in(user < from ? scenario.thinkMs * user / from : endMs * (user - from + 1) / (to - from), call);
-  }
+  });
+  const endMs = 1_000 * scenario.durationSeconds;
 
   const queue: number[] = [];
   for (let second = 1; second <= scenario.durationSeconds; second++) {
@@ -152,11 +143,32 @@ export async function run(scenario: Scenario, policy: Policy, seed: number): Pro
   return { booked, accepted, audits, inconsistencies, queue };
 }
 
+/** Plans a scenario's outages and payments. */
+export function drive(
+  { outages, durationSeconds, users: { from, to }, thinkMs }: Scenario,
+  timeline: Timeline,
+  processors: Readonly<Record<Processor, ModelProcessor>>,
+  pay: () => void,
+): void {
+  for (const { atSeconds, ...states } of outages) {
+    timeline.in(1_000 * atSeconds, () => PROCESSORS.forEach((name) => processors[name].state = states[name]));
+  }
+  const endMs = 1_000 * durationSeconds;
+  const call = () => {
+    if (timeline.ms >= endMs) return;
+    pay();
+    timeline.in(ANSWER_MS + thinkMs, call);
+  };
+  for (let user = 0; user < to; user++) {
+    timeline.in(user < from ? thinkMs * user / from : endMs * (user - from + 1) / (to - from), call);
+  }
+}
+
 function healthOf({ failing, delayMs }: ProcessorState): Health {
   return { failing, minResponseMs: delayMs };
 }
 
 /** A UUID for the nth payment. */
-function idOf(n: number): string {
+export function idOf(n: number): string {
   return `00000000-0000-4000-8000-${n.toString(16).padStart(12, "0")}`;
 }

@@ -159,7 +159,7 @@ async function throttled(pid: number): Promise<Throttled | undefined> {
 }
 
 /** The folders of a process's cgroup, of version 2 and of version 1. */
-async function cgroups(pid: number): Promise<{ v2: string; cpu: string; memory: string }> {
+export async function cgroups(pid: number): Promise<{ v2: string; cpu: string; memory: string }> {
   const all = await text(`/proc/${pid}/cgroup`) ?? "";
   const path = (controller: string) =>
     new RegExp(`^\\d+:(?:.*,)?${controller}(?:,.*)?:(.*)$`, "m").exec(all)?.[1] ?? "/";

@@ -38,6 +38,8 @@ export class ProcessorHealth {
   #answeredMs = -Infinity;
   #begunMs = -Infinity;
   #probes = 0;
+  /** the last probe was booked, but only after a long time */
+  #slowProbe = false;
   #probeAtMs = 0;
   #probePauseMs = PROBE_MS_MIN;
 
@@ -101,10 +103,15 @@ export class ProcessorHealth {
       case "booked":
       case "already-booked": {
         const tookMs = now - call.startedMs;
-        const weight = this.#up && tookMs < this.#latencyMs + STALL_MS && tookMs > this.#latencyMs - STALL_MS
-          ? WEIGHT
-          : 1;
-        this.#latencyMs += weight * (tookMs - this.#latencyMs);
+        // a probe that took long says how slow it was when it was down: one more tells how slow it is now
+        if (!this.#up && tookMs > STALL_MS && !this.#slowProbe) {
+          this.#slowProbe = true;
+          this.#probeAtMs = now;
+          return;
+        }
+        this.#slowProbe = false;
+        // what began before a call that was answered already says nothing about now
+        if (call.startedMs >= this.#answeredMs) this.#measure(tookMs);
         this.#heardMs = now;
         this.#answeredMs = Math.max(this.#answeredMs, call.startedMs);
         this.#up = true;
@@ -123,8 +130,14 @@ export class ProcessorHealth {
     else if (call.probe) this.#backOff();
   }
 
+  #measure(tookMs: number): void {
+    const usual = this.#up && Math.abs(tookMs - this.#latencyMs) < STALL_MS;
+    this.#latencyMs += (usual ? WEIGHT : 1) * (tookMs - this.#latencyMs);
+  }
+
   #close(): void {
     this.#up = false;
+    this.#slowProbe = false;
     this.#probes = 0;
     this.#probePauseMs = PROBE_MS_MIN;
     this.#backOff();

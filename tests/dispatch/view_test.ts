@@ -97,3 +97,33 @@ Deno.test("a payment that is refused as such says nothing about the processor", 
   await call(5, { kind: "refused", why: "refused" });
   assert.equal(health.view().up, true);
 });
+
+Deno.test("a slow probe opens nothing: it says how slow the processor was when it was down, the next one how slow it is", async () => {
+  const { clock, health, call } = setUp();
+  await call(5, failed);
+  await clock.advance(PROBE_MS_MIN);
+  await call(2_000, booked);
+  assert.deepEqual([health.view().up, health.view().probeDue], [false, true]);
+  await call(20, booked);
+  assert.deepEqual([health.view().up, health.view().latencyMs], [true, 20]);
+});
+
+Deno.test("a processor whose probes are all slow is up, and slow", async () => {
+  const { clock, health, call } = setUp();
+  await call(5, failed);
+  await clock.advance(PROBE_MS_MIN);
+  await call(2_000, booked);
+  await call(2_000, booked);
+  assert.deepEqual([health.view().up, health.view().latencyMs], [true, 2_000]);
+});
+
+Deno.test("the answer to a call from before one that was answered already changes no latency", async () => {
+  const { clock, health, call } = setUp();
+  const old = health.begin();
+  await clock.advance(1_000);
+  await call(20, booked);
+  const { latencyMs } = health.view();
+  await clock.advance(980);
+  health.end(old, booked);
+  assert.equal(health.view().latencyMs, latencyMs);
+});

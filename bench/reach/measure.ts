@@ -1,0 +1,167 @@
+/** The measurements behind the table: each resolves to plain figures that are kept as JSON. @module */
+import { ADDRESSES, FLOOR_URL, up, usage, type Usages } from "../compose/containers.ts";
+import { startLoad } from "../graded/generator.ts";
+import { Latency } from "../graded/latency.ts";
+import type { LoadPlan, LoadSecond } from "../graded/load_event.ts";
+import type { OfficialResult } from "../graded/result.ts";
+import { run, type RunRecord } from "../graded/run.ts";
+import type { Scenario } from "../graded/scenario.ts";
+import { median } from "../graded/table.ts";
+
+/** So long after an outage the backlog is drained, in seconds. */
+const DRAIN_S = 30;
+/** One payment's own summary is asked for so often. */
+const SUMMARY_ASKS = 50;
+
+/** A graded run in containers. */
+export interface GradedRun {
+  readonly official: OfficialResult;
+  readonly p99Ms: number;
+  /** during the {@link DRAIN_S} s after the default processor took payments again; 0 where that never happened */
+  readonly drainP99Ms: number;
+  readonly default: number;
+  readonly fallback: number;
+  readonly lag: number;
+  readonly failed: number;
+  readonly audits: number;
+  readonly inconsistencies: number;
+  /** of both replicas, Caddy and Postgres, on average, in cores; and the most throttled second, as a share of its periods */
+  readonly cores: number;
+  readonly throttled: number;
+  /** of all four, at the end, in MiB */
+  readonly memoryMiB: number;
+  readonly cpuByContainer: Readonly<Record<string, number>>;
+  readonly memoryByContainer: Readonly<Record<string, number>>;
+}
+
+/** Runs a scenario against a fresh system. */
+export async function graded(
+  scenario: Scenario,
+  settings: Readonly<Record<string, string>>,
+  told: (line: string) => void,
+): Promise<GradedRun> {
+  await up(scenario.fees, settings);
+  const watch = new Watch();
+  await watch.start();
+  const record = await run(scenario, ADDRESSES, "galo", ({ second }) => told(`${second.second + 1} s`));
+  const used = await watch.stop();
+  const { books, load, audits, score } = record;
+  return {
+    official: record.official,
+    p99Ms: record.latency.p99Ms,
+    drainP99Ms: windowP99(record.seconds, drainWindow(scenario)),
+    default: books.processors.default.count,
+    fallback: books.processors.fallback.count,
+    lag: score.lag,
+    failed: load.failed,
+    audits: audits.length,
+    inconsistencies: record.measured.inconsistencies,
+    ...used,
+  };
+}
+
+/** The p99 of a static answer of Caddy under the same load, over all of it and over the same seconds. */
+export async function floor(scenario: Scenario): Promise<{ readonly p99Ms: number; readonly drainP99Ms: number }> {
+  const { durationSeconds, users, thinkMs, amount } = scenario;
+  const { seconds, p99Ms } = await load({ url: FLOOR_URL, amount: amount / 100, durationSeconds, users, thinkMs });
+  return { p99Ms, drainP99Ms: windowP99(seconds, drainWindow(scenario)) };
+}
+
+/** What a constant rate comes to. */
+export interface Steady {
+  readonly rate: number;
+  readonly p99Ms: number;
+  readonly failed: number;
+  readonly cores: number;
+  readonly throttled: number;
+  readonly memoryMiB: number;
+  readonly cpuByContainer: Readonly<Record<string, number>>;
+  readonly memoryByContainer: Readonly<Record<string, number>>;
+}
+
+/** Payments at a constant rate against what runs. */
+export async function steady(users: number, thinkMs: number, seconds: number): Promise<Steady> {
+  const watch = new Watch();
+  await watch.start();
+  const plan = { amount: 19.9, durationSeconds: seconds, users: { from: users, to: users }, thinkMs };
+  const { ok, failed, p99Ms } = await load({ url: ADDRESSES.router, ...plan });
+  return { rate: Math.round(ok / seconds), p99Ms, failed, ...await watch.stop() };
+}
+
+/** The median time of a summary, in milliseconds, asked for one after the other. */
+export async function summaryMs(): Promise<number> {
+  const times: number[] = [];
+  for (let n = 0; n < SUMMARY_ASKS; n++) {
+    const start = performance.now();
+    await (await fetch(`${ADDRESSES.router}/payments-summary`)).text();
+    times.push(performance.now() - start);
+  }
+  return median(times);
+}
+
+async function load(plan: LoadPlan) {
+  const seconds: LoadSecond[] = [];
+  const generator = startLoad(plan, (second) => seconds.push(second));
+  const { ok, failed, histogram } = await generator.done;
+  await generator.stop();
+  const latency = new Latency();
+  latency.addEncoded(histogram);
+  return { seconds, ok, failed, p99Ms: latency.summary().p99Ms };
+}
+
+/** The seconds after the last time that the default processor took payments again. */
+function drainWindow({ outages }: Scenario): readonly [from: number, to: number] {
+  const from = outages.findLast(({ default: first }, n) => !first.failing && outages[n - 1]?.default.failing)
+    ?.atSeconds;
+  return from === undefined ? [0, 0] : [from, from + DRAIN_S];
+}
+
+function windowP99(seconds: RunRecord["seconds"], [from, to]: readonly [number, number]): number {
+  const latency = new Latency();
+  for (const { second, histogram } of seconds) if (second >= from && second < to) latency.addEncoded(histogram);
+  return latency.summary().p99Ms;
+}
+
+/** What the containers use, looked at once a second. */
+class Watch {
+  #first!: Usages;
+  #last!: Usages;
+  #startMs = 0;
+  #worst = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  async start(): Promise<void> {
+    this.#first = this.#last = await usage();
+    this.#startMs = performance.now();
+    this.#timer = setInterval(() => this.#look(), 1_000);
+  }
+
+  async stop() {
+    clearInterval(this.#timer);
+    await this.#look();
+    const seconds = (performance.now() - this.#startMs) / 1_000;
+    const cpu = (name: string) => (this.#last.get(name)!.cpuMs - this.#first.get(name)!.cpuMs) / 1_000 / seconds;
+    const names = [...this.#last.keys()];
+    const cpuByContainer = Object.fromEntries(names.map((name) => [name, cpu(name)]));
+    const memoryByContainer = Object.fromEntries(names.map((name) => [name, this.#last.get(name)!.memoryMiB]));
+    const sum = (all: Record<string, number>) => Object.values(all).reduce((total, value) => total + value, 0);
+    return {
+      cores: sum(cpuByContainer),
+      throttled: this.#worst,
+      memoryMiB: sum(memoryByContainer),
+      cpuByContainer,
+      memoryByContainer,
+    };
+  }
+
+  async #look(): Promise<void> {
+    const now = await usage();
+    for (const [name, { periods, throttled }] of now) {
+      const before = this.#last.get(name)!;
+      if (periods > before.periods) {
+        this.#worst = Math.max(this.#worst, (throttled - before.throttled) / (periods - before.periods));
+      }
+    }
+    this.#last = now;
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * The policy of the challenge's winner, on the model of `deno task plan`: a processor that fails is left out; the default
+ * where it answers within 120 ms, or unless the fallback is three times as fast. What is known of them comes from
+ * `service-health`, every 5 s, and from a call that fails.
+ * @module
+ */
+import { Prng } from "../../tests/simulation/prng.ts";
+import { Timeline } from "../../tests/simulation/timeline.ts";
+import type { Processor } from "../../src/payment/fact.ts";
+import type { Scenario } from "../graded/scenario.ts";
+import { drive, END_MS, idOf, ModelProcessor, START_MS } from "../plan/model.ts";
+
+const FAST_MS = 120;
+const TIMES_FASTER = 3;
+const POLL_MS = 5_000;
+/** Pause until a payment that nobody takes is looked at again, in milliseconds. */
+const RETRY_MS = 100;
+
+interface Known {
+  failing: boolean;
+  ms: number;
+}
+
+/** Where a payment goes by what is known; nowhere where both fail. */
+function choose(known: Readonly<Record<Processor, Known>>): Processor | undefined {
+  const { default: first, fallback: second } = known;
+  if (first.failing) return second.failing ? undefined : "fallback";
+  if (first.ms < FAST_MS || second.failing) return "default";
+  return TIMES_FASTER * second.ms < first.ms ? "fallback" : "default";
+}
+
+/** What it books. */
+export async function rival(scenario: Scenario, seed: number): Promise<{
+  readonly accepted: number;
+  readonly booked: Readonly<Record<Processor, { readonly count: number; readonly cents: number }>>;
+}> {
+  const timeline = new Timeline();
+  const prng = new Prng(seed);
+  const processors = { default: new ModelProcessor(timeline, prng), fallback: new ModelProcessor(timeline, prng) };
+  const known = { default: { failing: false, ms: 0 }, fallback: { failing: false, ms: 0 } };
+  const poll = () => {
+    for (const name of ["default", "fallback"] as const) {
+      const { failing, delayMs } = processors[name].state;
+      known[name] = { failing, ms: delayMs };
+    }
+    timeline.in(POLL_MS, poll);
+  };
+  poll();
+  const send = async (id: string): Promise<void> => {
+    const to = choose(known);
+    if (!to) return void timeline.in(RETRY_MS, () => send(id));
+    const attempt = { id, cents: scenario.amount, requestedAt: START_MS + Math.floor(timeline.ms) };
+    const { kind } = await processors[to].pay(attempt);
+    if (kind === "booked") return;
+    if (kind === "failed") known[to].failing = true;
+    timeline.in(RETRY_MS, () => send(id));
+  };
+  let accepted = 0;
+  drive(scenario, timeline, processors, () => void send(idOf(++accepted)));
+  await timeline.pass(1_000 * scenario.durationSeconds + END_MS);
+  return { accepted, booked: { default: processors.default.totals.all, fallback: processors.fallback.totals.all } };
+}

@@ -1,0 +1,143 @@
+/** The table of what was reached, as Markdown. Pure. @module */
+import { median, whole } from "../graded/table.ts";
+import type { Results } from "./main.ts";
+import type { GradedRun } from "./measure.ts";
+
+type Row = readonly [what: string, reach: string, measured: string, reached: boolean];
+
+/** The whole page. */
+export function table(results: Results): string {
+  const rows = [...previewRows(results), ...finalRows(results), ...unseenRows(results), ...otherRows(results)];
+  return `# How close to the floor
+
+Written by \`deno task bench:reach\`; the figures behind it are in reach.json. Medians where there are several runs, each
+beside its own floor in turn: a static 202 of the same Caddy under the same limits.
+
+Measured on ${results.machine}. Load generator, processors, Docker's proxy and the router's four
+containers (1.5 CPUs and 350 MB together) share these cores, so these are ratios and shares, not what the challenge's
+machine would show.
+
+| what | reach | measured | |
+|---|---|---|---|
+${
+    rows.map(([what, reach, measured, reached]) =>
+      `| ${what} | ${reach} | ${measured} | ${reached ? "reached" : "**not reached**"} |`
+    ).join("\n")
+  }
+`;
+}
+
+function previewRows({ preview }: Results): Row[] {
+  if (!preview) return [];
+  const { floor, peer, memory } = preview;
+  const ratio = (all: readonly { p99Ms: number }[], to: readonly { p99Ms: number }[]) =>
+    median(all.map(({ p99Ms }, n) => p99Ms / to[n]!.p99Ms));
+  const over = ratio(peer, floor);
+  const drain = median(peer.map(({ drainP99Ms }, n) => drainP99Ms / floor[n]!.drainP99Ms));
+  const ack = ratio(peer, memory);
+  return [
+    ["preview, p99 ÷ the floor's", "≤ 1.25", `${over.toFixed(2)} (${list(peer)} ms over ${list(floor)})`, over <= 1.25],
+    ["the same while the backlog drains", "≤ 1.4", drain.toFixed(2), drain <= 1.4],
+    ["p99 ACK=peer ÷ ACK=memory", "≤ 1.10", `${ack.toFixed(2)} (memory ${list(memory)} ms)`, ack <= 1.1],
+    carried("preview", peer, 99.9, 0),
+  ];
+}
+
+function finalRows({ final }: Results): Row[] {
+  if (!final) return [];
+  const { runs, ours, rivals } = final;
+  const more = 100 * (ours / rivals - 1);
+  const cores = median(runs.map((run) => run.cores));
+  const throttled = Math.max(...runs.map((run) => run.throttled));
+  const memory = median(runs.map((run) => run.memoryMiB));
+  const scores = runs.map(({ official }) => official.total_liquido);
+  return [
+    carried("final", runs, 80, 0.2),
+    ["final, p99 and score", "", `${list(runs)} ms; ${whole(Math.round(median(scores)))}`, true],
+    [
+      "final at equal p99, against the winner's policy (both on the model)",
+      "≥ 0.5 % more",
+      `${more.toFixed(2)} %`,
+      more >= 0.5,
+    ],
+    [
+      "CPU of both replicas, Caddy and Postgres over the final",
+      "≤ 0.6 cores",
+      `${cores.toFixed(2)} (${shares(runs[0]!.cpuByContainer, 2)})`,
+      cores <= 0.6,
+    ],
+    ["the most throttled second of any of them", "≤ 10 % of periods", percent(throttled), throttled <= 0.1],
+    [
+      "memory of all four at the end of the final",
+      "≤ 230 MB",
+      `${memory.toFixed(0)} MiB (${shares(runs[0]!.memoryByContainer, 0)})`,
+      memory * 1.048576 <= 230,
+    ],
+  ];
+}
+
+function unseenRows({ unseen }: Results): Row[] {
+  return (unseen ?? []).map(({ seed, run, ours, best }) => {
+    const behind = 100 * (1 - ours / best);
+    return [
+      `outages of seed ${seed}`,
+      "no audit fails, within 1 % of plan's best",
+      `${run.inconsistencies} off in ${run.audits} audits, lag ${run.lag}; ${behind.toFixed(2)} % behind`,
+      run.inconsistencies === 0 && behind <= 1,
+    ];
+  });
+}
+
+function otherRows({ steady, kept }: Results): Row[] {
+  const rows: Row[] = [];
+  if (steady) {
+    const good = steady.filter(({ p99Ms, failed }) => p99Ms < 11 && failed === 0).at(-1);
+    const last = steady.at(-1)!;
+    const first = Object.entries(last.cpuByContainer).map(([name, cores]) => `${name} ${cores.toFixed(2)}`).join(", ");
+    rows.push([
+      "highest steady rate with p99 under 11 ms",
+      "stated",
+      `${good?.rate ?? 0}/s; at ${last.rate}/s p99 is ${last.p99Ms.toFixed(1)} ms, cores: ${first}, worst second ${
+        percent(last.throttled)
+      } throttled`,
+      good !== undefined,
+    ]);
+  }
+  if (kept) {
+    const [before, after] = kept;
+    const bytes = ["a", "b"].map((name) =>
+      (after!.memoryByContainer[name]! - before!.memoryByContainer[name]!) * 2 ** 20 / after!.kept
+    );
+    rows.push([
+      `${whole(after!.kept)} payments kept, against none`,
+      "flat but for the ids",
+      `p99 ${before!.p99Ms.toFixed(2)} → ${after!.p99Ms.toFixed(2)} ms, summary ${before!.summaryMs.toFixed(2)} → ${
+        after!.summaryMs.toFixed(2)
+      } ms, memory ${before!.memoryMiB.toFixed(0)} → ${after!.memoryMiB.toFixed(0)} MiB, an id ${
+        bytes.map((value) => value.toFixed(0)).join(" and ")
+      } bytes a replica`,
+      after!.failed === 0,
+    ]);
+  }
+  return rows;
+}
+
+/** Where payments went, in every run. */
+function carried(what: string, runs: readonly GradedRun[], defaultPercent: number, lagPercent: number): Row {
+  const worst = (of: (run: GradedRun) => number) => Math.max(...runs.map(of));
+  const share = Math.min(...runs.map((run) => run.default / (run.default + run.fallback)));
+  const lag = worst((run) => run.lag / (run.default + run.fallback + run.lag));
+  const failed = worst((run) => run.failed);
+  const off = worst((run) => run.inconsistencies);
+  return [
+    `${what}: default / lag / failed / inconsistent, the worst of ${runs.length}`,
+    `≥ ${defaultPercent} % / ${lagPercent === 0 ? 0 : `≤ ${lagPercent} %`} / 0 / 0`,
+    `${percent(share)} / ${lagPercent === 0 ? worst((run) => run.lag) : percent(lag)} / ${failed} / ${off}`,
+    100 * share >= defaultPercent && 100 * lag <= lagPercent && failed === 0 && off === 0,
+  ];
+}
+
+const list = (all: readonly { readonly p99Ms: number }[]) => all.map(({ p99Ms }) => p99Ms.toFixed(2)).join(", ");
+const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
+const shares = (all: Readonly<Record<string, number>>, digits: number) =>
+  Object.entries(all).map(([name, value]) => `${name} ${value.toFixed(digits)}`).join(", ");
