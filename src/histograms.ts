@@ -1,6 +1,8 @@
 /** What a replica with `TIMINGS` measures, as histograms, and how it is asked for: `GET /timings`. @module */
 import * as hdr from "hdr-histogram-js";
-import type { TimingName, Timings } from "./timings.ts";
+import type { Fact, Processor } from "./payment/fact.ts";
+import type { Outcome } from "./ports/processor_client.ts";
+import type { TimingName, Timings } from "./ports/timings.ts";
 
 /** Longer than anything here may take, in thousandths of a millisecond. */
 const HIGHEST = 600_000_000;
@@ -44,6 +46,12 @@ export class Histograms implements Timings {
       this.#histograms.set(name, histogram);
     }
     histogram.recordValue(Math.min(HIGHEST, Math.max(1, Math.round(value * 1_000))));
+  }
+
+  recordFact(_: Fact): void {}
+
+  recordCall(_processor: Processor, _outcome: Outcome, tookMs: number): void {
+    this.record("processor", tookMs);
   }
 
   /** Begins to measure how late the event loop is; until {@link stop}. */

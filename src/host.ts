@@ -12,8 +12,10 @@ import { Replica } from "./replica.ts";
 import { reason, StartError } from "./start_error.ts";
 import { PostgresStore } from "./store/postgres.ts";
 import { systemClock } from "./system_clock.ts";
+import galo from "../deno.json" with { type: "json" };
 import type { Histograms } from "./histograms.ts";
-import { timedClient, timedPayments, timedStore } from "./timings.ts";
+import { Meters } from "./metrics/meters.ts";
+import { both, timedClient, timedPayments, timedStore } from "./timings.ts";
 
 /** A broken invariant ends the process with this code (sysexits.h: internal software error). */
 export const EXIT_INVARIANT = 70;
@@ -53,6 +55,8 @@ export function startReplica(config: Config, timings?: Histograms): Host {
   if (!lock.tryAcquire(`process-${config.REPLICA}`)) {
     throw new StartError(`replica ${config.REPLICA} is running already in ${config.DATA_DIR}`);
   }
+  const meters = new Meters(galo.version);
+  const told = timings ? both(timings, meters) : meters;
   const client = new HttpProcessorClient({
     urls: { default: config.PROCESSOR_DEFAULT_URL, fallback: config.PROCESSOR_FALLBACK_URL },
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
@@ -76,11 +80,11 @@ export function startReplica(config: Config, timings?: Histograms): Host {
   }, {
     clock: systemClock,
     random: Math.random,
-    client: timings ? timedClient(timings, client) : client,
+    client: timedClient(told, client),
     lock,
     ...config.REPLICAS === 2 && { transport: new UnixTransport(`${config.DATA_DIR}/gossip.sock`, fail) },
-    ...store && { store: timings ? timedStore(timings, store) : store },
-    ...timings && { timings },
+    ...store && { store: timedStore(told, store) },
+    timings: told,
     incarnation: crypto.randomUUID(),
     log: (level, message, fields) => logger[level](message, fields),
     fail,
@@ -91,6 +95,7 @@ export function startReplica(config: Config, timings?: Histograms): Host {
     now: systemClock.now,
     onInvariant: fail,
     bodyTimeoutMs: config.BODY_TIMEOUT_MS,
+    metrics: meters,
   });
   let server: Deno.HttpServer | undefined;
   let stopping = false;
@@ -112,6 +117,7 @@ export function startReplica(config: Config, timings?: Histograms): Host {
     return config.LISTEN || `http://${config.HOST}:${(server.addr as Deno.NetAddr).port}`;
   };
   timings?.start();
+  meters.start(replica, () => replica.vitals);
   replica.start();
   return {
     // before it has recovered it could only refuse what the other replica takes
@@ -124,6 +130,7 @@ export function startReplica(config: Config, timings?: Histograms): Host {
       const clean = await replica.stop();
       await client.close();
       timings?.stop();
+      meters.stop();
       return clean;
     },
   };

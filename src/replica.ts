@@ -10,6 +10,7 @@ import { type Left, Tenure } from "./gossip/tenure.ts";
 import { Book } from "./payment/book.ts";
 import { accepted, type Fact, homeOf, peerOf, REPLICAS, suspect } from "./payment/fact.ts";
 import type { Cents } from "./payment/money.ts";
+import type { Vitals } from "./ports/metrics.ts";
 import type { Acceptance, Payments, Readiness } from "./ports/payments.ts";
 import type { ReplicaPorts, ReplicaSettings } from "./replica_parts.ts";
 import { HealthPoller } from "./processor/poller.ts";
@@ -145,6 +146,10 @@ export class Replica implements Payments {
   async purge(): Promise<void> {
     this.#beginEpoch(this.book.epoch + 1);
     await this.#gossip?.publishEpoch();
+  }
+
+  get vitals(): Vitals {
+    return { gossip: this.#gossip, store: this.#writer };
   }
 
   readiness(): Readiness {

@@ -8,7 +8,7 @@ import type { AckLevel } from "./ports/payments.ts";
 import type { ProcessorClient } from "./ports/processor_client.ts";
 import type { Store } from "./ports/store.ts";
 import type { StoreWriterLimits } from "./store/writer_parts.ts";
-import type { Timings } from "./timings.ts";
+import type { Timings } from "./ports/timings.ts";
 
 /** What can be set of one replica; times in milliseconds. */
 export interface ReplicaSettings extends RouteLimits, StoreWriterLimits {
@@ -35,7 +35,7 @@ export interface ReplicaPorts {
   /** the way to the peer; none for a replica on its own */
   readonly transport?: Transport;
   readonly store?: Store;
-  /** where the time goes; left out, nothing is measured */
+  /** told what is done and how long it takes; left out, nothing is measured */
   readonly timings?: Timings;
   /** a UUID of this life of the replica */
   readonly incarnation: string;

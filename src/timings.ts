@@ -1,47 +1,32 @@
 /**
  * Where the time goes inside a replica, measured from outside its parts: each port is wrapped by one that looks at the
- * clock. Without `TIMINGS` nothing is wrapped, so that off costs nothing.
+ * clock. Metrics count what these tell; `TIMINGS` has more told, and keeps it in finer detail.
  * @module
  */
 import type { Fact } from "./payment/fact.ts";
 import type { Payments } from "./ports/payments.ts";
 import type { ProcessorClient } from "./ports/processor_client.ts";
 import type { Store } from "./ports/store.ts";
+import type { Timings } from "./ports/timings.ts";
 
-/** What is recorded; milliseconds, but for `store-rows`. */
-export type TimingName =
-  /** `POST /payments`, from the request's head to the answer's */
-  | "post"
-  /** the part of it that takes a payment in: nothing else runs meanwhile */
-  | "accept"
-  /** the part of it that waits for what `ACK` says */
-  | "acknowledge"
-  /** the summary's totals from memory, the round trip to the peer included */
-  | "summary"
-  /** from accepted until bound for the first time, in whole milliseconds */
-  | "route-wait"
-  /** from bound until that is safe to act on */
-  | "bind"
-  /** a call to a processor */
-  | "processor"
-  /** folding a fact of the dispatcher's and handing it to peer and store */
-  | "record"
-  /** one batch, until its commit */
-  | "store-write"
-  /** facts in one batch */
-  | "store-rows"
-  /** at its commit, the age of a batch's oldest fact */
-  | "store-age"
-  /** how much later than asked a timer fires */
-  | "loop-lag";
-
-/** Takes figures in. */
-export interface Timings {
-  /** milliseconds since 1970, as facts have them */
-  now(): number;
-  /** milliseconds from some start, with fractions, never going back */
-  monotonic(): number;
-  record(name: TimingName, value: number): void;
+/** Tells both. */
+export function both(first: Timings, second: Timings): Timings {
+  return {
+    now: () => first.now(),
+    monotonic: () => first.monotonic(),
+    record(name, value) {
+      first.record(name, value);
+      second.record(name, value);
+    },
+    recordFact(fact) {
+      first.recordFact(fact);
+      second.recordFact(fact);
+    },
+    recordCall(processor, outcome, tookMs) {
+      first.recordCall(processor, outcome, tookMs);
+      second.recordCall(processor, outcome, tookMs);
+    },
+  };
 }
 
 /** A replica's payments, timed. */
@@ -75,15 +60,17 @@ export function timedRecord(
   record: (fact: Fact) => Promise<boolean>,
 ): (fact: Fact) => Promise<boolean> {
   if (!timings) return record;
-  return async (fact) => {
+  return (fact) => {
+    timings.recordFact(fact);
     const startMs = timings.monotonic();
     const safe = record(fact);
     timings.record("record", timings.monotonic() - startMs);
-    if (fact.stage !== "dispatched") return await safe;
+    if (fact.stage !== "dispatched") return safe;
     if (fact.attempt === 1) timings.record("route-wait", Math.max(0, fact.requestedAt - fact.acceptedAt));
-    const isSafe = await safe;
-    timings.record("bind", timings.monotonic() - startMs);
-    return isSafe;
+    return safe.then((isSafe) => {
+      timings.record("bind", timings.monotonic() - startMs);
+      return isSafe;
+    });
   };
 }
 
@@ -93,7 +80,7 @@ export function timedClient(timings: Timings, client: ProcessorClient): Processo
     async pay(processor, attempt) {
       const startMs = timings.monotonic();
       const outcome = await client.pay(processor, attempt);
-      timings.record("processor", timings.monotonic() - startMs);
+      timings.recordCall(processor, outcome, timings.monotonic() - startMs);
       return outcome;
     },
     lookup: (processor, id) => client.lookup(processor, id),

@@ -14,6 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   gossip: ["payment", "ports"],
   store: ["payment", "ports"],
   http: ["payment", "ports"],
+  metrics: ["payment", "ports"],
 };
 
 /** The composition roots: they know everyone, and nobody knows them but {@link main.ts} and one another. */

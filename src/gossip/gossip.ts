@@ -4,10 +4,11 @@
  */
 import type { Fact, ReplicaId } from "../payment/fact.ts";
 import type { Cancel, Random } from "../ports/clock.ts";
+import type { GossipVitals } from "../ports/metrics.ts";
 import type { Replication } from "../ports/replication.ts";
 import type { Frame } from "./frame.ts";
 import { Journal } from "./journal.ts";
-import { type Seen, Session, type SessionParts } from "./session.ts";
+import { type Seen, Session, type SessionParts, type Traffic } from "./session.ts";
 import type { Channel, Transport } from "./transport.ts";
 
 /** Pause before the peer is dialled again, in milliseconds; it doubles each time, with jitter. */
@@ -36,22 +37,24 @@ export interface GossipEvents {
   recall(ms: number): void;
 }
 
-export interface GossipParts extends Omit<SessionParts, "journal" | "seen"> {
+export interface GossipParts extends Omit<SessionParts, "journal" | "seen" | "traffic"> {
   readonly random: Random;
   readonly transport: Transport;
 }
 
 interface Wait {
   seq: number;
+  readonly sinceMs: number;
   readonly promise: Promise<boolean>;
   readonly resolve: (held: boolean) => void;
 }
 
 /** The production {@link Replication}: a stream of facts over one connection. */
-export class Gossip implements Replication {
+export class Gossip implements Replication, GossipVitals {
   readonly #parts: GossipParts;
   readonly #events: GossipEvents;
   readonly #journal = new Journal();
+  readonly #traffic: Traffic = { bytesSent: 0, bytesReceived: 0 };
   #session: Session | undefined;
   #seen: Seen | null = null;
   #waits: Wait[] = [];
@@ -103,6 +106,19 @@ export class Gossip implements Replication {
   get silentMs(): number {
     const heardMs = Math.max(this.#heardMs, this.#session?.heardMs ?? -Infinity);
     return this.#parts.clock.monotonic() - heardMs;
+  }
+
+  get lagMs(): number {
+    const sinceMs = this.#waits[0]?.sinceMs;
+    return sinceMs === undefined ? 0 : this.#parts.clock.monotonic() - sinceMs;
+  }
+
+  get bytesSent(): number {
+    return this.#traffic.bytesSent;
+  }
+
+  get bytesReceived(): number {
+    return this.#traffic.bytesReceived;
   }
 
   publish(fact: Fact): Promise<boolean> {
@@ -173,7 +189,7 @@ export class Gossip implements Replication {
     let wait = this.#waits.at(-1);
     // what was published and not sent yet goes out together: the same frame, the same acknowledgement
     if (!wait || !this.#flushing) {
-      wait = { seq: 0, ...Promise.withResolvers<boolean>() };
+      wait = { seq: 0, sinceMs: this.#parts.clock.monotonic(), ...Promise.withResolvers<boolean>() };
       this.#waits.push(wait);
     }
     wait.seq = this.#journal.seq;
@@ -215,6 +231,7 @@ export class Gossip implements Replication {
       clock,
       book,
       journal: this.#journal,
+      traffic: this.#traffic,
       complete: () => this.#parts.complete(),
       recallMs: () => this.#parts.recallMs(),
       seen: () => this.#seen,

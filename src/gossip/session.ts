@@ -28,8 +28,15 @@ export interface Seen {
   readonly seq: number;
 }
 
+/** Bytes that went over all connections so far. */
+export interface Traffic {
+  bytesSent: number;
+  bytesReceived: number;
+}
+
 /** What a session needs of its replica. */
 export interface SessionParts {
+  readonly traffic: Traffic;
   readonly self: ReplicaId;
   readonly incarnation: string;
   readonly clock: Clock;
@@ -117,7 +124,9 @@ export class Session implements ChannelListener {
 
   send(frame: Frame): void {
     if (this.#ended) return;
-    this.#channel.send(encode(frame));
+    const bytes = encode(frame);
+    this.#parts.traffic.bytesSent += bytes.length;
+    this.#channel.send(bytes);
     if (this.#channel.backlog > BACKLOG_BYTES_MAX) this.end("the peer does not read what it is sent");
   }
 
@@ -146,6 +155,7 @@ export class Session implements ChannelListener {
 
   received(bytes: Uint8Array): void {
     if (this.#ended) return;
+    this.#parts.traffic.bytesReceived += bytes.length;
     this.#heardMs = this.#parts.clock.monotonic();
     try {
       for (const frame of this.#decoder.push(bytes)) {

@@ -1,7 +1,10 @@
 /** The HTTP edge: every path, and what is answered where there is none. @module */
 import { type Context, Hono } from "@hono/hono";
 import { getLogger } from "@logtape/logtape";
+import type { Metrics } from "../ports/metrics.ts";
 import type { Payments } from "../ports/payments.ts";
+import { type Handler, measured } from "./measured.ts";
+import { showMetrics } from "./metrics.ts";
 import { purgePayments, showLiveness, showReadiness } from "./operations.ts";
 import { showPayment, takePayment } from "./payments.ts";
 import { problem } from "./problem.ts";
@@ -22,6 +25,8 @@ export interface AppOptions {
   readonly retryAfterS?: number;
   /** how long the body of a payment may take to come, in milliseconds; 10,000 by default */
   readonly bodyTimeoutMs?: number;
+  /** counts requests and tells at `GET /metrics`; left out, nothing is counted */
+  readonly metrics?: Metrics;
 }
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -38,16 +43,21 @@ export function createApp(payments: Payments, options: AppOptions): Hono {
   const { allowPurge, adminToken, now, onInvariant, retryAfterS = 1, bodyTimeoutMs = 10_000 } = options;
   const log = getLogger(["galo", "http"]);
   const app = new Hono();
-  app.post("/payments", takePayment(payments, retryAfterS, bodyTimeoutMs));
-  app.get("/payments/:id", showPayment(payments, now));
-  app.get("/payments-summary", showSummary(payments));
-  app.post("/purge-payments", purgePayments(payments, allowPurge, adminToken));
-  app.get("/livez", showLiveness);
-  app.get("/readyz", showReadiness(payments));
-  app.get("/openapi.json", showDocument);
-  app.get("/docs", showDocs);
-  app.get("/docs/:file", showDocsFile);
-  app.notFound((c) => answerUnrouted(c, allowedAt(app, c.req.path)));
+  const { metrics } = options;
+  const get = (path: string, handler: Handler) => app.get(path, measured(metrics?.route("GET", path), handler));
+  const post = (path: string, handler: Handler) => app.post(path, measured(metrics?.route("POST", path), handler));
+  post("/payments", takePayment(payments, retryAfterS, bodyTimeoutMs));
+  get("/payments/:id", showPayment(payments, now));
+  get("/payments-summary", showSummary(payments));
+  post("/purge-payments", purgePayments(payments, allowPurge, adminToken));
+  get("/livez", showLiveness);
+  get("/readyz", showReadiness(payments));
+  get("/metrics", showMetrics(metrics));
+  get("/openapi.json", showDocument);
+  get("/docs", showDocs);
+  get("/docs/:file", showDocsFile);
+  const unrouted = (c: Context) => answerUnrouted(c, allowedAt(app, c.req.path));
+  app.notFound(measured(metrics?.route("any", "unrouted"), unrouted));
   app.onError((error, c) => {
     if (error.message.startsWith("invariant:")) onInvariant(error);
     else log.error("{method} {path} failed: {error}", { method: c.req.method, path: c.req.path, error });

@@ -199,6 +199,15 @@ export const ROUTES: readonly Route[] = [
     problems: [],
   },
   {
+    path: "/metrics",
+    method: "get",
+    id: "showMetrics",
+    tag: "operations",
+    summary: "What this replica has counted and measured, for Prometheus",
+    answers: { 200: { description: "Prometheus' text, version 0.0.4", content: { "text/plain": null } } },
+    problems: [],
+  },
+  {
     path: "/openapi.json",
     method: "get",
     id: "showDocument",

@@ -5,6 +5,7 @@
  */
 import type { Fact } from "../payment/fact.ts";
 import type { Cancel } from "../ports/clock.ts";
+import type { StoreVitals } from "../ports/metrics.ts";
 import { StoreError } from "../ports/store.ts";
 import { Backlog } from "./backlog.ts";
 import type { StoreWriterParts } from "./writer_parts.ts";
@@ -22,7 +23,7 @@ interface Waiter {
 }
 
 /** What one replica has to write. It begins at once to try whether the store works. */
-export class StoreWriter {
+export class StoreWriter implements StoreVitals {
   /** `connecting` until the store answered for the first time, or did not */
   state: "connecting" | "ready" | "unavailable" = "connecting";
   /** why the store does not work, in one line; empty while it does */

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { Histograms } from "../../src/histograms.ts";
 import { accepted, dispatched, settled } from "../../src/payment/fact.ts";
 import type { Store } from "../../src/ports/store.ts";
-import { timedRecord, timedStore, type TimingName, type Timings } from "../../src/timings.ts";
+import type { TimingName, Timings } from "../../src/ports/timings.ts";
+import { timedRecord, timedStore } from "../../src/timings.ts";
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 const taken = accepted(ID, 1990, 1_000, "a");
@@ -16,6 +17,8 @@ function fake() {
     now: () => 1_000 + time.ms,
     monotonic: () => time.ms,
     record: (name, value) => records.push([name, value]),
+    recordFact: () => {},
+    recordCall: () => {},
   };
   return { records, time, timings };
 }

@@ -60,6 +60,7 @@ Deno.test("everything that the document tells of is answered", needs("read"), as
   const bearer = { method: "POST", headers: { authorization: "Bearer s3cret" } };
   const requests: (readonly [path: string, init?: RequestInit, set?: Partial<typeof payments>])[] = [
     ["/nowhere"],
+    ["/metrics"],
     ["/payments", { method: "DELETE" }],
     ["/payments", post(VALID)],
     ["/payments", post({ ...VALID, amount: 20 })],

@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { Cluster, load, type ReplicaProcess, statusOf } from "../cluster/harness.ts";
+import { needs } from "../support/permissions.ts";
+
+const clusters = needs("run", "net", "read", "write", "env", "sys");
+
+/** promtool of this machine, if there is one. */
+const PROMTOOL = (() => {
+  if (clusters.ignore) return undefined;
+  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
+    try {
+      if (Deno.statSync(`${folder}/promtool`).isFile) return `${folder}/promtool`;
+    } catch {
+      // not in this one
+    }
+  }
+  console.warn("left out: promtool, of Debian's package prometheus, is not in PATH");
+})();
+
+async function scrape(replica: ReplicaProcess): Promise<string> {
+  const answer = await replica.request("/metrics");
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+  return await answer.text();
+}
+
+/** Every line that is no comment: what it names to its value. */
+function series(text: string): Map<string, number> {
+  const lines = text.split("\n").filter((line) => line && !line.startsWith("#"));
+  return new Map(lines.map((line) => {
+    const at = line.lastIndexOf(" ");
+    return [line.slice(0, at), Number(line.slice(at + 1))];
+  }));
+}
+
+/** The value of the one line that has this name and these labels; both replicas' lines are told together. */
+function valueOf(text: string, name: string, ...labels: string[]): number {
+  const found = [...series(text)].filter(([what]) =>
+    what.startsWith(name) && /^(?:\{|$)/.test(what.slice(name.length)) && labels.every((label) => what.includes(label))
+  );
+  assert.ok(found.length > 0, `${name} ${labels}`);
+  return found.reduce((sum, [, value]) => sum + value, 0);
+}
+
+Deno.test(
+  "GET /metrics counts exactly what was sent and booked, while it is scraped under load",
+  clusters,
+  async () => {
+    await using cluster = await Cluster.start({ env: { ALLOW_PURGE: "false" } });
+    const { a, b } = cluster;
+    let loading = true;
+    let scrapes = 0;
+    const scraping = (async () => {
+      while (loading) {
+        for (const replica of cluster.replicas) await scrape(replica);
+        scrapes++;
+      }
+    })();
+    const sent = { a: 0, b: 0 };
+    const pay = (id: string) => {
+      const replica = sent.a <= 2 * sent.b ? a : b;
+      sent[replica.id]++;
+      return replica.pay(id);
+    };
+    const { accepted, failed } = await load(pay, { count: 3_000 });
+    loading = false;
+    await scraping;
+    assert.deepEqual(failed, []);
+    assert.ok(scrapes > 3, `${scrapes} scrapes`);
+    assert.equal(await a.pay(accepted[0]!, 20), 409);
+    assert.equal(await statusOf(a.request("/purge-payments", { method: "POST" })), 403);
+    for (const replica of cluster.replicas) await cluster.untilSettled(replica);
+
+    const [atA, atB] = [await scrape(a), await scrape(b)];
+    const both = `${atA}\n${atB}`;
+    const posts = ["POST", `route="/payments"`];
+    assert.deepEqual(
+      [atA, atB].map((text) => valueOf(text, "galo_http_requests_total", ...posts, "2xx")),
+      [sent.a, sent.b],
+    );
+    assert.equal(valueOf(atA, "galo_http_requests_total", ...posts, "4xx"), 1);
+    assert.equal(valueOf(atA, "galo_http_requests_total", "/purge-payments", "4xx"), 1);
+    assert.equal(valueOf(both, "galo_http_requests_total", "5xx"), 0);
+    assert.equal(valueOf(both, "galo_http_request_duration_seconds_count", ...posts), 3_001);
+    assert.equal(valueOf(both, "galo_http_request_duration_seconds_bucket", ...posts, `le="+Inf"`), 3_001);
+    // each answers the scrape that counts it
+    assert.equal(valueOf(both, "galo_http_requests_in_flight"), 2);
+
+    const books = cluster.books();
+    for (const processor of ["default", "fallback"] as const) {
+      const { totalRequests } = books[processor];
+      const label = `processor="${processor}"`;
+      assert.equal(valueOf(both, "galo_payments_settled_total", label), totalRequests);
+      assert.equal(valueOf(both, "galo_processor_calls_total", label, `outcome="booked"`), totalRequests);
+    }
+    assert.equal(valueOf(both, "galo_payments_settled_total"), 3_000);
+    const calls = valueOf(both, "galo_processor_calls_total");
+    assert.equal(valueOf(both, "galo_processor_call_duration_seconds_count"), calls);
+    assert.equal(valueOf(both, "galo_dispatch_decisions_total"), 3_000 + valueOf(both, "galo_dispatch_releases_total"));
+    assert.equal(valueOf(both, "galo_dispatch_wait_seconds_count"), 3_000);
+    for (const text of [atA, atB]) {
+      assert.equal(valueOf(text, "galo_payments_held", "settled"), 3_000);
+      assert.equal(valueOf(text, "galo_payments_held", "pending"), 0);
+      assert.equal(valueOf(text, "galo_gossip_linked"), 1);
+      assert.equal(valueOf(text, "galo_queue_payments"), 0);
+      assert.equal(valueOf(text, "galo_processor_calls_in_flight"), 0);
+      assert.ok(valueOf(text, "galo_event_loop_lag_seconds_count") > 0);
+    }
+    // a heartbeat may be under way between the two scrapes, but no fact
+    const bytes = (text: string, way: string) => valueOf(text, `galo_gossip_${way}_bytes_total`);
+    assert.ok(Math.abs(bytes(atA, "sent") - bytes(atB, "received")) < 200);
+    assert.ok(Math.abs(bytes(atB, "sent") - bytes(atA, "received")) < 200);
+  },
+);
+
+Deno.test("GET /metrics has no more series after paths and ids that nobody knows", clusters, async () => {
+  await using cluster = await Cluster.start();
+  const { a } = cluster;
+  const visit = async (times: number) => {
+    for (let i = 0; i < times; i++) {
+      await statusOf(a.request(`/payments/${crypto.randomUUID()}`));
+      await statusOf(a.request(`/${crypto.randomUUID()}`, { method: ["GET", "POST", "PUT", "MKCOL"][i % 4]! }));
+      await statusOf(a.request(`/payments?${crypto.randomUUID()}`, { method: "DELETE" }));
+      await a.pay(crypto.randomUUID());
+    }
+    await cluster.untilSettled();
+    return series(await scrape(a));
+  };
+  // the first scrape has not been answered when it is told
+  await scrape(a);
+  const few = await visit(1);
+  const many = await visit(50);
+  assert.deepEqual([...many.keys()], [...few.keys()]);
+  const requests = (route: string, status: string) =>
+    [...many].find(([what]) =>
+      what.startsWith("galo_http_requests_total") && what.includes(`route="${route}",status="${status}"`)
+    )?.[1];
+  assert.equal(requests("/payments/:id", "4xx"), 51);
+  assert.equal(requests("unrouted", "4xx"), 102);
+});
+
+Deno.test("promtool finds nothing to say about GET /metrics", {
+  ignore: clusters.ignore || PROMTOOL === undefined,
+}, async () => {
+  await using cluster = await Cluster.start();
+  assert.equal(await cluster.a.pay(crypto.randomUUID()), 202);
+  const checking = new Deno.Command(PROMTOOL!, {
+    args: ["check", "metrics"],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const input = checking.stdin.getWriter();
+  await input.write(new TextEncoder().encode(await scrape(cluster.a)));
+  await input.close();
+  const { code, stdout, stderr } = await checking.output();
+  assert.equal(new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr), "");
+  assert.equal(code, 0);
+});
