@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { Cluster, load, type ReplicaProcess, statusOf } from "../cluster/harness.ts";
+import { startEmbeddedPostgres } from "../../src/store/embedded.ts";
+import { Cluster, load, type ReplicaProcess, statusOf, until } from "../cluster/harness.ts";
 import { needs } from "../support/permissions.ts";
 
 const clusters = needs("run", "net", "read", "write", "env", "sys");
@@ -112,6 +113,38 @@ Deno.test(
     assert.ok(Math.abs(bytes(atB, "sent") - bytes(atA, "received")) < 200);
   },
 );
+
+Deno.test("GET /metrics tells how far behind the store is, and of every fact that it took", clusters, async () => {
+  const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
+  const postgres = await startEmbeddedPostgres(folder);
+  try {
+    await using cluster = await Cluster.start({ env: { DATABASE_URL: postgres.url, STORE_BATCH: "20" } });
+    const { a } = cluster;
+    await load((id) => a.pay(id), { count: 200 });
+    await cluster.untilSettled();
+    const store = async (name: string, ...labels: string[]) =>
+      valueOf(await scrape(a), `galo_store_${name}`, ...labels);
+    await until(async () => await store("backlog_facts") === 0);
+    assert.equal(await store("up"), 1);
+    assert.equal(await store("lag_seconds"), 0);
+    const batches = await store("batch_facts_count");
+    assert.equal(await store("write_duration_seconds_count"), batches);
+    assert.equal(await store("batch_facts_bucket", `le="20"`), batches);
+    // one fact or more of every payment that was taken here
+    const facts = await store("batch_facts_sum");
+    assert.ok(facts >= 200 && batches >= facts / 20, `${facts} facts in ${batches} batches`);
+
+    await postgres.stop();
+    const beganMs = performance.now();
+    assert.equal(await a.pay(crypto.randomUUID()), 202);
+    await until(async () => await store("up") === 0 && await store("lag_seconds") > 0.2);
+    assert.ok(await store("lag_seconds") < (performance.now() - beganMs) / 1_000);
+    assert.ok(await store("backlog_facts") >= 1);
+  } finally {
+    await postgres.stop();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
 
 Deno.test("GET /metrics has no more series after paths and ids that nobody knows", clusters, async () => {
   await using cluster = await Cluster.start();
