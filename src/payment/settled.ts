@@ -11,14 +11,44 @@ const SEGMENT = 1 << 13;
 /** Slots of the hash table at first; it doubles when three quarters are in use. */
 const SLOTS_MIN = 1 << 12;
 
-/** What one settled payment takes: id, cents, two times, and attempt, processor, owner and reason in a word. */
-export const BYTES_PER_PAYMENT = 16 + 8 + 8 + 8 + 4;
+/** What one settled payment usually takes: id, cents, two times, and attempt, processor, owner and reason in a word. */
+export const BYTES_PER_PAYMENT = 16 + 4 + 4 + 4 + 4;
+
+/** Whole numbers of one segment: four bytes each where all are near the first one, otherwise eight. */
+class Column {
+  #values: Uint32Array | Float64Array = new Uint32Array(SEGMENT);
+  #base: number | undefined;
+
+  /** @param base of the four bytes; around the first value where left out */
+  constructor(base?: number) {
+    this.#base = base;
+  }
+
+  get bytes(): number {
+    return this.#values.byteLength;
+  }
+
+  at(i: number): number {
+    return this.#base! + this.#values[i]!;
+  }
+
+  set(i: number, value: number): void {
+    this.#base ??= value - 2 ** 31;
+    const offset = value - this.#base;
+    if (offset >>> 0 !== offset && this.#values instanceof Uint32Array) {
+      const base = this.#base;
+      this.#values = Float64Array.from(this.#values, (near) => base + near);
+      this.#base = 0;
+    }
+    this.#values[i] = value - this.#base;
+  }
+}
 
 interface Segment {
   ids: Uint32Array;
-  cents: Float64Array;
-  acceptedAt: Float64Array;
-  requestedAt: Float64Array;
+  cents: Column;
+  acceptedAt: Column;
+  requestedAt: Column;
   meta: Uint32Array;
 }
 
@@ -36,7 +66,9 @@ export class SettledIndex {
 
   /** Bytes held outside the heap. */
   get bytes(): number {
-    return this.#segments.length * SEGMENT * BYTES_PER_PAYMENT + this.#slots.byteLength;
+    const ofSegment = ({ ids, meta, cents, acceptedAt, requestedAt }: Segment) =>
+      ids.byteLength + meta.byteLength + cents.bytes + acceptedAt.bytes + requestedAt.bytes;
+    return this.#segments.reduce((sum, segment) => sum + ofSegment(segment), this.#slots.byteLength);
   }
 
   /** Position of the payment with this id, or -1. */
@@ -51,13 +83,13 @@ export class SettledIndex {
     const meta = segment.meta[i]!;
     return {
       id: readId(segment.ids, 4 * i),
-      cents: segment.cents[i]!,
-      acceptedAt: segment.acceptedAt[i]!,
+      cents: segment.cents.at(i),
+      acceptedAt: segment.acceptedAt.at(i),
       owner: REPLICAS[meta & 0xf]!,
       stage: "settled",
       attempt: meta >>> 12,
       processor: PROCESSORS[meta >>> 4 & 0x1]!,
-      requestedAt: segment.requestedAt[i]!,
+      requestedAt: segment.requestedAt.at(i),
       doubt: 0,
       doubtUntil: 0,
       reason: REASONS[meta >>> 5 & 0x7f]!,
@@ -76,9 +108,9 @@ export class SettledIndex {
     const segment = this.#segments[Math.floor(position / SEGMENT)] ??= newSegment();
     const i = position % SEGMENT;
     writeId(fact.id, segment.ids, 4 * i);
-    segment.cents[i] = fact.cents;
-    segment.acceptedAt[i] = fact.acceptedAt;
-    segment.requestedAt[i] = fact.requestedAt;
+    segment.cents.set(i, fact.cents);
+    segment.acceptedAt.set(i, fact.acceptedAt);
+    segment.requestedAt.set(i, fact.requestedAt);
     const reason = REASONS.indexOf(fact.reason);
     const processor = PROCESSORS.indexOf(fact.processor!);
     segment.meta[i] = fact.attempt << 12 | reason << 5 | processor << 4 | REPLICAS.indexOf(fact.owner);
@@ -116,9 +148,9 @@ export class SettledIndex {
 function newSegment(): Segment {
   return {
     ids: new Uint32Array(4 * SEGMENT),
-    cents: new Float64Array(SEGMENT),
-    acceptedAt: new Float64Array(SEGMENT),
-    requestedAt: new Float64Array(SEGMENT),
+    cents: new Column(0),
+    acceptedAt: new Column(),
+    requestedAt: new Column(),
     meta: new Uint32Array(SEGMENT),
   };
 }

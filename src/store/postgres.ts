@@ -8,7 +8,7 @@ import { columns, distinct, PENDING, SETTLED_IN_ORDER, unpack, WRITE } from "./r
 import { serverOf, storeError } from "./trouble.ts";
 
 /** Facts that {@link PostgresStore.load} hands over at once. */
-export const PAGE = 4096;
+export const PAGE = 512;
 /** A session that holds this advisory lock, with a replica's code, belongs to a replica that lives. "live" in ASCII. */
 const LIVE_LOCK = 0x6c697665;
 
