@@ -59,7 +59,11 @@ async function run(args: string[]): Promise<Stop | undefined> {
     case "replica": {
       const { startReplica } = await import("./src/host.ts");
       const timings = config.TIMINGS ? new (await import("./src/histograms.ts")).Histograms() : undefined;
-      const host = startReplica(config, timings);
+      const { REPLICA, REPLICAS, OTEL_DENO } = config;
+      const traces = OTEL_DENO
+        ? new (await import("./src/metrics/traces.ts")).Traces(REPLICA, REPLICAS === 2)
+        : undefined;
+      const host = startReplica(config, timings, traces);
       host.serving.then((where) => console.log(`replica ${config.REPLICA} takes payments on ${where}`), refuse);
       return host.stop;
     }

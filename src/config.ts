@@ -157,6 +157,12 @@ export const SETTINGS = {
     "true|false",
     "whether a replica measures where its time goes and tells everybody at GET /timings: for reports, off costs nothing",
   ),
+  OTEL_DENO: setting(
+    z.string().transform((text) => /^(?:true|1)$/i.test(text)),
+    "false",
+    "true|false",
+    "whether Deno tells an OpenTelemetry collector what a replica does, to which a replica adds a payment's way; Deno's other OTEL_ variables say where it is",
+  ),
   CADDY: setting(
     z.string(),
     "",

@@ -15,6 +15,7 @@ import { systemClock } from "./system_clock.ts";
 import galo from "../deno.json" with { type: "json" };
 import type { Histograms } from "./histograms.ts";
 import { Meters } from "./metrics/meters.ts";
+import type { Traces } from "./metrics/traces.ts";
 import { both, timedClient, timedPayments, timedStore } from "./timings.ts";
 
 /** A broken invariant ends the process with this code (sysexits.h: internal software error). */
@@ -41,9 +42,10 @@ export interface Host {
  * Starts the replica that `config` describes.
  *
  * @param timings measures where its time goes, for `TIMINGS`
+ * @param traces tells of every payment's way, for `OTEL_DENO`
  * @throws StartError, ConfigError with one clear line
  */
-export function startReplica(config: Config, timings?: Histograms): Host {
+export function startReplica(config: Config, timings?: Histograms, traces?: Traces): Host {
   if (!config.PROCESSOR_DEFAULT_URL) throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
   const logger = getLogger(["galo", "replica", config.REPLICA]);
   const fail = (error: unknown) => {
@@ -56,7 +58,8 @@ export function startReplica(config: Config, timings?: Histograms): Host {
     throw new StartError(`replica ${config.REPLICA} is running already in ${config.DATA_DIR}`);
   }
   const meters = new Meters(galo.version);
-  const told = timings ? both(timings, meters) : meters;
+  const measured = timings ? both(timings, meters) : meters;
+  const told = traces ? both(measured, traces) : measured;
   const client = new HttpProcessorClient({
     urls: { default: config.PROCESSOR_DEFAULT_URL, fallback: config.PROCESSOR_FALLBACK_URL },
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
@@ -80,7 +83,7 @@ export function startReplica(config: Config, timings?: Histograms): Host {
   }, {
     clock: systemClock,
     random: Math.random,
-    client: timedClient(told, client),
+    client: timedClient(told, traces ? traces.client(client) : client),
     lock,
     ...config.REPLICAS === 2 && { transport: new UnixTransport(`${config.DATA_DIR}/gossip.sock`, fail) },
     ...store && { store: timedStore(told, store) },
@@ -89,7 +92,8 @@ export function startReplica(config: Config, timings?: Histograms): Host {
     log: (level, message, fields) => logger[level](message, fields),
     fail,
   });
-  const app = createApp(timings ? timedPayments(timings, replica) : replica, {
+  const payments = timings ? timedPayments(timings, replica) : replica;
+  const app = createApp(traces ? traces.payments(payments) : payments, {
     allowPurge: config.ALLOW_PURGE,
     ...config.ADMIN_TOKEN && { adminToken: config.ADMIN_TOKEN },
     now: systemClock.now,

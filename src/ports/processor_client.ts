@@ -8,6 +8,8 @@ export interface Attempt {
   readonly cents: Cents;
   /** milliseconds since 1970, UTC */
   readonly requestedAt: number;
+  /** what the processor is told of the call's trace: W3C Trace Context */
+  readonly traceparent?: string;
 }
 
 /** How an attempt ended, in the words of DESIGN.md, promise 1. */

@@ -47,10 +47,11 @@ export class HttpProcessorClient implements ProcessorClient {
     }, sweepMs);
   }
 
-  async pay(processor: Processor, { id, cents, requestedAt }: Attempt): Promise<Outcome> {
+  async pay(processor: Processor, { id, cents, requestedAt, traceparent }: Attempt): Promise<Outcome> {
     const at = new Date(requestedAt).toISOString();
     const body = `{"correlationId":"${id}","amount":${amountOf(cents)},"requestedAt":"${at}"}`;
-    const ending = await this.#call(processor, "POST", "/payments", body);
+    const traced = traceparent === undefined ? "" : `traceparent: ${traceparent}\r\n`;
+    const ending = await this.#call(processor, "POST", "/payments", body, traced);
     return outcomeOf(ending);
   }
 
@@ -86,11 +87,19 @@ export class HttpProcessorClient implements ProcessorClient {
     return Promise.resolve();
   }
 
-  async #call(processor: Processor, method: "GET" | "POST", path: string, body?: string): Promise<Answer | Unanswered> {
+  /** @param headers lines beyond those that every request has */
+  async #call(
+    processor: Processor,
+    method: "GET" | "POST",
+    path: string,
+    body?: string,
+    headers?: string,
+  ): Promise<Answer | Unanswered> {
     const { status, text, sent, error } = await this.#pools[processor].request(
       method,
       this.#bases[processor] + path,
       body,
+      headers,
     );
     // of a payment the status line says everything, of other calls only a whole answer says anything
     if (status !== undefined && (error === undefined || method === "POST")) return { status, text };

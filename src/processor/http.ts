@@ -42,10 +42,14 @@ export class HttpPool {
     this.#connectionsMax = connectionsMax;
   }
 
-  /** Sends a request over a connection that is its own until it ends; it waits where all are in use. */
-  async request(method: "GET" | "POST", path: string, body = ""): Promise<Ended> {
+  /**
+   * Sends a request over a connection that is its own until it ends; it waits where all are in use.
+   *
+   * @param headers whole lines, beyond host and those of the body
+   */
+  async request(method: "GET" | "POST", path: string, body = "", headers = ""): Promise<Ended> {
     const ofBody = method === "GET" ? "" : `content-type: application/json\r\ncontent-length: ${body.length}\r\n`;
-    const call = new Call(`${method} ${path} HTTP/1.1\r\nhost: ${this.#url.host}\r\n${ofBody}\r\n${body}`);
+    const call = new Call(`${method} ${path} HTTP/1.1\r\nhost: ${this.#url.host}\r\n${ofBody}${headers}\r\n${body}`);
     if (this.#closed) call.end("the client is closed");
     this.#calls.add(call);
     this.#waiting.push(call);

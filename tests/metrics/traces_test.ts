@@ -1,0 +1,169 @@
+import assert from "node:assert/strict";
+import { homeOf, type ReplicaId, REPLICAS } from "../../src/payment/fact.ts";
+import { Cluster, payment, statusOf, until } from "../cluster/harness.ts";
+import { needs } from "../support/permissions.ts";
+
+const real = needs("run", "net", "read", "write", "env", "sys");
+
+interface Span {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string;
+  readonly name: string;
+  readonly kind: number;
+  readonly startTimeUnixNano: string;
+  readonly endTimeUnixNano: string;
+  readonly attributes: readonly { readonly key: string; readonly value: Readonly<Record<string, unknown>> }[];
+  readonly links: readonly { readonly traceId: string; readonly spanId: string }[];
+}
+
+/** Where spans are sent: OTLP over HTTP, as JSON. */
+class Collector implements AsyncDisposable {
+  readonly spans: Span[] = [];
+  requests = 0;
+  readonly #server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, async (request) => {
+    this.requests++;
+    const body = await request.json();
+    for (const { scopeSpans } of body.resourceSpans ?? []) {
+      for (const { spans } of scopeSpans) this.spans.push(...spans);
+    }
+    return Response.json({});
+  });
+
+  get env(): Record<string, string> {
+    return {
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${this.#server.addr.port}`,
+      OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+      OTEL_BSP_SCHEDULE_DELAY: "50",
+    };
+  }
+
+  /** The spans of a payment, once there are so many, by the time at which they ended. */
+  async of(id: string, count: number): Promise<Span[]> {
+    const found = () => this.spans.filter((span) => attribute(span, "galo.payment") === id);
+    await until(() => found().length >= count);
+    return found().sort((a, b) => Number(BigInt(a.endTimeUnixNano) - BigInt(b.endTimeUnixNano)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+  }
+}
+
+/** A processor that answers as told, and remembers what it was told of traces. */
+class Processor implements AsyncDisposable {
+  readonly told: (string | null)[] = [];
+  /** statuses of the next answers; then 200 */
+  readonly answers: number[] = [];
+  readonly #server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, async (request) => {
+    await request.body?.cancel();
+    const path = new URL(request.url).pathname;
+    if (path.endsWith("service-health")) return Response.json({ failing: false, minResponseTime: 0 });
+    if (request.method === "GET") return new Response(null, { status: 404 });
+    this.told.push(request.headers.get("traceparent"));
+    return Response.json({}, { status: this.answers.shift() ?? 200 });
+  });
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#server.addr.port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+  }
+}
+
+function attribute({ attributes }: Span, name: string): unknown {
+  return Object.values(attributes.find(({ key }) => key === name)?.value ?? {})[0];
+}
+
+function idOf(home: ReplicaId): string {
+  for (;;) {
+    const id = crypto.randomUUID();
+    if (homeOf(id, REPLICAS) === home) return id;
+  }
+}
+
+const TRACE = "0af7651916cd43dd8448eb211c80319c";
+const CALLER = "b7ad6b7169203331";
+
+function traced(id: string): RequestInit {
+  const init = payment(id);
+  return { ...init, headers: { ...init.headers, traceparent: `00-${TRACE}-${CALLER}-01` } };
+}
+
+async function started(env: Record<string, string>) {
+  const collector = new Collector();
+  const processor = new Processor();
+  const cluster = await Cluster.start({ env: { ...collector.env, PROCESSOR_DEFAULT_URL: processor.url, ...env } });
+  return { collector, processor, cluster };
+}
+
+Deno.test("with OTEL_DENO a payment's request, dispatch and call are one trace, that of the caller", real, async () => {
+  const { collector, processor, cluster } = await started({ OTEL_DENO: "true" });
+  await using _0 = collector, _1 = processor, _2 = cluster;
+  const id = idOf("a");
+  assert.equal(await statusOf(cluster.a.request("/payments", traced(id))), 202);
+  const spans = await collector.of(id, 3);
+  const request = spans.find(({ kind }) => kind === 2)!;
+  const [dispatch, call] = spans.filter((span) => span !== request);
+  assert.deepEqual(spans.map(({ traceId }) => traceId), [TRACE, TRACE, TRACE]);
+  assert.deepEqual([dispatch!.name, call!.name], ["dispatch", "pay default"]);
+  assert.deepEqual(
+    [request.parentSpanId, dispatch!.parentSpanId, call!.parentSpanId],
+    [CALLER, request.spanId, dispatch!.spanId],
+  );
+  assert.deepEqual(request.links, []);
+  assert.equal(attribute(dispatch!, "galo.reason"), "default-up");
+  assert.equal(attribute(call!, "galo.outcome"), "booked");
+  assert.deepEqual(processor.told, [`00-${TRACE}-${call!.spanId}-01`]);
+});
+
+Deno.test("what waits in the queue and is sent again stays in its request's trace", real, async () => {
+  const { collector, processor, cluster } = await started({ OTEL_DENO: "true" });
+  await using _0 = collector, _1 = processor, _2 = cluster;
+  processor.answers.push(500, 429);
+  const id = idOf("a");
+  assert.equal(await statusOf(cluster.a.request("/payments", traced(id))), 202);
+  await cluster.untilSettled();
+  const spans = await collector.of(id, 7);
+  const request = spans.find(({ kind }) => kind === 2)!;
+  assert.deepEqual([...new Set(spans.map(({ traceId }) => traceId))], [TRACE]);
+  const attempts = spans.filter(({ name }) => name === "dispatch");
+  const calls = spans.filter(({ name }) => name === "pay default");
+  assert.deepEqual(attempts.map((span) => attribute(span, "galo.attempt")), [1, 2, 3]);
+  assert.deepEqual(attempts.map(({ parentSpanId }) => parentSpanId), attempts.map(() => request.spanId));
+  assert.deepEqual(calls.map(({ parentSpanId }) => parentSpanId), attempts.map(({ spanId }) => spanId));
+  assert.deepEqual(calls.map((span) => attribute(span, "galo.outcome")), ["failed", "refused", "booked"]);
+  assert.deepEqual(processor.told, calls.map(({ spanId }) => `00-${TRACE}-${spanId}-01`));
+});
+
+Deno.test(
+  "a payment that the peer dispatches has a trace of its own id, to which its request links",
+  real,
+  async () => {
+    const { collector, processor, cluster } = await started({ OTEL_DENO: "true" });
+    await using _0 = collector, _1 = processor, _2 = cluster;
+    const id = idOf("b");
+    assert.equal(await statusOf(cluster.a.request("/payments", traced(id))), 202);
+    const spans = await collector.of(id, 3);
+    const request = spans.find(({ kind }) => kind === 2)!;
+    const [dispatch, call] = spans.filter((span) => span !== request);
+    const own = id.replaceAll("-", "");
+    assert.deepEqual([request.traceId, dispatch!.traceId, call!.traceId], [TRACE, own, own]);
+    assert.deepEqual(request.links.map(({ traceId, spanId }) => [traceId, spanId]), [[own, dispatch!.parentSpanId]]);
+    assert.equal(call!.parentSpanId, dispatch!.spanId);
+    assert.equal(attribute(dispatch!, "galo.replica"), "b");
+    assert.deepEqual(processor.told, [`00-${own}-${call!.spanId}-01`]);
+  },
+);
+
+Deno.test("without OTEL_DENO nobody is told of anything", real, async () => {
+  const { collector, processor, cluster } = await started({});
+  await using _0 = collector, _1 = processor, _2 = cluster;
+  assert.equal(await statusOf(cluster.a.request("/payments", traced(idOf("a")))), 202);
+  await cluster.untilSettled();
+  for (const replica of cluster.replicas) await replica.end("SIGTERM");
+  assert.deepEqual(processor.told, [null]);
+  assert.equal(collector.requests, 0);
+});
