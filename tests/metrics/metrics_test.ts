@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { Exposition } from "../../src/metrics/exposition.ts";
+import { Meters } from "../../src/metrics/meters.ts";
 import { startEmbeddedPostgres } from "../../src/store/embedded.ts";
 import { Cluster, load, type ReplicaProcess, statusOf, until } from "../cluster/harness.ts";
+import { FakePayments } from "../http/fake_payments.ts";
 import { needs } from "../support/permissions.ts";
 
 const clusters = needs("run", "net", "read", "write", "env", "sys");
@@ -172,21 +175,59 @@ Deno.test("GET /metrics has no more series after paths and ids that nobody knows
   assert.equal(requests("unrouted", "4xx"), 102);
 });
 
-Deno.test("promtool finds nothing to say about GET /metrics", {
+Deno.test("GET /metrics tells for how long the peer has not acknowledged what was said", clusters, async () => {
+  await using cluster = await Cluster.start();
+  const { a, b } = cluster;
+  b.signal("SIGSTOP");
+  const beganMs = performance.now();
+  const paying = a.pay(crypto.randomUUID());
+  let text = "";
+  await until(async () => valueOf(text = await scrape(a), "galo_gossip_lag_seconds") > 0.2);
+  assert.ok(valueOf(text, "galo_gossip_lag_seconds") < (performance.now() - beganMs) / 1_000);
+  assert.ok(valueOf(text, "galo_gossip_silence_seconds") > 0.2);
+  await until(async () => valueOf(await scrape(a), "galo_gossip_linked") === 0);
+  // nobody waits for a peer that is not there
+  assert.equal(valueOf(await scrape(a), "galo_gossip_lag_seconds"), 0);
+  assert.equal(await paying, 202);
+});
+
+/** A replica of which everything is known. */
+function exposition(): Exposition {
+  const gossip = { linked: true, lagMs: 1_500, silentMs: 250, bytesSent: 70, bytesReceived: 7 };
+  const store = { state: "ready", backlog: 3, oldestDirtyMs: 20 } as const;
+  const meters = new Meters("1.2.3");
+  const meter = meters.route("GET", "/livez");
+  meter.end(meter.begin(), 200);
+  return new Exposition(meters, new FakePayments(), () => ({ gossip, store }), "1.2.3");
+}
+
+Deno.test("times are told in seconds, and the version that runs", async () => {
+  const text = await exposition().text();
+  assert.equal(valueOf(text, "galo_gossip_lag_seconds"), 1.5);
+  assert.equal(valueOf(text, "galo_gossip_silence_seconds"), 0.25);
+  assert.equal(valueOf(text, "galo_store_lag_seconds"), 0.02);
+  assert.equal(valueOf(text, "galo_store_backlog_facts"), 3);
+  assert.equal(valueOf(text, "galo_store_up"), 1);
+  assert.equal(valueOf(text, "galo_gossip_sent_bytes_total"), 70);
+  assert.equal(valueOf(text, "galo_build_info", `version="1.2.3"`), 1);
+});
+
+Deno.test("promtool finds nothing to say about any metric, with or without values", {
   ignore: clusters.ignore || PROMTOOL === undefined,
 }, async () => {
   await using cluster = await Cluster.start();
-  assert.equal(await cluster.a.pay(crypto.randomUUID()), 202);
-  const checking = new Deno.Command(PROMTOOL!, {
-    args: ["check", "metrics"],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const input = checking.stdin.getWriter();
-  await input.write(new TextEncoder().encode(await scrape(cluster.a)));
-  await input.close();
-  const { code, stdout, stderr } = await checking.output();
-  assert.equal(new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr), "");
-  assert.equal(code, 0);
+  for (const text of [await exposition().text(), await scrape(cluster.a)]) {
+    const checking = new Deno.Command(PROMTOOL!, {
+      args: ["check", "metrics"],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const input = checking.stdin.getWriter();
+    await input.write(new TextEncoder().encode(text));
+    await input.close();
+    const { code, stdout, stderr } = await checking.output();
+    assert.equal(new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr), "");
+    assert.equal(code, 0);
+  }
 });
