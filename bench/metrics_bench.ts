@@ -9,7 +9,7 @@ import { FakePayments, ID } from "../tests/http/fake_payments.ts";
 
 const payments = new FakePayments();
 const meters = new Meters("0");
-meters.start(payments, () => ({ gossip: undefined, store: undefined }));
+meters.start(payments, () => ({ gossip: undefined, store: undefined, held: undefined }));
 meters.stop();
 
 const answer = new Response(null, { status: 202 });

@@ -149,7 +149,7 @@ export class Replica implements Payments {
   }
 
   get vitals(): Vitals {
-    return { gossip: this.#gossip, store: this.#writer };
+    return { gossip: this.#gossip, store: this.#writer, held: this.#dispatcher.held };
   }
 
   readiness(): Readiness {

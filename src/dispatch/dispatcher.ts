@@ -4,6 +4,7 @@
  * @module
  */
 import { bit, dispatched, type Fact, type Processor, PROCESSORS, released, settled, SUSPECT } from "../payment/fact.ts";
+import type { Reason } from "../payment/fact.ts";
 import type { ProcessorStatus } from "../ports/payments.ts";
 import type { Health, Lookup, Outcome } from "../ports/processor_client.ts";
 import { Pace } from "./pace.ts";
@@ -40,6 +41,7 @@ export class Dispatcher {
   readonly #tickets = new Map<string, Ticket>();
   readonly #queue = new Queue<Ticket>();
   readonly #bound: Record<Processor, Queue<Ticket>> = { default: new Queue(), fallback: new Queue() };
+  #held: Reason | undefined;
   #asking = 0;
   #calls = 0;
   #stopped: (() => void) | undefined;
@@ -56,6 +58,11 @@ export class Dispatcher {
   /** Payments in this dispatcher's hands that wait for a call. */
   get waiting(): number {
     return this.#tickets.size - this.#calls;
+  }
+
+  /** Why the payments that are to be routed wait, where any do. */
+  get held(): Reason | undefined {
+    return this.#queue.length > 0 ? this.#held : undefined;
   }
 
   /** What a processor looks like from here. */
@@ -149,6 +156,7 @@ export class Dispatcher {
       const fact = this.#current(ticket);
       if (fact && fact.stage !== "dispatched") {
         const decision = route(clock.now() - fact.acceptedAt, views, limits, this.#queue.length);
+        this.#held = "hold" in decision ? decision.hold : undefined;
         if ("hold" in decision || this.#asking >= ASKING_MAX) return false;
         this.#queue.shift();
         const inDoubt = fact.doubt === SUSPECT ? SUSPECT : fact.doubt & ~bit(decision.send);

@@ -3,7 +3,7 @@ import type { Metric, Registry } from "prom-client";
 // all of the library would keep the replica busy for 70 ms, and take 6 MB
 import TextRegistry from "prom-client/lib/registry.js";
 import { cpuUsage } from "node:process";
-import { PROCESSORS } from "../payment/fact.ts";
+import { PROCESSORS, type Reason } from "../payment/fact.ts";
 import type { Vitals } from "../ports/metrics.ts";
 import type { Payments } from "../ports/payments.ts";
 import type { Distribution } from "./distribution.ts";
@@ -18,6 +18,9 @@ interface Sample {
   readonly metricName?: string;
 }
 
+/** What {@link Vitals.held} may be. */
+const HOLDS: readonly Reason[] = ["default-refusing", "both-refusing", "default-slow", "default-full", "full"];
+
 type Type = "counter" | "gauge" | "histogram";
 
 export class Exposition {
@@ -28,7 +31,7 @@ export class Exposition {
     this.#registry.setDefaultLabels({ replica: payments.readiness().replica });
     this.#add("gauge", "galo_build_info", "1, with the version that runs", () => one(1, { version }));
     this.#http(meters);
-    this.#payments(meters, payments);
+    this.#payments(meters, payments, vitals);
     this.#processors(meters, payments);
     this.#gossip(vitals);
     this.#store(meters, vitals);
@@ -69,7 +72,7 @@ export class Exposition {
     );
   }
 
-  #payments({ dispatched, released, settled, distributions }: Meters, payments: Payments): void {
+  #payments({ dispatched, released, settled, distributions }: Meters, payments: Payments, vitals: () => Vitals): void {
     this.#add(
       "gauge",
       "galo_queue_payments",
@@ -85,6 +88,10 @@ export class Exposition {
         return [{ labels: { state: "pending" }, value: pending }, { labels: { state: "settled" }, value: settled }];
       },
     );
+    this.#add("gauge", "galo_queue_held", "1 for the reason why that queue is not dispatched now, else 0", () => {
+      const { held } = vitals();
+      return HOLDS.map((reason) => ({ labels: { reason }, value: +(held === reason) }));
+    });
     this.#add(
       "counter",
       "galo_dispatch_decisions_total",

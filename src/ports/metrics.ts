@@ -1,4 +1,5 @@
 /** What is counted of a replica, and who tells it. @module */
+import type { Reason } from "../payment/fact.ts";
 
 /** The requests of one route. */
 export interface RequestMeter {
@@ -40,4 +41,6 @@ export interface StoreVitals {
 export interface Vitals {
   readonly gossip: GossipVitals | undefined;
   readonly store: StoreVitals | undefined;
+  /** why payments that are to be routed wait, where any do */
+  readonly held: Reason | undefined;
 }

@@ -196,6 +196,35 @@ Deno.test("GET /metrics tells for how long the peer has not acknowledged what wa
   assert.equal(await paying, 202);
 });
 
+Deno.test("GET /metrics tells why payments wait, and what came of calls, in an outage", clusters, async () => {
+  await using cluster = await Cluster.start({ env: { PATIENCE_MS: "60000" } });
+  const { a, b, processors } = cluster;
+  processors.default.setFailing(true);
+  const { accepted } = await load((id) => a.pay(id), { count: 50 });
+  const metrics = async () => `${await scrape(a)}\n${await scrape(b)}`;
+  let text = "";
+  await until(async () => valueOf(text = await metrics(), "galo_queue_held", "default-refusing") === 2);
+  assert.equal(valueOf(text, "galo_queue_held"), 2);
+  assert.equal(valueOf(text, "galo_processor_up", "default"), 0);
+  assert.equal(valueOf(text, "galo_processor_up", "fallback"), 2);
+  assert.equal(valueOf(text, "galo_payments_held", "pending"), 100);
+  assert.equal(valueOf(text, "galo_processor_calls_total", "booked"), 0);
+
+  processors.default.setFailing(false);
+  for (const replica of cluster.replicas) await cluster.untilSettled(replica);
+  text = await metrics();
+  const outcome = (name: string) => valueOf(text, "galo_processor_calls_total", `processor="default"`, name);
+  const failed = outcome("failed");
+  assert.ok(failed >= 2, `${failed} calls failed`);
+  assert.equal(outcome("booked"), 50);
+  assert.equal(valueOf(text, "galo_dispatch_releases_total", `processor="default"`, "refused"), failed);
+  assert.equal(valueOf(text, "galo_dispatch_decisions_total"), 50 + failed);
+  assert.ok(valueOf(text, "galo_dispatch_decisions_total", "probe") >= 2);
+  assert.equal(valueOf(text, "galo_queue_held"), 0);
+  assert.equal(valueOf(text, "galo_processor_up"), 4);
+  cluster.assertBookedOnce(accepted);
+});
+
 /** A replica of which everything is known. */
 function exposition(): Exposition {
   const gossip = { linked: true, lagMs: 1_500, silentMs: 250, bytesSent: 70, bytesReceived: 7 };
@@ -203,7 +232,7 @@ function exposition(): Exposition {
   const meters = new Meters("1.2.3");
   const meter = meters.route("GET", "/livez");
   meter.end(meter.begin(), 200);
-  return new Exposition(meters, new FakePayments(), () => ({ gossip, store }), "1.2.3");
+  return new Exposition(meters, new FakePayments(), () => ({ gossip, store, held: "default-slow" }), "1.2.3");
 }
 
 Deno.test("times are told in seconds, and the version that runs", async () => {
@@ -213,6 +242,8 @@ Deno.test("times are told in seconds, and the version that runs", async () => {
   assert.equal(valueOf(text, "galo_store_lag_seconds"), 0.02);
   assert.equal(valueOf(text, "galo_store_backlog_facts"), 3);
   assert.equal(valueOf(text, "galo_store_up"), 1);
+  assert.equal(valueOf(text, "galo_queue_held", "default-slow"), 1);
+  assert.equal(valueOf(text, "galo_queue_held"), 1);
   assert.equal(valueOf(text, "galo_gossip_sent_bytes_total"), 70);
   assert.equal(valueOf(text, "galo_build_info", `version="1.2.3"`), 1);
 });
