@@ -64,3 +64,10 @@ Deno.test("route() probes a fallback that was down while the default is slow", (
   assert.deepEqual(decide(0, slow, { ...down, probeDue: true }), { send: "fallback", reason: "probe" });
   assert.deepEqual(decide(0, slow, down), { hold: "default-slow" });
 });
+
+Deno.test("route() probes nobody who has as many calls as he may have", () => {
+  const due: ProcessorView = { ...full, up: false, probeDue: true };
+  assert.deepEqual(decide(0, due, up), { hold: "default-refusing" });
+  assert.deepEqual(decide(10_000, due, due), { hold: "both-refusing" });
+  assert.deepEqual(decide(0, slow, due), { hold: "default-slow" });
+});

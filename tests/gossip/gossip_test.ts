@@ -216,3 +216,14 @@ Deno.test("a new epoch at one replica is one at the other before it is acknowled
   assert.deepEqual([a.book.epoch, b.book.epoch], [1, 1]);
   assert.deepEqual([a.book.pending.size, b.book.pending.size], [1, 1]);
 });
+
+Deno.test("nothing is held by a peer that is connected and not linked yet", async () => {
+  const { clock, pipe, a, link } = setUp();
+  await link();
+  assert.equal(await a.gossip.held(), true);
+  pipe.cut();
+  pipe.silent = true;
+  await clock.advance(SILENT_MS / 2);
+  assert.equal(pipe.connections, 2);
+  assert.equal(await a.gossip.held(), false);
+});
