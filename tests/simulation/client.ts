@@ -1,6 +1,7 @@
 /** Calls to the simulated processors as one process makes them, over HTTP that breaks. @module */
 import type { Processor } from "../../src/payment/fact.ts";
 import type { Attempt, Health, Lookup, Outcome, ProcessorClient } from "../../src/ports/processor_client.ts";
+import { outcomeOf } from "../../src/processor/outcome.ts";
 import type { Life } from "./life.ts";
 import type { World } from "./world.ts";
 
@@ -21,16 +22,6 @@ export interface HttpFaults {
   lookupFails: number;
   healthLies: number;
   healthStaleMs: number;
-}
-
-/** What the end of a call means (DESIGN.md, promise 1). */
-export function outcomeOf(status: number): Outcome {
-  if (status >= 200 && status < 300) return { kind: "booked" };
-  if (status === 422) return { kind: "already-booked" };
-  if (status === 429) return { kind: "refused", why: "processor-full" };
-  if (status >= 400 && status < 500) return { kind: "refused", why: "refused" };
-  if (status >= 500) return { kind: "failed" };
-  return { kind: "unknown", error: `status ${status}` };
 }
 
 /** The {@link ProcessorClient} of one process. */
@@ -142,7 +133,7 @@ export class SimulatedClient implements ProcessorClient {
         const vague = copy === "second" && status >= 400 && status < 500 && status !== 422;
         const reset = vague || prng.chance(http.reset);
         if (reset) world.fault(status === 200 ? "booked-then-reset" : "reset", 0);
-        timeline.in(this.#wayMs(), () => finish(reset ? { kind: "unknown", error: "reset" } : outcomeOf(status)));
+        timeline.in(this.#wayMs(), () => finish(reset ? { kind: "unknown", error: "reset" } : outcomeOf({ status })));
       });
       // the connection breaks while the processor is at it: it books, later
       if (prng.chance(http.reset)) {
