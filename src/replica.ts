@@ -260,6 +260,7 @@ export class Replica implements Payments {
   }
 
   #tookOver(left: Left): void {
+    this.#gossip?.bury();
     this.#ports.log("warning", "the peer is dead: its payments are taken over", { left });
     if (!this.#complete && !this.#recovering) {
       this.#peerLeft = left;

@@ -1,6 +1,7 @@
 /** What the simulation found in whole replicas, each in the smallest setting that shows it. @module */
 import assert from "node:assert/strict";
-import { accepted, settled, SUSPECT } from "../src/payment/fact.ts";
+import { encode } from "../src/gossip/frame.ts";
+import { accepted, released, settled, SUSPECT } from "../src/payment/fact.ts";
 import { STORE_WAIT_MS } from "../src/store/recovery.ts";
 import { OF, Pair, RECALL_MS, REQUEST_TIMEOUT_MS, SOON_MS } from "./replica_harness.ts";
 
@@ -140,6 +141,24 @@ Deno.test("a payment of a peer that has not heard of a crash is a suspect to the
   void pair.a.accept(OF.b, 1990);
   await pair.clock.settle();
   assert.equal(pair.b.find(OF.b)?.doubt, SUSPECT);
+});
+
+Deno.test("what a dead peer had said of a payment and arrives after the takeover does not count", async () => {
+  const pair = await Pair.started({ store: false });
+  pair.answer = () => new Promise(() => {});
+  void pair.b.accept(OF.b, 1990);
+  await pair.clock.advance(SOON_MS);
+  const bound = pair.a.find(OF.b)!;
+  // connected again, and never linked: b acts alone
+  pair.lost.add("caught-up");
+  pair.pipe.cut();
+  await pair.clock.advance(SOON_MS);
+  pair.kill("b", false);
+  await pair.clock.advance(SOON_MS);
+  const facts = [released(bound, "refused", true)];
+  pair.pipe.inject(encode({ type: "facts", seq: 0, epoch: 0, facts }));
+  await pair.clock.settle();
+  assert.deepEqual([pair.a.find(OF.b)?.stage, pair.a.find(OF.b)?.doubt], ["dispatched", SUSPECT]);
 });
 
 Deno.test("what one replica reads from the store while it is linked is known to the other, which cannot read it", async () => {

@@ -161,6 +161,11 @@ export class Gossip implements Replication, GossipVitals {
     this.#session?.end("the whole book is to be sent again");
   }
 
+  /** The peer is dead: what it said and has not arrived yet may be older than what it did at last. */
+  bury(): void {
+    this.#session?.end("the peer is dead");
+  }
+
   /** Tells the peer of a crash that this replica has found. */
   tellRecall(ms: number): void {
     if (this.#session?.streaming) this.#session.send({ type: "recall", ms });

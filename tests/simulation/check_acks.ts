@@ -76,8 +76,11 @@ export class AckChecker {
       const peer = world.running[peerOf(life.replica)];
       if (peer?.replica.book.get(id)) return "peer";
     }
-    // the link was lost on the way: the peer held it then, even if it is dead now
-    const held = world.started.some((other) => other.life.replica !== life.replica && other.replica.book.get(id));
+    // the link was lost on the way: the peer held it then, even if it is dead now, or was purged before it died
+    const { epoch } = replica.book;
+    const held = world.started.some((other) =>
+      other.life.replica !== life.replica && (other.replica.book.get(id) || other.replica.book.epoch > epoch)
+    );
     if (ack === "peer" && held) return "memory";
     if (world.database) {
       if (!world.database.rows.has(id)) world.violate("acks", `${id} is acknowledged, and the store does not hold it`);
