@@ -27,6 +27,8 @@ export class SharedStore {
   readonly rows = new Map<string, Fact>();
   state: Opened["state"] = "clean";
   epoch = 0;
+  /** who said that it stops in good order */
+  readonly goodbyes: ReplicaId[] = [];
   /** who is answered; the others find it unavailable */
   readonly reaches = { a: true, b: true };
   /** a write waits for it, while there is one */
@@ -58,7 +60,10 @@ export class SharedStore {
           return this.epoch = Math.max(epoch, this.epoch);
         }),
       purge: (epoch) => call(() => void (this.epoch = Math.max(epoch, this.epoch))),
-      close: () => Promise.resolve(),
+      close: (clean) => {
+        if (clean) this.goodbyes.push(self);
+        return Promise.resolve();
+      },
     };
   }
 

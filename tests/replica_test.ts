@@ -64,6 +64,21 @@ Deno.test("what a replica could not store is stored by its peer when it dies", a
   assert.equal(pair.store.rows.get(OF.a)?.stage, "settled");
 });
 
+Deno.test("what a replica said in a catch-up and could not store is stored by its peer when it dies", async () => {
+  const pair = new Pair();
+  pair.start("a");
+  await pair.clock.advance(SOON_MS);
+  pair.store.reaches.a = false;
+  void pair.a.accept(OF.a, 1990);
+  await pair.clock.advance(SOON_MS);
+  pair.start("b");
+  await pair.clock.advance(SOON_MS);
+  assert.deepEqual([pair.b.find(OF.a)?.stage, pair.store.rows.has(OF.a)], ["settled", false]);
+  pair.kill("a");
+  await pair.clock.advance(SOON_MS);
+  assert.equal(pair.store.rows.get(OF.a)?.stage, "settled");
+});
+
 Deno.test("a stop while the peer lives and cannot be heard leaves the note that says so", async () => {
   const pair = await Pair.started();
   pair.cut();
@@ -76,7 +91,7 @@ Deno.test("a stop while the peer lives and cannot be heard leaves the note that 
 
 Deno.test("a stop is clean once the store was read and nothing is in doubt", async () => {
   const pair = await Pair.started({ peer: false });
-  assert.equal(await pair.stop("a"), true);
+  assert.deepEqual([await pair.stop("a"), pair.store.goodbyes], [true, ["a"]]);
 });
 
 Deno.test("a stop before the store was read is not clean", async () => {
@@ -105,7 +120,15 @@ Deno.test("a stop while ids may have been lost in a crash is not clean", async (
   pair.store.state = "crashed";
   pair.start("a");
   await pair.clock.advance(SOON_MS);
-  assert.equal(await pair.stop("a"), false);
+  assert.deepEqual([await pair.stop("a"), pair.store.goodbyes], [false, []]);
+});
+
+Deno.test("who waited for its lock in vain says no goodbye to the store for the one that holds it", async () => {
+  const pair = await Pair.started({ peer: false });
+  pair.start("a");
+  await pair.clock.advance(SOON_MS);
+  assert.deepEqual(pair.a.readiness().notes, ["waiting for this replica's lock"]);
+  assert.deepEqual([await pair.stop("a"), pair.store.goodbyes], [false, []]);
 });
 
 Deno.test("a stop with payments in memory only is not clean, settled or not", async () => {
@@ -124,6 +147,27 @@ Deno.test("a peer that is linked after a crash of everything hears that ids may 
   pair.store.state = "clean";
   pair.start("b");
   await pair.clock.advance(SOON_MS);
+  void pair.b.accept(OF.b, 1990);
+  await pair.clock.settle();
+  assert.equal(pair.b.find(OF.b)?.doubt, SUSPECT);
+});
+
+Deno.test("a peer that is linked hears at once of what a crash may have lost, and not only when it is linked anew", async () => {
+  const pair = await Pair.started();
+  pair.cut();
+  await pair.clock.advance(SOON_MS);
+  pair.kill("a", false);
+  // back before b could take over, it finds its own note that it had acted alone
+  const { promise, resolve } = Promise.withResolvers<void>();
+  pair.store.loadGate = promise;
+  pair.start("a");
+  pair.heal();
+  await pair.clock.advance(2 * SOON_MS);
+  assert.deepEqual([pair.b.readiness().peer, pair.a.readiness().ready], ["linked", false]);
+  pair.lost.add("hello");
+  resolve();
+  await pair.clock.advance(SOON_MS);
+  assert.deepEqual([pair.b.readiness().peer, pair.a.readiness().ready], ["unreachable", true]);
   void pair.b.accept(OF.b, 1990);
   await pair.clock.settle();
   assert.equal(pair.b.find(OF.b)?.doubt, SUSPECT);

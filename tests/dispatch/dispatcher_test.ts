@@ -107,6 +107,19 @@ Deno.test("no more calls are in flight than the limit allows", async () => {
   assert.equal(client.sent("default"), 4);
 });
 
+Deno.test("a bound payment is no probe for who has as many calls as he may have", async () => {
+  const { clock, book, client, dispatcher, offer } = setUp();
+  client.answers.default = () => new Promise(() => {});
+  for (const id of ids(4)) offer(id);
+  await clock.advance(10);
+  dispatcher.hear("default", { failing: true, minResponseMs: 0 });
+  const bound = dispatched(accepted(ID, 1990, clock.now(), "a"), "a", "default", clock.now(), "default-up");
+  book.fold(bound);
+  dispatcher.offer(bound);
+  await clock.advance(PROBE_MS_MAX);
+  assert.equal(client.sent("default"), 4);
+});
+
 Deno.test("a default that refuses is probed by one payment at a time, and nobody else is sent anywhere", async () => {
   const { clock, client, dispatcher, offer } = setUp();
   let running = 0;

@@ -23,6 +23,8 @@ import { anyFact } from "../payment/arbitrary.ts";
 const FIRST = accepted("4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3", 1990, 1_000, "a");
 const BOUND = dispatched(FIRST, "b", "fallback", 1_005, "default-slow");
 const DONE = settled(BOUND, "fallback", 1_005, 1990, "booked");
+const FACT_BYTES = encode({ type: "facts", seq: 1, epoch: 0, facts: [BOUND, BOUND] }).length -
+  encode({ type: "facts", seq: 1, epoch: 0, facts: [BOUND] }).length;
 
 const record = <T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }) => fc.record<T>(fields, { noNullPrototype: true });
 const type = <T extends string>(name: T) => fc.constant(name);
@@ -58,6 +60,9 @@ function joined(frames: readonly Frame[]): Uint8Array {
   return new Uint8Array(frames.flatMap((frame) => [...encode(frame)]));
 }
 
+/** What an error says: one line, at its longest that of a fact full of nonsense. */
+const LINE = /^[^\n]{5,331}$/;
+
 /** What a decoder makes of bytes that come in pieces; a FrameError ends it, anything else is for the test to fail by. */
 function decoded(pieces: Iterable<Uint8Array>): { frames: Frame[]; error: FrameError | undefined } {
   const decoder = new Decoder();
@@ -67,7 +72,7 @@ function decoded(pieces: Iterable<Uint8Array>): { frames: Frame[]; error: FrameE
     return { frames, error: undefined };
   } catch (error) {
     if (!(error instanceof FrameError)) throw error;
-    assert.match(error.message, /^[^\n]{5,300}$/, "one clear line");
+    assert.match(error.message, LINE, "one clear line");
     return { frames, error };
   }
 }
@@ -241,14 +246,25 @@ Deno.test("facts that contradict themselves are neither sent nor taken", () => {
 Deno.test("every byte of a fact is believed only within its range", () => {
   const bytes = encode({ type: "facts", seq: 1, epoch: 0, facts: [BOUND] });
   // the five codes, and the bytes that make cents and times no whole numbers
-  const from = bytes.length -
-    (encode({ type: "facts", seq: 1, epoch: 0, facts: [BOUND, BOUND] }).length - bytes.length);
+  const from = bytes.length - FACT_BYTES;
   for (let at = from + 16; at < bytes.length; at++) {
     const broken = bytes.slice();
     broken[at] = 0xff;
     const { frames, error } = decoded([broken]);
     if (!error) assert.deepEqual(joined(frames), broken, `byte ${at - from}`);
   }
+});
+
+Deno.test("a fact that is all nonsense is refused in one line, however long its numbers are", () => {
+  const bytes = encode({ type: "facts", seq: 1, epoch: 0, facts: [{ ...BOUND, reason: "default-refusing" }] });
+  // no number is longer: 17 digits, as many zeros as are written out, a sign
+  const longest = -0.0000012345678901234567;
+  const fact = new DataView(bytes.buffer, bytes.length - FACT_BYTES);
+  for (const at of [16, 24, 32, 40]) fact.setFloat64(at, longest);
+  fact.setUint32(48, 2 ** 32 - 1);
+  fact.setUint8(55, 255);
+  const { error } = decoded([bytes]);
+  assert.equal(error?.message.length, 331);
 });
 
 Deno.test("frames with fields out of range are not sent", () => {
