@@ -115,6 +115,12 @@ export const PLANTS: Readonly<Record<string, Plant>> = {
         if (known && fact.stage !== "settled" && fact !== known) (this.pending as Map<string, Fact>).delete(fact.id);
         return was.call(this, fact);
       }),
+  "of two facts that got equally far the first stays": () =>
+    replace(Book.prototype, "fold", (was) =>
+      function (this: Book, fact) {
+        const known = this.pending.get(fact.id);
+        return known?.stage === fact.stage && known.attempt === fact.attempt ? false : was.call(this, fact);
+      }),
   "the summary does not ask the peer": () => replace(Gossip.prototype, "exchange", () => () => Promise.resolve(true)),
   "what was taken over is not dispatched": () => replace(Dispatcher.prototype, "wake", () => () => {}),
 };

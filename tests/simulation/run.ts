@@ -1,6 +1,5 @@
 /** One run of the simulation: a seed in, a report out. @module */
 import { checkEnd, unfinished } from "./check_end.ts";
-import { checkFold } from "./check_fold.ts";
 import { endFaults, scheduleIncidents } from "./incidents.ts";
 import { drawPlan, type PlanOptions } from "./plan.ts";
 import { type Violation, World } from "./world.ts";
@@ -82,7 +81,7 @@ async function live(world: World): Promise<void> {
   for (const name of world.names) world.summaries.ask(world.running[name]!);
   await timeline.pass(timeline.ms + 100, broken);
   if (!broken()) checkEnd(world);
-  if (!broken()) checkFold(world);
+  if (!broken()) world.folds.check();
 }
 
 async function turn(): Promise<void> {

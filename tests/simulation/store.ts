@@ -29,8 +29,6 @@ export class Database {
   down = false;
   epoch = 0;
   readonly rows = new Map<string, Fact>();
-  /** every fact of the epoch that it was given, in order, also those that say nothing new */
-  written: Fact[] = [];
   readonly #marks = new Map<ReplicaId, Mark>();
 
   constructor(private readonly world: World, private readonly prng: World["prng"], readonly faults: StoreFaults) {}
@@ -82,7 +80,6 @@ export class Database {
   #write(epoch: number, facts: readonly Fact[]): number {
     if (epoch < this.epoch) return this.epoch;
     this.#purge(epoch);
-    this.written.push(...facts);
     for (const fact of facts) {
       const known = this.rows.get(fact.id);
       if (!known || compareFacts(fact, known) > 0) this.rows.set(fact.id, fact);
@@ -94,7 +91,6 @@ export class Database {
     if (epoch <= this.epoch) return;
     this.epoch = epoch;
     this.rows.clear();
-    this.written = [];
   }
 
   /** It arrives, happens at one instant, and its answer comes back, if nothing goes wrong on the way. */

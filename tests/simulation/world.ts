@@ -3,6 +3,7 @@ import { type Processor, PROCESSORS, type ReplicaId, REPLICAS } from "../../src/
 import { Replica } from "../../src/replica.ts";
 import { AckChecker } from "./check_acks.ts";
 import { ChargeChecker } from "./check_charges.ts";
+import { FoldChecker } from "./check_fold.ts";
 import { SummaryChecker } from "./check_summary.ts";
 import { SimulatedClient } from "./client.ts";
 import { VirtualClock, Wall } from "./clock.ts";
@@ -51,6 +52,7 @@ export class World {
   readonly charges = new ChargeChecker(this);
   readonly acks = new AckChecker(this);
   readonly summaries = new SummaryChecker(this);
+  readonly folds = new FoldChecker(this);
   readonly faults = new Map<string, number>();
   /** every replica that ever ran */
   readonly started: Running[] = [];
@@ -152,6 +154,7 @@ export class World {
       log: (_, message, fields) => this.#log(life, message, fields),
       fail: (error) => this.violate("invariants", String(error)),
     });
+    this.folds.follow(replica.book);
     const running = { life, replica, linkedWith, linked: false, succeeded: false };
     this.running[name] = running;
     this.started.push(running);
