@@ -13,6 +13,9 @@ Commands:
   start       a whole cluster on this machine: stand-in processors, Postgres, two replicas (the default)
   replica     one replica, for a cluster that something else puts together
   processor   a stand-in payment processor   --port PORT (0: any)  --fee SHARE  [--admin-port PORT]
+  audit       whether router, Postgres and both processors agree   [--url URL] [--from ISO] [--to ISO] [--deep] [--json]
+              the processors' admin token comes from PROCESSOR_TOKEN; without --deep ids are asked for only where totals
+              differ, and mistakes that make up for one another stay hidden; exit code 0 all agree, 1 not, 2 cannot ask
 
 Settings come from the environment:
 ${settingsHelp()}
@@ -31,9 +34,17 @@ const OPTIONS = {
   port: { type: "string" },
   "admin-port": { type: "string" },
   fee: { type: "string" },
+  url: { type: "string" },
+  from: { type: "string" },
+  to: { type: "string" },
+  deep: { type: "boolean" },
+  json: { type: "boolean" },
   // stop when the standard input ends, which it does when the process that started this one dies
   parent: { type: "boolean" },
 } as const;
+
+/** An audit ends so long ago, in milliseconds, where it is not told otherwise. */
+const AUDIT_LAG_MS = 2_000;
 
 type Stop = () => Promise<boolean>;
 
@@ -80,6 +91,29 @@ async function run(args: string[]): Promise<Stop | undefined> {
       console.log(`stand-in processor on ${standIn.url}`);
       return () => standIn.close().then(() => true);
     }
+    case "audit": {
+      const { auditCommand } = await import("./src/audit/command.ts");
+      const { PROCESSOR_DEFAULT_URL, PROCESSOR_FALLBACK_URL, DATABASE_URL, PROCESSOR_TOKEN } = config;
+      if (!PROCESSOR_DEFAULT_URL) throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
+      if (!DATABASE_URL) throw new ConfigError("DATABASE_URL: not set, so there is nothing to compare with");
+      const code = await auditCommand({
+        addresses: {
+          router: (values.url ?? "http://127.0.0.1:9999").replace(/\/+$/, ""),
+          processors: { default: PROCESSOR_DEFAULT_URL, fallback: PROCESSOR_FALLBACK_URL },
+          database: DATABASE_URL,
+          token: PROCESSOR_TOKEN,
+        },
+        window: {
+          from: await instant("--from", values.from) ?? 0,
+          // what is under way is no difference
+          to: await instant("--to", values.to) ?? Date.now() - AUDIT_LAG_MS,
+        },
+        deep: values.deep ?? false,
+        json: values.json ?? false,
+      });
+      Deno.exit(code);
+      break;
+    }
     default:
       throw new ConfigError(`no command ${JSON.stringify(command)}: see --help`);
   }
@@ -97,6 +131,14 @@ function number(name: string, text: string, max: number): number {
   const value = Number(text);
   if (text.trim() !== "" && value >= 0 && value <= max) return value;
   throw new ConfigError(`${name}: ${JSON.stringify(text)} is no number from 0 to ${max}`);
+}
+
+async function instant(name: string, text: string | undefined): Promise<number | undefined> {
+  if (text === undefined) return undefined;
+  const { parseInstant } = await import("./src/http/instant.ts");
+  const parsed = parseInstant(text);
+  if (parsed) return parsed.ms;
+  throw new ConfigError(`${name}: ${JSON.stringify(text.slice(0, 80))} is no time such as 2025-07-01T12:00:00Z`);
 }
 
 async function stopWithParent(): Promise<void> {

@@ -98,6 +98,12 @@ export const SETTINGS = {
     "how long the body of a payment may take to come: less is rid of slow senders sooner, more bears with slow networks; 0 is for ever, where a load balancer sends whole bodies",
   ),
   ALLOW_PURGE: setting(flag, "false", "true|false", "whether anybody may purge: for challenges and tests only"),
+  PROCESSOR_TOKEN: setting(
+    z.string(),
+    "",
+    "secret",
+    "what the processors' admin API asks for: `audit` alone calls that",
+  ),
   ADMIN_TOKEN: setting(z.string(), "", "secret", "bearer token that may purge"),
   LOG_LEVEL: setting(z.enum(["debug", "info", "warning", "error", "off"]), "info", "level", "what is logged to stderr"),
   REPLICA: setting(z.enum(["a", "b"]), "a", "a|b", "which of the two replicas this process is"),
@@ -188,7 +194,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     const text = environment[name]?.trim() || fallback;
     const parsed = schema.safeParse(text);
     if (!parsed.success) {
-      const shown = name === "ADMIN_TOKEN" || name === "DATABASE_URL" ? "its value" : JSON.stringify(text.slice(0, 80));
+      const shown = name === "ADMIN_TOKEN" || name === "PROCESSOR_TOKEN" || name === "DATABASE_URL"
+        ? "its value"
+        : JSON.stringify(text.slice(0, 80));
       throw new ConfigError(`${name}: ${shown} will not do (${unit}): ${parsed.error.issues[0]!.message}`);
     }
     config[name] = parsed.data;

@@ -15,6 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   store: ["payment", "ports"],
   http: ["payment", "ports"],
   metrics: ["payment", "ports"],
+  audit: ["payment", "ports"],
 };
 
 /** The composition roots: they know everyone, and nobody knows them but {@link main.ts} and one another. */
@@ -118,4 +119,12 @@ Deno.test("what decides has no clock, timer or chance of its own", needs("read")
     if (!decides || path.endsWith("_socket.ts")) return [];
     return (code.match(impure) ?? []).map((what) => `uses ${what}`);
   });
+});
+
+Deno.test("only the audit and the stand-in know the processors' admin API", needs("read"), async () => {
+  await assertNone(({ path, code }) =>
+    /["'`/]admin\/(?:payments|config|purge|deliver)/.test(code) && !/^src\/(?:audit|processor\/standin)/.test(path)
+      ? ["names /admin/"]
+      : []
+  );
 });

@@ -15,7 +15,7 @@ const HELP = `How close to the floor Galo comes, in containers with 1.5 CPUs and
 Usage: deno task bench:reach [--runs N] [--only PART,…] [--out DIR]
 
   --runs N     so many runs of preview and final each [5]
-  --only PARTS of: preview, final, unseen, steady, kept [all]
+  --only PARTS of: preview, final, unseen, steady, kept [all]; table only writes reach.md anew
   --out DIR    where reach.json is kept and reach.md written anew from all that it has [bench/results]
 
 preview   the floor, ACK=peer and ACK=memory in turn, 60 s each     final   300 s each, and the winner's policy on the model
@@ -26,6 +26,8 @@ It needs Docker with Compose, and the ports 8001, 8002, 9998 and 9999. The floor
 that answers 202 itself. The processors, the load generator and what else this machine does share its cores.`;
 
 const PARTS = ["preview", "final", "unseen", "steady", "kept"] as const;
+/** Measures nothing. */
+const TABLE = "table";
 const SEEDS = [1, 2, 3];
 /** The p99 that scores are compared at, in milliseconds. */
 const EQUAL_P99_MS = 2;
@@ -184,13 +186,14 @@ async function main(): Promise<void> {
   if (values.help) return console.log(HELP);
   const runs = Number(values.runs);
   const parts = values.only.split(",");
-  const unknown = parts.find((part) => !(PARTS as readonly string[]).includes(part));
+  const unknown = parts.find((part) => part !== TABLE && !(PARTS as readonly string[]).includes(part));
   if (!Number.isInteger(runs) || runs < 1 || unknown !== undefined) {
     throw new DockerError(unknown === undefined ? `--runs: ${values.runs} is no count` : `--only: no part ${unknown}`);
   }
   await Deno.mkdir(values.out, { recursive: true });
   const file = `${values.out}/reach.json`;
   const results: Results = JSON.parse(await Deno.readTextFile(file).catch(() => "{}"));
+  if (values.only === TABLE) return await Deno.writeTextFile(`${values.out}/reach.md`, table(results));
   results.machine = await machine();
   const measure = { preview: () => preview(runs), final: () => final(runs), unseen: unseenOnes, steady: rates, kept };
   try {
