@@ -6,9 +6,10 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { startLoad } from "./graded/generator.ts";
-import { Latency, type LatencySummary } from "./graded/latency.ts";
+import type { LatencySummary } from "./graded/latency.ts";
 import { findCaddy, startSystem, type System } from "./graded/system.ts";
+import { median } from "./graded/table.ts";
+import { loadFor } from "./rounds.ts";
 
 const LEVELS = ["memory", "peer", "store"] as const;
 
@@ -34,7 +35,7 @@ try {
   );
   for (let round = 0; round <= Number(values.rounds); round++) {
     for (const level of LEVELS) {
-      const { p99Ms, ...summary } = await load(systems.get(level)!.addresses.router);
+      const { p99Ms, ...summary } = await loadFor(systems.get(level)!.addresses.router, users, Number(values.seconds));
       // the first round warms up
       if (round > 0) rounds[level]!.push({ ...summary, p99Ms });
       console.log(`round ${round || "warm-up"}  ${level.padEnd(6)}  p99 ${p99Ms.toFixed(2)} ms`);
@@ -51,26 +52,3 @@ console.table(Object.fromEntries(LEVELS.map((level) => [level, {
     median(rounds[level]!.map(({ p99Ms }, round) => p99Ms / rounds.memory![round]!.p99Ms)).toFixed(2),
   ),
 }])));
-
-async function load(url: string): Promise<LatencySummary> {
-  const plan = {
-    url,
-    amount: 19.9,
-    durationSeconds: Number(values.seconds),
-    users: { from: users, to: users },
-    thinkMs: 1_000,
-  };
-  const generator = startLoad(plan, () => {});
-  const { histogram, failed } = await generator.done;
-  await generator.stop();
-  if (failed > 0) throw new Error(`${failed} requests failed`);
-  const latency = new Latency();
-  latency.addEncoded(histogram);
-  return latency.summary();
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}

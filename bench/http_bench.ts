@@ -10,6 +10,7 @@ import { paymentBody } from "../src/http/schemas.ts";
 import { parseId } from "../src/payment/id.ts";
 import { centsOf } from "../src/payment/money.ts";
 import type { Acceptance, Payments } from "../src/ports/payments.ts";
+import type { Watching } from "../src/ports/watch.ts";
 
 const TEXT = JSON.stringify({ correlationId: "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3", amount: 19.9 });
 const HEADERS = { "content-type": "application/json", "content-length": String(TEXT.length) };
@@ -17,7 +18,8 @@ const HEADERS = { "content-type": "application/json", "content-length": String(T
 /** Takes every payment at once and keeps none. */
 const payments = { accept: (): Promise<Acceptance> => Promise.resolve("accepted") } as unknown as Payments;
 
-const galo = createApp(payments, { allowPurge: false, now: () => 0, onInvariant() {} });
+const watching = {} as Watching;
+const galo = createApp(payments, { allowPurge: false, now: () => 0, onInvariant() {}, watching });
 
 const hono = new Hono();
 hono.post("/payments", async (c) => {

@@ -15,6 +15,17 @@ const flag = z.enum(["true", "false"]).transform((text) => text === "true");
 const address = z.url({ protocol: /^https?$/ });
 const ms = (max: number) => whole(0, max);
 
+/** Where to listen: a TCP port, or a UNIX socket. */
+export type Listen = { readonly hostname: string; readonly port: number } | { readonly path: string };
+
+/** @returns undefined where the text says neither */
+export function parseListen(text: string): Listen | undefined {
+  if (text.includes("/")) return { path: text };
+  const [, hostname = "127.0.0.1", digits] = /^(?:(.+):)?(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  return port <= 65_535 ? { hostname: hostname.replace(/^\[(.*)\]$/, "$1"), port } : undefined;
+}
+
 /** One line of `--help`. */
 interface Setting {
   readonly schema: z.ZodType;
@@ -34,6 +45,13 @@ const setting = <T extends z.ZodType>(schema: T, fallback: string, unit: string,
 export const SETTINGS = {
   PORT: setting(whole(0, 65535), "9999", "TCP port", "where payments are taken; 0 takes any free one"),
   HOST: setting(z.string(), "0.0.0.0", "address", "what PORT is bound to; 127.0.0.1 keeps others out"),
+  OPS_LISTEN: setting(
+    z.string().refine((text) => text === "" || parseListen(text) !== undefined, { error: "is neither port nor path" }),
+    "",
+    "[address:]port or path",
+    "where the live page, /metrics and /timings are, instead of on PORT, where everybody is; without an address 127.0.0.1; `start` adds .a and .b to a path",
+  ),
+  WATCHERS_MAX: setting(whole(0, 1_000), "16", "browsers", "that may have a replica's live page open; 0 has none"),
   LISTEN: setting(z.string(), "", "path", "a UNIX socket for payments instead of PORT"),
   PROCESSOR_DEFAULT_URL: setting(
     z.union([z.literal(""), address]),

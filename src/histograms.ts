@@ -83,12 +83,13 @@ export class Histograms implements Timings {
    * A replica's handler with two paths more: `GET /timings` tells the summaries, `DELETE /timings` forgets everything.
    *
    * @param replica told with the summaries, since two replicas may be behind one address
+   * @param internal whether these paths are there
    */
-  served(replica: string, handler: Handler): Handler {
+  served(replica: string, handler: Handler, internal = true): Handler {
     return async (request) => {
       const startMs = performance.now();
       const path = new URL(request.url).pathname;
-      if (path === "/timings") {
+      if (internal && path === "/timings") {
         if (request.method === "DELETE") this.#histograms.clear();
         return Response.json({ replica, timings: this.summaries() });
       }

@@ -3,7 +3,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { type Config, ConfigError } from "./config.ts";
+import { type Config, ConfigError, type Listen, parseListen } from "./config.ts";
 import { FileLock } from "./file_lock.ts";
 import { UnixTransport } from "./gossip/unix_socket.ts";
 import { createApp } from "./http/app.ts";
@@ -16,6 +16,7 @@ import galo from "../deno.json" with { type: "json" };
 import type { Histograms } from "./histograms.ts";
 import { Meters } from "./metrics/meters.ts";
 import type { Traces } from "./metrics/traces.ts";
+import { Watch } from "./watch/watch.ts";
 import { both, timedClient, timedPayments, timedStore } from "./timings.ts";
 
 /** A broken invariant ends the process with this code (sysexits.h: internal software error). */
@@ -65,7 +66,22 @@ export function startReplica(config: Config, timings?: Histograms, traces?: Trac
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     connectionsMax: config.MAX_IN_FLIGHT,
   });
-  const store = config.DATABASE_URL && new PostgresStore({ url: config.DATABASE_URL, poolMax: config.STORE_POOL });
+  const log = (level: "info" | "warning", message: string, fields?: Record<string, unknown>) =>
+    logger[level](message, fields);
+  const watch = new Watch({
+    self: config.REPLICA,
+    clock: systemClock,
+    watchersMax: config.WATCHERS_MAX,
+    queueMax: config.QUEUE_MAX,
+    fees: { default: config.FEE_DEFAULT, fallback: config.FEE_FALLBACK },
+    memory: () => Deno.memoryUsage().rss,
+    recall: async (id) => await store?.story(id),
+    log,
+  });
+  const { DATABASE_URL: url, STORE_POOL: poolMax } = config;
+  const store: PostgresStore | undefined = url
+    ? new PostgresStore({ url, poolMax, story: (id) => watch.stored(id) })
+    : undefined;
   const replica = new Replica({
     self: config.REPLICA,
     ack: config.ACK,
@@ -87,20 +103,29 @@ export function startReplica(config: Config, timings?: Histograms, traces?: Trac
     lock,
     ...config.REPLICAS === 2 && { transport: new UnixTransport(`${config.DATA_DIR}/gossip.sock`, fail) },
     ...store && { store: timedStore(told, store) },
-    timings: told,
+    timings: both(told, watch),
+    heard: (fact) => watch.heard(fact),
     incarnation: crypto.randomUUID(),
-    log: (level, message, fields) => logger[level](message, fields),
+    log,
     fail,
   });
   const payments = timings ? timedPayments(timings, replica) : replica;
-  const app = createApp(traces ? traces.payments(payments) : payments, {
-    allowPurge: config.ALLOW_PURGE,
-    ...config.ADMIN_TOKEN && { adminToken: config.ADMIN_TOKEN },
-    now: systemClock.now,
-    onInvariant: fail,
-    bodyTimeoutMs: config.BODY_TIMEOUT_MS,
-    metrics: meters,
-  });
+  const app = (internal: boolean) => {
+    const { fetch } = createApp(traces ? traces.payments(payments) : payments, {
+      allowPurge: config.ALLOW_PURGE,
+      ...config.ADMIN_TOKEN && { adminToken: config.ADMIN_TOKEN },
+      now: systemClock.now,
+      onInvariant: fail,
+      bodyTimeoutMs: config.BODY_TIMEOUT_MS,
+      watching: watch,
+      internal,
+      metrics: watch.over(meters),
+    });
+    return timings ? timings.served(config.REPLICA, fetch, internal) : fetch;
+  };
+  const operations = parseListen(config.OPS_LISTEN);
+  const callers: Listen = config.LISTEN ? { path: config.LISTEN } : { hostname: config.HOST, port: config.PORT };
+  const handler = app(!operations);
   let server: Deno.HttpServer | undefined;
   let stopping = false;
   // too many open files end every connection, and need not end the replica
@@ -116,47 +141,68 @@ export function startReplica(config: Config, timings?: Histograms, traces?: Trac
     }, REOPEN_MS);
   };
   const open = () => {
-    server = serve(config, timings ? timings.served(config.REPLICA, app.fetch) : app.fetch);
+    server = serve(callers, config.REPLICAS === 2, handler);
     server.finished.catch(reopen);
     return config.LISTEN || `http://${config.HOST}:${(server.addr as Deno.NetAddr).port}`;
   };
+  // before it takes payments: who operates it wants to see it start
+  const operator = operations && serve(operations, config.REPLICAS === 2, app(true));
+  logger.info("starting", {
+    version: galo.version,
+    ack: config.ACK,
+    replicas: config.REPLICAS,
+    store: store !== undefined,
+  });
+  const startedMs = systemClock.monotonic();
   timings?.start();
   meters.start(replica, () => replica.vitals);
+  watch.start({ payments: replica, vitals: () => replica.vitals, totals: () => replica.book.summary() });
   replica.start();
   return {
     // before it has recovered it could only refuse what the other replica takes
-    serving: untilReady(replica).then(open),
+    serving: untilReady(replica).then(() => {
+      const where = open();
+      const afterMs = Math.round(systemClock.monotonic() - startedMs);
+      const { pending, settled } = replica.readiness();
+      logger.info("ready", { where, afterMs, pending, settled });
+      return where;
+    }),
     async stop() {
       stopping = true;
+      logger.info("stopping");
+      const stoppingMs = systemClock.monotonic();
+      // a stream never ends by itself
+      watch.stop();
       // callers first: a replica that stops takes nothing new
       const late = new Promise((resolve) => setTimeout(resolve, REQUESTS_MS));
-      await Promise.race([server?.shutdown(), late]);
+      await Promise.race([Promise.all([server?.shutdown(), operator?.shutdown()]), late]);
       const clean = await replica.stop();
       await client.close();
       timings?.stop();
       meters.stop();
+      logger.info("stopped", { clean, afterMs: Math.round(systemClock.monotonic() - stoppingMs) });
       return clean;
     },
   };
 }
 
-function serve(config: Config, handler: (request: Request) => Response | Promise<Response>): Deno.HttpServer {
+/** @param shared whether both replicas of one machine may listen on one port */
+function serve(
+  listen: Listen,
+  shared: boolean,
+  handler: (request: Request) => Response | Promise<Response>,
+): Deno.HttpServer {
   const onListen = () => {};
   try {
-    if (!config.LISTEN) {
-      // both replicas of one machine may share the port
-      return Deno.serve(
-        { port: config.PORT, hostname: config.HOST, reusePort: config.REPLICAS === 2, onListen },
-        handler,
-      );
-    }
+    if ("port" in listen) return Deno.serve({ ...listen, reusePort: shared, onListen }, handler);
     // this replica's process lock is held, so that a socket found here is a dead process's
-    removeIfThere(config.LISTEN);
-    const server = Deno.serve({ path: config.LISTEN, onListen }, handler);
-    Deno.chmodSync(config.LISTEN, 0o660);
+    removeIfThere(listen.path);
+    const server = Deno.serve({ ...listen, onListen }, handler);
+    Deno.chmodSync(listen.path, 0o660);
     return server as unknown as Deno.HttpServer;
   } catch (error) {
-    throw new StartError(`cannot listen on ${config.LISTEN || `${config.HOST}:${config.PORT}`}: ${reason(error)}`);
+    const where = "port" in listen ? `${listen.hostname}:${listen.port}` : listen.path;
+    throw new StartError(`cannot listen on ${where}: ${reason(error)}`);
   }
 }
 

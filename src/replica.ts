@@ -82,7 +82,7 @@ export class Replica implements Payments {
         // the peer begins the epoch anew, and hears everything that belongs to it
         this.#gossip?.resync();
       },
-      recalls: (ms) => this.#gossip?.tellRecall(ms),
+      recalls: (ms) => this.#gossip?.tell({ type: "recall", ms }),
       record: (fact) => {
         this.#record(fact);
         this.#dispatcher.offer(fact);
@@ -98,7 +98,7 @@ export class Replica implements Payments {
     });
     this.#poller = new HealthPoller(clock, lock, client, (processor, health) => {
       this.#dispatcher.hear(processor, health);
-      this.#gossip?.tellHealth({ type: "health", processor, ...health, at: clock.now() });
+      this.#gossip?.tell({ type: "health", processor, ...health, at: clock.now() });
     });
   }
 
@@ -124,8 +124,7 @@ export class Replica implements Payments {
     }
     if (this.book.pending.size >= this.#settings.queueMax) return "queue-full";
     if (!this.book.holds(cents)) return "total-full";
-    const { clock } = this.#ports;
-    let fact = accepted(id, cents, clock.now(), this.#gossip ? homeOf(id, REPLICAS) : this.#settings.self);
+    let fact = accepted(id, cents, this.#ports.clock.now(), this.#gossip ? homeOf(id, REPLICAS) : this.#settings.self);
     if (this.#recovery.doubtUntil) fact = suspect(fact, this.#recovery.doubtUntil);
     const held = this.#record(fact);
     this.#dispatcher.offer(fact);
@@ -215,6 +214,7 @@ export class Replica implements Payments {
   /** A fact of the peer's making. */
   #heard(fact: Fact, seq: number): void {
     if (!this.book.fold(fact)) return;
+    if (seq > 0) this.#ports.heard?.(fact);
     if (this.#writer) this.#peerBacklog.add(fact, seq);
     const { doubtUntil } = this.#recovery;
     // the peer may not have heard yet that ids come again

@@ -15,6 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   store: ["payment", "ports"],
   http: ["payment", "ports"],
   metrics: ["payment", "ports"],
+  watch: ["payment", "ports"],
   audit: ["payment", "ports"],
 };
 

@@ -7,10 +7,11 @@
  */
 import { type Fact, type Processor, PROCESSORS, REASONS } from "../payment/fact.ts";
 import { type ReplicaId, REPLICAS, SETTLED_ATTEMPT_MAX, STAGES, SUSPECT } from "../payment/fact.ts";
+import type { Status } from "../ports/metrics.ts";
 import { code, type Field, flag, FrameError, id, nullable, number, struct } from "./field.ts";
 
 /** The version of this format: another one is refused, since a cluster runs one version of Galo. */
-export const FRAME_VERSION = 1;
+export const FRAME_VERSION = 2;
 
 /** Facts in one frame. */
 export const FACTS_PER_FRAME_MAX = 256;
@@ -59,7 +60,9 @@ export type Frame =
   | { readonly type: "yield"; readonly replica: ReplicaId }
   | { readonly type: "ping" }
   /** For so long, in milliseconds, an id that comes again may have been acknowledged and lost in a crash of everything. */
-  | { readonly type: "recall"; readonly ms: number };
+  | { readonly type: "recall"; readonly ms: number }
+  /** How the sender is, for people who ask its peer. */
+  | { readonly type: "status" } & Status;
 
 const LENGTH_BYTES = 4;
 /** length, version, type */
@@ -70,6 +73,7 @@ const processor = code(PROCESSORS);
 const isTime = (value: number) => Number.isSafeInteger(value) && Math.abs(value) <= TIME_MS_MAX;
 const whole = number((value) => Number.isSafeInteger(value) && value >= 0);
 const time = number(isTime);
+const some = number((value) => value >= 0 && value <= Number.MAX_SAFE_INTEGER);
 const seqOnly = struct({ seq: whole });
 const idOnly = struct({ id: whole });
 
@@ -129,6 +133,19 @@ const PAYLOADS: { readonly [T in Frame["type"]]: Field<Omit<Frame & { type: T },
   yield: struct({ replica }),
   ping: struct({}),
   recall: struct({ ms: whole }),
+  status: struct({
+    at: time,
+    posts: whole,
+    failed: whole,
+    medianMs: some,
+    p99Ms: some,
+    queue: whole,
+    inFlightDefault: whole,
+    inFlightFallback: whole,
+    store: code(["none", "connecting", "ready", "unavailable"]),
+    storeLagMs: some,
+    memoryBytes: whole,
+  }),
 };
 const TYPES = Object.keys(PAYLOADS) as Frame["type"][];
 

@@ -4,7 +4,7 @@
  */
 import type { Fact, ReplicaId } from "../payment/fact.ts";
 import type { Cancel, Random } from "../ports/clock.ts";
-import type { GossipVitals } from "../ports/metrics.ts";
+import type { GossipVitals, Status } from "../ports/metrics.ts";
 import type { Replication } from "../ports/replication.ts";
 import type { Frame } from "./frame.ts";
 import { Journal } from "./journal.ts";
@@ -67,6 +67,7 @@ export class Gossip implements Replication, GossipVitals {
   #heardMs = -Infinity;
   #dialling: Cancel | undefined;
   #dialMs = DIAL_MS_MIN;
+  #peerStatus: Status | undefined;
   #stopped = false;
 
   constructor(parts: GossipParts, events: GossipEvents) {
@@ -166,19 +167,17 @@ export class Gossip implements Replication, GossipVitals {
     this.#session?.end("the peer is dead");
   }
 
-  /** Tells the peer of a crash that this replica has found. */
-  tellRecall(ms: number): void {
-    if (this.#session?.streaming) this.#session.send({ type: "recall", ms });
+  get peerStatus(): Status | undefined {
+    return this.#peerStatus;
   }
 
-  /** Passes on what `service-health` said. */
-  tellHealth(frame: Frame & { type: "health" }): void {
+  tellStatus(status: Status): void {
+    this.tell({ type: "status", ...status });
+  }
+
+  /** Says what is of use at this moment only, if there is somebody to hear it. */
+  tell(frame: Frame & { type: "recall" | "health" | "stored" | "status" }): void {
     if (this.#session?.streaming) this.#session.send(frame);
-  }
-
-  /** Tells the peer that this replica's store holds its own stream up to `seq`. */
-  tellStored(seq: number): void {
-    if (this.#session?.streaming) this.#session.send({ type: "stored", seq });
   }
 
   /** Tells the peer that this replica let go of the peer's lock. */
@@ -276,6 +275,8 @@ export class Gossip implements Replication, GossipVitals {
         return this.#events.yielded();
       case "recall":
         return this.#events.recall(frame.ms);
+      case "status":
+        this.#peerStatus = frame;
     }
   }
 

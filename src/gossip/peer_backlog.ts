@@ -16,7 +16,7 @@ const STORED_MS = 200;
  */
 export function reportStored(
   clock: Clock,
-  gossip: Pick<Gossip, "seq" | "tellStored">,
+  gossip: Pick<Gossip, "seq" | "tell">,
   store: { covered(): Promise<boolean> },
   goesOn: () => boolean,
   told = 0,
@@ -25,7 +25,7 @@ export function reportStored(
   clock.after(STORED_MS, async () => {
     if (!goesOn()) return;
     const stored = seq !== told && await store.covered();
-    if (stored) gossip.tellStored(seq);
+    if (stored) gossip.tell({ type: "stored", seq });
     reportStored(clock, gossip, store, goesOn, stored ? seq : told);
   });
 }

@@ -61,7 +61,7 @@ export interface SessionEvents {
   acknowledged(seq: number): void;
   /** everything up to here of the peer's stream is here */
   saw(seen: Seen): void;
-  frame(frame: Frame & { type: "answer" | "stored" | "health" | "yield" | "recall" }): void;
+  frame(frame: Frame & { type: "answer" | "stored" | "health" | "yield" | "recall" | "status" }): void;
   ended(why: string): void;
 }
 

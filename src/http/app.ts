@@ -3,6 +3,8 @@ import { type Context, Hono } from "@hono/hono";
 import { getLogger } from "@logtape/logtape";
 import type { Metrics } from "../ports/metrics.ts";
 import type { Payments } from "../ports/payments.ts";
+import type { Watching } from "../ports/watch.ts";
+import { showLive, showWatchFile, streamLive } from "./live.ts";
 import { type Handler, measured } from "./measured.ts";
 import { showMetrics } from "./metrics.ts";
 import { purgePayments, showLiveness, showReadiness } from "./operations.ts";
@@ -25,6 +27,10 @@ export interface AppOptions {
   readonly retryAfterS?: number;
   /** how long the body of a payment may take to come, in milliseconds; 10,000 by default */
   readonly bodyTimeoutMs?: number;
+  /** what people are shown */
+  readonly watching: Watching;
+  /** whether the live page and metrics are here too; true by default */
+  readonly internal?: boolean;
   /** counts requests and tells at `GET /metrics`; left out, nothing is counted */
   readonly metrics?: Metrics;
 }
@@ -36,26 +42,40 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
  *
  * @example
  * ```ts ignore
- * Deno.serve(createApp(replica, { allowPurge: false, now: Date.now, onInvariant: stop }).fetch);
+ * Deno.serve(createApp(replica, { watching, allowPurge: false, now: Date.now, onInvariant: stop }).fetch);
  * ```
  */
 export function createApp(payments: Payments, options: AppOptions): Hono {
-  const { allowPurge, adminToken, now, onInvariant, retryAfterS = 1, bodyTimeoutMs = 10_000 } = options;
+  const {
+    allowPurge,
+    adminToken,
+    now,
+    onInvariant,
+    retryAfterS = 1,
+    bodyTimeoutMs = 10_000,
+    watching,
+    internal = true,
+  } = options;
   const log = getLogger(["galo", "http"]);
   const app = new Hono();
   const { metrics } = options;
   const get = (path: string, handler: Handler) => app.get(path, measured(metrics?.route("GET", path), handler));
   const post = (path: string, handler: Handler) => app.post(path, measured(metrics?.route("POST", path), handler));
   post("/payments", takePayment(payments, retryAfterS, bodyTimeoutMs));
-  get("/payments/:id", showPayment(payments, now));
+  get("/payments/:id", showPayment(payments, watching, now));
   get("/payments-summary", showSummary(payments));
   post("/purge-payments", purgePayments(payments, allowPurge, adminToken));
   get("/livez", showLiveness);
   get("/readyz", showReadiness(payments));
-  get("/metrics", showMetrics(metrics));
   get("/openapi.json", showDocument);
   get("/docs", showDocs);
   get("/docs/:file", showDocsFile);
+  get("/watch/:file", showWatchFile);
+  if (internal) {
+    get("/", showLive);
+    get("/live", streamLive(watching, retryAfterS));
+    get("/metrics", showMetrics(metrics));
+  }
   const unrouted = (c: Context) => answerUnrouted(c, allowedAt(app, c.req.path));
   app.notFound(measured(metrics?.route("any", "unrouted"), unrouted));
   app.onError((error, c) => {

@@ -26,6 +26,7 @@ const HEADERS: Readonly<Record<HeaderName | "Retry-After" | "Allow", Json>> = {
   },
   "ETag": { required: true, schema: { type: "string", pattern: '^"[^"]+"$' } },
   "Cache-Control": { required: true, schema: { type: "string" } },
+  "Vary": { required: true, schema: { type: "string" } },
   "Content-Security-Policy": { required: true, schema: { type: "string" } },
 };
 
@@ -86,7 +87,11 @@ function operation(route: Route): Json {
   const responses: Record<string, unknown> = {};
   for (const [status, response] of Object.entries(route.answers)) responses[status] = answer(response);
   for (const [status, kinds] of Map.groupBy(route.problems, (kind) => PROBLEMS[kind][0])) {
-    responses[status] = problems(kinds);
+    const told = problems(kinds);
+    const page = route.answers[status] && answer(route.answers[status]);
+    responses[status] = page
+      ? { ...page, ...told, content: { ...page.content as Json, ...told.content as Json } }
+      : told;
   }
   return {
     operationId: route.id,

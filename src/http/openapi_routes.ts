@@ -1,4 +1,5 @@
 /** Every route as OpenAPI tells of it: what it takes, what it answers, and which problems it may answer with. @module */
+import { PAGES } from "./openapi_pages.ts";
 import type { ProblemKind } from "./problem.ts";
 
 /** The names of `components.schemas`. */
@@ -12,7 +13,7 @@ export type SchemaName =
   | "Problem";
 
 /** The names of `components.headers`. */
-export type HeaderName = "Location" | "X-Galo-Stale-Ms" | "ETag" | "Cache-Control" | "Content-Security-Policy";
+export type HeaderName = "Location" | "X-Galo-Stale-Ms" | "ETag" | "Cache-Control" | "Content-Security-Policy" | "Vary";
 
 /** An answer that is no problem. */
 export interface RouteAnswer {
@@ -47,6 +48,10 @@ export interface Route {
 }
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
+const UP = "the default processor was up, and it is the cheaper one";
+const told = (at: string, state: string, attempt: number, processor: string | null, reason: string, why: string) => (
+  { at, state, attempt, processor, replica: "a", reason, why }
+);
 const processor = { state: "up", latencyMs: 3, inFlight: 2 };
 const readiness = {
   ready: true,
@@ -115,8 +120,9 @@ export const ROUTES: readonly Route[] = [
     }],
     answers: {
       200: {
-        description: "What is known of it",
-        content: { "application/json": "Payment" },
+        description: "What is known of it; to who prefers HTML, a page",
+        content: { "application/json": "Payment", "text/html": null },
+        headers: ["Vary"],
         example: {
           correlationId: ID,
           state: "settled",
@@ -126,10 +132,17 @@ export const ROUTES: readonly Route[] = [
           acceptedAt: "2025-07-15T12:34:56.000Z",
           attempts: 1,
           reason: "default-up",
-          why: "Booked at the default processor: the default processor was up, and it is the cheaper one.",
+          why: `Booked at the default processor: ${UP}.`,
           owner: "a",
+          facts: [
+            told("2025-07-15T12:34:56.000Z", "accepted", 0, null, "accepted", "no processor was chosen yet"),
+            told("2025-07-15T12:34:56.007Z", "dispatched", 1, "default", "default-up", UP),
+            told("2025-07-15T12:34:56.012Z", "settled", 1, "default", "default-up", UP),
+          ],
+          source: "memory",
         },
       },
+      404: { description: "", content: { "text/html": null }, headers: ["Vary"] },
     },
     problems: ["unknown-payment", "internal"],
   },
@@ -207,59 +220,5 @@ export const ROUTES: readonly Route[] = [
     answers: { 200: { description: "Prometheus' text, version 0.0.4", content: { "text/plain": null } } },
     problems: [],
   },
-  {
-    path: "/openapi.json",
-    method: "get",
-    id: "showDocument",
-    tag: "reference",
-    summary: "This document",
-    parameters: [{
-      name: "If-None-Match",
-      in: "header",
-      description: "the `ETag` of an earlier answer",
-      schema: { type: "string" },
-    }],
-    answers: {
-      200: {
-        description: "OpenAPI 3.1",
-        content: { "application/json": null },
-        headers: ["ETag", "Cache-Control"],
-      },
-      304: { description: "It is what `If-None-Match` says", headers: ["ETag", "Cache-Control"] },
-    },
-    problems: [],
-  },
-  {
-    path: "/docs",
-    method: "get",
-    id: "showDocs",
-    tag: "reference",
-    summary: "This document for people, who may try it out",
-    answers: {
-      200: { description: "A page", content: { "text/html": null }, headers: ["Content-Security-Policy"] },
-    },
-    problems: [],
-  },
-  {
-    path: "/docs/{file}",
-    method: "get",
-    id: "showDocsFile",
-    tag: "reference",
-    summary: "A file of that page",
-    parameters: [{
-      name: "file",
-      in: "path",
-      required: true,
-      schema: { type: "string" },
-      example: "start.js",
-    }],
-    answers: {
-      200: {
-        description: "The file",
-        content: { "text/javascript": null, "text/css": null, "image/png": null },
-        headers: ["Cache-Control"],
-      },
-    },
-    problems: ["unknown-path"],
-  },
+  ...PAGES,
 ];

@@ -1,18 +1,29 @@
 /** `POST /payments` and `GET /payments/{id}`. @module */
 import type { Context } from "@hono/hono";
+import { accepts } from "@hono/hono/accepts";
 import type { z } from "@zod/zod";
 import type { Fact } from "../payment/fact.ts";
 import { parseId } from "../payment/id.ts";
 import { amountOf, centsOf } from "../payment/money.ts";
 import type { Payments } from "../ports/payments.ts";
+import type { Story, Watching } from "../ports/watch.ts";
 import { BodyReader } from "./body.ts";
 import { decimalsOf, decodeText, longNumber, parseObject, wordForAmount } from "./json.ts";
 import { fieldProblem, problem, schemaProblem } from "./problem.ts";
-import { why } from "./reason.ts";
+import { progressOf, why } from "./reason.ts";
+import { page } from "./assets.ts";
 import { type paymentAnswer, paymentBody, TOO_MANY_DECIMALS } from "./schemas.ts";
 
 /** The longest body of a payment, in bytes. */
 export const BODY_BYTES_MAX = 4096;
+
+const FORMS: Parameters<typeof accepts>[1] = {
+  header: "Accept",
+  supports: ["application/json", "text/html"],
+  default: "application/json",
+};
+/** One path, two forms. */
+const VARY = { vary: "Accept" };
 
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
@@ -87,19 +98,30 @@ function notAnObject(text: string): Response {
 }
 
 /**
- * Tells what is known of a payment.
+ * Tells what is known of a payment: JSON, and to who asks for HTML a page.
  *
  * @param now milliseconds since 1970, UTC
  */
-export function showPayment(payments: Payments, now: () => number): (c: Context) => Response {
-  return (c) => {
+export function showPayment(
+  payments: Payments,
+  watching: Watching,
+  now: () => number,
+): (c: Context) => Promise<Response> {
+  return async (c) => {
     const id = parseId(c.req.param("id") ?? "");
     const fact = id === undefined ? undefined : payments.find(id);
-    return fact ? c.json(answerOf(fact, now())) : problem("unknown-payment", "No payment with this id is known here");
+    const forPeople = accepts(c, FORMS) === "text/html";
+    const pages = forPeople ? await import("./story.ts") : undefined;
+    if (!fact) {
+      if (pages) return page(await pages.noStoryPage(), 404, VARY);
+      return problem("unknown-payment", "No payment with this id is known here", {}, VARY);
+    }
+    const answer = answerOf(fact, await watching.story(fact), now());
+    return pages ? page(await pages.storyPage(answer), 200, VARY) : c.json(answer, 200, VARY);
   };
 }
 
-function answerOf(fact: Fact, now: number): z.infer<typeof paymentAnswer> {
+function answerOf(fact: Fact, story: Story, now: number): z.infer<typeof paymentAnswer> {
   return {
     correlationId: fact.id,
     state: fact.stage,
@@ -109,7 +131,11 @@ function answerOf(fact: Fact, now: number): z.infer<typeof paymentAnswer> {
     acceptedAt: new Date(fact.acceptedAt).toISOString(),
     attempts: fact.attempt,
     reason: fact.reason,
-    why: why(fact, now),
+    why: progressOf(fact, now),
     owner: fact.owner,
+    facts: story.facts.map(({ at, stage, attempt, processor, replica, reason }) => (
+      { at: new Date(at).toISOString(), state: stage, attempt, processor, replica, reason, why: why(reason) }
+    )),
+    source: story.source,
   };
 }

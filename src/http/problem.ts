@@ -24,6 +24,7 @@ export const PROBLEMS = {
   "total-full": [503, "The totals cannot take this amount"],
   "uncovered": [503, "The payment cannot be acknowledged now"],
   "recovering": [503, "This replica is starting"],
+  "watchers-full": [503, "Too many are watching"],
   "unavailable": [503, "No replica answers"],
   "stopping": [503, "This replica is stopping"],
 } as const;

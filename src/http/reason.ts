@@ -21,16 +21,21 @@ const REASON_TEXT: Readonly<Record<Reason, string>> = {
   "peer-lost": "the other replica was lost before it knew of the attempt",
 };
 
+/** Why, for people; a clause without a full stop. */
+export function why(reason: Reason): string {
+  return REASON_TEXT[reason];
+}
+
 /**
  * What became of a payment so far, and why.
  *
  * @param now milliseconds since 1970, UTC
  */
-export function why(fact: Fact, now: number): string {
+export function progressOf(fact: Fact, now: number): string {
   const doubt = fact.doubt && now < fact.doubtUntil
     ? `; until ${new Date(fact.doubtUntil).toISOString()} a booking may still be under way`
     : "";
-  return `${progress(fact, now)}: ${REASON_TEXT[fact.reason]}${doubt}.`;
+  return `${progress(fact, now)}: ${why(fact.reason)}${doubt}.`;
 }
 
 function progress({ stage, attempt, processor, acceptedAt, requestedAt }: Fact, now: number): string {

@@ -1,7 +1,8 @@
 /** The interface explained: `GET /openapi.json` for programs, `GET /docs` for people. @module */
 import type { Context } from "@hono/hono";
 import { createHash } from "node:crypto";
-import { problem } from "./problem.ts";
+import { pathToFileURL } from "node:url";
+import { page, showFile } from "./assets.ts";
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -19,23 +20,8 @@ const PAGE = `<!doctype html>
 const START =
   `SwaggerUIBundle({ url: "/openapi.json", dom_id: "#reference", deepLinking: true, validatorUrl: null });\n`;
 
-/** Nothing from elsewhere, no inline script; pictures of the style sheet are in it. */
-const HEADERS = {
-  "content-security-policy":
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
-};
-
-/** The files of swagger-ui-dist that the page uses. */
-const FILES: Readonly<Record<string, string>> = {
-  "swagger-ui.css": "text/css; charset=utf-8",
-  "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
-  "favicon-32x32.png": "image/png",
-};
-
-const HOUR = "max-age=3600";
+/** The files of swagger-ui-dist that the page uses, and ours. */
+const FILES = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png", "start.js"];
 
 /** Made when it is first asked for: most replicas never are. */
 let document: Promise<{ readonly text: string; readonly etag: string }> | undefined;
@@ -57,21 +43,12 @@ export async function showDocument(c: Context): Promise<Response> {
 
 /** The page. */
 export function showDocs(): Response {
-  return new Response(PAGE, { headers: { ...HEADERS, "content-type": "text/html; charset=utf-8" } });
+  return page(PAGE);
 }
 
 /** A file of the page, read from the package when it is asked for. */
-export async function showDocsFile(c: Context): Promise<Response> {
-  const name = c.req.param("file")!;
-  const headers = { ...HEADERS, "cache-control": HOUR };
-  if (name === "start.js") {
-    return new Response(START, { headers: { ...headers, "content-type": "text/javascript; charset=utf-8" } });
-  }
-  const type = Object.hasOwn(FILES, name) ? FILES[name] : undefined;
-  if (type === undefined) return problem("unknown-path", "Nothing is at this path");
-  const answer = { headers: { ...headers, "content-type": type } };
-  if (c.req.method === "HEAD") return new Response(null, answer);
+export const showDocsFile = showFile(FILES, async (name) => {
+  if (name === "start.js") return START;
   const { default: folder } = await import("swagger-ui-dist/absolute-path.js");
-  const file = await Deno.open(`${folder()}/${name}`);
-  return new Response(file.readable, answer);
-}
+  return pathToFileURL(`${folder()}/${name}`);
+});

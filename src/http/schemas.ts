@@ -46,6 +46,18 @@ export const paymentAnswer = z.strictObject({
   reason: z.enum(REASONS),
   why: z.string().meta({ description: "the reason, for people" }),
   owner: z.enum(REPLICAS).meta({ description: "the replica that may act on the payment" }),
+  facts: z.array(z.strictObject({
+    at: time,
+    state: z.enum(STAGES),
+    attempt: z.int().nonnegative(),
+    processor: z.enum(PROCESSORS).nullable(),
+    replica: z.enum(REPLICAS).meta({ description: "who did it; of `accepted`, who is to act on it" }),
+    reason: z.enum(REASONS),
+    why: z.string(),
+  })).meta({ description: "everything that happened, oldest first" }),
+  source: z.enum(["memory", "postgres", "snapshot"]).meta({
+    description: "where `facts` come from; `snapshot`: only the newest is left, or Postgres cannot be asked",
+  }),
 });
 
 const total = z.strictObject({ totalRequests: z.int().nonnegative(), totalAmount: z.number().nonnegative() });

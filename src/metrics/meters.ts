@@ -110,7 +110,10 @@ export class Meters implements Metrics, Timings {
     this.callDurations[processor].observe(tookMs / 1_000);
   }
 
+  /** Two apps of one process count a route together. */
   route(method: string, path: string): RouteMeter {
+    const known = this.routes.find((meter) => meter.method === method && meter.path === path);
+    if (known) return known;
     const meter = new RouteMeter(method, path);
     this.routes.push(meter);
     return meter;

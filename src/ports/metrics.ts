@@ -1,12 +1,33 @@
 /** What is counted of a replica, and who tells it. @module */
 import type { Reason } from "../payment/fact.ts";
+import type { Readiness } from "./payments.ts";
 
 /** The requests of one route. */
 export interface RequestMeter {
-  /** A request has come. @returns what {@link end} is to be given */
+  /** A request has come. @returns when, on the monotonic clock, in milliseconds */
   begin(): number;
   /** It is answered. */
   end(begun: number, status: number): void;
+}
+
+/** What a replica tells of itself every second, to its peer and to who watches; times in milliseconds. */
+export interface Status {
+  /** since 1970, UTC */
+  readonly at: number;
+  /** requests of `POST /payments` answered within the second before, and those of them with a 5xx */
+  readonly posts: number;
+  readonly failed: number;
+  /** of their times, whatever they were answered; 0 without one */
+  readonly medianMs: number;
+  readonly p99Ms: number;
+  /** payments in its hands that wait for a call */
+  readonly queue: number;
+  readonly inFlightDefault: number;
+  readonly inFlightFallback: number;
+  readonly store: Readiness["store"];
+  /** age of the oldest fact that is not stored */
+  readonly storeLagMs: number;
+  readonly memoryBytes: number;
 }
 
 /** What the HTTP edge counts into and shows. */
@@ -26,6 +47,10 @@ export interface GossipVitals {
   readonly silentMs: number;
   readonly bytesSent: number;
   readonly bytesReceived: number;
+  /** what the peer told last, in whichever life of its */
+  readonly peerStatus: Status | undefined;
+  /** Tells the peer, if it is there. */
+  tellStatus(status: Status): void;
 }
 
 /** What waits for the store. */

@@ -54,6 +54,9 @@ const MIGRATIONS: readonly string[] = [
        ${time("accepted_at_ms")} as accepted_at, attempt, ${names("owner", REPLICAS)} as owner,
        ${names("reason", REASONS)} as reason
      from payment join store_state using (epoch);`,
+  `alter table payment add story text;
+   comment on column payment.story is
+     'of a settled payment, a line each: at (ms), replica, stage, attempt, processor (-1: none), reason; by their codes';`,
 ];
 
 /** The version of the tables that this program works with. */

@@ -4,7 +4,7 @@ import pg from "pg";
 import { type Fact, type ReplicaId, REPLICAS } from "../payment/fact.ts";
 import type { Opened, Store } from "../ports/store.ts";
 import { migrate, OPENING_LOCK } from "./migrations.ts";
-import { columns, distinct, PENDING, SETTLED_IN_ORDER, unpack, WRITE } from "./rows.ts";
+import { columns, distinct, PENDING, SETTLED_IN_ORDER, STORY, unpack, WRITE } from "./rows.ts";
 import { serverOf, storeError } from "./trouble.ts";
 
 /** Facts that {@link PostgresStore.load} hands over at once. */
@@ -21,12 +21,15 @@ export interface PostgresOptions {
   readonly statementTimeoutMs?: number;
   /** after so long an attempt to connect is given up, in milliseconds */
   readonly connectTimeoutMs?: number;
+  /** what is to be kept of a settled payment's story, where that is known */
+  readonly story?: (id: string) => string | undefined;
 }
 
 /** One replica's way to the tables. */
 export class PostgresStore implements Store {
   readonly #pool: pg.Pool;
   readonly #where: string;
+  readonly #story: (id: string) => string | undefined;
   /** the tables are as they must be; asked again after every failure */
   #prepared: Promise<void> | undefined;
   #epoch = 0;
@@ -39,7 +42,10 @@ export class PostgresStore implements Store {
    *
    * @throws StoreError where the URL is none
    */
-  constructor({ url, poolMax = 2, statementTimeoutMs = 10_000, connectTimeoutMs = 2_000 }: PostgresOptions) {
+  constructor(options: PostgresOptions) {
+    const { url, poolMax = 2, statementTimeoutMs = 10_000, connectTimeoutMs = 2_000, story = () => undefined } =
+      options;
+    this.#story = story;
     this.#where = serverOf(url);
     this.#pool = new pg.Pool({
       connectionString: url,
@@ -115,9 +121,17 @@ export class PostgresStore implements Store {
   async write(epoch: number, facts: readonly Fact[]): Promise<number> {
     return await this.#run(async (client) => {
       if (epoch > this.#epoch) await this.#begin(client, epoch);
-      const values = [epoch, ...columns(distinct(facts))];
+      const values = [epoch, ...columns(distinct(facts), this.#story)];
       const { rows: [state] } = await client.query<{ epoch: string }>({ name: "write", text: WRITE, values });
       return Number(state!.epoch);
+    });
+  }
+
+  /** What was kept of a payment's story; undefined where nothing was. */
+  async story(id: string): Promise<string | undefined> {
+    return await this.#run(async (client) => {
+      const { rows: [row] } = await client.query<{ story: string | null }>(STORY, [id]);
+      return row?.story ?? undefined;
     });
   }
 

@@ -33,17 +33,30 @@ function order(row: string): string {
 }
 
 /** Stores a batch: `$1` is the epoch, the others are what {@link columns} makes of the facts. */
-export const WRITE = `with stored as (insert into payment as known (epoch, ${NAMES.join(", ")})
-  select $1::int8, * from unnest(${NAMES.map((name, i) => `$${i + 2}::${COLUMNS[name]!.type}[]`).join(", ")})
+export const WRITE = `with stored as (insert into payment as known (epoch, ${NAMES.join(", ")}, story)
+  select $1::int8, * from unnest(${NAMES.map((name, i) => `$${i + 2}::${COLUMNS[name]!.type}[]`).join(", ")},
+    $${NAMES.length + 2}::text[])
   where $1 >= (select epoch from store_state)
-  on conflict (id) do update set ${["epoch", ...NAMES.slice(1)].map((name) => `${name} = excluded.${name}`).join(", ")}
+  on conflict (id) do update set ${["epoch", ...NAMES.slice(1)].map((name) => `${name} = excluded.${name}`).join(", ")},
+    story = coalesce(excluded.story, known.story)
   where ${order("excluded")} > ${order("known")})
   select epoch from store_state`;
 
-/** Facts as array literals, one a column. */
-export function columns(facts: readonly Fact[]): string[] {
-  return NAMES.map((name) => `{${facts.map(COLUMNS[name]!.of).join(",")}}`);
+/**
+ * Facts as array literals, one a column.
+ *
+ * @param story of a settled payment, where it is known: without quotes and backslashes
+ */
+export function columns(facts: readonly Fact[], story: (id: string) => string | undefined): string[] {
+  const told = ({ id, stage }: Fact) => {
+    const text = stage === "settled" ? story(id) : undefined;
+    return text === undefined ? "null" : `"${text}"`;
+  };
+  return [...NAMES.map((name) => `{${facts.map(COLUMNS[name]!.of).join(",")}}`), `{${facts.map(told).join(",")}}`];
 }
+
+/** The story of a settled payment of the stored epoch; `$1` is its id. */
+export const STORY = "select story from payment join store_state using (epoch) where id = $1";
 
 /** One fact a payment, the greatest, in the order of ids: so that two who write the same ones never wait for each other. */
 export function distinct(facts: readonly Fact[]): Fact[] {

@@ -54,6 +54,15 @@ const frame: fc.Arbitrary<Frame> = fc.oneof(
   record({ type: type("yield"), replica }),
   record({ type: type("ping") }),
   record({ type: type("recall"), ms: seq }),
+  record({
+    type: type("status"),
+    at: fc.integer({ min: 0, max: 8_640_000_000_000_000 }),
+    ...{ posts: seq, failed: seq, queue: seq, inFlightDefault: seq, inFlightFallback: seq, memoryBytes: seq },
+    medianMs: fc.double({ min: 0, max: 1e9, noNaN: true }),
+    p99Ms: fc.double({ min: 0, max: 1e9, noNaN: true }),
+    storeLagMs: fc.double({ min: 0, max: 1e9, noNaN: true }),
+    store: fc.constantFrom("none", "connecting", "ready", "unavailable"),
+  }),
 );
 
 function joined(frames: readonly Frame[]): Uint8Array {

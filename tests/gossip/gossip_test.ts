@@ -159,7 +159,7 @@ Deno.test("a broken frame, or one of another version, ends the connection with a
   const { clock, pipe, a, link } = setUp();
   await link();
   pipe.inject(new Uint8Array([0, 0, 0, 2, 9, 0]));
-  assert.equal(a.events.at(-1), "frame format version 9, not 1");
+  assert.equal(a.events.at(-1), "frame format version 9, not 2");
   await clock.advance(1_000);
   assert.equal(a.gossip.linked, true);
   assert.equal(pipe.connections, 2);

@@ -12,12 +12,14 @@ const PATHS: readonly (readonly [path: string, allow: string])[] = [
   ["/purge-payments", "POST, OPTIONS"],
   ["/livez", "GET, HEAD, OPTIONS"],
   ["/readyz", "GET, HEAD, OPTIONS"],
+  ["/", "GET, HEAD, OPTIONS"],
+  ["/live", "GET, HEAD, OPTIONS"],
 ];
 
 Deno.test("answers 404 when nothing is at a path", async () => {
   const { app } = fakeApp();
   for (
-    const path of ["/", "/payments/", `/payments/${ID}/x`, "/Payments", "/payments-summary/", "/favicon.ico", "/*"]
+    const path of ["/payments/", `/payments/${ID}/x`, "/Payments", "/payments-summary/", "/favicon.ico", "/*"]
   ) {
     for (const method of ["GET", "POST", "OPTIONS", "DELETE"]) {
       const problem = await problemOf(await app.request(path, { method }));

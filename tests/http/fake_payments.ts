@@ -6,6 +6,7 @@ import { problemAnswer } from "../../src/http/schemas.ts";
 import { Book } from "../../src/payment/book.ts";
 import { assertDocumented } from "./documented.ts";
 import { accepted, dispatched, type Fact, settled } from "../../src/payment/fact.ts";
+import { Watch } from "../../src/watch/watch.ts";
 import type { Cents } from "../../src/payment/money.ts";
 import type { Acceptance, Payments, Readiness } from "../../src/ports/payments.ts";
 
@@ -23,6 +24,7 @@ export class FakePayments implements Payments {
   error: Error | undefined;
   staleMs: number | null = null;
   ready = true;
+  watchersMax = 2;
   /** the windows that were asked for */
   readonly windows: (readonly [number | undefined, number | undefined])[] = [];
 
@@ -76,6 +78,25 @@ export class FakePayments implements Payments {
   }
 }
 
+/** What people are shown of fake payments; nothing looks by itself. */
+export function fakeWatch(payments: FakePayments): Watch {
+  const watch = new Watch({
+    self: "a",
+    clock: { now: () => NOW, monotonic: () => 0, after: () => () => {}, soon() {} },
+    get watchersMax() {
+      return payments.watchersMax;
+    },
+    queueMax: 100,
+    fees: { default: 0.05, fallback: 0.15 },
+    memory: () => 0,
+    recall: () => Promise.resolve(undefined),
+    log() {},
+  });
+  const vitals = () => ({ gossip: undefined, store: undefined, held: undefined });
+  watch.start({ payments, vitals, totals: () => payments.book.summary() });
+  return watch;
+}
+
 /**
  * An app over fake payments, and what it reported of broken invariants. Every answer is asserted to be one that the
  * OpenAPI document tells of.
@@ -84,7 +105,8 @@ export function fakeApp(options: Partial<AppOptions> = {}) {
   const payments = new FakePayments();
   const broken: Error[] = [];
   const onInvariant = (error: Error) => void broken.push(error);
-  const app = createApp(payments, { allowPurge: false, now: () => NOW + 250, onInvariant, ...options });
+  const watching = fakeWatch(payments);
+  const app = createApp(payments, { allowPurge: false, now: () => NOW + 250, onInvariant, watching, ...options });
   const fetch = app.fetch;
   app.fetch = async (request, ...rest) => {
     const answer = await fetch(request, ...rest);
@@ -93,7 +115,7 @@ export function fakeApp(options: Partial<AppOptions> = {}) {
     await assertDocumented(request.method, new URL(request.url).pathname, answer.clone());
     return answer;
   };
-  return { payments, broken, app };
+  return { payments, broken, app, watching };
 }
 
 /** The options of a request that sends a body as JSON; text as it is. */

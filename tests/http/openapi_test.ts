@@ -87,12 +87,17 @@ Deno.test("everything that the document tells of is answered", needs("read"), as
     ["/docs"],
     ["/docs/start.js"],
     ["/docs/nothing.js"],
+    ["/"],
+    ["/live"],
+    ["/live", {}, { watchersMax: 0 }],
+    ["/watch/live.js"],
+    ["/watch/nothing.js"],
   ];
   const error = new Error("planned");
   requests.push(["/payments", post(VALID), { error }], ["/purge-payments", bearer, { error }]);
   requests.push([`/payments/${ID}`, {}, { error }], ["/payments-summary", {}, { error }]);
   for (const [path, init, set = {}] of requests) {
-    Object.assign(payments, { refusal: undefined, ready: true, error: undefined }, set);
+    Object.assign(payments, { refusal: undefined, ready: true, error: undefined, watchersMax: 2 }, set);
     await (await app.request(path, init)).body?.cancel();
   }
   const told = Object.values(DOCUMENT.paths).flatMap((operations) =>

@@ -313,6 +313,11 @@ Deno.test("answers 503 when a payment is not acknowledged, saying when to come a
   }
 });
 
+/** One line of a story that replica a made. */
+function fact(at: string, state: string, attempt: number, processor: string | null, reason: string, why: string) {
+  return { at, state, attempt, processor, replica: "a", reason, why };
+}
+
 Deno.test("tells of a payment that waits", async () => {
   const { app } = fakeApp();
   await app.request("/payments", post(VALID));
@@ -330,6 +335,10 @@ Deno.test("tells of a payment that waits", async () => {
     reason: "accepted",
     why: "Waiting for its first attempt for 250 ms: no processor was chosen yet.",
     owner: "a",
+    facts: [
+      fact("2025-07-15T12:34:56.000Z", "accepted", 0, null, "accepted", "no processor was chosen yet"),
+    ],
+    source: "memory",
   });
   paymentAnswer.parse(story);
 });
@@ -349,6 +358,18 @@ Deno.test("tells where a settled payment is booked, and why there", async () => 
     reason: "default-up",
     why: "Booked at the default processor: the default processor was up, and it is the cheaper one.",
     owner: "a",
+    facts: [
+      fact("2025-07-15T12:34:56.007Z", "accepted", 0, null, "accepted", "no processor was chosen yet"),
+      fact(
+        "2025-07-15T12:34:56.007Z",
+        "settled",
+        1,
+        "default",
+        "default-up",
+        "the default processor was up, and it is the cheaper one",
+      ),
+    ],
+    source: "snapshot",
   });
   paymentAnswer.parse(story);
 });

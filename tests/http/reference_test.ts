@@ -54,7 +54,7 @@ Deno.test("no file beside those is served, whatever its name is", async () => {
       "package.json",
       "index.html",
       "..%2fajv%2fpackage.json",
-      "%2e%2e",
+      "%2e%2e%2fpackage.json",
       "__proto__",
       "constructor",
       "%ZZ",

@@ -227,7 +227,15 @@ Deno.test("GET /metrics tells why payments wait, and what came of calls, in an o
 
 /** A replica of which everything is known. */
 function exposition(): Exposition {
-  const gossip = { linked: true, lagMs: 1_500, silentMs: 250, bytesSent: 70, bytesReceived: 7 };
+  const gossip = {
+    linked: true,
+    lagMs: 1_500,
+    silentMs: 250,
+    bytesSent: 70,
+    bytesReceived: 7,
+    peerStatus: undefined,
+    tellStatus() {},
+  };
   const store = { state: "ready", backlog: 3, oldestDirtyMs: 20 } as const;
   const meters = new Meters("1.2.3");
   const meter = meters.route("GET", "/livez");

@@ -152,7 +152,7 @@ Deno.test("replicas that start at once find the tables made once", needsServer, 
     ]);
     assert.deepEqual([first!.epoch, second!.epoch], [0, 0]);
     assert.deepEqual(await server.query(url, "select schema_version, epoch from store_state"), [
-      { schema_version: 1, epoch: "0" },
+      { schema_version: 2, epoch: "0" },
     ]);
     assert.deepEqual(await loaded(a!), [BOOKED]);
   });
@@ -260,3 +260,30 @@ Deno.test("a statement that waits too long is given up, and the next one works",
   assert.deepEqual(await loaded(store), [TAKEN]);
   await store.close(true);
 });
+
+Deno.test(
+  "a settled payment's story is stored with it, and stays when the fact is written again",
+  needsServer,
+  async () => {
+    const url = await server.database();
+    const stories = new Map([[ID, "1751328000456,0,1,1,1,2;1751328000500,0,3,1,1,12"]]);
+    const store = new PostgresStore({ url, story: (id) => stories.get(id) });
+    const other = new PostgresStore({ url });
+    try {
+      assert.equal(await store.story(ID), undefined);
+      await store.write(0, [TAKEN]);
+      assert.equal(await store.story(ID), undefined, "it is not settled");
+      await store.write(0, [BOOKED]);
+      assert.equal(await store.story(ID), stories.get(ID));
+      // a replica that lost its memory, and the same fact in an epoch of another number
+      await other.write(0, [BOOKED]);
+      await store.purge(1);
+      assert.equal(await store.story(ID), undefined, "it is forgotten");
+      await store.write(1, [BOOKED]);
+      await other.write(1, [{ ...BOOKED, requestedAt: BOOKED.requestedAt + 1 }]);
+      assert.equal(await other.story(ID), stories.get(ID));
+    } finally {
+      await Promise.all([store.close(false), other.close(false)]);
+    }
+  },
+);

@@ -1,0 +1,19 @@
+/** What benchmarks share that load a whole cluster in turn. @module */
+import { startLoad } from "./graded/generator.ts";
+import { Latency, type LatencySummary } from "./graded/latency.ts";
+
+/**
+ * The latency of POST with so many users, each of which sends one payment a second, over so many seconds.
+ *
+ * @throws where a request failed
+ */
+export async function loadFor(url: string, users: number, durationSeconds: number): Promise<LatencySummary> {
+  const plan = { url, amount: 19.9, durationSeconds, users: { from: users, to: users }, thinkMs: 1_000 };
+  const generator = startLoad(plan, () => {});
+  const { histogram, failed } = await generator.done;
+  await generator.stop();
+  if (failed > 0) throw new Error(`${failed} requests failed`);
+  const latency = new Latency();
+  latency.addEncoded(histogram);
+  return latency.summary();
+}

@@ -1,0 +1,98 @@
+/** Debian's Chromium, headless, for tests of the pages. @module */
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import { needs } from "../support/permissions.ts";
+
+const real = needs("net", "run", "read", "write", "env", "sys");
+
+const CHROMIUM = real.ignore ? undefined : ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+});
+if (!real.ignore && !CHROMIUM) console.warn("left out: tests in a browser (no Chromium is installed)");
+
+/** The options of a test in a browser; the library leaves things open that the browser's end takes with it. */
+export const inBrowser = { ignore: CHROMIUM === undefined, sanitizeOps: false, sanitizeResources: false };
+
+/** A page as a person sees it, and what its console complained about. */
+export interface Shown extends AsyncDisposable {
+  readonly page: Page;
+  readonly complaints: readonly string[];
+}
+
+/** A browser that finds no host but this machine; `await using` ends it. */
+export class TestBrowser implements AsyncDisposable {
+  private constructor(private readonly browser: Browser) {}
+
+  static async start(): Promise<TestBrowser> {
+    const args = [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--no-first-run",
+      "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    ];
+    return new TestBrowser(await puppeteer.launch({ executablePath: CHROMIUM!, args }));
+  }
+
+  async open(url: string, width = 1_440, scheme: "light" | "dark" = "light"): Promise<Shown> {
+    const page = await this.browser.newPage();
+    const complaints: string[] = [];
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warn") complaints.push(message.text());
+    });
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("requestfailed", (request) => {
+      const error = request.failure()?.errorText;
+      // a stream ends with the page
+      if (error !== "net::ERR_ABORTED") complaints.push(`${request.url()}: ${error}`);
+    });
+    await page.setViewport({ width, height: 900 });
+    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+    await page.goto(url, { waitUntil: "domcontentloaded" });
+    return { page, complaints, [Symbol.asyncDispose]: () => page.close() };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.browser.close();
+  }
+}
+
+/** Waits until the text of an element is as it should be. */
+export async function untilText(page: Page, selector: string, is: RegExp, timeoutMs = 20_000): Promise<string> {
+  const { source } = is;
+  const look = (selector: string, source: string) => {
+    const text = document.querySelector(selector)?.textContent ?? "";
+    return new RegExp(source, "s").test(text) && text;
+  };
+  const handle = await page.waitForFunction(look, { timeout: timeoutMs }, selector, source).catch(async (error) => {
+    const text = await page.$eval(selector, ({ textContent }) => textContent).catch(() => "nothing");
+    throw new Error(`${selector} says ${JSON.stringify(text)}, not ${is}`, { cause: error });
+  });
+  return String(await handle.jsonValue());
+}
+
+let axe: string | undefined;
+
+/** Asserts that axe finds nothing wrong for people who use a keyboard or a screen reader, or see little contrast. */
+export async function assertAccessible(page: Page, what: string): Promise<void> {
+  axe ??= await Deno.readTextFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"));
+  await page.evaluate(axe);
+  const violations = await page.evaluate(async () => {
+    const results = await (globalThis as unknown as { axe: Axe }).axe.run();
+    return results.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+  });
+  assert.deepEqual(violations, [], what);
+}
+
+interface Axe {
+  run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;
+}
+declare const document: { querySelector(selector: string): { textContent: string | null } | null };

@@ -1,0 +1,119 @@
+/** What an outsider can reach: a test for each line of that table in README.md. @module */
+import assert from "node:assert/strict";
+import { needs } from "../support/permissions.ts";
+import { Cluster, payment, statusOf } from "./harness.ts";
+
+const real = needs("net", "run", "read", "write", "env", "sys");
+
+function freePort(): number {
+  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  return (listener.addr as Deno.NetAddr).port;
+}
+
+const INTERNAL = ["/", "/live", "/metrics", "/timings"];
+const PUBLIC = ["/payments-summary", "/livez", "/readyz", "/openapi.json", "/docs"];
+
+Deno.test(
+  "without OPS_LISTEN the internal pages are where payments are taken; timings only when asked for",
+  real,
+  async () => {
+    await using cluster = await Cluster.start();
+    for (const path of ["/", "/live", "/metrics", ...PUBLIC]) {
+      assert.equal(await statusOf(cluster.a.request(path)), 200, path);
+    }
+    assert.equal(await statusOf(cluster.a.request("/timings")), 404);
+  },
+);
+
+Deno.test(
+  "with OPS_LISTEN they are only there, on loopback, and everything else is still everywhere",
+  real,
+  async () => {
+    const port = freePort();
+    await using cluster = await Cluster.start({ env: { OPS_LISTEN: `${port}`, TIMINGS: "true" } });
+    for (const path of INTERNAL) {
+      assert.equal(await statusOf(cluster.a.request(path)), 404, `${path} where payments are taken`);
+      assert.equal(await statusOf(fetch(`http://127.0.0.1:${port}${path}`)), 200, `${path} for operators`);
+    }
+    for (const path of PUBLIC) {
+      assert.equal(await statusOf(cluster.a.request(path)), 200, path);
+      assert.equal(await statusOf(fetch(`http://127.0.0.1:${port}${path}`)), 200, path);
+    }
+    const addresses = Deno.networkInterfaces().filter(({ family, address }) =>
+      family === "IPv4" && !address.startsWith("127.")
+    );
+    for (const { address } of addresses) {
+      await assert.rejects(fetch(`http://${address}:${port}/livez`), `reached at ${address}`);
+    }
+  },
+);
+
+Deno.test("OPS_LISTEN may be a socket of the replica's own", real, async () => {
+  const folder = await Deno.makeTempDir({ prefix: "galo-" });
+  const socket = `${folder}/operators.sock`;
+  await using cluster = await Cluster.start();
+  await cluster.b.end("SIGTERM");
+  await cluster.b.start({ OPS_LISTEN: socket });
+  assert.equal(Deno.statSync(socket).mode! & 0o777, 0o660);
+  using client = Deno.createHttpClient({ proxy: { transport: "unix", path: socket } });
+  assert.equal(await statusOf(fetch("http://localhost/metrics", { client })), 200);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("purging needs authority, and nothing of the processors' admin API is passed on", real, async () => {
+  await using cluster = await Cluster.start({ env: { ALLOW_PURGE: "false", ADMIN_TOKEN: "s3cret" } });
+  const purge = (authorization?: string) =>
+    statusOf(cluster.a.request("/purge-payments", { method: "POST", headers: authorization ? { authorization } : {} }));
+  const id = crypto.randomUUID();
+  assert.equal(await cluster.a.pay(id), 202);
+  for (const authorization of [undefined, "Bearer s3cre", "Bearer s3cretx", "Basic s3cret", "Bearer"]) {
+    assert.equal(await purge(authorization), 403, `${authorization}`);
+  }
+  assert.equal(await statusOf(cluster.a.request(`/payments/${id}`)), 200);
+  for (const path of ["/admin/payments-summary", "/admin/purge-payments", "/audit"]) {
+    for (const method of ["GET", "POST", "PUT"]) {
+      assert.equal(await statusOf(cluster.a.request(path, { method })), 404, `${method} ${path}`);
+    }
+  }
+  assert.equal(await purge("Bearer s3cret"), 200);
+  assert.equal(await statusOf(cluster.a.request(`/payments/${id}`)), 404);
+});
+
+Deno.test("folder, locks and sockets are private to the user, that for payments to its group", real, async () => {
+  const parent = await Deno.makeTempDir({ prefix: "galo-" });
+  await Deno.chmod(parent, 0o755);
+  await using cluster = await Cluster.start({ folder: `${parent}/data` });
+  const modeOf = (name: string) => (Deno.statSync(`${cluster.folder}${name}`).mode! & 0o777).toString(8);
+  assert.equal(modeOf(""), "700");
+  const modes: Record<string, string> = {};
+  for (const { name } of Deno.readDirSync(cluster.folder)) modes[name] = modeOf(`/${name}`);
+  assert.deepEqual(modes, {
+    ...{ "a.sock": "660", "b.sock": "660", "gossip.sock": "600" },
+    ...{ "a.lock": "600", "b.lock": "600", "poll.lock": "600", "process-a.lock": "600", "process-b.lock": "600" },
+  });
+  await Deno.remove(parent, { recursive: true });
+});
+
+Deno.test("an error tells what the caller did wrong, and nothing of the inside", real, async () => {
+  await using cluster = await Cluster.start();
+  const requests: readonly (readonly [path: string, init?: RequestInit])[] = [
+    ["/payments", payment("no id")],
+    ["/payments", payment(crypto.randomUUID(), -1)],
+    ["/payments", { method: "POST", body: "\xff{", headers: { "content-type": "application/json" } }],
+    ["/payments-summary?from=2025-02-30"],
+    ["/payments/%00"],
+    ["/docs/..%2f..%2fmain.ts"],
+    ["/watch/..%2fhost.ts"],
+    ["/watch/live.html"],
+    ["/%2e%2e/%2e%2e/etc/passwd"],
+  ];
+  for (const [path, init] of requests) {
+    const answer = await cluster.a.request(path, init);
+    const text = await answer.text();
+    assert.ok(answer.status >= 400 && answer.status < 500, `${path}: ${answer.status}`);
+    assert.equal(answer.headers.get("content-type"), "application/problem+json", path);
+    assert.doesNotMatch(text, /\.ts|node_modules|\/src\/|\n\s+at |Error:|galo-/, path);
+    assert.equal(answer.headers.get("server"), null);
+    assert.equal(answer.headers.get("x-powered-by"), null);
+  }
+});
