@@ -1,12 +1,32 @@
-/** Shows the live page in so many browsers until standard input ends: `watched_browsers.ts URL COUNT`. @module */
+/**
+ * So many browsers, each with one page: `watched_browsers.ts COUNT`. For each line of standard input, an address or
+ * `about:blank`, all of them go there, and once they show it a line says how often the page before was told something, at
+ * the one that was told least often.
+ * @module
+ */
+import { TextLineStream } from "./graded/lines.ts";
 import { TestBrowser, untilText } from "../tests/browser/browser.ts";
 
-const [url, count] = Deno.args;
-const browsers = await Promise.all(Array.from({ length: Number(count) }, () => TestBrowser.start()));
-await Promise.all(browsers.map(async (browser) => {
-  const { page } = await browser.open(`${url}/`);
-  await untilText(page, "#posts", /\d/, 60_000);
-}));
-console.log("shown");
-for await (const _ of Deno.stdin.readable);
+/** All of the replicas' table is made anew with each news. */
+const COUNT_NEWS = `
+  globalThis.news = 0;
+  new MutationObserver(() => news++).observe(document.querySelector("#replicas"), { childList: true })`;
+/** A page that was told so often is at rest: what it is made of is loaded and compiled. */
+const RESTED = "globalThis.news >= 3";
+
+const browsers = await Promise.all(Array.from({ length: Number(Deno.args[0]) }, () => TestBrowser.start()));
+const pages = await Promise.all(browsers.map(async (browser) => (await browser.open("about:blank")).page));
+const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+for await (const url of lines) {
+  const news = await Promise.all(pages.map(async (page) => {
+    const told = Number(await page.evaluate("globalThis.news ?? 0"));
+    await page.goto(url);
+    if (url === "about:blank") return told;
+    await untilText(page, "#posts", /\d/, 60_000);
+    await page.evaluate(COUNT_NEWS);
+    await page.waitForFunction(RESTED);
+    return told;
+  }));
+  console.log(Math.min(...news));
+}
 await Promise.all(browsers.map((browser) => browser[Symbol.asyncDispose]()));

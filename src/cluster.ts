@@ -74,8 +74,6 @@ export async function startCluster(config: Config, say: (line: string) => void):
         PROCESSOR_FALLBACK_URL: processors.fallback,
         DATABASE_URL: postgres?.url ?? config.DATABASE_URL,
         ...config.CADDY && { LISTEN: `${dataDir}/${replica}.sock` },
-        // a port they share, a path they cannot
-        ...config.OPS_LISTEN.includes("/") && { OPS_LISTEN: `${config.OPS_LISTEN}.${replica}` },
       };
       front.push(child({ name: `replica ${replica}`, args: ["replica"], env, restarts: true }));
     }

@@ -18,12 +18,18 @@ const ms = (max: number) => whole(0, max);
 /** Where to listen: a TCP port, or a UNIX socket. */
 export type Listen = { readonly hostname: string; readonly port: number } | { readonly path: string };
 
-/** @returns undefined where the text says neither */
+/** @returns undefined where the text says neither; an IPv6 address is in brackets */
 export function parseListen(text: string): Listen | undefined {
   if (text.includes("/")) return { path: text };
-  const [, hostname = "127.0.0.1", digits] = /^(?:(.+):)?(\d{1,5})$/.exec(text) ?? [];
+  const [, ipv6, name, digits] = /^(?:(?:\[([\da-f:.]+)\]|([^:[\]\s]+)):)?(\d{1,5})$/i.exec(text) ?? [];
   const port = Number(digits);
-  return port <= 65_535 ? { hostname: hostname.replace(/^\[(.*)\]$/, "$1"), port } : undefined;
+  return port <= 65_535 ? { hostname: ipv6 ?? name ?? "127.0.0.1", port } : undefined;
+}
+
+/** Where this replica's pages for operators are, where they have a place of their own. A port is shared, a path cannot be. */
+export function operationsOf({ OPS_LISTEN, REPLICAS, REPLICA }: Config): Listen | undefined {
+  const listen = parseListen(OPS_LISTEN);
+  return listen && "path" in listen && REPLICAS === 2 ? { path: `${listen.path}.${REPLICA}` } : listen;
 }
 
 /** One line of `--help`. */
@@ -49,7 +55,7 @@ export const SETTINGS = {
     z.string().refine((text) => text === "" || parseListen(text) !== undefined, { error: "is neither port nor path" }),
     "",
     "[address:]port or path",
-    "where the live page, /metrics and /timings are, instead of on PORT, where everybody is; without an address 127.0.0.1; `start` adds .a and .b to a path",
+    "where the live page, /metrics and /timings are, instead of on PORT, where everybody is; without an address 127.0.0.1; of two replicas each adds .a or .b to a path",
   ),
   WATCHERS_MAX: setting(whole(0, 1_000), "16", "browsers", "that may have a replica's live page open; 0 has none"),
   LISTEN: setting(z.string(), "", "path", "a UNIX socket for payments instead of PORT"),
@@ -222,6 +228,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const { PROCESSOR_DEFAULT_URL: first, PROCESSOR_FALLBACK_URL: second } = config as Config;
   if (Boolean(first) !== Boolean(second)) {
     throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: set both or none");
+  }
+  const operations = operationsOf(config as Config);
+  const { LISTEN, PORT } = config as Config;
+  const callers = LISTEN || PORT;
+  if (operations && callers !== 0 && callers === ("path" in operations ? operations.path : operations.port)) {
+    throw new ConfigError("OPS_LISTEN: that is where payments are taken");
   }
   return config as Config;
 }

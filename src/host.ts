@@ -3,10 +3,11 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { type Config, ConfigError, type Listen, parseListen } from "./config.ts";
+import { type Config, ConfigError, type Listen, operationsOf } from "./config.ts";
 import { FileLock } from "./file_lock.ts";
 import { UnixTransport } from "./gossip/unix_socket.ts";
 import { createApp } from "./http/app.ts";
+import { Listener } from "./listener.ts";
 import { HttpProcessorClient } from "./processor/client.ts";
 import { Replica } from "./replica.ts";
 import { reason, StartError } from "./start_error.ts";
@@ -23,8 +24,6 @@ import { both, timedClient, timedPayments, timedStore } from "./timings.ts";
 export const EXIT_INVARIANT = 70;
 /** How long requests in flight may take to finish when the replica stops, in milliseconds. */
 const REQUESTS_MS = 300;
-/** How long a replica that cannot take connections waits before it listens again, in milliseconds. */
-const REOPEN_MS = 200;
 /** How often a starting replica looks whether it is ready, in milliseconds. */
 const READY_MS = 10;
 
@@ -103,8 +102,8 @@ export function startReplica(config: Config, timings?: Histograms, traces?: Trac
     lock,
     ...config.REPLICAS === 2 && { transport: new UnixTransport(`${config.DATA_DIR}/gossip.sock`, fail) },
     ...store && { store: timedStore(told, store) },
-    timings: both(told, watch),
-    heard: (fact) => watch.heard(fact),
+    timings: told,
+    witness: watch,
     incarnation: crypto.randomUUID(),
     log,
     fail,
@@ -123,35 +122,24 @@ export function startReplica(config: Config, timings?: Histograms, traces?: Trac
     });
     return timings ? timings.served(config.REPLICA, fetch, internal) : fetch;
   };
-  const operations = parseListen(config.OPS_LISTEN);
-  const callers: Listen = config.LISTEN ? { path: config.LISTEN } : { hostname: config.HOST, port: config.PORT };
-  const handler = app(!operations);
-  let server: Deno.HttpServer | undefined;
-  let stopping = false;
-  // too many open files end every connection, and need not end the replica
-  const reopen = (error: unknown) => {
-    if (stopping) return;
-    logger.error("takes no connections for a moment: {why}", { why: reason(error) });
-    setTimeout(() => {
-      try {
-        open();
-      } catch (error) {
-        reopen(error);
-      }
-    }, REOPEN_MS);
-  };
-  const open = () => {
-    server = serve(callers, config.REPLICAS === 2, handler);
-    server.finished.catch(reopen);
-    return config.LISTEN || `http://${config.HOST}:${(server.addr as Deno.NetAddr).port}`;
-  };
-  // before it takes payments: who operates it wants to see it start
-  const operator = operations && serve(operations, config.REPLICAS === 2, app(true));
+  const shared = config.REPLICAS === 2;
+  const listener = (listen: Listen, internal: boolean) =>
+    new Listener({
+      ...{ listen, shared, handler: app(internal) },
+      failed: (why) => logger.error("takes no connections for a moment: {why}", { why }),
+    });
+  const operations = operationsOf(config);
+  const callers = config.LISTEN ? { path: config.LISTEN } : { hostname: config.HOST, port: config.PORT };
+  const front = listener(callers, !operations);
+  // open before payments are taken: who operates a replica wants to see it start
+  const back = operations && listener(operations, true);
+  const backAt = back?.open();
   logger.info("starting", {
     version: galo.version,
     ack: config.ACK,
     replicas: config.REPLICAS,
     store: store !== undefined,
+    ...backAt && { operations: backAt },
   });
   const startedMs = systemClock.monotonic();
   timings?.start();
@@ -161,21 +149,20 @@ export function startReplica(config: Config, timings?: Histograms, traces?: Trac
   return {
     // before it has recovered it could only refuse what the other replica takes
     serving: untilReady(replica).then(() => {
-      const where = open();
+      const where = front.open();
       const afterMs = Math.round(systemClock.monotonic() - startedMs);
       const { pending, settled } = replica.readiness();
       logger.info("ready", { where, afterMs, pending, settled });
       return where;
     }),
     async stop() {
-      stopping = true;
       logger.info("stopping");
       const stoppingMs = systemClock.monotonic();
       // a stream never ends by itself
       watch.stop();
       // callers first: a replica that stops takes nothing new
       const late = new Promise((resolve) => setTimeout(resolve, REQUESTS_MS));
-      await Promise.race([Promise.all([server?.shutdown(), operator?.shutdown()]), late]);
+      await Promise.race([Promise.all([front.shutdown(), back?.shutdown()]), late]);
       const clean = await replica.stop();
       await client.close();
       timings?.stop();
@@ -186,40 +173,12 @@ export function startReplica(config: Config, timings?: Histograms, traces?: Trac
   };
 }
 
-/** @param shared whether both replicas of one machine may listen on one port */
-function serve(
-  listen: Listen,
-  shared: boolean,
-  handler: (request: Request) => Response | Promise<Response>,
-): Deno.HttpServer {
-  const onListen = () => {};
-  try {
-    if ("port" in listen) return Deno.serve({ ...listen, reusePort: shared, onListen }, handler);
-    // this replica's process lock is held, so that a socket found here is a dead process's
-    removeIfThere(listen.path);
-    const server = Deno.serve({ ...listen, onListen }, handler);
-    Deno.chmodSync(listen.path, 0o660);
-    return server as unknown as Deno.HttpServer;
-  } catch (error) {
-    const where = "port" in listen ? `${listen.hostname}:${listen.port}` : listen.path;
-    throw new StartError(`cannot listen on ${where}: ${reason(error)}`);
-  }
-}
-
 /** Makes a folder that nobody else may look into. */
 export function makeFolder(path: string): void {
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
     throw new StartError(`cannot use the folder ${path}: ${reason(error)}`);
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

@@ -92,6 +92,7 @@ export class Replica implements Payments {
     this.#dispatcher = new Dispatcher({
       ...{ self, book, clock, random, client, tenure: this.#tenure, limits: settings },
       record: timedRecord(ports.timings, async (fact) => {
+        ports.witness?.did(fact);
         const held = this.#record(fact);
         return fact.stage !== "dispatched" || await this.#ack.allowsSending(held);
       }),
@@ -179,8 +180,7 @@ export class Replica implements Payments {
   async stop(): Promise<boolean> {
     this.#stopping = true;
     this.#poller.stop();
-    const { clock } = this.#ports;
-    const late = new Promise<void>((resolve) => clock.after(this.#settings.drainMs, resolve));
+    const late = new Promise<void>((resolve) => this.#ports.clock.after(this.#settings.drainMs, resolve));
     await Promise.race([this.#dispatcher.stop(), late]);
     const held = await this.#gossip?.held() ?? false;
     // who had not recovered, or does not yet know what a crash took, leaves that to the next
@@ -214,7 +214,7 @@ export class Replica implements Payments {
   /** A fact of the peer's making. */
   #heard(fact: Fact, seq: number): void {
     if (!this.book.fold(fact)) return;
-    if (seq > 0) this.#ports.heard?.(fact);
+    if (seq > 0) this.#ports.witness?.heard(fact);
     if (this.#writer) this.#peerBacklog.add(fact, seq);
     const { doubtUntil } = this.#recovery;
     // the peer may not have heard yet that ids come again
@@ -224,6 +224,7 @@ export class Replica implements Payments {
 
   #beginEpoch(epoch: number): void {
     if (!this.book.purge(epoch)) return;
+    this.#ports.witness?.forgot();
     this.#dispatcher.clear();
     this.#peerBacklog.clear();
     this.#writer?.purge(epoch);
@@ -290,8 +291,7 @@ export class Replica implements Payments {
       asked.catch((error) => this.#ports.fail(error));
       return recovered();
     }
-    const crashed = this.#left !== "" || this.#peerLeft !== "";
-    this.#recovery.recover(crashed).then(() => {
+    this.#recovery.recover(this.#left !== "" || this.#peerLeft !== "").then(() => {
       // the peer may have read the store at another moment, or have been linked before this was known here
       this.#gossip?.resync();
       recovered();

@@ -1,7 +1,7 @@
 /** What a replica is made of: its settings, and everything outside. @module */
 import type { RouteLimits } from "./dispatch/route.ts";
 import type { Transport } from "./gossip/transport.ts";
-import type { Fact, ReplicaId } from "./payment/fact.ts";
+import type { ReplicaId } from "./payment/fact.ts";
 import type { Clock, Random } from "./ports/clock.ts";
 import type { Lock } from "./ports/lock.ts";
 import type { AckLevel } from "./ports/payments.ts";
@@ -9,6 +9,7 @@ import type { ProcessorClient } from "./ports/processor_client.ts";
 import type { Store } from "./ports/store.ts";
 import type { StoreWriterLimits } from "./store/writer_parts.ts";
 import type { Timings } from "./ports/timings.ts";
+import type { Witness } from "./ports/witness.ts";
 
 /** What can be set of one replica; times in milliseconds. */
 export interface ReplicaSettings extends RouteLimits, StoreWriterLimits {
@@ -37,8 +38,7 @@ export interface ReplicaPorts {
   readonly store?: Store;
   /** told what is done and how long it takes; left out, nothing is measured */
   readonly timings?: Timings;
-  /** told what the peer does, as it is heard; not what a catch-up repeats */
-  heard?(fact: Fact): void;
+  readonly witness?: Witness;
   /** a UUID of this life of the replica */
   readonly incarnation: string;
   log(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;

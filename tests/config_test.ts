@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ConfigError, readConfig, SETTINGS, settingsHelp } from "../src/config.ts";
+import { ConfigError, operationsOf, parseListen, readConfig, SETTINGS, settingsHelp } from "../src/config.ts";
 
 function refused(environment: Record<string, string>): string {
   try {
@@ -59,5 +59,43 @@ Deno.test("the help has every setting with its default and unit", () => {
   for (const [name, { fallback, unit }] of Object.entries(SETTINGS)) {
     assert.ok(help.includes(`  ${name.padEnd(23)} `), name);
     assert.ok(help.includes(`[${fallback || "not set"}, ${unit}]`), name);
+  }
+});
+
+Deno.test("where to listen is a port, an address with a port, or a path", () => {
+  const at = (hostname: string, port: number) => ({ hostname, port });
+  for (
+    const [text, listen] of [
+      ["9100", at("127.0.0.1", 9100)],
+      ["0", at("127.0.0.1", 0)],
+      ["0.0.0.0:9100", at("0.0.0.0", 9100)],
+      ["localhost:65535", at("localhost", 65_535)],
+      ["[::1]:9100", at("::1", 9100)],
+      ["./ops.sock", { path: "./ops.sock" }],
+      ...["", "::1", "::1:9100", ":9100", "[::1]", "localhost", "9100 ", "65536", "-1", "a b:1"].map((text) =>
+        [text, undefined] as const
+      ),
+    ] as const
+  ) {
+    assert.deepEqual(parseListen(text), listen, text);
+  }
+});
+
+Deno.test("of two replicas each has a path of its own for operators, and none is where payments are taken", () => {
+  const at = (environment: Record<string, string>) => operationsOf(readConfig(environment));
+  assert.equal(at({}), undefined);
+  assert.deepEqual(at({ OPS_LISTEN: "/run/ops", REPLICA: "b" }), { path: "/run/ops.b" });
+  assert.deepEqual(at({ OPS_LISTEN: "/run/ops", REPLICAS: "1" }), { path: "/run/ops" });
+  assert.deepEqual(at({ OPS_LISTEN: "0", PORT: "0" }), { hostname: "127.0.0.1", port: 0 });
+  assert.deepEqual(at({ OPS_LISTEN: "9999", LISTEN: "/run/a" }), { hostname: "127.0.0.1", port: 9999 });
+  for (
+    const environment of [
+      { OPS_LISTEN: "9999" },
+      { OPS_LISTEN: "[::1]:80", PORT: "80" },
+      { OPS_LISTEN: "/run/x", REPLICAS: "1", LISTEN: "/run/x" },
+      { OPS_LISTEN: "/run/x", LISTEN: "/run/x.a" },
+    ] as Record<string, string>[]
+  ) {
+    assert.equal(refused(environment), "OPS_LISTEN: that is where payments are taken");
   }
 });

@@ -95,6 +95,8 @@ export class Pair {
   /** calls to processors, in order */
   readonly paid: { readonly by: ReplicaId; readonly id: string; readonly processor: Processor }[] = [];
   readonly asked: string[] = [];
+  /** what each replica's witness is told: who, what, and the stage */
+  readonly witnessed: string[] = [];
   /** how the processors answer */
   answer: (attempt: Attempt) => Outcome | Promise<Outcome> = () => ({ kind: "booked" });
   find: (id: string) => Lookup = () => ({ kind: "absent" });
@@ -145,6 +147,11 @@ export class Pair {
       ...peer && { transport: this.#mortal(self === "a" ? this.pipe.listening : this.pipe.dialling, alive) },
       ...store && { store: this.store.of(self, alive) },
       incarnation: crypto.randomUUID(),
+      witness: {
+        did: ({ id, stage }) => this.witnessed.push(`${self} did ${stage} ${id}`),
+        heard: ({ id, stage }) => this.witnessed.push(`${self} heard ${stage} ${id}`),
+        forgot: () => this.witnessed.push(`${self} forgot`),
+      },
       log: () => {},
       fail: (error) => {
         throw error;

@@ -233,3 +233,23 @@ Deno.test("how long an id is in doubt does not change with the wall clock", asyn
   assert.equal(doubt, SUSPECT);
   assert.equal(waitMs, REQUEST_TIMEOUT_MS - SOON_MS);
 });
+
+Deno.test("a witness is told what each does, once, as it is done or heard, and that an epoch begins", async () => {
+  const pair = await Pair.started();
+  pair.a.accept(OF.b, 1990);
+  await pair.clock.advance(SOON_MS);
+  const of = (self: "a" | "b", what: string) =>
+    pair.witnessed.filter((line) => line.startsWith(`${self} ${what}`)).map((line) => line.split(" ")[2]);
+  assert.deepEqual(of("b", "did"), ["dispatched", "settled"]);
+  assert.deepEqual(of("a", "heard").filter((stage) => stage !== "accepted"), ["dispatched", "settled"]);
+  assert.deepEqual([of("a", "did"), of("b", "heard")], [[], ["accepted"]]);
+  // a catch-up repeats what was
+  pair.cut();
+  pair.heal();
+  await pair.clock.advance(SOON_MS);
+  const before = pair.witnessed.length;
+  pair.a.purge();
+  await pair.clock.advance(SOON_MS);
+  assert.deepEqual(pair.witnessed.slice(before).toSorted(), ["a forgot", "b forgot"]);
+  assert.equal(of("a", "heard").length, 2);
+});

@@ -10,8 +10,8 @@ import { why } from "./reason.ts";
 const OURS = ["page.css", "live.js", "icon.svg"];
 const CHARTS = ["uPlot.iife.min.js", "uPlot.min.css"];
 
-/** Bytes that a watcher may leave unread before it is given up. */
-const UNREAD_MAX = 256 << 10;
+/** Bytes that a watcher may leave unread before it is given up, beside what the system buffers: some ten seconds. */
+const UNREAD_MAX = 64 << 10;
 /** When a browser that lost its stream asks again, in milliseconds. */
 const RETRY_MS = 2_000;
 

@@ -139,6 +139,7 @@ export const ROUTES: readonly Route[] = [
             told("2025-07-15T12:34:56.007Z", "dispatched", 1, "default", "default-up", UP),
             told("2025-07-15T12:34:56.012Z", "settled", 1, "default", "default-up", UP),
           ],
+          complete: true,
           source: "memory",
         },
       },

@@ -136,6 +136,7 @@ function answerOf(fact: Fact, story: Story, now: number): z.infer<typeof payment
     facts: story.facts.map(({ at, stage, attempt, processor, replica, reason }) => (
       { at: new Date(at).toISOString(), state: stage, attempt, processor, replica, reason, why: why(reason) }
     )),
+    complete: story.complete,
     source: story.source,
   };
 }

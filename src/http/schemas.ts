@@ -51,10 +51,13 @@ export const paymentAnswer = z.strictObject({
     state: z.enum(STAGES),
     attempt: z.int().nonnegative(),
     processor: z.enum(PROCESSORS).nullable(),
-    replica: z.enum(REPLICAS).meta({ description: "who did it; of `accepted`, who is to act on it" }),
+    replica: z.enum(REPLICAS).meta({
+      description: "who did it; of `accepted`, who is to act on it, and so of a snapshot",
+    }),
     reason: z.enum(REASONS),
     why: z.string(),
-  })).meta({ description: "everything that happened, oldest first" }),
+  })).meta({ description: "what happened, oldest first" }),
+  complete: z.boolean().meta({ description: "false where steps among `facts` are not known any more" }),
   source: z.enum(["memory", "postgres", "snapshot"]).meta({
     description: "where `facts` come from; `snapshot`: only the newest is left, or Postgres cannot be asked",
   }),

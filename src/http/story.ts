@@ -14,7 +14,10 @@ const SOURCES: Readonly<Record<Payment["source"], string>> = {
 
 /** The page of one payment. */
 export async function storyPage(payment: Payment): Promise<string> {
-  const { correlationId: id, amount, facts, source } = payment;
+  const { correlationId: id, amount, facts, source, complete } = payment;
+  const from = complete || source === "snapshot"
+    ? SOURCES[source]
+    : `${SOURCES[source]} Some steps are not known any more.`;
   return await frame(
     `Payment ${id}`,
     html`
@@ -49,7 +52,7 @@ export async function storyPage(payment: Payment): Promise<string> {
           </tbody>
         </table>
       </div>
-      <p class="quiet">${SOURCES[source]} Programs get the same as JSON from this address.</p>
+      <p class="quiet">${from} Programs get the same as JSON from this address.</p>
     `,
   );
 }

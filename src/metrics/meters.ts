@@ -26,10 +26,12 @@ export class RouteMeter implements RequestMeter {
     return performance.now();
   }
 
-  end(begun: number, status: number): void {
+  end(begun: number, status: number): number {
+    const tookMs = performance.now() - begun;
     this.inFlight--;
     this.classes[Math.trunc(status / 100)]!++;
-    this.durations.observe((performance.now() - begun) / 1_000);
+    this.durations.observe(tookMs / 1_000);
+    return tookMs;
   }
 }
 

@@ -5,6 +5,8 @@
 const OUTAGES_MS = 600_000;
 /** After so long without news the page says that it is old, in milliseconds. */
 const STALE_MS = 3_500;
+/** How long after a refusal the page asks again, in milliseconds. */
+const RETRY_MS = 2_000;
 const POINTS_MAX = 180;
 
 const byId = (id) => document.getElementById(id);
@@ -13,7 +15,9 @@ const fine = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFrac
 const money = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const clock = new Intl.DateTimeFormat("en", { timeStyle: "medium", hourCycle: "h23" });
 const ms = (value) => value === null ? "–" : `${value < 100 ? fine.format(value) : count.format(value)} ms`;
+const whole = (value) => value === null ? "–" : count.format(value);
 const amount = (cents) => money.format(cents / 100);
+const highest = (of) => Math.max(0, ...points.map(of));
 const seconds = (value) => value < 10_000 ? ms(value) : `${count.format(value / 1_000)} s`;
 
 /** An element with a text, and perhaps a class. */
@@ -72,17 +76,28 @@ function chart(id, lines) {
 
 function drawCharts() {
   const at = points.map((point) => point.at / 1_000);
-  for (const { plot, lines } of charts) plot.setData([at, ...lines.map(({ of }) => points.map(of))]);
+  for (const { box, plot, lines } of charts) {
+    plot.setData([at, ...lines.map(({ of }) => points.map(of))]);
+    const told = lines.map(({ name, of, unit }) => {
+      const last = points.at(-1);
+      return `${name} ${unit(last ? of(last) : null)}, at most ${unit(highest(of))}`;
+    });
+    box.setAttribute("aria-label", `${told.join("; ")}, in the last three minutes`);
+  }
 }
 
 function makeCharts() {
   charts = [
-    chart("posts-chart", [{ colour: "--accent", of: (point) => point.posts }]),
-    chart("latency-chart", [
-      { colour: "--second", of: (point) => point.medianMs },
-      { colour: "--accent", of: (point) => point.p99Ms, dash: [6, 4] },
+    chart("posts-chart", [
+      { name: "Payments a second", unit: whole, colour: "--accent", of: (point) => point.posts },
     ]),
-    chart("pending-chart", [{ colour: "--second", of: (point) => point.pending }]),
+    chart("latency-chart", [
+      { name: "Median of an answer", unit: ms, colour: "--second", of: (point) => point.medianMs },
+      { name: "p99", unit: ms, colour: "--accent", of: (point) => point.p99Ms, dash: [6, 4] },
+    ]),
+    chart("pending-chart", [
+      { name: "Payments not settled yet", unit: whole, colour: "--second", of: (point) => point.pending },
+    ]),
   ];
   drawCharts();
 }
@@ -129,11 +144,11 @@ function showProcessor(name, live) {
   row("Booked", `${count.format(booked)} payments, ${amount(cents)}`);
   row("Share", all === 0 ? "–" : `${fine.format(100 * booked / all)} %`);
   const recent = outages.filter(({ to }) => to === null || to > live.at - OUTAGES_MS);
-  byId(name).replaceChildren(byId(`${name}-title`), facts, ...timeline(name, recent, live.at));
+  byId(name).replaceChildren(byId(`${name}-title`), facts, ...timeline(name, recent, live));
 }
 
 /** The last ten minutes as a strip, and the same in words. */
-function timeline(name, outages, now) {
+function timeline(name, outages, { at: now, since }) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("class", "timeline");
   svg.setAttribute("viewBox", "0 0 600 20");
@@ -148,7 +163,10 @@ function timeline(name, outages, now) {
     rect.setAttribute("height", "20");
     svg.append(rect);
   }
-  if (outages.length === 0) return [svg, element("p", "No outage in the last ten minutes", "quiet")];
+  if (outages.length === 0) {
+    const seen = now - since < OUTAGES_MS ? `since ${clock.format(since)}` : "in the last ten minutes";
+    return [svg, element("p", `No outage ${seen}`, "quiet")];
+  }
   const list = element("ul");
   list.setAttribute("aria-label", `Outages of the ${name} processor`);
   for (const { from, to } of outages.slice(-5).reverse()) {
@@ -217,7 +235,8 @@ function showDecisions({ decisions }) {
 
 // listening
 
-let heardAt = Date.now();
+/** undefined before the first news */
+let heardAt;
 
 function show(live) {
   heardAt = Date.now();
@@ -243,13 +262,24 @@ const resized = new ResizeObserver(() => {
 });
 for (const { box } of charts) resized.observe(box);
 
-const source = new EventSource("/live");
-source.addEventListener("history", ({ data }) => {
-  points = JSON.parse(data);
-  drawCharts();
-});
-source.addEventListener("live", ({ data }) => show(JSON.parse(data)));
+/** A browser comes back by itself after a stream that broke, but not after a refusal. */
+function listen() {
+  const source = new EventSource("/live");
+  source.addEventListener("history", ({ data }) => {
+    points = JSON.parse(data);
+    drawCharts();
+  });
+  source.addEventListener("live", ({ data }) => show(JSON.parse(data)));
+  source.addEventListener("error", () => {
+    if (source.readyState !== EventSource.CLOSED) return;
+    if (heardAt === undefined) say("state", "▲ No news: the replica cannot tell, or as many watch as may", "bad");
+    setTimeout(listen, RETRY_MS);
+  });
+}
+
+listen();
 setInterval(() => {
-  const silentMs = Date.now() - heardAt;
-  if (silentMs > STALE_MS) say("state", `▲ No news for ${seconds(silentMs)}: what is shown here is old`, "bad");
+  if (Date.now() - heardAt > STALE_MS) {
+    say("state", `▲ No news since ${clock.format(heardAt)}: what is shown here is old`, "bad");
+  }
 }, 1_000);

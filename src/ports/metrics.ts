@@ -6,15 +6,15 @@ import type { Readiness } from "./payments.ts";
 export interface RequestMeter {
   /** A request has come. @returns when, on the monotonic clock, in milliseconds */
   begin(): number;
-  /** It is answered. */
-  end(begun: number, status: number): void;
+  /** It is answered. @returns how long that took, in milliseconds */
+  end(begun: number, status: number): number;
 }
 
 /** What a replica tells of itself every second, to its peer and to who watches; times in milliseconds. */
 export interface Status {
   /** since 1970, UTC */
   readonly at: number;
-  /** requests of `POST /payments` answered within the second before, and those of them with a 5xx */
+  /** requests of `POST /payments` that were answered, and those of them with a 5xx, a second */
   readonly posts: number;
   readonly failed: number;
   /** of their times, whatever they were answered; 0 without one */

@@ -8,7 +8,7 @@ import type { AckLevel, ProcessorStatus, Readiness } from "./payments.ts";
 export interface Told {
   /** when, by the clock of the replica that keeps this; of an attempt's beginning, what the processor is told */
   readonly at: number;
-  /** the replica that did it; of `accepted`, the one that is to act on it */
+  /** the replica that did it; of `accepted`, the one that is to act on it, and so of a snapshot's last line */
   readonly replica: ReplicaId;
   readonly stage: Stage;
   /** 0 before the first */
@@ -22,6 +22,8 @@ export interface Story {
   readonly facts: readonly Told[];
   /** where they come from: `snapshot` is the payment's newest fact alone, when nothing else is left or can be reached */
   readonly source: "memory" | "postgres" | "snapshot";
+  /** false where steps in between are not known any more */
+  readonly complete: boolean;
 }
 
 /** A stretch of time in which a processor took nothing. */
@@ -34,7 +36,7 @@ export interface Outage {
 /** One second of the charts; null where nothing is known. */
 export interface Point {
   readonly at: number;
-  /** requests of `POST /payments` at both replicas */
+  /** requests of `POST /payments` a second at both replicas */
   readonly posts: number;
   readonly medianMs: number | null;
   /** the greater of both replicas' */
@@ -50,6 +52,8 @@ export interface Decision extends Told {
 /** The state of both replicas as one of them knows it. */
 export interface Live {
   readonly at: number;
+  /** since when it has looked */
+  readonly since: number;
   /** who tells this */
   readonly replica: ReplicaId;
   readonly ack: AckLevel;
@@ -87,7 +91,7 @@ export interface Watching {
   /** the charts so far, oldest first */
   readonly points: readonly Point[];
   live(): Live;
-  /** @returns how to stop watching; undefined where as many watch as may */
+  /** @returns how to stop watching; undefined where as many watch as may, or the replica stops */
   watch(watcher: Watcher): (() => void) | undefined;
   story(fact: Fact): Promise<Story>;
 }

@@ -130,7 +130,11 @@ export class PostgresStore implements Store {
   /** What was kept of a payment's story; undefined where nothing was. */
   async story(id: string): Promise<string | undefined> {
     return await this.#run(async (client) => {
-      const { rows: [row] } = await client.query<{ story: string | null }>(STORY, [id]);
+      const { rows: [row] } = await client.query<{ story: string | null }>({
+        name: "story",
+        text: STORY,
+        values: [id],
+      });
       return row?.story ?? undefined;
     });
   }

@@ -1,19 +1,19 @@
 /**
- * What happened to each payment that is under way, and to those that were settled last. A fact tells only how far a
- * payment has come, so who wants to know how it came there has to listen.
+ * What happened to the payments that were sent last. A fact tells only how far a payment has come, so who wants to know
+ * how it came there has to listen.
  * @module
  */
-import { type Fact, type Processor, PROCESSORS, REASONS, REPLICAS, STAGES } from "../payment/fact.ts";
+import { type Fact, type Processor, PROCESSORS, REASONS, type ReplicaId, REPLICAS, STAGES } from "../payment/fact.ts";
 import type { Told } from "../ports/watch.ts";
 
-/** Settled payments whose story is kept in memory. */
-export const RECENT_MAX = 2_048;
-/** What is kept of one story: the first line and the last ones. A processor that refuses for hours makes many. */
-export const TOLD_MAX = 24;
+/** Payments whose story is kept: at least so many, at most twice as many. */
+export const STORIES_MIN = 2_048;
+/** Characters of a story, some 25 lines, after which its second line is dropped for each new one. */
+const TEXT_MAX = 800;
 
-/** What `fact` says happened, at `at` where the fact has no time of its own. */
-export function told(fact: Fact, at: number): Told {
-  const { owner: replica, stage, attempt, processor, reason, requestedAt } = fact;
+/** What `fact` says that `replica` did, at `at` where the fact has no time of its own. */
+export function told(fact: Fact, replica: ReplicaId, at: number): Told {
+  const { stage, attempt, processor, reason, requestedAt } = fact;
   return { at: stage === "dispatched" ? requestedAt : at, replica, stage, attempt, processor, reason };
 }
 
@@ -23,59 +23,83 @@ export function beginning({ acceptedAt, owner }: Fact): Told {
 }
 
 export class Stories {
-  readonly #stories = new Map<string, Told[]>();
-  /** settled ones, oldest first, from `#first` on */
-  #recent: string[] = [];
-  #first = 0;
+  /** texts by id: one string is all that the garbage collector sees of a story */
+  #young = new Map<string, string>();
+  #old = new Map<string, string>();
 
-  /** Adds what happened; acceptance is not kept, since every fact tells of it. */
-  add(fact: Fact, now: number): void {
-    if (fact.stage === "accepted") return;
-    let lines = this.#stories.get(fact.id);
-    // an epoch that ended forgot the payment, and here it is again
-    if (!lines || fact.stage === "dispatched" && fact.attempt === 1) this.#stories.set(fact.id, lines = []);
-    lines.push(told(fact, now));
-    if (lines.length > TOLD_MAX) lines.splice(1, 1);
-    if (fact.stage === "settled") this.#settle(fact.id);
+  /**
+   * Adds what happened; acceptance is not kept, since every fact tells of it.
+   *
+   * @returns false where nothing did: a fact that is in doubt now is no further than it was
+   */
+  add(fact: Fact, replica: ReplicaId, now: number): boolean {
+    if (fact.stage === "accepted") return false;
+    const kept = this.get(fact.id);
+    const line = encodeLine(told(fact, replica, now));
+    const step = line.slice(0, line.indexOf(",", 2) + 1);
+    if (kept?.startsWith(step, kept.lastIndexOf(";") + 1)) return false;
+    if (!this.#young.has(fact.id) && this.#young.size >= STORIES_MIN) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(fact.id, kept === undefined ? line : `${shortened(kept)};${line}`);
+    return true;
   }
 
-  /** @returns undefined where nothing is kept */
-  get(id: string): readonly Told[] | undefined {
-    return this.#stories.get(id);
+  /** @returns undefined where nothing is kept, else what {@link decodeStory} reads */
+  get(id: string): string | undefined {
+    return this.#young.get(id) ?? this.#old.get(id);
   }
 
-  #settle(id: string): void {
-    this.#recent.push(id);
-    if (this.#recent.length - this.#first <= RECENT_MAX) return;
-    this.#stories.delete(this.#recent[this.#first++]!);
-    if (this.#first < RECENT_MAX) return;
-    this.#recent = this.#recent.slice(this.#first);
-    this.#first = 0;
+  clear(): void {
+    this.#young.clear();
+    this.#old.clear();
   }
 }
 
-/** A story for a column of the store: `at,replica,stage,attempt,processor,reason` a line, by their codes; -1 for none. */
+/** Makes place for a line: the first one and the last ones stay. A processor that refuses for hours makes many. */
+function shortened(text: string): string {
+  if (text.length < TEXT_MAX) return text;
+  const first = text.indexOf(";");
+  return text.slice(0, first) + text.slice(text.indexOf(";", first + 1));
+}
+
+/** `stage,attempt,at,replica,processor,reason`, by their codes; -1 for no processor. */
+function encodeLine({ at, replica, stage, attempt, processor, reason }: Told): string {
+  const [s, r, p] = [STAGES.indexOf(stage), REPLICAS.indexOf(replica), PROCESSORS.indexOf(processor as Processor)];
+  return `${s},${attempt},${at},${r},${p},${REASONS.indexOf(reason)}`;
+}
+
+/** A story as text, for memory and the store. */
 export function encodeStory(lines: readonly Told[]): string {
-  return lines.map(({ at, replica, stage, attempt, processor, reason }) =>
-    [
-      at,
-      REPLICAS.indexOf(replica),
-      STAGES.indexOf(stage),
-      attempt,
-      PROCESSORS.indexOf(processor as Processor),
-      REASONS.indexOf(reason),
-    ].join(",")
-  ).join(";");
+  return lines.map(encodeLine).join(";");
 }
 
 /** @returns undefined where the text is none of {@link encodeStory}'s, or of a newer version of the program */
 export function decodeStory(text: string): Told[] | undefined {
   const lines: Told[] = [];
   for (const line of text.split(";")) {
-    const [at, r, s, attempt, p, why] = line.split(",").map(Number);
-    const [replica, stage, reason] = [REPLICAS[r!], STAGES[s!], REASONS[why!]];
-    if (replica === undefined || stage === undefined || reason === undefined) return undefined;
+    const [s, attempt, at, r, p, why] = line.split(",").map(Number);
+    const [stage, replica, reason] = [STAGES[s!], REPLICAS[r!], REASONS[why!]];
+    if (stage === undefined || replica === undefined || reason === undefined) return undefined;
     lines.push({ at: at!, replica, stage, attempt: attempt!, processor: PROCESSORS[p!] ?? null, reason });
   }
   return lines;
+}
+
+/** Whether these lines lead to `fact`. */
+export function leadsTo(lines: readonly Told[], fact: Fact): boolean {
+  const last = lines.at(-1);
+  return last?.stage === fact.stage && last.attempt === fact.attempt;
+}
+
+/** Whether nothing is missing before the last line: every attempt is there, with its end but for the last. */
+export function isComplete(lines: readonly Told[]): boolean {
+  return lines.every(({ stage, attempt }, i) => {
+    const before = lines[i - 1];
+    // found booked before anything was sent
+    if (stage === "settled" && !before) return attempt === 0;
+    if (stage === "dispatched") return attempt === (before?.attempt ?? 0) + 1 && before?.stage !== "dispatched";
+    return before?.attempt === attempt && (before.stage === "dispatched" || stage === "settled");
+  });
 }

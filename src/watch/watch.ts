@@ -8,10 +8,10 @@ import { type Fact, peerOf, type Processor, PROCESSORS, type Reason, type Replic
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Metrics, Status, Vitals } from "../ports/metrics.ts";
 import type { Payments, Readiness } from "../ports/payments.ts";
-import type { Timings } from "../ports/timings.ts";
-import type { Live, Point, Story, Watcher, Watching } from "../ports/watch.ts";
+import type { Live, Point, Story, Told, Watcher, Watching } from "../ports/watch.ts";
+import type { Witness } from "../ports/witness.ts";
 import { Outages } from "./outages.ts";
-import { beginning, decodeStory, encodeStory, Stories, told } from "./stories.ts";
+import { beginning, decodeStory, isComplete, leadsTo, Stories, told } from "./stories.ts";
 
 /** How often it looks, in milliseconds. */
 export const LOOK_MS = 1_000;
@@ -23,6 +23,8 @@ const HEARD_MS = 3_000;
 const DECISIONS_EACH = 4;
 /** The fallback is done with when it was sent nothing for so long, in milliseconds. */
 const QUIET_MS = 10_000;
+/** How long a story waits for the store, in milliseconds. */
+export const RECALL_MS = 500;
 
 export interface WatchParts {
   readonly self: ReplicaId;
@@ -47,51 +49,59 @@ export interface Subject {
 }
 
 /** The production {@link Watching}. */
-export class Watch implements Watching, Timings {
+export class Watch implements Watching, Witness {
   readonly points: Point[] = [];
   readonly #parts: WatchParts;
   readonly #stories = new Stories();
   readonly #outages = new Outages();
   readonly #watchers = new Set<Watcher>();
-  readonly #decisions = new Map<Reason, { readonly fact: Fact; readonly at: number }[]>();
+  readonly #decisions = new Map<Reason, (Told & { readonly id: string })[]>();
+  readonly #since: number;
   #subject: Subject | undefined;
   #next: Cancel | undefined;
+  #stopped = false;
+  #lookedMs: number;
   /** of the requests since the last look: milliseconds each, and how many failed */
   #took: number[] = [];
   #failed = 0;
   #own: Status | undefined;
+  /** what the peer told last, and when that was new here, on the monotonic clock */
+  #peer: { readonly status: Status; readonly heardMs: number } | undefined;
+  /** stories are asked for one at a time: who writes must not wait for who reads */
+  #recalls: Promise<void> = Promise.resolve();
   #full: number | undefined;
   #fallback: { readonly since: number; lastAt: number; payments: number } | undefined;
 
   constructor(parts: WatchParts) {
     this.#parts = parts;
+    this.#since = parts.clock.now();
+    this.#lookedMs = parts.clock.monotonic();
   }
 
-  now(): number {
-    return this.#parts.clock.now();
-  }
-
-  monotonic(): number {
-    return this.#parts.clock.monotonic();
-  }
-
-  record(): void {}
-
-  recordCall(): void {}
-
-  recordFact(fact: Fact): void {
-    this.heard(fact);
+  did(fact: Fact): void {
+    if (!this.#happened(fact, this.#parts.self)) return;
     if (fact.stage === "dispatched" && fact.processor === "fallback") this.#toFallback(fact);
   }
 
-  /** A fact of either replica, as it happens. */
   heard(fact: Fact): void {
+    this.#happened(fact, peerOf(this.#parts.self));
+  }
+
+  forgot(): void {
+    this.#stories.clear();
+    this.#decisions.clear();
+  }
+
+  /** @returns false where it is no news */
+  #happened(fact: Fact, replica: ReplicaId): boolean {
     const at = this.#parts.clock.now();
-    this.#stories.add(fact, at);
-    if (fact.stage !== "dispatched" && fact.stage !== "released") return;
+    if (!this.#stories.add(fact, replica, at)) return false;
+    if (fact.stage === "settled") return true;
     const alike = this.#decisions.get(fact.reason);
-    if (!alike) this.#decisions.set(fact.reason, [{ fact, at }]);
-    else if (alike.push({ fact, at }) > DECISIONS_EACH) alike.shift();
+    const decision = { ...told(fact, replica, at), id: fact.id };
+    if (!alike) this.#decisions.set(fact.reason, [decision]);
+    else if (alike.push(decision) > DECISIONS_EACH) alike.shift();
+    return true;
   }
 
   /** Counts what `metrics` counts, and takes the times of `POST /payments`. */
@@ -104,9 +114,10 @@ export class Watch implements Watching, Timings {
         return {
           begin: () => meter.begin(),
           end: (begunMs, status) => {
-            meter.end(begunMs, status);
-            this.#took.push(this.#parts.clock.monotonic() - begunMs);
+            const tookMs = meter.end(begunMs, status);
+            this.#took.push(tookMs);
             if (status >= 500) this.#failed++;
+            return tookMs;
           },
         };
       },
@@ -123,12 +134,13 @@ export class Watch implements Watching, Timings {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#next?.();
     for (const watcher of this.#watchers) watcher.end();
   }
 
   watch(watcher: Watcher): (() => void) | undefined {
-    if (this.#watchers.size >= this.#parts.watchersMax) return undefined;
+    if (this.#stopped || this.#watchers.size >= this.#parts.watchersMax) return undefined;
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
   }
@@ -139,39 +151,66 @@ export class Watch implements Watching, Timings {
     const { ack, notes, peer, pending, settled, processors } = payments.readiness();
     const { gossip, held } = vitals();
     const silentMs = gossip?.silentMs ?? Infinity;
-    const status = gossip?.peerStatus;
-    const hears = status && clock.now() - status.at < HEARD_MS;
     const booked = totals();
     const of = (processor: Processor) => ({ ...processors[processor], outages: this.#outages.of(processor) });
     return {
-      ...{ at: clock.now(), replica: self, ack, notes, peer, pending, settled, totals: booked },
-      replicas: { a: null, b: null, [self]: this.#own ?? null, [peerOf(self)]: hears ? status : null },
+      ...{ at: clock.now(), since: this.#since, replica: self, ack, notes, peer, pending, settled, totals: booked },
+      replicas: { a: null, b: null, [self]: this.#own ?? null, [peerOf(self)]: this.#peerNow() ?? null },
       silentMs: Number.isFinite(silentMs) ? Math.round(silentMs) : null,
       lagMs: gossip?.lagMs ?? 0,
       held: held ?? null,
       savedCents: share(booked.default.cents, fees.fallback - fees.default),
       processors: { default: of("default"), fallback: of("fallback") },
-      decisions: [...this.#decisions.values()].flat().sort((one, two) => two.at - one.at)
-        .map(({ fact, at }) => ({ ...told(fact, at), id: fact.id })),
+      decisions: [...this.#decisions.values()].flat().sort((one, two) => two.at - one.at),
     };
   }
 
   /** What the store is to keep of a story; undefined where nothing is known. */
   stored(id: string): string | undefined {
-    const lines = this.#stories.get(id);
-    return lines && encodeStory(lines);
+    return this.#stories.get(id);
   }
 
   async story(fact: Fact): Promise<Story> {
-    const kept = this.#stories.get(fact.id);
-    if (kept) return { facts: [beginning(fact), ...kept], source: "memory" };
     const first = beginning(fact);
-    if (fact.stage === "accepted") return { facts: [first], source: "memory" };
-    const text = await this.#parts.recall(fact.id).catch(() => undefined);
-    const lines = text === undefined ? undefined : decodeStory(text);
-    return lines
-      ? { facts: [first, ...lines], source: "postgres" }
-      : { facts: [first, told(fact, fact.requestedAt)], source: "snapshot" };
+    if (fact.stage === "accepted") return { facts: [first], source: "memory", complete: true };
+    const lines = decodeStory(this.#stories.get(fact.id) ?? "") ?? [];
+    // what a catch-up brought was not witnessed
+    const known = leadsTo(lines, fact);
+    const memory = { facts: [first, ...lines], source: "memory", complete: isComplete(lines) } as const;
+    if (known && (memory.complete || fact.stage !== "settled")) return memory;
+    const text = fact.stage === "settled" ? await this.#recall(fact.id) : undefined;
+    const stored = decodeStory(text ?? "") ?? [];
+    if (leadsTo(stored, fact) && !(known && stored.length <= lines.length)) {
+      return { facts: [first, ...stored], source: "postgres", complete: isComplete(stored) };
+    }
+    if (known) return memory;
+    return { facts: [first, told(fact, fact.owner, fact.requestedAt)], source: "snapshot", complete: false };
+  }
+
+  /** What the store has, if it says so in time. */
+  #recall(id: string): Promise<string | undefined> {
+    const { clock, recall } = this.#parts;
+    return new Promise((resolve) => {
+      let late = false;
+      const inTime = clock.after(RECALL_MS, () => {
+        late = true;
+        resolve(undefined);
+      });
+      this.#recalls = this.#recalls.then(async () => {
+        if (late) return;
+        resolve(await recall(id).catch(() => undefined));
+        inTime();
+      });
+    });
+  }
+
+  /** What the peer told last, unless it is silent. */
+  #peerNow(): Status | undefined {
+    const { clock } = this.#parts;
+    const status = this.#subject!.vitals().gossip?.peerStatus;
+    if (!status) return undefined;
+    if (this.#peer?.status !== status) this.#peer = { status, heardMs: clock.monotonic() };
+    return clock.monotonic() - this.#peer.heardMs < HEARD_MS ? status : undefined;
   }
 
   #look({ payments, vitals }: Subject): void {
@@ -179,12 +218,14 @@ export class Watch implements Watching, Timings {
     const at = clock.now();
     const readiness = payments.readiness();
     const { gossip, store } = vitals();
-    const took = this.#took.sort((a, b) => a - b);
-    const peer = gossip?.peerStatus;
+    const took = Float64Array.from(this.#took).sort();
+    const lookedMs = clock.monotonic();
+    // after a stop of the event loop it is more than a second
+    const aSecond = (count: number) => Math.round(count * 1_000 / (lookedMs - this.#lookedMs));
     const own = this.#own = {
       at,
-      posts: took.length,
-      failed: this.#failed,
+      posts: aSecond(took.length),
+      failed: aSecond(this.#failed),
       medianMs: percentile(took, 0.5),
       p99Ms: percentile(took, 0.99),
       queue: readiness.queue,
@@ -196,9 +237,11 @@ export class Watch implements Watching, Timings {
     };
     this.#took = [];
     this.#failed = 0;
+    this.#lookedMs = lookedMs;
     gossip?.tellStatus(own);
     this.#logChanges(readiness, at);
-    const both = peer && at - peer.at < HEARD_MS ? [own, peer] : [own];
+    const peer = this.#peerNow();
+    const both = peer ? [own, peer] : [own];
     const busy = both.filter(({ posts }) => posts > 0);
     const point: Point = {
       at,
@@ -245,7 +288,7 @@ export class Watch implements Watching, Timings {
 }
 
 /** The smallest value that at least that share of all are not above; 0 of none. */
-function percentile(sorted: readonly number[], of: number): number {
+function percentile(sorted: Float64Array, of: number): number {
   return sorted[Math.ceil(of * sorted.length) - 1] ?? 0;
 }
 

@@ -178,3 +178,18 @@ Deno.test("when a replica dies the page says so and goes on with the other", inB
   await cluster.b.start();
   await untilText(shown.page, "#state", /^✓ All is well$/);
 });
+
+Deno.test("a page that is refused says so, and comes to life once there is room", inBrowser, async () => {
+  const port = freePort();
+  await using cluster = await Cluster.start();
+  await cluster.a.end("SIGTERM");
+  await cluster.a.start({ OPS_LISTEN: `${port}`, WATCHERS_MAX: "1" });
+  await using browser = await TestBrowser.start();
+  const first = await browser.open(`http://127.0.0.1:${port}/`);
+  await untilText(first.page, "#state", /^✓ All is well$/);
+  await using second = await browser.open(`http://127.0.0.1:${port}/`);
+  await untilText(second.page, "#state", /^▲ No news: the replica cannot tell, or as many watch as may$/);
+  await first[Symbol.asyncDispose]();
+  await untilText(second.page, "#state", /^✓ All is well$/);
+  assert.match(await untilText(second.page, "#default", /No outage/), /No outage since \d\d:\d\d:\d\d/);
+});

@@ -195,10 +195,16 @@ Deno.test("a replica that has run out of open files takes connections again once
   const folder = await Deno.makeTempDir();
   // a dead processor: what is accepted stays where it is
   const processors = { PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" };
+  const free = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const operations = (free.addr as Deno.NetAddr).port;
+  free.close();
   const replica = new Deno.Command("sh", {
     args: ["-c", 'ulimit -n 128; exec "$0" run -A --quiet main.ts replica --parent', Deno.execPath()],
     cwd: new URL("../..", import.meta.url),
-    env: { DATA_DIR: folder, REPLICAS: "1", ACK: "memory", HOST: "127.0.0.1", PORT: "0", ...processors },
+    env: {
+      ...{ DATA_DIR: folder, REPLICAS: "1", ACK: "memory", HOST: "127.0.0.1", PORT: "0", OPS_LISTEN: `${operations}` },
+      ...{ LOG_LEVEL: "error", ...processors },
+    },
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
@@ -216,10 +222,15 @@ Deno.test("a replica that has run out of open files takes connections again once
     assert.equal(await statusOf(fetch(`${url}/payments`, { method: "POST", headers, body: TEXT })), 202);
     const port = Number(new URL(url).port);
     const troubled = read(replica.stderr);
-    for (let i = 0; i < 200; i++) await Deno.connect({ port }).then((more) => connections.push(more), () => {});
+    for (let i = 0; i < 200; i++) {
+      const to = i % 2 ? port : operations;
+      await Deno.connect({ port: to, hostname: "127.0.0.1" }).then((more) => connections.push(more), () => {});
+    }
     assert.match(await troubled, /takes no connections for a moment: .*Too many open files/);
     for (const connection of connections.splice(0)) connection.close();
-    await until(() => statusOf(fetch(`${url}/payments/${ID}`)).then((status) => status === 200, () => false));
+    for (const where of [url, `http://127.0.0.1:${operations}`]) {
+      await until(() => statusOf(fetch(`${where}/payments/${ID}`)).then((status) => status === 200, () => false));
+    }
   } finally {
     for (const connection of connections) connection.close();
     replica.kill("SIGKILL");

@@ -8,6 +8,7 @@ const real = needs("net", "run", "read", "write", "env", "sys");
 
 interface Payment {
   readonly source: string;
+  readonly complete: boolean;
   readonly facts: readonly { readonly at: string; readonly state: string; readonly replica: string; reason: string }[];
 }
 
@@ -29,6 +30,7 @@ Deno.test("either replica tells a payment's story, and after a restart Postgres 
   assert.deepEqual(steps(one), ["b accepted accepted", "b dispatched default-up", "b settled default-up"]);
   assert.deepEqual(steps(other), steps(one));
   assert.deepEqual([one.source, other.source], ["memory", "memory"]);
+  assert.deepEqual([one.complete, other.complete], [true, true]);
   // attempts begin when the processor is told that they do, at both replicas
   assert.equal(one.facts[1]!.at, other.facts[1]!.at);
   assert.deepEqual(one.facts.map(({ at }) => at), one.facts.map(({ at }) => at).toSorted());
@@ -38,13 +40,13 @@ Deno.test("either replica tells a payment's story, and after a restart Postgres 
   await cluster.untilLinked();
   for (const replica of [a, b]) {
     const kept = await story(replica, id);
-    assert.equal(kept.source, "postgres");
+    assert.deepEqual([kept.source, kept.complete], ["postgres", true]);
     // as the replica that settled it told it
     assert.deepEqual(kept.facts, other.facts);
   }
   await postgres.stop();
   const left = await story(a, id);
-  assert.equal(left.source, "snapshot");
+  assert.deepEqual([left.source, left.complete], ["snapshot", false]);
   assert.deepEqual(steps(left), ["b accepted accepted", "b settled default-up"]);
   await Deno.remove(folder, { recursive: true });
 });

@@ -108,6 +108,12 @@ Deno.test("docker compose up --build", needsCompose(), async (t) => {
     }
   });
 
+  await t.step("the image has what the live page is made of", async () => {
+    for (const path of ["/", "/watch/live.js", "/watch/uPlot.iife.min.js", "/watch/uPlot.min.css", "/docs"]) {
+      assert.equal((await answer(path)).status, 200, path);
+    }
+  });
+
   await t.step("a bad payment is refused, a big one too", async () => {
     const send = (body: string) =>
       answer("/payments", { method: "POST", headers: { "content-type": "application/json" }, body });

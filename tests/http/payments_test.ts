@@ -338,6 +338,7 @@ Deno.test("tells of a payment that waits", async () => {
     facts: [
       fact("2025-07-15T12:34:56.000Z", "accepted", 0, null, "accepted", "no processor was chosen yet"),
     ],
+    complete: true,
     source: "memory",
   });
   paymentAnswer.parse(story);
@@ -369,6 +370,7 @@ Deno.test("tells where a settled payment is booked, and why there", async () => 
         "the default processor was up, and it is the cheaper one",
       ),
     ],
+    complete: false,
     source: "snapshot",
   });
   paymentAnswer.parse(story);

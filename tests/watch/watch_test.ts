@@ -4,14 +4,17 @@ import type { GossipVitals, Status, Vitals } from "../../src/ports/metrics.ts";
 import type { Readiness } from "../../src/ports/payments.ts";
 import type { Live, Point } from "../../src/ports/watch.ts";
 import { encodeStory } from "../../src/watch/stories.ts";
-import { LOOK_MS, POINTS_MAX, Watch } from "../../src/watch/watch.ts";
+import { LOOK_MS, POINTS_MAX, RECALL_MS, Watch } from "../../src/watch/watch.ts";
 import { FakePayments } from "../http/fake_payments.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 
 const idOf = (n: number) => `4a7901b8-7d26-4d9d-aa19-${n.toString(16).padStart(12, "0")}`;
 
 /** A watch over a replica whose state the test sets. */
-function setup(options: { readonly stored?: Record<string, string>; readonly recall?: () => Promise<undefined> } = {}) {
+function setup(
+  options: { readonly stored?: Record<string, string>; readonly recall?: (id: string) => Promise<string | undefined> } =
+    {},
+) {
   const clock = new VirtualClock();
   const payments = new FakePayments();
   const state: { -readonly [K in keyof Readiness]?: Readiness[K] } = {};
@@ -41,7 +44,7 @@ function setup(options: { readonly stored?: Record<string, string>; readonly rec
   };
   const send = (n: number, processor: Processor, reason: Reason) => {
     const fact = dispatched(accepted(idOf(n), 1990, clock.now(), "a"), "a", processor, clock.now(), reason);
-    watch.recordFact(fact);
+    watch.did(fact);
     return fact;
   };
   return { clock, payments, state, gossip, vitals, told, logged, watch, up, send };
@@ -50,7 +53,7 @@ function setup(options: { readonly stored?: Record<string, string>; readonly rec
 /** A request of `POST /payments` that takes so long. */
 async function request({ clock, watch }: ReturnType<typeof setup>, tookMs: number, status = 202): Promise<void> {
   const meter = watch.over({
-    route: () => ({ begin: () => clock.monotonic(), end() {} }),
+    route: () => ({ begin: () => clock.monotonic(), end: (begun) => clock.monotonic() - begun }),
     scrape: () => Promise.resolve(""),
   }).route("POST", "/payments");
   const begun = meter.begin();
@@ -117,9 +120,13 @@ Deno.test("no more watch than may, and all of them are told when the replica sto
   assert.ok(watch.watch({ ...watcher }));
   assert.equal(watch.watch({ ...watcher }), undefined);
   first!();
-  assert.ok(watch.watch({ ...watcher }));
+  const third = watch.watch({ ...watcher });
+  assert.ok(third);
   watch.stop();
   assert.equal(ended, 2);
+  third();
+  // who comes now would never be told
+  assert.equal(watch.watch({ ...watcher, end() {} }), undefined);
 });
 
 Deno.test("an outage is a line at its beginning and one at its end, and a stretch on the page", async () => {
@@ -169,7 +176,7 @@ Deno.test("the newest decisions of each reason are shown, newest first, of both 
   for (let n = 2; n < 8; n++) {
     await clock.advance(1);
     const fact = send(n, "default", "default-up");
-    watch.recordFact(settled(fact, "default", fact.requestedAt, fact.cents, "booked"));
+    watch.did(settled(fact, "default", fact.requestedAt, fact.cents, "booked"));
   }
   await clock.advance(1);
   const peers = dispatched(accepted(idOf(9), 1990, clock.now(), "b"), "b", "default", clock.now(), "probe");
@@ -189,32 +196,95 @@ Deno.test("the newest decisions of each reason are shown, newest first, of both 
   ]);
 });
 
+Deno.test("a figure a second is one also after the event loop stood still", async () => {
+  const set = setup();
+  for (let i = 0; i < 8; i++) await request(set, 1);
+  const monotonic = set.clock.monotonic.bind(set.clock);
+  set.clock.monotonic = () => monotonic() + 3_000;
+  await set.clock.advance(LOOK_MS - 8);
+  assert.equal(set.told[0]!.posts, 2);
+});
+
 Deno.test("a story comes from memory, from the store, or from the newest fact alone", async () => {
-  const { clock, watch, send } = setup({
-    stored: { [idOf(2)]: encodeStory([STORED]), [idOf(3)]: "of a newer version" },
-  });
+  const stored = { [idOf(2)]: encodeStory(STORED), [idOf(3)]: "of a newer version" };
+  const { clock, watch, send } = setup({ stored });
   const at = clock.now();
   const first = { at, replica: "a", stage: "accepted", attempt: 0, processor: null, reason: "accepted" };
   const sent = { at, replica: "a", stage: "dispatched", attempt: 1, processor: "default", reason: "default-up" };
   const here = send(1, "default", "default-up");
-  assert.deepEqual(await watch.story(here), { facts: [first, sent], source: "memory" });
-  assert.equal(watch.stored(idOf(1)), `${at},0,1,1,0,1`);
+  assert.deepEqual(await watch.story(here), { facts: [first, sent], source: "memory", complete: true });
+  assert.equal(watch.stored(idOf(1)), `1,1,${at},0,0,1`);
   assert.equal(watch.stored(idOf(2)), undefined);
-  const stored = settled({ ...here, id: idOf(2) }, "default", at, 1990, "booked");
-  assert.deepEqual(await watch.story(stored), { facts: [first, STORED], source: "postgres" });
+  const booked = settled({ ...here, id: idOf(2) }, "default", at, 1990, "booked");
+  assert.deepEqual(await watch.story(booked), { facts: [first, ...STORED], source: "postgres", complete: true });
   const last = { ...sent, stage: "settled", reason: "booked" };
-  assert.deepEqual(await watch.story({ ...stored, id: idOf(3) }), { facts: [first, last], source: "snapshot" });
+  const snapshot = { facts: [first, last], source: "snapshot", complete: false };
+  assert.deepEqual(await watch.story({ ...booked, id: idOf(3) }), snapshot);
   const waiting = accepted(idOf(4), 1990, at, "a");
-  assert.deepEqual(await watch.story(waiting), { facts: [first], source: "memory" });
+  assert.deepEqual(await watch.story(waiting), { facts: [first], source: "memory", complete: true });
   const alone = setup({ recall: () => Promise.reject(new Error("no Postgres")) }).watch;
-  assert.deepEqual(await alone.story(stored), { facts: [first, last], source: "snapshot" });
+  assert.deepEqual(await alone.story(booked), snapshot);
 });
 
-const STORED = {
-  at: 1_000,
-  replica: "b",
-  stage: "settled",
-  attempt: 1,
-  processor: "default",
-  reason: "booked",
-} as const;
+Deno.test("what a catch-up brought was not witnessed: memory that is behind is not told", async () => {
+  const { clock, watch, send } = setup({ stored: { [idOf(1)]: encodeStory(STORED) } });
+  const here = send(1, "default", "default-up");
+  const booked = settled(here, "default", clock.now(), 1990, "booked");
+  assert.equal((await watch.story(booked)).source, "postgres");
+  const refused = released(here, "refused", false);
+  assert.deepEqual((await watch.story(refused)).facts.map(({ stage }) => stage), ["accepted", "released"]);
+  assert.equal((await watch.story(refused)).source, "snapshot");
+});
+
+Deno.test("a story that began before this life says so, unless the store knows more", async () => {
+  const { clock, watch, send } = setup({ stored: { [idOf(2)]: encodeStory(STORED) } });
+  for (const n of [1, 2]) {
+    const released2 = released({ ...send(9, "default", "probe"), id: idOf(n) }, "refused", false);
+    watch.did(released2);
+    watch.did(settled(released2, "default", clock.now(), 1990, "already-booked"));
+  }
+  const fact = settled(released(send(8, "default", "probe"), "refused", false), "default", clock.now(), 1990, "booked");
+  const one = await watch.story({ ...fact, id: idOf(1) });
+  assert.deepEqual(one.facts.map(({ stage }) => stage), ["accepted", "released", "settled"]);
+  assert.deepEqual([one.source, one.complete], ["memory", false]);
+  const other = await watch.story({ ...fact, id: idOf(2) });
+  assert.equal(other.source, "memory", "the store knows no more than memory");
+  const whole = setup({ stored: { [idOf(1)]: encodeStory([STORED[0], ...STORED]) } });
+  assert.equal((await whole.watch.story({ ...fact, id: idOf(1) })).source, "postgres");
+});
+
+Deno.test("an epoch that begins takes stories and decisions with it", async () => {
+  const { watch, send } = setup();
+  const fact = send(1, "default", "default-up");
+  watch.forgot();
+  assert.deepEqual(watch.live().decisions, []);
+  assert.equal(watch.stored(idOf(1)), undefined);
+  assert.equal((await watch.story(fact)).source, "snapshot");
+});
+
+Deno.test("the store is asked for one story at a time, and no longer than it is waited for", async () => {
+  const asked: string[] = [];
+  const answers: ((text: string) => void)[] = [];
+  const { clock, watch, send } = setup({
+    recall: (id) => {
+      asked.push(id);
+      return new Promise((resolve) => answers.push(resolve));
+    },
+  });
+  const fact = settled(send(9, "default", "probe"), "default", clock.now(), 1990, "booked");
+  const stories = [1, 2, 3].map((n) => watch.story({ ...fact, id: idOf(n) }));
+  await clock.advance(RECALL_MS);
+  assert.deepEqual((await Promise.all(stories)).map(({ source }) => source), ["snapshot", "snapshot", "snapshot"]);
+  assert.deepEqual(asked, [idOf(1)]);
+  const next = watch.story({ ...fact, id: idOf(4) });
+  answers[0]!("");
+  await clock.advance(1);
+  assert.deepEqual(asked, [idOf(1), idOf(4)]);
+  answers[1]!(encodeStory(STORED));
+  assert.equal((await next).source, "postgres");
+});
+
+const STORED = [
+  { at: 900, replica: "b", stage: "dispatched", attempt: 1, processor: "default", reason: "default-up" },
+  { at: 1_000, replica: "b", stage: "settled", attempt: 1, processor: "default", reason: "booked" },
+] as const;
