@@ -1,7 +1,7 @@
 /** Galo's command line. @module */
 import { parseArgs } from "node:util";
 import { ConfigError, readConfig, settingsHelp } from "./src/config.ts";
-import { StoreError } from "./src/ports/store.ts";
+import { StoreError } from "./src/store/store.ts";
 import { reason, StartError } from "./src/start_error.ts";
 import { configureLogs } from "./src/log.ts";
 
@@ -61,25 +61,25 @@ async function run(args: string[]): Promise<Stop | undefined> {
   if (values.parent) stopWithParent();
   switch (command) {
     case "start": {
-      const { startCluster } = await import("./src/cluster.ts");
+      const { startCluster } = await import("./src/local/cluster.ts");
       const cluster = await startCluster(config, console.log);
       for (const line of cluster.lines) console.log(line);
       console.log(`\nTry:\n${example(cluster.url)}\n\nCtrl-C stops all of it.`);
       return cluster.stop;
     }
     case "replica": {
-      const { startReplica } = await import("./src/host.ts");
-      const timings = config.TIMINGS ? new (await import("./src/histograms.ts")).Histograms() : undefined;
+      const { startReplica } = await import("./src/process.ts");
+      const timings = config.TIMINGS ? new (await import("./src/telemetry/histograms.ts")).Histograms() : undefined;
       const { REPLICA, REPLICAS, OTEL_DENO } = config;
       const traces = OTEL_DENO
-        ? new (await import("./src/metrics/traces.ts")).Traces(REPLICA, REPLICAS === 2)
+        ? new (await import("./src/telemetry/traces.ts")).Traces(REPLICA, REPLICAS === 2)
         : undefined;
       const host = startReplica(config, timings, traces);
       host.serving.then((where) => console.log(`replica ${config.REPLICA} takes payments on ${where}`), refuse);
       return host.stop;
     }
     case "processor": {
-      const { startStandIn } = await import("./src/processor/standin.ts");
+      const { startStandIn } = await import("./src/local/standin.ts");
       const port = number("--port", values.port ?? "8001", 65_535);
       const feeRate = number("--fee", values.fee ?? `${config.FEE_DEFAULT}`, 1);
       const adminPort = values["admin-port"] === undefined
@@ -92,7 +92,7 @@ async function run(args: string[]): Promise<Stop | undefined> {
       return () => standIn.close().then(() => true);
     }
     case "audit": {
-      const { auditCommand } = await import("./src/audit/command.ts");
+      const { auditCommand } = await import("./src/local/audit/command.ts");
       const { PROCESSOR_DEFAULT_URL, PROCESSOR_FALLBACK_URL, DATABASE_URL, PROCESSOR_TOKEN } = config;
       if (!PROCESSOR_DEFAULT_URL) throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
       if (!DATABASE_URL) throw new ConfigError("DATABASE_URL: not set, so there is nothing to compare with");
@@ -135,7 +135,7 @@ function number(name: string, text: string, max: number): number {
 
 async function instant(name: string, text: string | undefined): Promise<number | undefined> {
   if (text === undefined) return undefined;
-  const { parseInstant } = await import("./src/http/instant.ts");
+  const { parseInstant } = await import("./src/api/instant.ts");
   const parsed = parseInstant(text);
   if (parsed) return parsed.ms;
   throw new ConfigError(`${name}: ${JSON.stringify(text.slice(0, 80))} is no time such as 2025-07-01T12:00:00Z`);

@@ -1,6 +1,6 @@
 /** What it costs to decide where a payment goes, beside a decision that looks at nothing but whether the default is up. */
-import { type ProcessorView, route, type RouteLimits } from "../src/dispatch/route.ts";
-import { ProcessorHealth } from "../src/dispatch/view.ts";
+import { type ProcessorView, route, type RouteLimits } from "../src/routing/route.ts";
+import { ProcessorHealth } from "../src/routing/view.ts";
 import { systemClock } from "../src/system_clock.ts";
 
 const limits: RouteLimits = { patienceMs: 75_000, slowMs: 1_200, maxInFlight: 300 };

@@ -1,5 +1,5 @@
 /** What a batch of facts costs on its way to the peer, beside JSON. @module */
-import { Decoder, encode, FACTS_PER_FRAME_MAX, type Frame } from "../src/gossip/frame.ts";
+import { Decoder, encode, FACTS_PER_FRAME_MAX, type Frame } from "../src/peer/frame.ts";
 import { accepted, dispatched, type Fact } from "../src/payment/fact.ts";
 
 const START = Date.UTC(2026, 0, 1);

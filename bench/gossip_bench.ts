@@ -2,8 +2,8 @@
  * How long a fact takes to be held by the peer, over a real UNIX socket between two processes, beside an echo of the same
  * bytes over such a socket.
  */
-import { Gossip } from "../src/gossip/gossip.ts";
-import { UnixTransport } from "../src/gossip/unix_socket.ts";
+import { Gossip } from "../src/peer/gossip.ts";
+import { UnixTransport } from "../src/peer/unix_socket.ts";
 import { Book } from "../src/payment/book.ts";
 import { accepted, type ReplicaId } from "../src/payment/fact.ts";
 import { systemClock } from "../src/system_clock.ts";

@@ -4,13 +4,13 @@
  * @module
  */
 import { Hono } from "@hono/hono";
-import { createApp } from "../src/http/app.ts";
-import { longNumber, parseObject } from "../src/http/json.ts";
-import { paymentBody } from "../src/http/schemas.ts";
+import { createApp } from "../src/api/app.ts";
+import { longNumber, parseObject } from "../src/api/json.ts";
+import { paymentBody } from "../src/api/schemas.ts";
 import { parseId } from "../src/payment/id.ts";
 import { centsOf } from "../src/payment/money.ts";
-import type { Acceptance, Payments } from "../src/ports/payments.ts";
-import type { Watching } from "../src/ports/watch.ts";
+import type { Acceptance, Payments } from "../src/api/service.ts";
+import type { Watching } from "../src/console/watching.ts";
 
 const TEXT = JSON.stringify({ correlationId: "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3", amount: 19.9 });
 const HEADERS = { "content-type": "application/json", "content-length": String(TEXT.length) };

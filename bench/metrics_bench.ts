@@ -1,11 +1,11 @@
 /** What counting costs on the way of a payment, beside the same without it, and what a scrape costs. @module */
 import type { Context } from "@hono/hono";
 import { Histogram, Registry } from "prom-client";
-import { measured } from "../src/http/measured.ts";
-import { Meters } from "../src/metrics/meters.ts";
+import { measured } from "../src/api/measured.ts";
+import { Meters } from "../src/telemetry/meters.ts";
 import { accepted, dispatched, settled } from "../src/payment/fact.ts";
-import { timedClient, timedRecord } from "../src/timings.ts";
-import { FakePayments, ID } from "../tests/http/fake_payments.ts";
+import { timedClient, timedRecord } from "../src/telemetry/timed.ts";
+import { FakePayments, ID } from "../tests/api/fake_payments.ts";
 
 const payments = new FakePayments();
 const meters = new Meters("0");

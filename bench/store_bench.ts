@@ -1,6 +1,6 @@
 /** Rows into a real PostgreSQL, by the size of a batch. Each run writes {@link ROWS} new payments. @module */
 import { accepted, dispatched, type Fact, settled } from "../src/payment/fact.ts";
-import { startEmbeddedPostgres } from "../src/store/embedded.ts";
+import { startEmbeddedPostgres } from "../src/local/embedded.ts";
 import { PostgresStore } from "../src/store/postgres.ts";
 
 const ROWS = 1_000;

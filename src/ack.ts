@@ -1,5 +1,5 @@
 /** What an acknowledgement waits for: the levels of DESIGN.md, promise 2. @module */
-import type { AckLevel } from "./ports/payments.ts";
+import type { AckLevel } from "./api/service.ts";
 import type { Replication } from "./ports/replication.ts";
 
 /** The acknowledgement level of one replica. Without a peer `peer` means `store`, and without a store that is `memory`. */

@@ -4,20 +4,20 @@
  * @module
  */
 import { Ack } from "./ack.ts";
-import { Dispatcher } from "./dispatch/dispatcher.ts";
-import { Gossip } from "./gossip/gossip.ts";
-import { type Left, Tenure } from "./gossip/tenure.ts";
+import { Dispatcher } from "./routing/dispatcher.ts";
+import { Gossip } from "./peer/gossip.ts";
+import { type Left, Tenure } from "./peer/tenure.ts";
 import { Book } from "./payment/book.ts";
 import { accepted, type Fact, homeOf, peerOf, REPLICAS, suspect } from "./payment/fact.ts";
 import type { Cents } from "./payment/money.ts";
-import type { Vitals } from "./ports/metrics.ts";
-import type { Acceptance, Payments, Readiness } from "./ports/payments.ts";
+import type { Vitals } from "./telemetry/metrics.ts";
+import type { Acceptance, Payments, Readiness } from "./api/service.ts";
 import type { ReplicaPorts, ReplicaSettings } from "./replica_parts.ts";
-import { HealthPoller } from "./processor/poller.ts";
-import { PeerBacklog, reportStored } from "./gossip/peer_backlog.ts";
+import { HealthPoller } from "./membership/health_poller.ts";
+import { PeerBacklog, reportStored } from "./peer/peer_backlog.ts";
 import { Recovery } from "./store/recovery.ts";
 import { StoreWriter } from "./store/writer.ts";
-import { timedRecord } from "./timings.ts";
+import { timedRecord } from "./telemetry/timed.ts";
 
 /** How long the summary waits for the peer, in milliseconds. */
 export const EXCHANGE_MS = 50;

@@ -1,14 +1,14 @@
 /** What a replica is made of: its settings, and everything outside. @module */
-import type { RouteLimits } from "./dispatch/route.ts";
-import type { Transport } from "./gossip/transport.ts";
+import type { RouteLimits } from "./routing/route.ts";
+import type { Transport } from "./peer/transport.ts";
 import type { ReplicaId } from "./payment/fact.ts";
-import type { Clock, Random } from "./ports/clock.ts";
-import type { Lock } from "./ports/lock.ts";
-import type { AckLevel } from "./ports/payments.ts";
-import type { ProcessorClient } from "./ports/processor_client.ts";
-import type { Store } from "./ports/store.ts";
+import type { Clock, Random } from "./clock.ts";
+import type { Lock } from "./membership/lock.ts";
+import type { AckLevel } from "./api/service.ts";
+import type { ProcessorClient } from "./routing/processor_client.ts";
+import type { Store } from "./store/store.ts";
 import type { StoreWriterLimits } from "./store/writer_parts.ts";
-import type { Timings } from "./ports/timings.ts";
+import type { Timings } from "./telemetry/timings.ts";
 import type { Witness } from "./ports/witness.ts";
 
 /** What can be set of one replica; times in milliseconds. */

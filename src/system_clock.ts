@@ -1,6 +1,6 @@
 /** The system's time. @module */
 import { setImmediate } from "node:timers";
-import type { Clock } from "./ports/clock.ts";
+import type { Clock } from "./clock.ts";
 
 /** The longest that a timer of the system waits, in milliseconds: asked for more, it would run at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;

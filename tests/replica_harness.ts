@@ -1,15 +1,15 @@
 /** Two whole replicas on one virtual clock: a link that can be cut, locks, one store, a processor that books. @module */
 import { compareFacts, type Fact, type ReplicaId } from "../src/payment/fact.ts";
-import { Decoder, type Frame } from "../src/gossip/frame.ts";
-import type { Transport } from "../src/gossip/transport.ts";
-import type { Clock } from "../src/ports/clock.ts";
-import type { Lock } from "../src/ports/lock.ts";
-import type { AckLevel } from "../src/ports/payments.ts";
-import type { Attempt, Lookup, Outcome, ProcessorClient } from "../src/ports/processor_client.ts";
-import { type Opened, type Store, StoreError } from "../src/ports/store.ts";
+import { Decoder, type Frame } from "../src/peer/frame.ts";
+import type { Transport } from "../src/peer/transport.ts";
+import type { Clock } from "../src/clock.ts";
+import type { Lock } from "../src/membership/lock.ts";
+import type { AckLevel } from "../src/api/service.ts";
+import type { Attempt, Lookup, Outcome, ProcessorClient } from "../src/routing/processor_client.ts";
+import { type Opened, type Store, StoreError } from "../src/store/store.ts";
 import type { Processor } from "../src/payment/fact.ts";
 import { Replica } from "../src/replica.ts";
-import { Pipe } from "./gossip/pipe.ts";
+import { Pipe } from "./peer/pipe.ts";
 import { VirtualClock } from "./support/virtual_clock.ts";
 
 export const REQUEST_TIMEOUT_MS = 10_000;

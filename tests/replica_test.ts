@@ -1,6 +1,6 @@
 /** What the simulation found in whole replicas, each in the smallest setting that shows it. @module */
 import assert from "node:assert/strict";
-import { encode } from "../src/gossip/frame.ts";
+import { encode } from "../src/peer/frame.ts";
 import { accepted, released, settled, SUSPECT } from "../src/payment/fact.ts";
 import { STORE_WAIT_MS } from "../src/store/recovery.ts";
 import { OF, Pair, RECALL_MS, REQUEST_TIMEOUT_MS, SOON_MS } from "./replica_harness.ts";

@@ -5,9 +5,9 @@
 import type { Cents } from "../../src/payment/money.ts";
 import { type Processor, PROCESSORS } from "../../src/payment/fact.ts";
 import { Totals } from "../../src/payment/totals.ts";
-import type { Clock } from "../../src/ports/clock.ts";
-import type { Attempt, Health, Lookup, Outcome, ProcessorClient } from "../../src/ports/processor_client.ts";
-import { ConcurrencyLimiter } from "../../src/processor/standin_limits.ts";
+import type { Clock } from "../../src/clock.ts";
+import type { Attempt, Health, Lookup, Outcome, ProcessorClient } from "../../src/routing/processor_client.ts";
+import { ConcurrencyLimiter } from "../../src/local/standin_limits.ts";
 import { Replica } from "../../src/replica.ts";
 import type { ReplicaSettings } from "../../src/replica_parts.ts";
 import { Timeline } from "../../tests/simulation/timeline.ts";

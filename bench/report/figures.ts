@@ -1,5 +1,5 @@
 /** Everything that a report rests on. Milliseconds unless a name says otherwise. @module */
-import type { TimingName } from "../../src/ports/timings.ts";
+import type { TimingName } from "../../src/telemetry/timings.ts";
 import type { BothBooks } from "../graded/score.ts";
 import type { Counters, PoolWait, SqlSummary } from "./database.ts";
 import type { ProcessFigures } from "./processes.ts";

@@ -1,7 +1,7 @@
 /** One graded run with everything looked at beside it. @module */
 import * as hdr from "hdr-histogram-js";
-import type { TimingSummary } from "../../src/histograms.ts";
-import type { TimingName } from "../../src/ports/timings.ts";
+import type { TimingSummary } from "../../src/telemetry/histograms.ts";
+import type { TimingName } from "../../src/telemetry/timings.ts";
 import type { LoadSecond } from "../graded/load_event.ts";
 import { run, type RunRecord } from "../graded/run.ts";
 import { parseScenario } from "../graded/scenario.ts";

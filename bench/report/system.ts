@@ -3,9 +3,9 @@
  * addresses of each, since the report asks them one by one.
  * @module
  */
-import { Child } from "../../src/child.ts";
+import { Child } from "../../src/local/child.ts";
 import { readConfig } from "../../src/config.ts";
-import { startEmbeddedPostgres } from "../../src/store/embedded.ts";
+import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import type { Addresses } from "../graded/api.ts";
 import type { Scenario } from "../graded/scenario.ts";
 import { type Caddy, freePort, SystemError } from "../graded/system.ts";

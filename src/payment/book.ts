@@ -1,68 +1,106 @@
 /**
- * The book: what a replica knows, the fold of every fact it has seen. Facts may come in any order, late and repeatedly.
+ * The book: what a replica knows, the fold of the log up to some place.
  * @module
  */
-import { compareFacts, type Fact, type Processor } from "./fact.ts";
+import type { Fact, Processor, ReplicaId } from "./fact.ts";
 import { type Cents, TOTAL_CENTS_MAX } from "./money.ts";
+import { doubt, follow, mayBeBooked, move, type Payment, taken } from "./payment.ts";
 import { SettledIndex } from "./settled.ts";
 import { type Total, Totals } from "./totals.ts";
 
-/** What both processors have booked, as far as facts tell. */
+/** What both processors have booked, as far as the log tells. */
 export type Summary = Readonly<Record<Processor, Total>>;
 
-/** The fold of facts of one epoch. */
+/** What one replica has settled. */
+export type Settlements = Readonly<Record<Processor, { count: number; cents: Cents }>>;
+
+/** The fold of facts, in the order of the log. */
 export class Book {
-  /** the current epoch: facts of older ones no longer count */
-  epoch = 0;
-  #pending = new Map<string, Fact>();
+  #pending = new Map<string, Payment>();
   #pendingCents: Cents = 0;
   #settled = new SettledIndex();
   #totals = freshTotals();
+  #settledBy = freshSettlements();
+  #doubtedMs: number | null = null;
+  #purges = 0;
 
   /** Payments that are not settled, in the order they became known. */
-  get pending(): ReadonlyMap<string, Fact> {
+  get pending(): ReadonlyMap<string, Payment> {
     return this.#pending;
   }
 
-  /** Settled payments, by id and in the order they became known. */
+  /** Settled payments, by id and in the order in which they were settled, or read from the store. */
   get settled(): Pick<SettledIndex, "size" | "at" | "bytes"> {
     return this.#settled;
   }
 
-  /** The greatest fact known of a payment. */
-  get(id: string): Fact | undefined {
-    const fact = this.#pending.get(id);
-    if (fact) return fact;
-    const position = this.#settled.find(id);
-    return position === -1 ? undefined : this.#settled.at(position);
+  /** What each replica has settled since this process began to read the log: what the peer says is compared with it. */
+  get settledBy(): Readonly<Record<ReplicaId, Settlements>> {
+    return this.#settledBy;
+  }
+
+  /** When the log last may have lost facts, as uptime of the machine in milliseconds; null where it never did. */
+  get doubtedMs(): number | null {
+    return this.#doubtedMs;
+  }
+
+  /** Purges so far. */
+  get purges(): number {
+    return this.#purges;
+  }
+
+  /** What is known of a payment. */
+  get(id: string): Payment | undefined {
+    const payment = this.#pending.get(id);
+    if (payment) return payment;
+    const at = this.#settled.find(id);
+    return at === -1 ? undefined : this.#settled.at(at);
   }
 
   /**
-   * Takes a fact in.
+   * Takes the next fact of the log in.
    *
-   * @returns whether it said anything new
+   * @param position its place in the log
+   * @returns whether it holds; otherwise it is void, and nothing has changed
    * @throws where a total would not be exact: nothing may go on after that
    */
-  fold(fact: Fact): boolean {
-    const known = this.get(fact.id);
-    if (known && compareFacts(fact, known) <= 0) return false;
-    if (known && known.stage !== "settled") this.#pendingCents -= known.cents;
-    if (fact.stage !== "settled") {
-      this.#pending.set(fact.id, fact);
-      this.#pendingCents += fact.cents;
-      return true;
+  fold(fact: Fact, position: number): boolean {
+    switch (fact.kind) {
+      case "accepted":
+        if (this.get(fact.id)) return false;
+        this.#keep(taken(fact, position, this.#doubtedMs));
+        return true;
+      case "moved":
+        this.#change((payment) => payment.owner === fact.from ? move(payment, fact, position) : payment);
+        return true;
+      case "doubted":
+        this.#doubtedMs = fact.uptimeMs;
+        this.#change((payment) => doubt(payment, fact, position));
+        return true;
+      case "purged":
+        this.#purge();
+        return true;
+      default: {
+        const payment = this.#pending.get(fact.id);
+        const next = payment && follow(payment, fact, position);
+        if (!next) return false;
+        this.#pendingCents -= payment.cents;
+        if (next.stage === "settled") this.#settle(next, fact.by);
+        else this.#keep(next);
+        return true;
+      }
     }
-    this.#pending.delete(fact.id);
-    if (known?.stage === "settled") this.#totals[known.processor!].add(known.requestedAt, -known.cents, -1);
-    this.#settled.set(fact);
-    this.#totals[fact.processor!].add(fact.requestedAt, fact.cents);
-    return true;
   }
 
-  /** The greatest fact of every payment, also of those that come in while it is read. */
-  *facts(): Generator<Fact> {
-    yield* this.#pending.values();
-    for (let position = 0; position < this.#settled.size; position++) yield this.#settled.at(position);
+  /** Takes in what the store holds of a payment, before any fact is folded. */
+  load(payment: Payment): void {
+    if (payment.stage === "settled") this.#settle(payment);
+    else this.#keep(payment);
+  }
+
+  /** Takes in when the log last may have lost facts, as the store has it. */
+  loadDoubt(uptimeMs: number | null): void {
+    this.#doubtedMs = uptimeMs;
   }
 
   /** What is settled with `from <= requestedAt <= to`, in milliseconds, both ends inclusive. */
@@ -76,28 +114,43 @@ export class Book {
     return first.all.cents + second.all.cents + this.#pendingCents + cents <= TOTAL_CENTS_MAX;
   }
 
-  /**
-   * Begins a new epoch with an empty book.
-   *
-   * @returns whether `epoch` is newer than the current one; otherwise nothing changes
-   */
-  purge(epoch: number): boolean {
-    if (epoch <= this.epoch) return false;
-    this.epoch = epoch;
+  #keep(payment: Payment): void {
+    this.#pending.set(payment.id, payment);
+    this.#pendingCents += payment.cents;
+  }
+
+  #settle(payment: Payment, by?: ReplicaId): void {
+    const { id, processor, requestedAt, cents } = payment;
+    this.#pending.delete(id);
+    this.#settled.add(payment);
+    this.#totals[processor!].add(requestedAt, cents);
+    if (!by) return;
+    const total = this.#settledBy[by][processor!];
+    total.count++;
+    total.cents += cents;
+  }
+
+  #change(next: (payment: Payment) => Payment): void {
+    for (const [id, payment] of this.#pending) this.#pending.set(id, next(payment));
+  }
+
+  #purge(): void {
+    const kept = [...this.#pending.values()].filter(mayBeBooked);
     this.#pending = new Map();
     this.#pendingCents = 0;
     this.#settled = new SettledIndex();
     this.#totals = freshTotals();
-    return true;
-  }
-
-  /** The epoch turns out to have another number: everything stays. */
-  rebase(epoch: number): void {
-    if (epoch < this.epoch) throw new Error(`invariant: epoch ${this.epoch} cannot become ${epoch}`);
-    this.epoch = epoch;
+    this.#settledBy = freshSettlements();
+    this.#purges++;
+    for (const payment of kept) this.#keep(payment);
   }
 }
 
 function freshTotals(): Record<Processor, Totals> {
   return { default: new Totals(), fallback: new Totals() };
+}
+
+function freshSettlements(): Record<ReplicaId, Record<Processor, { count: number; cents: Cents }>> {
+  const none = () => ({ default: { count: 0, cents: 0 }, fallback: { count: 0, cents: 0 } });
+  return { a: none(), b: none() };
 }

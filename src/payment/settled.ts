@@ -3,8 +3,9 @@
  * collector to walk. Kept for idempotency: a settled id that comes again is answered, not charged.
  * @module
  */
-import { type Fact, PROCESSORS, REASONS, REPLICAS } from "./fact.ts";
+import { PROCESSORS, REASONS, REPLICAS } from "./fact.ts";
 import { readId, writeId } from "./id.ts";
+import type { Payment } from "./payment.ts";
 
 /** Payments in a segment: a segment is allocated at once and never moved. */
 const SEGMENT = 1 << 13;
@@ -52,7 +53,7 @@ interface Segment {
   meta: Uint32Array;
 }
 
-/** The settled payments of an epoch, by id and in the order they were added. */
+/** Settled payments, by id and in the order they were added. */
 export class SettledIndex {
   #segments: Segment[] = [];
   #slots = new Int32Array(SLOTS_MIN).fill(-1);
@@ -76,8 +77,8 @@ export class SettledIndex {
     return this.#slots[this.#slotOf(id)]!;
   }
 
-  /** The settled fact at a position below {@link size}. */
-  at(position: number): Fact {
+  /** The settled payment at a position below {@link size}. */
+  at(position: number): Payment {
     const segment = this.#segments[Math.floor(position / SEGMENT)]!;
     const i = position % SEGMENT;
     const meta = segment.meta[i]!;
@@ -90,30 +91,34 @@ export class SettledIndex {
       attempt: meta >>> 12,
       processor: PROCESSORS[meta >>> 4 & 0x1]!,
       requestedAt: segment.requestedAt.at(i),
-      doubt: 0,
-      doubtUntil: 0,
       reason: REASONS[meta >>> 5 & 0x7f]!,
+      ...{ last: 0, refusedBy: null, doubtedMs: null },
     };
   }
 
-  /** Adds a settled fact, or replaces the one with its id. */
-  set(fact: Fact): void {
-    const slot = this.#slotOf(fact.id);
-    if (this.#slots[slot] === -1) this.#slots[slot] = this.#size++;
-    this.#write(this.#slots[slot]!, fact);
+  /**
+   * Adds a settled payment.
+   *
+   * @throws where its id is there: a payment is settled once
+   */
+  add(payment: Payment): void {
+    const slot = this.#slotOf(payment.id);
+    if (this.#slots[slot] !== -1) throw new Error(`invariant: payment ${payment.id} is settled already`);
+    this.#slots[slot] = this.#size++;
+    this.#write(this.#slots[slot]!, payment);
     if (this.#size * 4 > this.#slots.length * 3) this.#grow();
   }
 
-  #write(position: number, fact: Fact): void {
+  #write(position: number, payment: Payment): void {
     const segment = this.#segments[Math.floor(position / SEGMENT)] ??= newSegment();
     const i = position % SEGMENT;
-    writeId(fact.id, segment.ids, 4 * i);
-    segment.cents.set(i, fact.cents);
-    segment.acceptedAt.set(i, fact.acceptedAt);
-    segment.requestedAt.set(i, fact.requestedAt);
-    const reason = REASONS.indexOf(fact.reason);
-    const processor = PROCESSORS.indexOf(fact.processor!);
-    segment.meta[i] = fact.attempt << 12 | reason << 5 | processor << 4 | REPLICAS.indexOf(fact.owner);
+    writeId(payment.id, segment.ids, 4 * i);
+    segment.cents.set(i, payment.cents);
+    segment.acceptedAt.set(i, payment.acceptedAt);
+    segment.requestedAt.set(i, payment.requestedAt);
+    const reason = REASONS.indexOf(payment.reason);
+    const processor = PROCESSORS.indexOf(payment.processor!);
+    segment.meta[i] = payment.attempt << 12 | reason << 5 | processor << 4 | REPLICAS.indexOf(payment.owner);
   }
 
   /** The slot that holds this id, or the free one where it belongs. */

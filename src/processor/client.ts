@@ -2,7 +2,7 @@
 import { type Processor, PROCESSORS } from "../payment/fact.ts";
 import { parseId } from "../payment/id.ts";
 import { amountOf, centsOf } from "../payment/money.ts";
-import type { Attempt, Health, Lookup, Outcome, ProcessorClient } from "../ports/processor_client.ts";
+import type { Attempt, Health, Lookup, Outcome, ProcessorClient } from "../routing/processor_client.ts";
 import { HttpPool } from "./http.ts";
 import { type Ending, outcomeOf } from "./outcome.ts";
 

@@ -2,7 +2,7 @@
  * What the end of a call to `POST /payments` means: the table of DESIGN.md, promise 1.
  * @module
  */
-import type { Outcome } from "../ports/processor_client.ts";
+import type { Outcome } from "../routing/processor_client.ts";
 
 /** How a call ended: with an HTTP status, without a byte of it having been sent, or in any other way. */
 export type Ending =

@@ -4,7 +4,7 @@
  */
 import type pg from "pg";
 import { PROCESSORS, REASONS, REPLICAS, STAGES } from "../payment/fact.ts";
-import { StoreError } from "../ports/store.ts";
+import { StoreError } from "./store.ts";
 
 /** Who holds this advisory lock migrates, or opens: one at a time. "galo" in ASCII. */
 export const OPENING_LOCK = 0x67616c6f;

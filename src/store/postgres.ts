@@ -2,7 +2,7 @@
 // @ts-types="@types/pg"
 import pg from "pg";
 import { type Fact, type ReplicaId, REPLICAS } from "../payment/fact.ts";
-import type { Opened, Store } from "../ports/store.ts";
+import type { Opened, Store } from "./store.ts";
 import { migrate, OPENING_LOCK } from "./migrations.ts";
 import { columns, distinct, PENDING, SETTLED_IN_ORDER, STORY, unpack, WRITE } from "./rows.ts";
 import { serverOf, storeError } from "./trouble.ts";

@@ -4,8 +4,8 @@
  */
 import type { Book } from "../payment/book.ts";
 import { type Fact, suspect } from "../payment/fact.ts";
-import type { Clock } from "../ports/clock.ts";
-import { type Store, StoreError } from "../ports/store.ts";
+import type { Clock } from "../clock.ts";
+import { type Store, StoreError } from "./store.ts";
 
 /** How long a start waits for the store before it goes on without, in milliseconds. */
 export const STORE_WAIT_MS = 3_000;

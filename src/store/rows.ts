@@ -4,7 +4,7 @@
  * @module
  */
 import { compareFacts, type Fact, PROCESSORS, REASONS, REPLICAS, STAGES } from "../payment/fact.ts";
-import { StoreError } from "../ports/store.ts";
+import { StoreError } from "./store.ts";
 
 const SETTLED = STAGES.indexOf("settled");
 

@@ -1,5 +1,5 @@
 /** What went wrong with Postgres, in one line for the person who can mend it. @module */
-import { StoreError } from "../ports/store.ts";
+import { StoreError } from "./store.ts";
 
 /** What a person has to mend: by SQLSTATE (PostgreSQL manual, appendix A). */
 const REFUSED: Readonly<Record<string, string>> = {

@@ -4,9 +4,9 @@
  * @module
  */
 import type { Fact } from "../payment/fact.ts";
-import type { Cancel } from "../ports/clock.ts";
-import type { StoreVitals } from "../ports/metrics.ts";
-import { StoreError } from "../ports/store.ts";
+import type { Cancel } from "../clock.ts";
+import type { StoreVitals } from "../telemetry/metrics.ts";
+import { StoreError } from "./store.ts";
 import { Backlog } from "./backlog.ts";
 import type { StoreWriterParts } from "./writer_parts.ts";
 

@@ -1,7 +1,7 @@
 /** What a writer of the store is made of. @module */
 import type { Fact } from "../payment/fact.ts";
-import type { Clock, Random } from "../ports/clock.ts";
-import type { Store } from "../ports/store.ts";
+import type { Clock, Random } from "../clock.ts";
+import type { Store } from "./store.ts";
 
 export interface StoreWriterLimits {
   /** facts in one statement at most */

@@ -4,8 +4,8 @@
  * @module
  */
 import { readConfig } from "../../src/config.ts";
-import { Histograms } from "../../src/histograms.ts";
-import { startReplica } from "../../src/host.ts";
+import { Histograms } from "../../src/telemetry/histograms.ts";
+import { startReplica } from "../../src/process.ts";
 import { Replica } from "../../src/replica.ts";
 
 const BUSY_MS = 5;

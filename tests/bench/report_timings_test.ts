@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { Histograms } from "../../src/histograms.ts";
+import { Histograms } from "../../src/telemetry/histograms.ts";
 import { accepted, dispatched, settled } from "../../src/payment/fact.ts";
-import type { Store } from "../../src/ports/store.ts";
-import type { TimingName, Timings } from "../../src/ports/timings.ts";
-import { timedRecord, timedStore } from "../../src/timings.ts";
+import type { Store } from "../../src/store/store.ts";
+import type { TimingName, Timings } from "../../src/telemetry/timings.ts";
+import { timedRecord, timedStore } from "../../src/telemetry/timed.ts";
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 const taken = accepted(ID, 1990, 1_000, "a");

@@ -1,7 +1,7 @@
 /** The live page and a payment's page in a real browser, over a real cluster with a scripted outage. @module */
 import assert from "node:assert/strict";
 import type { Page } from "puppeteer-core";
-import { startEmbeddedPostgres } from "../../src/store/embedded.ts";
+import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { Cluster, load, until } from "../cluster/harness.ts";
 import { assertAccessible, inBrowser, TestBrowser, untilText } from "./browser.ts";
 

@@ -5,9 +5,9 @@
  */
 import assert from "node:assert/strict";
 import { parseArgs } from "node:util";
-import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/store/embedded.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { Cluster, load, type ReplicaProcess, until } from "./harness.ts";
-import { seeded } from "../../src/processor/seeded.ts";
+import { seeded } from "../../src/local/seeded.ts";
 
 /** What is killed. */
 export const KINDS = ["one-replica", "one-memory", "both-store", "both-peer", "postgres", "everything"] as const;

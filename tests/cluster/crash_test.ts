@@ -1,6 +1,6 @@
 import { needs } from "../support/permissions.ts";
 import { CrashTest, KINDS } from "./crash.ts";
-import { seeded } from "../../src/processor/seeded.ts";
+import { seeded } from "../../src/local/seeded.ts";
 
 Deno.test(
   "no crash charges twice or loses what the acknowledgement level promises",

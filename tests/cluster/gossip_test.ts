@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { homeOf, REPLICAS } from "../../src/payment/fact.ts";
 import { needs } from "../support/permissions.ts";
 import { Cluster, load, until } from "./harness.ts";
-import { seeded } from "../../src/processor/seeded.ts";
+import { seeded } from "../../src/local/seeded.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 

@@ -3,7 +3,7 @@
  * replicas as processes of their own that can be killed, paused and started again, and Caddy where there is one.
  */
 import assert from "node:assert/strict";
-import { type StandIn, startStandIn } from "../../src/processor/standin.ts";
+import { type StandIn, startStandIn } from "../../src/local/standin.ts";
 
 export type Id = "a" | "b";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { seeded } from "../../src/processor/seeded.ts";
+import { seeded } from "../../src/local/seeded.ts";
 import { needs } from "../support/permissions.ts";
 import { Cluster, load, until } from "./harness.ts";
 

@@ -1,7 +1,7 @@
 /** Callers that are slow, or send more than anybody should, at real sockets: a replica's own, and behind Caddy. */
 import assert from "node:assert/strict";
-import { PROBLEMS } from "../../src/http/problem.ts";
-import { fakeApp, ID } from "../http/fake_payments.ts";
+import { PROBLEMS } from "../../src/api/problem.ts";
+import { fakeApp, ID } from "../api/fake_payments.ts";
 import { needs } from "../support/permissions.ts";
 import { CADDY, Caddy, statusOf, until } from "./harness.ts";
 

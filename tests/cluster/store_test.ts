@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 // @ts-types="@types/pg"
 import pg from "pg";
-import { startEmbeddedPostgres } from "../../src/store/embedded.ts";
+import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { needs } from "../support/permissions.ts";
 import { Cluster, load, until } from "./harness.ts";
 

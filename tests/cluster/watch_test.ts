@@ -1,6 +1,6 @@
 /** What people may see of a real cluster: stories, the stream behind Caddy, and the log of a life. @module */
 import assert from "node:assert/strict";
-import { startEmbeddedPostgres } from "../../src/store/embedded.ts";
+import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { needs } from "../support/permissions.ts";
 import { CADDY, Cluster, type ReplicaProcess, statusOf, until } from "./harness.ts";
 

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { parseArgs } from "node:util";
 import { centsOf } from "../../src/payment/money.ts";
-import { startEmbeddedPostgres } from "../../src/store/embedded.ts";
+import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { CADDY, Cluster, load, payment, statusOf } from "../cluster/harness.ts";
 import { exchangesOf } from "./exchanges.ts";
 

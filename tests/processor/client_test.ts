@@ -1,7 +1,7 @@
 /** The client against servers that do what servers do when they are broken. @module */
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
-import type { Attempt, Outcome } from "../../src/ports/processor_client.ts";
+import type { Attempt, Outcome } from "../../src/routing/processor_client.ts";
 import { HttpProcessorClient } from "../../src/processor/client.ts";
 import { needs } from "../support/permissions.ts";
 import { answer, RawServer } from "./raw_server.ts";

@@ -1,6 +1,6 @@
 /** The table of DESIGN.md, promise 1, row by row. @module */
 import assert from "node:assert/strict";
-import type { Outcome } from "../../src/ports/processor_client.ts";
+import type { Outcome } from "../../src/routing/processor_client.ts";
 import { type Ending, outcomeOf } from "../../src/processor/outcome.ts";
 
 const TABLE: readonly [string, readonly Ending[], Outcome][] = [

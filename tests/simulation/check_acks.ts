@@ -7,7 +7,7 @@
  * @module
  */
 import { peerOf } from "../../src/payment/fact.ts";
-import type { Acceptance, AckLevel } from "../../src/ports/payments.ts";
+import type { Acceptance, AckLevel } from "../../src/api/service.ts";
 import type { Payment } from "./ledger.ts";
 import type { Life } from "./life.ts";
 import type { Running, World } from "./world.ts";

@@ -1,6 +1,6 @@
 /** Checks that nobody pays twice, and that nothing is sent to one processor while the other may book it. @module */
 import { other, type Processor } from "../../src/payment/fact.ts";
-import type { Attempt, Outcome } from "../../src/ports/processor_client.ts";
+import type { Attempt, Outcome } from "../../src/routing/processor_client.ts";
 import type { Life } from "./life.ts";
 import type { Payment } from "./ledger.ts";
 import type { World } from "./world.ts";

@@ -1,6 +1,6 @@
 /** Calls to the simulated processors as one process makes them, over HTTP that breaks. @module */
 import type { Processor } from "../../src/payment/fact.ts";
-import type { Attempt, Health, Lookup, Outcome, ProcessorClient } from "../../src/ports/processor_client.ts";
+import type { Attempt, Health, Lookup, Outcome, ProcessorClient } from "../../src/routing/processor_client.ts";
 import { outcomeOf } from "../../src/processor/outcome.ts";
 import type { Life } from "./life.ts";
 import type { World } from "./world.ts";

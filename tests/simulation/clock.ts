@@ -1,5 +1,5 @@
 /** The clock of a process on virtual time. @module */
-import type { Cancel, Clock } from "../../src/ports/clock.ts";
+import type { Cancel, Clock } from "../../src/clock.ts";
 import type { Life } from "./life.ts";
 import type { Timeline } from "./timeline.ts";
 

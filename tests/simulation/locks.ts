@@ -1,5 +1,5 @@
 /** The file locks of the data folder: dropped by the kernel at death, not at a pause. @module */
-import type { HeldLock, Lock } from "../../src/ports/lock.ts";
+import type { HeldLock, Lock } from "../../src/membership/lock.ts";
 import type { Life } from "./life.ts";
 
 interface File {

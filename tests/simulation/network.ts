@@ -3,7 +3,7 @@
  * middle of a frame, and closed with only one side being told.
  * @module
  */
-import type { Channel, ChannelListener, Transport } from "../../src/gossip/transport.ts";
+import type { Channel, ChannelListener, Transport } from "../../src/peer/transport.ts";
 import type { ReplicaId } from "../../src/payment/fact.ts";
 import type { Life } from "./life.ts";
 import type { World } from "./world.ts";

@@ -3,13 +3,13 @@
  * methods of the production classes, or wraps a port, for as long as it is planted.
  * @module
  */
-import { Dispatcher } from "../../src/dispatch/dispatcher.ts";
-import { Gossip } from "../../src/gossip/gossip.ts";
-import { Tenure } from "../../src/gossip/tenure.ts";
+import { Dispatcher } from "../../src/routing/dispatcher.ts";
+import { Gossip } from "../../src/peer/gossip.ts";
+import { Tenure } from "../../src/peer/tenure.ts";
 import { Book } from "../../src/payment/book.ts";
 import type { Fact } from "../../src/payment/fact.ts";
 import { Totals } from "../../src/payment/totals.ts";
-import type { Lookup, Outcome } from "../../src/ports/processor_client.ts";
+import type { Lookup, Outcome } from "../../src/routing/processor_client.ts";
 import { Replica } from "../../src/replica.ts";
 import { Recovery } from "../../src/store/recovery.ts";
 import { StoreWriter } from "../../src/store/writer.ts";

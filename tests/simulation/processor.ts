@@ -5,7 +5,7 @@
  */
 import type { Cents } from "../../src/payment/money.ts";
 import type { Processor } from "../../src/payment/fact.ts";
-import type { Attempt } from "../../src/ports/processor_client.ts";
+import type { Attempt } from "../../src/routing/processor_client.ts";
 import type { World } from "./world.ts";
 
 /** A row of the processor's table. */

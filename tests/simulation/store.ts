@@ -1,6 +1,6 @@
 /** Postgres, as far as facts go: a statement happens whole or not at all, and what was committed stays. @module */
 import { compareFacts, type Fact, type ReplicaId } from "../../src/payment/fact.ts";
-import { type Opened, type Store, StoreError } from "../../src/ports/store.ts";
+import { type Opened, type Store, StoreError } from "../../src/store/store.ts";
 import type { Life } from "./life.ts";
 import type { World } from "./world.ts";
 

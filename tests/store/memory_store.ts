@@ -1,6 +1,6 @@
 /** A store for tests: it remembers what it was asked, and answers when and how a test says. @module */
 import { compareFacts, type Fact, type ReplicaId } from "../../src/payment/fact.ts";
-import type { Opened, Store, StoreError } from "../../src/ports/store.ts";
+import type { Opened, Store, StoreError } from "../../src/store/store.ts";
 
 /** What the store was asked, in order. */
 export type Call =

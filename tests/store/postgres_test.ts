@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Book } from "../../src/payment/book.ts";
 import { accepted, dispatched, type Fact, settled } from "../../src/payment/fact.ts";
-import type { Store } from "../../src/ports/store.ts";
+import type { Store } from "../../src/store/store.ts";
 import { PAGE, PostgresStore } from "../../src/store/postgres.ts";
 import { anyFact, contradictingFact } from "../payment/arbitrary.ts";
 import { connect, needsServer, TestServer, withStores } from "./test_server.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Book } from "../../src/payment/book.ts";
 import { accepted, dispatched, type Fact, settled, SUSPECT } from "../../src/payment/fact.ts";
-import { type Opened, StoreError } from "../../src/ports/store.ts";
+import { type Opened, StoreError } from "../../src/store/store.ts";
 import { Recovery, STORE_RETRY_MS, STORE_WAIT_MS } from "../../src/store/recovery.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { MemoryStore } from "./memory_store.ts";

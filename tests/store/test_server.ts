@@ -1,7 +1,7 @@
 /** A PostgreSQL for the tests of one file. @module */
 // @ts-types="@types/pg"
 import pg from "pg";
-import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/store/embedded.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { PostgresStore } from "../../src/store/postgres.ts";
 import { needs } from "../support/permissions.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { accepted } from "../../src/payment/fact.ts";
-import type { Store, StoreError } from "../../src/ports/store.ts";
+import type { Store, StoreError } from "../../src/store/store.ts";
 import { PostgresStore } from "../../src/store/postgres.ts";
 import { serverOf, storeError } from "../../src/store/trouble.ts";
 import { connect, needsServer, TestServer, withStores } from "./test_server.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Book } from "../../src/payment/book.ts";
 import { accepted, dispatched, type Fact, settled } from "../../src/payment/fact.ts";
-import { StoreError } from "../../src/ports/store.ts";
+import { StoreError } from "../../src/store/store.ts";
 import { StoreWriter } from "../../src/store/writer.ts";
 import type { StoreWriterLimits } from "../../src/store/writer_parts.ts";
 import { contradictingFact } from "../payment/arbitrary.ts";

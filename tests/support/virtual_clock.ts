@@ -1,6 +1,6 @@
 /** A clock that stands still until it is told to go on. @module */
 import { setImmediate } from "node:timers";
-import type { Cancel, Clock } from "../../src/ports/clock.ts";
+import type { Cancel, Clock } from "../../src/clock.ts";
 
 interface Timer {
   readonly atMs: number;

@@ -1,0 +1,101 @@
+/** The HTTP edge: every path, and what is answered where there is none. @module */
+import { type Context, Hono } from "@hono/hono";
+import { getLogger } from "@logtape/logtape";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Payments } from "./service.ts";
+import type { Watching } from "../console/watching.ts";
+import { showLive, showWatchFile, streamLive } from "./live.ts";
+import { type Handler, measured } from "./measured.ts";
+import { showMetrics } from "./metrics.ts";
+import { purgePayments, showLiveness, showReadiness } from "./operations.ts";
+import { showPayment, takePayment } from "./payments.ts";
+import { problem } from "./problem.ts";
+import { showDocs, showDocsFile, showDocument } from "./reference.ts";
+import { showSummary } from "./summary.ts";
+
+/** What can be set of the HTTP edge. */
+export interface AppOptions {
+  /** whether everyone may purge */
+  readonly allowPurge: boolean;
+  /** the bearer token that may purge in any case; none where left out or empty */
+  readonly adminToken?: string;
+  /** milliseconds since 1970, UTC */
+  readonly now: () => number;
+  /** an invariant is broken (a message that starts with "invariant:"): the replica must not go on */
+  readonly onInvariant: (error: Error) => void;
+  /** when a caller may try again after a refusal that passes, in seconds; 1 by default */
+  readonly retryAfterS?: number;
+  /** how long the body of a payment may take to come, in milliseconds; 10,000 by default */
+  readonly bodyTimeoutMs?: number;
+  /** what people are shown */
+  readonly watching: Watching;
+  /** whether the live page and metrics are here too; true by default */
+  readonly internal?: boolean;
+  /** counts requests and tells at `GET /metrics`; left out, nothing is counted */
+  readonly metrics?: Metrics;
+}
+
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/**
+ * The app that answers for a replica.
+ *
+ * @example
+ * ```ts ignore
+ * Deno.serve(createApp(replica, { watching, allowPurge: false, now: Date.now, onInvariant: stop }).fetch);
+ * ```
+ */
+export function createApp(payments: Payments, options: AppOptions): Hono {
+  const {
+    allowPurge,
+    adminToken,
+    now,
+    onInvariant,
+    retryAfterS = 1,
+    bodyTimeoutMs = 10_000,
+    watching,
+    internal = true,
+  } = options;
+  const log = getLogger(["galo", "http"]);
+  const app = new Hono();
+  const { metrics } = options;
+  const get = (path: string, handler: Handler) => app.get(path, measured(metrics?.route("GET", path), handler));
+  const post = (path: string, handler: Handler) => app.post(path, measured(metrics?.route("POST", path), handler));
+  post("/payments", takePayment(payments, retryAfterS, bodyTimeoutMs));
+  get("/payments/:id", showPayment(payments, watching, now));
+  get("/payments-summary", showSummary(payments));
+  post("/purge-payments", purgePayments(payments, allowPurge, adminToken));
+  get("/livez", showLiveness);
+  get("/readyz", showReadiness(payments));
+  get("/openapi.json", showDocument);
+  get("/docs", showDocs);
+  get("/docs/:file", showDocsFile);
+  get("/watch/:file", showWatchFile);
+  if (internal) {
+    get("/", showLive);
+    get("/live", streamLive(watching, retryAfterS));
+    get("/metrics", showMetrics(metrics));
+  }
+  const unrouted = (c: Context) => answerUnrouted(c, allowedAt(app, c.req.path));
+  app.notFound(measured(metrics?.route("any", "unrouted"), unrouted));
+  app.onError((error, c) => {
+    if (error.message.startsWith("invariant:")) onInvariant(error);
+    else log.error("{method} {path} failed: {error}", { method: c.req.method, path: c.req.path, error });
+    return problem("internal", "The request could not be answered");
+  });
+  return app;
+}
+
+/** The methods that a path knows; none where it is unknown. */
+function allowedAt(app: Hono, path: string): string[] {
+  const known = METHODS.filter((method) => app.router.match(method, path)[0].length > 0);
+  if (known.length === 0) return [];
+  return [...known, ...known.includes("GET") ? ["HEAD"] : [], "OPTIONS"];
+}
+
+function answerUnrouted(c: Context, allowed: readonly string[]): Response {
+  if (allowed.length === 0) return problem("unknown-path", "Nothing is at this path");
+  const headers = { allow: allowed.join(", ") };
+  if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers });
+  return problem("method-not-allowed", `The path knows ${headers.allow}`, {}, headers);
+}

@@ -1,0 +1,81 @@
+/** The live page: `GET /`, its files under `/watch`, and what it listens to, `GET /live`. @module */
+import type { Context } from "@hono/hono";
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+import type { Live, Point, Watching } from "../console/watching.ts";
+import { page, pageFile, showFile } from "./assets.ts";
+import { problem } from "./problem.ts";
+import { why } from "./reason.ts";
+
+const OURS = ["page.css", "live.js", "icon.svg"];
+const CHARTS = ["uPlot.iife.min.js", "uPlot.min.css"];
+
+/** Bytes that a watcher may leave unread before it is given up, beside what the system buffers: some ten seconds. */
+const UNREAD_MAX = 64 << 10;
+/** When a browser that lost its stream asks again, in milliseconds. */
+const RETRY_MS = 2_000;
+
+/** The page. */
+export async function showLive(): Promise<Response> {
+  return page(await pageFile("live.html"), 200, { "cache-control": "no-cache" });
+}
+
+/** A file of the page; the charts' are read from their package. */
+export const showWatchFile = showFile([...OURS, ...CHARTS], (name) => {
+  if (OURS.includes(name)) return new URL(`../page/${name}`, import.meta.url);
+  return pathToFileURL(createRequire(import.meta.url).resolve(`uplot/dist/${name}`));
+});
+
+/**
+ * A stream of server-sent events: `history` with the charts so far, then `live` every second.
+ *
+ * @param retryAfterS when a caller may try again where as many watch as may, in seconds
+ */
+export function streamLive(watching: Watching, retryAfterS: number): (c: Context) => Response {
+  const encoder = new TextEncoder();
+  const event = (name: string, data: unknown) => encoder.encode(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
+  // all who watch are sent the same bytes
+  let told: { readonly live: Live; readonly bytes: Uint8Array } | undefined;
+  const bytesOf = (live: Live, point: Point) => {
+    if (told?.live !== live) told = { live, bytes: event("live", { ...explained(live), point }) };
+    return told.bytes;
+  };
+  return (c) => {
+    const headers = { "content-type": "text/event-stream", "cache-control": "no-store" };
+    if (c.req.method === "HEAD") return new Response(null, { headers });
+    let controller: ReadableStreamDefaultController<Uint8Array>;
+    const end = () => {
+      unwatch!();
+      controller.close();
+    };
+    const unwatch = watching.watch({
+      tell(live, point) {
+        controller.enqueue(bytesOf(live, point));
+        if (controller.desiredSize! < 0) end();
+      },
+      end,
+    });
+    if (!unwatch) {
+      return problem("watchers-full", "As many watch as may: WATCHERS_MAX", {}, { "retry-after": String(retryAfterS) });
+    }
+    const stream = new ReadableStream<Uint8Array>({
+      start(started) {
+        controller = started;
+        controller.enqueue(encoder.encode(`retry: ${RETRY_MS}\n\n`));
+        controller.enqueue(event("history", watching.points));
+        controller.enqueue(event("live", { ...explained(watching.live()), point: null }));
+      },
+      cancel: unwatch,
+    }, new ByteLengthQueuingStrategy({ highWaterMark: UNREAD_MAX }));
+    return new Response(stream, { headers });
+  };
+}
+
+/** The same with reasons in words. */
+function explained(live: Live) {
+  return {
+    ...live,
+    heldWhy: live.held && why(live.held),
+    decisions: live.decisions.map((decision) => ({ ...decision, why: why(decision.reason) })),
+  };
+}

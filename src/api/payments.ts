@@ -1,0 +1,142 @@
+/** `POST /payments` and `GET /payments/{id}`. @module */
+import type { Context } from "@hono/hono";
+import { accepts } from "@hono/hono/accepts";
+import type { z } from "@zod/zod";
+import type { Fact } from "../payment/fact.ts";
+import { parseId } from "../payment/id.ts";
+import { amountOf, centsOf } from "../payment/money.ts";
+import type { Payments } from "./service.ts";
+import type { Story, Watching } from "../console/watching.ts";
+import { BodyReader } from "./body.ts";
+import { decimalsOf, decodeText, longNumber, parseObject, wordForAmount } from "./json.ts";
+import { fieldProblem, problem, schemaProblem } from "./problem.ts";
+import { progressOf, why } from "./reason.ts";
+import { page } from "./assets.ts";
+import { type paymentAnswer, paymentBody, TOO_MANY_DECIMALS } from "./schemas.ts";
+
+/** The longest body of a payment, in bytes. */
+export const BODY_BYTES_MAX = 4096;
+
+const FORMS: Parameters<typeof accepts>[1] = {
+  header: "Accept",
+  supports: ["application/json", "text/html"],
+  default: "application/json",
+};
+/** One path, two forms. */
+const VARY = { vary: "Accept" };
+
+const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
+
+/**
+ * Takes a payment in.
+ *
+ * @param retryAfterS when a caller may try again after a refusal that passes, in seconds
+ * @param bodyTimeoutMs how long a body may take to come, in milliseconds
+ */
+export function takePayment(
+  payments: Payments,
+  retryAfterS: number,
+  bodyTimeoutMs: number,
+): (c: Context) => Promise<Response> {
+  const bodies = new BodyReader(BODY_BYTES_MAX, bodyTimeoutMs);
+  return async (c) => {
+    const payment = await readPayment(c.req.raw, bodies);
+    if (payment instanceof Response) return payment;
+    const { id, cents } = payment;
+    const location = `/payments/${id}`;
+    const later = { "retry-after": String(retryAfterS) };
+    const acceptance = await payments.accept(id, cents);
+    switch (acceptance) {
+      case "accepted":
+        return new Response(null, { status: 202, headers: { location } });
+      case "conflict":
+        return problem("conflict", `Payment ${id} is known with another amount`, { instance: location });
+      case "queue-full":
+        return problem(acceptance, "The payment was not taken: as many wait as may wait", {}, later);
+      case "total-full":
+        return problem(acceptance, "The payment was not taken: the totals would no longer be exact to the cent");
+      case "uncovered":
+        return problem(acceptance, "The payment may or may not have been taken: sending it again is safe", {}, later);
+      case "stopping":
+        return problem(acceptance, "The payment was not taken", {}, { ...later, connection: "close" });
+    }
+  };
+}
+
+/** The id and cents of the payment in a request's body, or the answer that says what is wrong with it. */
+async function readPayment(request: Request, bodies: BodyReader): Promise<{ id: string; cents: number } | Response> {
+  const type = request.headers.get("content-type");
+  if (type !== null && !JSON_TYPE.test(type)) {
+    return problem("not-json", "The content type of a payment is application/json");
+  }
+  const bytes = await bodies.read(request);
+  // the rest of the body is never read, so that the connection is of no more use
+  if (bytes === "too-long") {
+    return problem("body-too-long", `A payment has at most ${BODY_BYTES_MAX} bytes`, {}, { connection: "close" });
+  }
+  if (bytes === "too-slow") {
+    return problem("body-too-slow", "The body did not come in time", {}, { connection: "close" });
+  }
+  if (bytes === "broken-off") return problem("malformed-body", "The body ended before its end");
+  const text = decodeText(bytes);
+  if (text === undefined) return problem("malformed-body", "The body is not UTF-8");
+  const body = parseObject(text);
+  if (!body) return notAnObject(text);
+  const parsed = paymentBody.safeParse(body);
+  if (!parsed.success) return schemaProblem("invalid-payment", parsed.error, body);
+  const digits = longNumber(text, "amount");
+  if (digits !== undefined && decimalsOf(digits) > 2) {
+    return fieldProblem("invalid-payment", "amount", TOO_MANY_DECIMALS, digits);
+  }
+  return { id: parseId(parsed.data.correlationId)!, cents: centsOf(parsed.data.amount)! };
+}
+
+function notAnObject(text: string): Response {
+  const word = wordForAmount(text);
+  if (word !== undefined) return fieldProblem("invalid-payment", "amount", "must be a number", word);
+  return problem("malformed-body", "A payment is a JSON object with correlationId and amount");
+}
+
+/**
+ * Tells what is known of a payment: JSON, and to who asks for HTML a page.
+ *
+ * @param now milliseconds since 1970, UTC
+ */
+export function showPayment(
+  payments: Payments,
+  watching: Watching,
+  now: () => number,
+): (c: Context) => Promise<Response> {
+  return async (c) => {
+    const id = parseId(c.req.param("id") ?? "");
+    const fact = id === undefined ? undefined : payments.find(id);
+    const forPeople = accepts(c, FORMS) === "text/html";
+    const pages = forPeople ? await import("./story.ts") : undefined;
+    if (!fact) {
+      if (pages) return page(await pages.noStoryPage(), 404, VARY);
+      return problem("unknown-payment", "No payment with this id is known here", {}, VARY);
+    }
+    const answer = answerOf(fact, await watching.story(fact), now());
+    return pages ? page(await pages.storyPage(answer), 200, VARY) : c.json(answer, 200, VARY);
+  };
+}
+
+function answerOf(fact: Fact, story: Story, now: number): z.infer<typeof paymentAnswer> {
+  return {
+    correlationId: fact.id,
+    state: fact.stage,
+    amount: amountOf(fact.cents),
+    processor: fact.processor,
+    requestedAt: fact.processor && new Date(fact.requestedAt).toISOString(),
+    acceptedAt: new Date(fact.acceptedAt).toISOString(),
+    attempts: fact.attempt,
+    reason: fact.reason,
+    why: progressOf(fact, now),
+    owner: fact.owner,
+    facts: story.facts.map(({ at, stage, attempt, processor, replica, reason }) => (
+      { at: new Date(at).toISOString(), state: stage, attempt, processor, replica, reason, why: why(reason) }
+    )),
+    complete: story.complete,
+    source: story.source,
+  };
+}

@@ -1,0 +1,20 @@
+/** Time and turns, from outside, so that a virtual clock can drive everything. @module */
+
+/** Stops what a {@link Clock} was asked to run later; harmless when it already ran. */
+export type Cancel = () => void;
+
+export interface Clock {
+  /** Milliseconds since 1970, UTC, a whole number. It may jump: use {@link monotonic} to measure. */
+  now(): number;
+  /** Milliseconds from some start of this process, never going back. */
+  monotonic(): number;
+  /** Milliseconds since the machine was started, never going back, the same for every process of the machine. */
+  uptime(): number;
+  /** Runs `action` once, `ms` milliseconds from now or a little later. */
+  after(ms: number, action: () => void): Cancel;
+  /** Runs `action` after everything that is ready now, in this turn of the event loop or the next. */
+  soon(action: () => void): void;
+}
+
+/** A number in `[0, 1)`, for jitter. */
+export type Random = () => number;

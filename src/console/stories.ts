@@ -1,0 +1,105 @@
+/**
+ * What happened to the payments that were sent last. A fact tells only how far a payment has come, so who wants to know
+ * how it came there has to listen.
+ * @module
+ */
+import { type Fact, type Processor, PROCESSORS, REASONS, type ReplicaId, REPLICAS, STAGES } from "../payment/fact.ts";
+import type { Told } from "./watching.ts";
+
+/** Payments whose story is kept: at least so many, at most twice as many. */
+export const STORIES_MIN = 2_048;
+/** Characters of a story, some 25 lines, after which its second line is dropped for each new one. */
+const TEXT_MAX = 800;
+
+/** What `fact` says that `replica` did, at `at` where the fact has no time of its own. */
+export function told(fact: Fact, replica: ReplicaId, at: number): Told {
+  const { stage, attempt, processor, reason, requestedAt } = fact;
+  return { at: stage === "dispatched" ? requestedAt : at, replica, stage, attempt, processor, reason };
+}
+
+/** The line with which every story begins. */
+export function beginning({ acceptedAt, owner }: Fact): Told {
+  return { at: acceptedAt, replica: owner, stage: "accepted", attempt: 0, processor: null, reason: "accepted" };
+}
+
+export class Stories {
+  /** texts by id: one string is all that the garbage collector sees of a story */
+  #young = new Map<string, string>();
+  #old = new Map<string, string>();
+
+  /**
+   * Adds what happened; acceptance is not kept, since every fact tells of it.
+   *
+   * @returns false where nothing did: a fact that is in doubt now is no further than it was
+   */
+  add(fact: Fact, replica: ReplicaId, now: number): boolean {
+    if (fact.stage === "accepted") return false;
+    const kept = this.get(fact.id);
+    const line = encodeLine(told(fact, replica, now));
+    const step = line.slice(0, line.indexOf(",", 2) + 1);
+    if (kept?.startsWith(step, kept.lastIndexOf(";") + 1)) return false;
+    if (!this.#young.has(fact.id) && this.#young.size >= STORIES_MIN) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(fact.id, kept === undefined ? line : `${shortened(kept)};${line}`);
+    return true;
+  }
+
+  /** @returns undefined where nothing is kept, else what {@link decodeStory} reads */
+  get(id: string): string | undefined {
+    return this.#young.get(id) ?? this.#old.get(id);
+  }
+
+  clear(): void {
+    this.#young.clear();
+    this.#old.clear();
+  }
+}
+
+/** Makes place for a line: the first one and the last ones stay. A processor that refuses for hours makes many. */
+function shortened(text: string): string {
+  if (text.length < TEXT_MAX) return text;
+  const first = text.indexOf(";");
+  return text.slice(0, first) + text.slice(text.indexOf(";", first + 1));
+}
+
+/** `stage,attempt,at,replica,processor,reason`, by their codes; -1 for no processor. */
+function encodeLine({ at, replica, stage, attempt, processor, reason }: Told): string {
+  const [s, r, p] = [STAGES.indexOf(stage), REPLICAS.indexOf(replica), PROCESSORS.indexOf(processor as Processor)];
+  return `${s},${attempt},${at},${r},${p},${REASONS.indexOf(reason)}`;
+}
+
+/** A story as text, for memory and the store. */
+export function encodeStory(lines: readonly Told[]): string {
+  return lines.map(encodeLine).join(";");
+}
+
+/** @returns undefined where the text is none of {@link encodeStory}'s, or of a newer version of the program */
+export function decodeStory(text: string): Told[] | undefined {
+  const lines: Told[] = [];
+  for (const line of text.split(";")) {
+    const [s, attempt, at, r, p, why] = line.split(",").map(Number);
+    const [stage, replica, reason] = [STAGES[s!], REPLICAS[r!], REASONS[why!]];
+    if (stage === undefined || replica === undefined || reason === undefined) return undefined;
+    lines.push({ at: at!, replica, stage, attempt: attempt!, processor: PROCESSORS[p!] ?? null, reason });
+  }
+  return lines;
+}
+
+/** Whether these lines lead to `fact`. */
+export function leadsTo(lines: readonly Told[], fact: Fact): boolean {
+  const last = lines.at(-1);
+  return last?.stage === fact.stage && last.attempt === fact.attempt;
+}
+
+/** Whether nothing is missing before the last line: every attempt is there, with its end but for the last. */
+export function isComplete(lines: readonly Told[]): boolean {
+  return lines.every(({ stage, attempt }, i) => {
+    const before = lines[i - 1];
+    // found booked before anything was sent
+    if (stage === "settled" && !before) return attempt === 0;
+    if (stage === "dispatched") return attempt === (before?.attempt ?? 0) + 1 && before?.stage !== "dispatched";
+    return before?.attempt === attempt && (before.stage === "dispatched" || stage === "settled");
+  });
+}

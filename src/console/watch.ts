@@ -1,0 +1,298 @@
+/**
+ * What people may see of a replica: looks at it every second, tells its peer, tells who watches, and logs what is worth a
+ * line. It is told of facts as they happen, and takes no part in anything.
+ * @module
+ */
+import type { Summary } from "../payment/book.ts";
+import { type Fact, peerOf, type Processor, PROCESSORS, type Reason, type ReplicaId } from "../payment/fact.ts";
+import type { Cancel, Clock } from "../clock.ts";
+import type { Metrics, Status, Vitals } from "../telemetry/metrics.ts";
+import type { Payments, Readiness } from "../api/service.ts";
+import type { Live, Point, Story, Told, Watcher, Watching } from "./watching.ts";
+import type { Witness } from "../ports/witness.ts";
+import { Outages } from "./outages.ts";
+import { beginning, decodeStory, isComplete, leadsTo, Stories, told } from "./stories.ts";
+
+/** How often it looks, in milliseconds. */
+export const LOOK_MS = 1_000;
+/** Seconds that the charts show. */
+export const POINTS_MAX = 180;
+/** A replica that said nothing for so long is not heard, in milliseconds. */
+const HEARD_MS = 3_000;
+/** The newest decisions that are kept of each reason, so that a rare one is not washed away by the usual ones. */
+const DECISIONS_EACH = 4;
+/** The fallback is done with when it was sent nothing for so long, in milliseconds. */
+const QUIET_MS = 10_000;
+/** How long a story waits for the store, in milliseconds. */
+export const RECALL_MS = 500;
+
+export interface WatchParts {
+  readonly self: ReplicaId;
+  readonly clock: Clock;
+  /** who may watch at once */
+  readonly watchersMax: number;
+  readonly queueMax: number;
+  /** what each processor charges, as a share */
+  readonly fees: Readonly<Record<Processor, number>>;
+  /** memory of the process, in bytes */
+  memory(): number;
+  /** what the store has of a story, as {@link Watch.stored} gave it; rejected when it cannot be asked */
+  recall(id: string): Promise<string | undefined>;
+  log(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
+}
+
+/** What is watched. */
+export interface Subject {
+  readonly payments: Payments;
+  vitals(): Vitals;
+  totals(): Summary;
+}
+
+/** The production {@link Watching}. */
+export class Watch implements Watching, Witness {
+  readonly points: Point[] = [];
+  readonly #parts: WatchParts;
+  readonly #stories = new Stories();
+  readonly #outages = new Outages();
+  readonly #watchers = new Set<Watcher>();
+  readonly #decisions = new Map<Reason, (Told & { readonly id: string })[]>();
+  readonly #since: number;
+  #subject: Subject | undefined;
+  #next: Cancel | undefined;
+  #stopped = false;
+  #lookedMs: number;
+  /** of the requests since the last look: milliseconds each, and how many failed */
+  #took: number[] = [];
+  #failed = 0;
+  #own: Status | undefined;
+  /** what the peer told last, and when that was new here, on the monotonic clock */
+  #peer: { readonly status: Status; readonly heardMs: number } | undefined;
+  /** stories are asked for one at a time: who writes must not wait for who reads */
+  #recalls: Promise<void> = Promise.resolve();
+  #full: number | undefined;
+  #fallback: { readonly since: number; lastAt: number; payments: number } | undefined;
+
+  constructor(parts: WatchParts) {
+    this.#parts = parts;
+    this.#since = parts.clock.now();
+    this.#lookedMs = parts.clock.monotonic();
+  }
+
+  did(fact: Fact): void {
+    if (!this.#happened(fact, this.#parts.self)) return;
+    if (fact.stage === "dispatched" && fact.processor === "fallback") this.#toFallback(fact);
+  }
+
+  heard(fact: Fact): void {
+    this.#happened(fact, peerOf(this.#parts.self));
+  }
+
+  forgot(): void {
+    this.#stories.clear();
+    this.#decisions.clear();
+  }
+
+  /** @returns false where it is no news */
+  #happened(fact: Fact, replica: ReplicaId): boolean {
+    const at = this.#parts.clock.now();
+    if (!this.#stories.add(fact, replica, at)) return false;
+    if (fact.stage === "settled") return true;
+    const alike = this.#decisions.get(fact.reason);
+    const decision = { ...told(fact, replica, at), id: fact.id };
+    if (!alike) this.#decisions.set(fact.reason, [decision]);
+    else if (alike.push(decision) > DECISIONS_EACH) alike.shift();
+    return true;
+  }
+
+  /** Counts what `metrics` counts, and takes the times of `POST /payments`. */
+  over(metrics: Metrics): Metrics {
+    return {
+      scrape: () => metrics.scrape(),
+      route: (method, path) => {
+        const meter = metrics.route(method, path);
+        if (method !== "POST" || path !== "/payments") return meter;
+        return {
+          begin: () => meter.begin(),
+          end: (begunMs, status) => {
+            const tookMs = meter.end(begunMs, status);
+            this.#took.push(tookMs);
+            if (status >= 500) this.#failed++;
+            return tookMs;
+          },
+        };
+      },
+    };
+  }
+
+  /** Begins to look, until {@link stop}. */
+  start(subject: Subject): void {
+    this.#subject = subject;
+    this.#next = this.#parts.clock.after(LOOK_MS, () => {
+      this.#look(subject);
+      this.start(subject);
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#next?.();
+    for (const watcher of this.#watchers) watcher.end();
+  }
+
+  watch(watcher: Watcher): (() => void) | undefined {
+    if (this.#stopped || this.#watchers.size >= this.#parts.watchersMax) return undefined;
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  live(): Live {
+    const { self, clock, fees } = this.#parts;
+    const { payments, vitals, totals } = this.#subject!;
+    const { ack, notes, peer, pending, settled, processors } = payments.readiness();
+    const { gossip, held } = vitals();
+    const silentMs = gossip?.silentMs ?? Infinity;
+    const booked = totals();
+    const of = (processor: Processor) => ({ ...processors[processor], outages: this.#outages.of(processor) });
+    return {
+      ...{ at: clock.now(), since: this.#since, replica: self, ack, notes, peer, pending, settled, totals: booked },
+      replicas: { a: null, b: null, [self]: this.#own ?? null, [peerOf(self)]: this.#peerNow() ?? null },
+      silentMs: Number.isFinite(silentMs) ? Math.round(silentMs) : null,
+      lagMs: gossip?.lagMs ?? 0,
+      held: held ?? null,
+      savedCents: share(booked.default.cents, fees.fallback - fees.default),
+      processors: { default: of("default"), fallback: of("fallback") },
+      decisions: [...this.#decisions.values()].flat().sort((one, two) => two.at - one.at),
+    };
+  }
+
+  /** What the store is to keep of a story; undefined where nothing is known. */
+  stored(id: string): string | undefined {
+    return this.#stories.get(id);
+  }
+
+  async story(fact: Fact): Promise<Story> {
+    const first = beginning(fact);
+    if (fact.stage === "accepted") return { facts: [first], source: "memory", complete: true };
+    const lines = decodeStory(this.#stories.get(fact.id) ?? "") ?? [];
+    // what a catch-up brought was not witnessed
+    const known = leadsTo(lines, fact);
+    const memory = { facts: [first, ...lines], source: "memory", complete: isComplete(lines) } as const;
+    if (known && (memory.complete || fact.stage !== "settled")) return memory;
+    const text = fact.stage === "settled" ? await this.#recall(fact.id) : undefined;
+    const stored = decodeStory(text ?? "") ?? [];
+    if (leadsTo(stored, fact) && !(known && stored.length <= lines.length)) {
+      return { facts: [first, ...stored], source: "postgres", complete: isComplete(stored) };
+    }
+    if (known) return memory;
+    return { facts: [first, told(fact, fact.owner, fact.requestedAt)], source: "snapshot", complete: false };
+  }
+
+  /** What the store has, if it says so in time. */
+  #recall(id: string): Promise<string | undefined> {
+    const { clock, recall } = this.#parts;
+    return new Promise((resolve) => {
+      let late = false;
+      const inTime = clock.after(RECALL_MS, () => {
+        late = true;
+        resolve(undefined);
+      });
+      this.#recalls = this.#recalls.then(async () => {
+        if (late) return;
+        resolve(await recall(id).catch(() => undefined));
+        inTime();
+      });
+    });
+  }
+
+  /** What the peer told last, unless it is silent. */
+  #peerNow(): Status | undefined {
+    const { clock } = this.#parts;
+    const status = this.#subject!.vitals().gossip?.peerStatus;
+    if (!status) return undefined;
+    if (this.#peer?.status !== status) this.#peer = { status, heardMs: clock.monotonic() };
+    return clock.monotonic() - this.#peer.heardMs < HEARD_MS ? status : undefined;
+  }
+
+  #look({ payments, vitals }: Subject): void {
+    const { clock, memory } = this.#parts;
+    const at = clock.now();
+    const readiness = payments.readiness();
+    const { gossip, store } = vitals();
+    const took = Float64Array.from(this.#took).sort();
+    const lookedMs = clock.monotonic();
+    // after a stop of the event loop it is more than a second
+    const aSecond = (count: number) => Math.round(count * 1_000 / (lookedMs - this.#lookedMs));
+    const own = this.#own = {
+      at,
+      posts: aSecond(took.length),
+      failed: aSecond(this.#failed),
+      medianMs: percentile(took, 0.5),
+      p99Ms: percentile(took, 0.99),
+      queue: readiness.queue,
+      inFlightDefault: readiness.processors.default.inFlight,
+      inFlightFallback: readiness.processors.fallback.inFlight,
+      store: readiness.store,
+      storeLagMs: store?.oldestDirtyMs ?? 0,
+      memoryBytes: memory(),
+    };
+    this.#took = [];
+    this.#failed = 0;
+    this.#lookedMs = lookedMs;
+    gossip?.tellStatus(own);
+    this.#logChanges(readiness, at);
+    const peer = this.#peerNow();
+    const both = peer ? [own, peer] : [own];
+    const busy = both.filter(({ posts }) => posts > 0);
+    const point: Point = {
+      at,
+      posts: both.reduce((sum, { posts }) => sum + posts, 0),
+      medianMs: busy.length > 0 ? Math.max(...busy.map(({ medianMs }) => medianMs)) : null,
+      p99Ms: busy.length > 0 ? Math.max(...busy.map(({ p99Ms }) => p99Ms)) : null,
+      pending: readiness.pending,
+    };
+    if (this.points.push(point) > POINTS_MAX) this.points.shift();
+    if (this.#watchers.size === 0) return;
+    const live = this.live();
+    for (const watcher of this.#watchers) watcher.tell(live, point);
+  }
+
+  #logChanges({ processors, pending }: Readiness, at: number): void {
+    const { log, queueMax } = this.#parts;
+    for (const processor of PROCESSORS) {
+      const change = this.#outages.look(processor, processors[processor].state === "up", at);
+      if (change?.state === "down") log("warning", "a processor takes nothing", { processor });
+      else if (change) log("info", "a processor takes payments again", { processor, afterMs: change.forMs });
+    }
+    if (pending >= queueMax && this.#full === undefined) {
+      this.#full = at;
+      log("warning", "as many payments wait as may wait: new ones are refused", { pending });
+    } else if (pending < queueMax && this.#full !== undefined) {
+      log("info", "payments are taken again", { pending, afterMs: at - this.#full });
+      this.#full = undefined;
+    }
+    const fallback = this.#fallback;
+    if (!fallback || at - fallback.lastAt < QUIET_MS) return;
+    const forMs = fallback.lastAt - fallback.since;
+    log("info", "the fallback is sent no more payments", { payments: fallback.payments, forMs });
+    this.#fallback = undefined;
+  }
+
+  #toFallback({ requestedAt: at, reason }: Fact): void {
+    if (!this.#fallback) {
+      this.#fallback = { since: at, lastAt: at, payments: 0 };
+      this.#parts.log("info", "the fallback is sent payments", { reason });
+    }
+    this.#fallback.lastAt = at;
+    this.#fallback.payments++;
+  }
+}
+
+/** The smallest value that at least that share of all are not above; 0 of none. */
+function percentile(sorted: Float64Array, of: number): number {
+  return sorted[Math.ceil(of * sorted.length) - 1] ?? 0;
+}
+
+/** That share of an amount, to the millionth of a share, rounded down to a cent. */
+function share(cents: number, of: number): number {
+  return Number(BigInt(cents) * BigInt(Math.round(of * 1e6)) / 1_000_000n);
+}

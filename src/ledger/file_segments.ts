@@ -1,0 +1,90 @@
+/** The log's segments as files of a folder that both replicas share. @module */
+import type { SegmentFile, SegmentFiles } from "./log.ts";
+
+const NAME = /^(\d{12})\.log$/;
+
+/** Segments in `folder`, which exists. */
+export class FileSegments implements SegmentFiles {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  list(): number[] {
+    const names = Array.from(Deno.readDirSync(this.#folder), ({ name }) => NAME.exec(name)?.[1]);
+    return names.filter((digits) => digits !== undefined).map(Number).sort((a, b) => a - b);
+  }
+
+  create(segment: number, records: Uint8Array): boolean {
+    const draft = `${this.#folder}/${crypto.randomUUID()}.draft`;
+    try {
+      Deno.writeFileSync(draft, records, { createNew: true, mode: 0o600 });
+      // unlike a rename, a link never takes the place of a file that is there
+      Deno.linkSync(draft, this.#path(segment));
+      return true;
+    } catch {
+      return false;
+    } finally {
+      remove(draft);
+    }
+  }
+
+  open(segment: number): SegmentFile | undefined {
+    try {
+      return new OpenFile(this.#path(segment));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  }
+
+  remove(segment: number): void {
+    remove(this.#path(segment));
+  }
+
+  #path(segment: number): string {
+    return `${this.#folder}/${String(segment).padStart(12, "0")}.log`;
+  }
+}
+
+function remove(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Opened twice, since what is appended moves the place of the one it is written through. */
+class OpenFile implements SegmentFile {
+  readonly #reads: Deno.FsFile;
+  readonly #appends: Deno.FsFile;
+
+  constructor(path: string) {
+    this.#reads = Deno.openSync(path);
+    this.#appends = Deno.openSync(path, { append: true });
+  }
+
+  append(bytes: Uint8Array): number {
+    try {
+      return this.#appends.writeSync(bytes);
+    } catch {
+      // no space, a quota, a limit on the size of files
+      return 0;
+    }
+  }
+
+  read(into: Uint8Array): number {
+    return this.#reads.readSync(into) ?? 0;
+  }
+
+  back(bytes: number): void {
+    this.#reads.seekSync(-bytes, Deno.SeekMode.Current);
+  }
+
+  close(): void {
+    this.#reads.close();
+    this.#appends.close();
+  }
+}

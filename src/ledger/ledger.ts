@@ -1,0 +1,140 @@
+/**
+ * The ledger: the only door for facts. What is recorded is appended to the log, and the log is read up to it and folded,
+ * the peer's facts included; only then is it known whether it holds.
+ * @module
+ */
+import { Book } from "../payment/book.ts";
+import type { Fact } from "../payment/fact.ts";
+import type { Payment } from "../payment/payment.ts";
+import { indexOf, type Log, segmentOf } from "./log.ts";
+import { mix, RecordBuffer } from "./record.ts";
+
+/** What became of a fact. */
+export type Receipt =
+  /** it holds: `payment` is what it made of its payment */
+  | { readonly kind: "holds"; readonly payment: Payment | undefined }
+  /** it is void, another fact was first: `payment` is what there is instead, if anything */
+  | { readonly kind: "void"; readonly payment: Payment | undefined }
+  /** the log did not take it: nothing happened */
+  | { readonly kind: "full" };
+
+/** Told of every fact of the log in its order, once it is folded. It must not append: that would be out of order. */
+export interface LedgerObserver {
+  /**
+   * @param holds whether the fact holds
+   * @param payment what is known of its payment now, if it is about one
+   */
+  folded(fact: Fact, holds: boolean, payment: Payment | undefined): void;
+}
+
+/** Records between two checkpoints: at each the replicas compare what they have folded. */
+export const CHECKPOINT_RECORDS = 64;
+/** Checkpoints that are kept to be compared with. */
+const CHECKPOINTS_MAX = 1_024;
+
+/** What a replica had folded up to a place: all of it must be the same at both. */
+export interface Checkpoint {
+  readonly position: number;
+  /** of every record and whether it held */
+  readonly hash: number;
+  /** what each replica had settled by then, since this process began to read: a, b; default, fallback; count, cents */
+  readonly settled: readonly number[];
+}
+
+export class Ledger {
+  readonly book: Book;
+  readonly #log: Log;
+  readonly #observers: LedgerObserver[] = [];
+  readonly #written = new RecordBuffer();
+  readonly #read = new RecordBuffer();
+  #nonce: number;
+  #hash: number;
+  #folding = false;
+  #checkpoints: Checkpoint[] = [];
+
+  /**
+   * @param log stands where the book ends
+   * @param hash at that place
+   * @param nonce any number that another writer's is not likely to be near to
+   */
+  constructor(log: Log, nonce: number, book = new Book(), hash = 0) {
+    this.#log = log;
+    this.book = book;
+    this.#nonce = nonce;
+    this.#hash = hash;
+  }
+
+  /** The place up to which the log is folded. */
+  get position(): number {
+    return this.#log.position;
+  }
+
+  /** Of every record up to the position, and whether it held. */
+  get hash(): number {
+    return this.#hash;
+  }
+
+  /** The newest ones, oldest first. */
+  get checkpoints(): readonly Checkpoint[] {
+    return this.#checkpoints;
+  }
+
+  /** Has an observer told of what is folded from now on. The first one is told first. */
+  observe(observer: LedgerObserver): void {
+    this.#observers.push(observer);
+  }
+
+  /**
+   * Records a fact. It stands on what it was made from, whatever is known by now: between the two the peer may have been
+   * quicker, and then it is void.
+   */
+  append(fact: Fact): Receipt {
+    this.catchUp();
+    const nonce = this.#nonce = this.#nonce + 1 >>> 0;
+    this.#written.write(fact, nonce);
+    for (;;) {
+      const segment = segmentOf(this.#log.position);
+      if (!this.#log.append(this.#written)) return { kind: "full" };
+      while (this.#log.next(this.#read)) {
+        const own = this.#read.nonce === nonce && this.#read.sum === this.#written.sum;
+        const holds = this.#fold();
+        if (own) return { kind: holds ? "holds" : "void", payment: "id" in fact ? this.book.get(fact.id) : undefined };
+      }
+      // it stands behind the end of its segment: once more, in the next; where there is none, it never counts
+      if (segmentOf(this.#log.position) === segment) return { kind: "full" };
+    }
+  }
+
+  /** Reads the log to its end. */
+  catchUp(): void {
+    while (this.#log.next(this.#read)) this.#fold();
+  }
+
+  /** Folds the record that was read. @returns whether it holds */
+  #fold(): boolean {
+    if (this.#folding) throw new Error("invariant: a fact is recorded while another one is folded");
+    const record = this.#read.read();
+    if (record.kind === "opened") {
+      // what both began with is the store's, and nobody has its history
+      if (record.base !== null) this.#hash = 0;
+      return true;
+    }
+    if (record.kind === "sealed") throw new Error("invariant: a seal is no fact");
+    const { position } = this.#log;
+    const holds = this.book.fold(record, position - 1);
+    this.#hash = mix(mix(this.#hash, this.#read.sum), Number(holds));
+    if (indexOf(position) % CHECKPOINT_RECORDS === 0) this.#checkpoint(position);
+    const payment = "id" in record ? this.book.get(record.id) : undefined;
+    this.#folding = true;
+    for (const observer of this.#observers) observer.folded(record, holds, payment);
+    this.#folding = false;
+    return holds;
+  }
+
+  #checkpoint(position: number): void {
+    const { a, b } = this.book.settledBy;
+    const settled = [a, b].flatMap((by) => [by.default, by.fallback]).flatMap(({ count, cents }) => [count, cents]);
+    this.#checkpoints.push({ position, hash: this.#hash, settled });
+    if (this.#checkpoints.length > 2 * CHECKPOINTS_MAX) this.#checkpoints = this.#checkpoints.slice(-CHECKPOINTS_MAX);
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * The port to the log: records of the whole cluster in one order, which both replicas append to and read.
+ * @module
+ */
+import type { RecordBuffer } from "./record.ts";
+
+/** Records of a segment at most: places are one number, the segment's number times this plus the record's place in it. */
+const PLACES = 2 ** 24;
+
+/** The place of a record in the log. Places grow along the log; 0 is before everything. */
+export function placeOf(segment: number, index: number): number {
+  return segment * PLACES + index;
+}
+
+/** The number of the segment that a place is in. */
+export function segmentOf(place: number): number {
+  return Math.floor(place / PLACES);
+}
+
+/** Which record of its segment a place is. */
+export function indexOf(place: number): number {
+  return place % PLACES;
+}
+
+/** One replica's way to the log. */
+export interface Log {
+  /** The place after the last record that {@link next} gave: the next one is there or later. */
+  readonly position: number;
+  /**
+   * Appends a record behind all that the log has. Where it stands, and whether it counts, {@link next} tells.
+   *
+   * @returns false where the log did not take it, or not all of it: then it counts for nobody
+   */
+  append(record: RecordBuffer): boolean;
+  /**
+   * Reads the next record of the log: a fact, or the first record of a segment.
+   *
+   * @returns false at its end
+   * @throws LogGoneError where records that were not read yet are gone
+   */
+  next(into: RecordBuffer): boolean;
+}
+
+/** Records that this replica has not read are gone: it has to start anew, from the store. */
+export class LogGoneError extends Error {
+  override name = "LogGoneError";
+}
+
+/** The files of the log's segments: in production in a folder that both replicas share, in simulation in memory. */
+export interface SegmentFiles {
+  /** The numbers of the segments there are, in order. */
+  list(): number[];
+  /**
+   * Makes a segment that begins with these records, all of it at once.
+   *
+   * @returns false where it is there already, or could not be written
+   */
+  create(segment: number, records: Uint8Array): boolean;
+  /** @returns undefined where there is no such segment */
+  open(segment: number): SegmentFile | undefined;
+  /** Deletes a segment; harmless where it is gone. */
+  remove(segment: number): void;
+}
+
+/** One segment that is open. */
+export interface SegmentFile {
+  /** Appends bytes, in one write. @returns how many were taken: fewer at a full disk or a limit */
+  append(bytes: Uint8Array): number;
+  /** Reads what follows what was read last. @returns how many bytes; 0 at the end */
+  read(into: Uint8Array): number;
+  /** Goes back by so many bytes. */
+  back(bytes: number): void;
+  close(): void;
+}

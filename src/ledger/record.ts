@@ -1,0 +1,194 @@
+/**
+ * Records: facts as bytes of the log, {@link RECORD_BYTES} each with a checksum, and the two records by which a log keeps
+ * itself in order: the first and the last one of a segment.
+ * @module
+ */
+import { type Fact, type Processor, PROCESSORS, REASONS, type ReplicaId, REPLICAS } from "../payment/fact.ts";
+import { readId, writeId } from "../payment/id.ts";
+
+/** The length of a record: it divides every size of page and sector, so that no record lies across two of them. */
+export const RECORD_BYTES = 64;
+/** Of the format. A record of another version is a bad one. */
+const VERSION = 1;
+
+/** The first record of a segment. */
+export interface Opened {
+  readonly kind: "opened";
+  /** the identity of the log, a UUID */
+  readonly log: string;
+  readonly segment: number;
+  /** tells one boot of the machine from another: what is left of an older one's segments is never appended to */
+  readonly boot: number;
+  /**
+   * Where the log does not go on from the segment before: what stands before this one starts from what the store held at
+   * this place. Null where it goes on.
+   */
+  readonly base: number | null;
+}
+
+/** The last record of a segment: what was appended behind it does not count. */
+export interface Sealed {
+  readonly kind: "sealed";
+}
+
+export type Record = Fact | Opened | Sealed;
+
+const KINDS = [
+  "",
+  "opened",
+  "sealed",
+  "accepted",
+  "dispatched",
+  "released",
+  "settled",
+  "moved",
+  "purged",
+  "doubted",
+] as const;
+
+const SEALED = KINDS.indexOf("sealed");
+
+// the words of a record: checksum, then codes (kind, by, processor, reason), id, four numbers of 64 bits, nonce, flag
+const CODES = 1;
+const ID = 2;
+const NONCE = 14;
+const FLAG = 15;
+const WORDS = RECORD_BYTES / 4;
+/** The four numbers, by their place among doubles. */
+const OVER = 3;
+const AT = 4;
+const CENTS = 5;
+const OTHER = 6;
+
+/** The bytes of one record, to be written and read. Numbers are in the byte order of the machine: a log never leaves it. */
+export class RecordBuffer {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly #words: Uint32Array;
+  readonly #doubles: Float64Array;
+
+  constructor() {
+    const buffer = new ArrayBuffer(RECORD_BYTES);
+    this.bytes = new Uint8Array(buffer);
+    this.#words = new Uint32Array(buffer);
+    this.#doubles = new Float64Array(buffer);
+  }
+
+  /** A number that tells this record from others of its writer. */
+  get nonce(): number {
+    return this.#words[NONCE]!;
+  }
+
+  /** The checksum. */
+  get sum(): number {
+    return this.#words[0]!;
+  }
+
+  /** Whether it is the last record of a segment. */
+  get seals(): boolean {
+    return (this.#words[CODES]! & 0xff) === SEALED;
+  }
+
+  /** Whether the bytes are a record: written whole, and not changed since. */
+  get valid(): boolean {
+    const kind = this.#words[CODES]! & 0xff;
+    return kind > 0 && kind < KINDS.length && this.#words[0] === checksum(this.#words);
+  }
+
+  /** Writes a record. */
+  write(record: Record, nonce: number): this {
+    const [words, doubles] = [this.#words, this.#doubles];
+    words.fill(0);
+    words[NONCE] = nonce;
+    const processor = "processor" in record ? PROCESSORS.indexOf(record.processor) + 1 : 0;
+    const reason = "reason" in record ? REASONS.indexOf(record.reason) : 0;
+    const by = "by" in record ? REPLICAS.indexOf(record.by) : 0;
+    words[CODES] = KINDS.indexOf(record.kind) | by << 8 | processor << 12 | reason << 16 | VERSION << 24;
+    if ("id" in record) writeId(record.id, words, ID);
+    if ("over" in record) doubles[OVER] = record.over;
+    if ("at" in record) doubles[AT] = record.at;
+    if ("cents" in record) doubles[CENTS] = record.cents;
+    switch (record.kind) {
+      case "opened":
+        writeId(record.log, words, ID);
+        doubles[OVER] = record.base ?? 0;
+        doubles[AT] = record.segment;
+        doubles[OTHER] = record.boot;
+        words[FLAG] = Number(record.base !== null);
+        break;
+      case "accepted":
+        words[FLAG] = Number(record.doubt);
+        break;
+      case "released":
+        words[FLAG] = Number(record.ask);
+        break;
+      case "settled":
+        doubles[OTHER] = record.requestedAt;
+        break;
+      case "moved":
+        words[FLAG] = REPLICAS.indexOf(record.from);
+        break;
+      case "doubted":
+        doubles[OTHER] = record.uptimeMs;
+        break;
+    }
+    words[0] = checksum(words);
+    return this;
+  }
+
+  /**
+   * Reads the record.
+   *
+   * @throws where it has codes that no version of the program writes: a broken invariant, since the checksum is right
+   */
+  read(): Record {
+    const [words, doubles] = [this.#words, this.#doubles];
+    const codes = words[CODES]!;
+    if (codes >>> 24 !== VERSION) throw new Error(`invariant: the log has a record of version ${codes >>> 24}`);
+    const kind = KINDS[codes & 0xff]!;
+    const by = REPLICAS[codes >>> 8 & 0xf] as ReplicaId;
+    const processor = PROCESSORS[(codes >>> 12 & 0xf) - 1] as Processor;
+    const reason = REASONS[codes >>> 16 & 0xff]!;
+    const flag = words[FLAG]!;
+    const [over, at, cents, other] = [doubles[OVER]!, doubles[AT]!, doubles[CENTS]!, doubles[OTHER]!];
+    const id = () => readId(words, ID);
+    switch (kind) {
+      case "opened":
+        return { kind, log: id(), segment: at, boot: other, base: flag === 1 ? over : null };
+      case "sealed":
+        return { kind };
+      case "accepted":
+        return { kind, by, id: id(), cents, at, doubt: flag === 1 };
+      case "dispatched":
+        return { kind, by, id: id(), over, processor, at, reason };
+      case "released":
+        return { kind, by, id: id(), over, at, reason, ask: flag === 1 };
+      case "settled":
+        return { kind, by, id: id(), over, processor, requestedAt: other, cents, at, reason };
+      case "moved":
+        return { kind, by, from: REPLICAS[flag]!, at };
+      case "purged":
+        return { kind, by, at };
+      case "doubted":
+        return { kind, by, at, uptimeMs: other };
+      default:
+        throw new Error(`invariant: the log has a record of kind ${codes & 0xff}`);
+    }
+  }
+}
+
+/** Mixes all words but the first; zeros do not have the sum zero. */
+function checksum(words: Uint32Array): number {
+  let sum = 0x9e3779b9;
+  for (let i = 1; i < WORDS; i++) sum = mix(sum, words[i]!);
+  return sum;
+}
+
+/** One more word of a hash of 32 bits (the round and the end of MurmurHash3). */
+export function mix(hash: number, word: number): number {
+  word = Math.imul(word, 0xcc9e2d51);
+  word = Math.imul(word << 15 | word >>> 17, 0x1b873593);
+  hash ^= word;
+  hash = Math.imul(hash << 13 | hash >>> 19, 5) + 0xe6546b64 | 0;
+  hash ^= hash >>> 16;
+  return hash >>> 0;
+}

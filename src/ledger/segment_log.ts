@@ -1,0 +1,161 @@
+/**
+ * The log of one machine: files that both replicas append to. A write of a whole record to a local file is atomic against
+ * the other's and survives the death of every process; the order of the bytes is the order of the log.
+ *
+ * A segment ends with the record `sealed`, whose successor exists before it is written. A record that stays bad ends it as
+ * well: only a write that was cut short leaves one. What stands behind the end does not count.
+ * @module
+ */
+import { indexOf, type Log, LogGoneError, placeOf, type SegmentFile, type SegmentFiles, segmentOf } from "./log.ts";
+import { type Opened, RECORD_BYTES, RecordBuffer } from "./record.ts";
+
+/** Records after which a segment is sealed: 4 MiB of them. */
+export const SEGMENT_RECORDS = 1 << 16;
+/** How often a record that looks bad is read again before it counts as bad, since bytes may be seen late: some 50 ms. */
+export const REREADS = 20_000;
+/** What is read at once, in records. */
+const READ_RECORDS = 512;
+
+export interface SegmentLogOptions {
+  readonly files: SegmentFiles;
+  /** see {@link Opened.boot} */
+  readonly boot: number;
+  /** where reading begins */
+  readonly position: number;
+  readonly segmentRecords?: number;
+  readonly rereads?: number;
+}
+
+/** The {@link Log} over segments. */
+export class SegmentLog implements Log {
+  readonly #files: SegmentFiles;
+  readonly #boot: number;
+  readonly #segmentRecords: number;
+  readonly #rereads: number;
+  readonly #scratch = new RecordBuffer();
+  readonly #buffer = new Uint8Array(READ_RECORDS * RECORD_BYTES);
+  /** of the buffer, what is read and not handed out */
+  #from = 0;
+  #to = 0;
+  #segment!: number;
+  /** records of the segment that were handed out */
+  #index!: number;
+  #file!: SegmentFile;
+  #opened!: Opened;
+  /** the segment ends here, with a record that stayed bad */
+  #bad = false;
+
+  /** @throws LogGoneError where the position is not in the log */
+  constructor({ files, boot, position, segmentRecords = SEGMENT_RECORDS, rereads = REREADS }: SegmentLogOptions) {
+    this.#files = files;
+    this.#boot = boot;
+    this.#segmentRecords = segmentRecords;
+    this.#rereads = rereads;
+    this.#enter(segmentOf(position));
+    while (this.#index < indexOf(position)) {
+      if (!this.#record(this.#scratch)) throw new LogGoneError(`the log ends before the place ${position}`);
+    }
+  }
+
+  get position(): number {
+    return placeOf(this.#segment, this.#index);
+  }
+
+  append(record: RecordBuffer): boolean {
+    if (this.#index >= this.#segmentRecords && !this.#seal()) return false;
+    return this.#file.append(record.bytes) === RECORD_BYTES;
+  }
+
+  next(into: RecordBuffer): boolean {
+    for (;;) {
+      if (this.#record(into)) {
+        if (!into.seals) return true;
+        this.#advance();
+      } else if (this.#bad) {
+        if (!this.#succeed()) return false;
+        this.#advance();
+      } else {
+        // nobody appends to what an earlier boot left
+        if (this.#opened.boot === this.#boot || this.#following() === undefined) return false;
+        this.#advance();
+      }
+    }
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  /** Hands out the next record of the segment. @returns false at the end of what is there, and at a record that stays bad */
+  #record(into: RecordBuffer): boolean {
+    if (this.#bad) return false;
+    for (let again = 0;; again++) {
+      if (this.#to - this.#from < RECORD_BYTES) this.#fill();
+      if (this.#to - this.#from < RECORD_BYTES) return false;
+      into.bytes.set(this.#buffer.subarray(this.#from, this.#from + RECORD_BYTES));
+      if (into.valid) break;
+      if (again === this.#rereads) {
+        this.#bad = true;
+        return false;
+      }
+      this.#file.back(this.#to - this.#from);
+      this.#from = this.#to = 0;
+    }
+    this.#from += RECORD_BYTES;
+    this.#index++;
+    return true;
+  }
+
+  /** Reads on; a part of a record at the end is kept until the rest of it is there. */
+  #fill(): void {
+    this.#buffer.copyWithin(0, this.#from, this.#to);
+    this.#to -= this.#from;
+    this.#from = 0;
+    this.#to += this.#file.read(this.#buffer.subarray(this.#to));
+  }
+
+  /** Ends the segment. Both replicas may do so: the first seal counts. @returns false where the log cannot go on */
+  #seal(): boolean {
+    return this.#succeed() && this.#file.append(this.#scratch.write({ kind: "sealed" }, 0).bytes) === RECORD_BYTES;
+  }
+
+  /** Makes the next segment where there is none. @returns whether there is one now */
+  #succeed(): boolean {
+    if (this.#following() !== undefined) return true;
+    const segment = this.#segment + 1;
+    const first: Opened = { kind: "opened", log: this.#opened.log, segment, boot: this.#boot, base: null };
+    return this.#files.create(segment, this.#scratch.write(first, 0).bytes) || this.#following() !== undefined;
+  }
+
+  #following(): number | undefined {
+    return this.#files.list().find((segment) => segment > this.#segment);
+  }
+
+  #advance(): void {
+    const following = this.#following();
+    if (following === undefined) throw new LogGoneError(`what follows segment ${this.#segment} of the log is gone`);
+    const before = this.#segment;
+    this.#file.close();
+    this.#enter(following);
+    if (following > before + 1 && this.#opened.base === null) {
+      throw new LogGoneError(`segment ${before + 1} of the log is gone`);
+    }
+  }
+
+  #enter(segment: number): void {
+    const file = this.#files.open(segment);
+    if (!file) throw new LogGoneError(`segment ${segment} of the log is gone`);
+    this.#file = file;
+    this.#segment = segment;
+    this.#index = this.#from = this.#to = 0;
+    this.#bad = false;
+    const opened = this.#record(this.#scratch) ? this.#scratch.read() : undefined;
+    if (opened?.kind !== "opened" || opened.segment !== segment) {
+      throw new Error(`invariant: segment ${segment} of the log does not begin as one`);
+    }
+    this.#opened = opened;
+    // it is handed out like any other
+    this.#from -= RECORD_BYTES;
+    this.#index--;
+  }
+}

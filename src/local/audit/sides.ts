@@ -1,0 +1,170 @@
+/** The four who say what was booked: the router, Postgres, and both processors. @module */
+// @ts-types="@types/pg"
+import pg from "pg";
+import { type Processor, PROCESSORS, STAGES } from "../../payment/fact.ts";
+import { type Cents, centsOf } from "../../payment/money.ts";
+
+/** A call may take so long, in milliseconds. */
+const TIMEOUT_MS = 10_000;
+
+/** One of the four cannot be asked; the message is one line, without secrets. */
+export class AuditError extends Error {
+  override name = "AuditError";
+}
+
+/** A span of `requestedAt`, both ends inclusive, in milliseconds since 1970. */
+export interface Window {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** How many payments, and how many cents they add up to. */
+export interface Total {
+  readonly count: number;
+  readonly cents: Cents;
+}
+
+export type Totals = Readonly<Record<Processor, Total>>;
+
+/** What is booked under an id. */
+export interface Booking {
+  readonly id: string;
+  readonly processor: Processor;
+  readonly cents: Cents;
+  readonly requestedAt: number;
+}
+
+/** Where the four are. */
+export interface Addresses {
+  readonly router: string;
+  readonly processors: Readonly<Record<Processor, string>>;
+  readonly database: string;
+  /** what a processor's admin API wants to see */
+  readonly token: string;
+}
+
+/** Asks the four. */
+export class Sides {
+  readonly #addresses: Addresses;
+  readonly #database: pg.Client;
+
+  constructor(addresses: Addresses) {
+    this.#addresses = addresses;
+    this.#database = new pg.Client({
+      connectionString: addresses.database,
+      connectionTimeoutMillis: TIMEOUT_MS,
+      statement_timeout: 6 * TIMEOUT_MS,
+      application_name: "galo-audit",
+    });
+    // whoever asks next is told
+    this.#database.on("error", () => {});
+  }
+
+  async open(): Promise<void> {
+    await this.#database.connect().catch((error: Error) => {
+      throw new AuditError(`Postgres (DATABASE_URL) cannot be asked: ${firstLine(error)}`);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#database.end().catch(() => {});
+  }
+
+  /** What the router's summary says. */
+  async router(window: Window): Promise<Totals> {
+    const answer = await this.#ask("the router", `${this.#addresses.router}/payments-summary${query(window)}`);
+    if (answer.stale) throw new AuditError("the router says that one of its replicas cannot be heard: ask later");
+    const of = (name: Processor) => totalOf(`the router's ${name}`, answer.body?.[name]);
+    return { default: of("default"), fallback: of("fallback") };
+  }
+
+  /** What a processor's own books say. */
+  async processor(name: Processor, window: Window): Promise<Total> {
+    const url = `${this.#addresses.processors[name]}/admin/payments-summary${query(window)}`;
+    return totalOf(
+      `the ${name} processor`,
+      (await this.#ask(`the ${name} processor`, url, this.#addresses.token)).body,
+    );
+  }
+
+  /** Every settled payment of the store in the window, by `requestedAt`. */
+  async store({ from, to }: Window): Promise<Booking[]> {
+    const { rows } = await this.#database.query<{ id: string; cents: string; processor: number; at: string }>(
+      `select id, cents, processor, requested_at_ms as at from payment join store_state using (epoch)
+       where stage = $1 and requested_at_ms between $2 and $3 order by requested_at_ms, id`,
+      [STAGES.indexOf("settled"), from, to],
+    ).catch((error: Error) => {
+      throw new AuditError(`Postgres does not know Galo's tables: ${firstLine(error)}`);
+    });
+    return rows.map(({ id, cents, processor, at }) => ({
+      id,
+      cents: Number(cents),
+      processor: PROCESSORS[processor]!,
+      requestedAt: Number(at),
+    }));
+  }
+
+  /** What a processor says of an id; undefined where it does not have it. */
+  async lookup(processor: Processor, id: string): Promise<Booking | undefined> {
+    const { body } = await this.#ask(
+      `the ${processor} processor`,
+      `${this.#addresses.processors[processor]}/payments/${id}`,
+    );
+    if (!body) return undefined;
+    const zoned = /(?:Z|[+-]\d\d:?\d\d)$/i.test(String(body.requestedAt)) ? body.requestedAt : `${body.requestedAt}Z`;
+    const requestedAt = Date.parse(String(zoned).replace(/(\.\d{3})\d+/, "$1"));
+    const cents = centsOf(body.amount as number);
+    if (cents === undefined || Number.isNaN(requestedAt)) {
+      throw new AuditError(`the ${processor} processor says of ${id} what makes no sense`);
+    }
+    return { id, processor, cents, requestedAt };
+  }
+
+  /** Where the router says that an id is settled; undefined where it is not. */
+  async routerHas(id: string): Promise<Booking | undefined> {
+    const { body } = await this.#ask("the router", `${this.#addresses.router}/payments/${id}`);
+    if (!body || body.state !== "settled") return undefined;
+    return {
+      id,
+      processor: body.processor as Processor,
+      cents: centsOf(body.amount as number)!,
+      requestedAt: Date.parse(body.requestedAt as string),
+    };
+  }
+
+  async #ask(who: string, url: string, token?: string) {
+    let response: Response;
+    try {
+      const headers: HeadersInit = { accept: "application/json", ...token !== undefined && { "x-rinha-token": token } };
+      response = await fetch(url, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    } catch (error) {
+      throw new AuditError(`${who} does not answer: ${firstLine(error as Error)}`);
+    }
+    const text = await response.text();
+    if (response.status === 404) return { body: undefined, stale: false };
+    if (response.status === 401) throw new AuditError(`${who} does not take the token`);
+    if (!response.ok) throw new AuditError(`${who} answers ${response.status}`);
+    try {
+      const body = JSON.parse(text) as Record<string, unknown>;
+      return { body, stale: response.headers.has("x-galo-stale-ms") };
+    } catch {
+      throw new AuditError(`${who} answers no JSON`);
+    }
+  }
+}
+
+function query({ from, to }: Window): string {
+  return `?from=${new Date(from).toISOString()}&to=${new Date(to).toISOString()}`;
+}
+
+function totalOf(who: string, body: unknown): Total {
+  const { totalRequests: count, totalAmount } = (body ?? {}) as Record<string, unknown>;
+  // a sum of many amounts may come as a float that is off by far less than a cent
+  const cents = Math.round(Number(totalAmount) * 100);
+  if (Number.isSafeInteger(count) && Number.isSafeInteger(cents)) return { count: count as number, cents };
+  throw new AuditError(`${who} says no totals`);
+}
+
+function firstLine(error: Error): string {
+  return error.message.split("\n")[0]!.replaceAll(/\/\/[^@\s/]*@/g, "//***@");
+}

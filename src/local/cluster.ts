@@ -1,0 +1,146 @@
+/**
+ * A whole cluster on this machine: stand-in processors, Postgres, two replicas and, where there is one, Caddy, each a
+ * process of its own. A replica that dies is started again.
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { Child, type ChildSpec } from "./child.ts";
+import type { Config } from "../config.ts";
+import { makeFolder } from "../process.ts";
+import { reason, StartError } from "../start_error.ts";
+import { PROCESSORS, REPLICAS } from "../payment/fact.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded.ts";
+
+const LOOPBACK = "127.0.0.1";
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const CADDYFILE = new URL("../../Caddyfile", import.meta.url).pathname;
+
+/** A cluster that runs. */
+export interface Cluster {
+  /** where payments are taken */
+  readonly url: string;
+  readonly processors: { readonly default: string; readonly fallback: string };
+  /** lines for people: what listens where */
+  readonly lines: readonly string[];
+  /** Stops every process; resolves to whether all of them stopped in good order. */
+  stop(): Promise<boolean>;
+}
+
+/**
+ * Starts everything and waits until it serves.
+ *
+ * @param say told what is being done whenever it takes long
+ * @throws StartError with one clear line; what was started by then is stopped again
+ */
+export async function startCluster(config: Config, say: (line: string) => void): Promise<Cluster> {
+  makeFolder(config.DATA_DIR);
+  const dataDir = await Deno.realPath(config.DATA_DIR);
+  const port = freePort(config.PORT, config.HOST);
+  const url = `http://127.0.0.1:${port}`;
+  // what takes payments stops before what it relies on
+  const front: Child[] = [];
+  const back: Child[] = [];
+  let postgres: RestartedPostgres | undefined;
+  const stop = async () => {
+    const clean = await Promise.all(front.map((child) => child.stop()));
+    await Promise.all(back.map((child) => child.stop()));
+    await postgres?.stop();
+    return clean.every(Boolean);
+  };
+  try {
+    const lines: string[] = [];
+    let processors = { default: config.PROCESSOR_DEFAULT_URL, fallback: config.PROCESSOR_FALLBACK_URL };
+    if (!processors.default) {
+      const fees = { default: config.FEE_DEFAULT, fallback: config.FEE_FALLBACK };
+      const first = freePort(config.STAND_IN_PORT, LOOPBACK);
+      const ports = { default: first, fallback: freePort(config.STAND_IN_PORT && first + 1, LOOPBACK) };
+      processors = { default: `http://${LOOPBACK}:${ports.default}`, fallback: `http://${LOOPBACK}:${ports.fallback}` };
+      for (const name of PROCESSORS) {
+        const args = ["processor", "--port", `${ports[name]}`, "--fee", `${fees[name]}`];
+        back.push(child({ name: `processor ${name}`, args, env: { HOST: LOOPBACK }, restarts: false }));
+        lines.push(`stand-in processor ${name}: ${processors[name]}, fee ${100 * fees[name]} %`);
+      }
+    }
+    if (!config.DATABASE_URL) postgres = await RestartedPostgres.start(`${dataDir}/postgres`, say);
+    lines.push(`Postgres: ${postgres ? `embedded, in ${dataDir}/postgres` : "at DATABASE_URL"}`);
+    await Promise.all(back.map(({ ready }) => ready));
+
+    for (const replica of REPLICAS.slice(0, config.REPLICAS)) {
+      const env = {
+        REPLICA: replica,
+        DATA_DIR: dataDir,
+        PORT: `${port}`,
+        PROCESSOR_DEFAULT_URL: processors.default,
+        PROCESSOR_FALLBACK_URL: processors.fallback,
+        DATABASE_URL: postgres?.url ?? config.DATABASE_URL,
+        ...config.CADDY && { LISTEN: `${dataDir}/${replica}.sock` },
+      };
+      front.push(child({ name: `replica ${replica}`, args: ["replica"], env, restarts: true }));
+    }
+    if (config.CADDY) {
+      const env = { GALO_PORT: `${port}`, GALO_SOCKETS: dataDir };
+      const args = ["run", "--adapter", "caddyfile", "--config", CADDYFILE];
+      front.unshift(new Child({ name: "caddy", program: config.CADDY, args, env, restarts: true, port }));
+    }
+    await Promise.all(front.map(({ ready }) => ready));
+    const replicas = `${config.REPLICAS} replica${config.REPLICAS === 2 ? "s" : ""}`;
+    lines.push(`${replicas} ${config.CADDY ? "behind Caddy on" : "on"} ${url}`);
+    return { url, processors, lines, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** A child that runs a command of this program, and ends when this process does. */
+function child(spec: Omit<ChildSpec, "program">): Child {
+  const args = ["run", "-A", "--quiet", MAIN, ...spec.args, "--parent"];
+  return new Child({ ...spec, program: Deno.execPath(), args });
+}
+
+/** An embedded Postgres that is started again, at the same place, when it dies. */
+class RestartedPostgres {
+  #stopping = false;
+
+  private constructor(private readonly folder: string, private server: EmbeddedPostgres) {
+    this.#watch();
+  }
+
+  static async start(folder: string, say: (line: string) => void): Promise<RestartedPostgres> {
+    return new RestartedPostgres(folder, await startEmbeddedPostgres(folder, say));
+  }
+
+  get url(): string {
+    return this.server.url;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.server.stop();
+  }
+
+  async #watch(): Promise<void> {
+    for (;;) {
+      await this.server.exited;
+      if (this.#stopping) return;
+      getLogger(["galo", "cluster"]).error("Postgres ended: starting it again");
+      try {
+        this.server = await startEmbeddedPostgres(this.folder);
+      } catch (error) {
+        // the replicas go on without it and say so
+        return getLogger(["galo", "cluster"]).error("Postgres does not start again: {why}", { why: reason(error) });
+      }
+    }
+  }
+}
+
+function freePort(port: number, hostname: string): number {
+  try {
+    const listener = Deno.listen({ port, hostname });
+    const free = (listener.addr as Deno.NetAddr).port;
+    listener.close();
+    return free;
+  } catch (error) {
+    throw new StartError(`cannot listen on ${hostname}:${port}: ${reason(error)}`);
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Asks `service-health`, for the whole cluster: a processor answers once in five seconds whoever asks, so the replica
+ * that holds the poll lock asks and tells the other.
+ * @module
+ */
+import { type Processor, PROCESSORS } from "../payment/fact.ts";
+import type { Cancel, Clock } from "../clock.ts";
+import type { HeldLock, Lock } from "./lock.ts";
+import type { Health, ProcessorClient } from "../routing/processor_client.ts";
+
+/** The window of `service-health` with a little to spare, in milliseconds (CONTRACT.md: one call in 5 s). */
+export const POLL_MS = 5_050;
+/** How often a replica that does not poll looks whether it should, in milliseconds. */
+export const POLL_LOCK_MS = 500;
+
+/** Polls both processors for as long as it holds the lock `poll`. */
+export class HealthPoller {
+  #held: HeldLock | undefined;
+  #next: Cancel | undefined;
+  #stopped = false;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly lock: Lock,
+    private readonly client: Pick<ProcessorClient, "health">,
+    private readonly heard: (processor: Processor, health: Health) => void,
+  ) {}
+
+  /** Begins to try for the lock, and to poll once it is had. */
+  start(): void {
+    if (this.#stopped) return;
+    const first = this.#held === undefined;
+    this.#held ??= this.lock.tryAcquire("poll");
+    if (!this.#held) {
+      this.#next = this.clock.after(POLL_LOCK_MS, () => this.start());
+      return;
+    }
+    // the last holder may have asked a moment ago; who died left a note, who never was left none
+    if (first && this.#held.left !== "") {
+      this.#next = this.clock.after(POLL_MS, () => this.start());
+      this.#held.write("polling");
+      return;
+    }
+    this.#held.write("polling");
+    for (const processor of PROCESSORS) {
+      this.client.health(processor).then((health) => {
+        if (health && !this.#stopped) this.heard(processor, health);
+      });
+    }
+    this.#next = this.clock.after(POLL_MS, () => this.start());
+  }
+
+  /** Polls no more. The lock goes with the process, so that the next holder knows that it was held. */
+  stop(): void {
+    this.#stopped = true;
+    this.#next?.();
+  }
+}

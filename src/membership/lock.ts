@@ -1,0 +1,14 @@
+/** Locks that end with their holder: the kernel drops them at death, not at a pause. @module */
+
+/** A lock that is held. */
+export interface HeldLock {
+  /** Whether it still is what the others would ask for: not where somebody has deleted or replaced its file. */
+  readonly valid: boolean;
+  /** Lets go. */
+  release(): void;
+}
+
+export interface Lock {
+  /** @returns the lock, or undefined where another process holds it */
+  tryAcquire(name: string): HeldLock | undefined;
+}

@@ -1,0 +1,87 @@
+/**
+ * A payment as the log tells it up to some place, and what each fact makes of it. Pure: the rules of DESIGN.md's table
+ * of facts stand here and nowhere else.
+ * @module
+ */
+import type { Accepted, Doubted, Moved, Processor, Reason, ReplicaId, Step } from "./fact.ts";
+import type { Cents } from "./money.ts";
+
+/** How far a payment has come; the position is the code in the store. */
+export const STAGES = ["accepted", "dispatched", "released", "settled"] as const;
+export type Stage = typeof STAGES[number];
+
+/** How far one payment has come. Times are milliseconds since 1970, UTC. */
+export interface Payment {
+  /** the canonical correlation id */
+  readonly id: string;
+  readonly cents: Cents;
+  readonly acceptedAt: number;
+  /** the replica that dispatches it */
+  readonly owner: ReplicaId;
+  readonly stage: Stage;
+  /** attempts so far; 0 while only accepted */
+  readonly attempt: number;
+  /** where the attempt is, or was, bound; null while only accepted */
+  readonly processor: Processor | null;
+  /** what the processor is told of the attempt; 0 while only accepted */
+  readonly requestedAt: number;
+  readonly reason: Reason;
+  /** the place of its newest fact in the log; 0 once it is settled, since no fact can follow */
+  readonly last: number;
+  /** the processor that refused an attempt as far as it knew: it is asked for the id before the other one is used */
+  readonly refusedBy: Processor | null;
+  /** the log may have lost its newest facts, at this uptime of the machine in milliseconds; null where it cannot have */
+  readonly doubtedMs: number | null;
+}
+
+/** Attempts of a settled payment are counted up to this: the book keeps 20 bits of them. */
+export const SETTLED_ATTEMPT_MAX = (1 << 20) - 1;
+
+/** A payment that was accepted at a place in the log. */
+export function taken({ id, cents, at, by, doubt }: Accepted, position: number, doubtedMs: number | null): Payment {
+  return {
+    ...{ id, cents, acceptedAt: at, owner: by, stage: "accepted", attempt: 0, processor: null, requestedAt: 0 },
+    ...{ reason: "accepted", last: position, refusedBy: null, doubtedMs: doubt ? doubtedMs ?? 0 : null },
+  };
+}
+
+/** What a step makes of the payment it was made from; undefined where it cannot follow, and so is void. */
+export function follow(payment: Payment, step: Step, position: number): Payment | undefined {
+  if (payment.stage === "settled" || step.over !== payment.last) return undefined;
+  switch (step.kind) {
+    case "dispatched": {
+      if (payment.stage === "dispatched") return undefined;
+      const refusedBy = payment.refusedBy === step.processor ? payment.refusedBy : null;
+      const { processor, at: requestedAt, reason } = step;
+      const attempt = payment.attempt + 1;
+      const bound = { processor, requestedAt, reason, attempt, refusedBy, doubtedMs: null, last: position };
+      return { ...payment, stage: "dispatched", ...bound };
+    }
+    case "released": {
+      if (payment.stage !== "dispatched") return undefined;
+      const refusedBy = step.ask ? payment.processor : payment.refusedBy;
+      return { ...payment, stage: "released", reason: step.reason, refusedBy, doubtedMs: null, last: position };
+    }
+    case "settled": {
+      const { processor, requestedAt, cents, reason } = step;
+      const attempt = Math.min(payment.attempt, SETTLED_ATTEMPT_MAX);
+      const end = { processor, requestedAt, cents, reason, attempt, refusedBy: null, doubtedMs: null, last: 0 };
+      return { ...payment, stage: "settled", ...end };
+    }
+  }
+}
+
+/** The dead owner's payment belongs to the heir. */
+export function move(payment: Payment, { by }: Moved, position: number): Payment {
+  return { ...payment, owner: by, last: position };
+}
+
+/** Its newest facts may be lost. */
+export function doubt(payment: Payment, { uptimeMs }: Doubted, position: number): Payment {
+  return { ...payment, doubtedMs: uptimeMs, last: position };
+}
+
+/** Whether it may be booked somewhere: then it outlives a purge. */
+export function mayBeBooked({ stage, refusedBy, doubtedMs }: Payment): boolean {
+  return stage === "dispatched" || refusedBy !== null || doubtedMs !== null;
+}

@@ -1,0 +1,48 @@
+/** Calls to the payment processors. @module */
+import type { Cents } from "../payment/money.ts";
+import type { Processor } from "../payment/fact.ts";
+
+/** What a processor is told of an attempt. */
+export interface Order {
+  readonly id: string;
+  readonly cents: Cents;
+  /** milliseconds since 1970, UTC */
+  readonly requestedAt: number;
+  /** what the processor is told of the call's trace: W3C Trace Context */
+  readonly traceparent?: string;
+}
+
+/** How an attempt ended, in the words of DESIGN.md, promise 1. */
+export type Outcome =
+  /** booked by this very call */
+  | { readonly kind: "booked" }
+  /** booked earlier: under which `requestedAt`, a lookup tells */
+  | { readonly kind: "already-booked" }
+  /** not booked by this call, for certain: free for either processor. `rejected`: 3xx, 4xx, which repeating will not mend */
+  | { readonly kind: "refused"; readonly why: "processor-full" | "unreachable" }
+  | { readonly kind: "refused"; readonly why: "rejected"; readonly status: number }
+  /** not booked as far as the processor knows (500): free for the other only after a lookup there said so */
+  | { readonly kind: "failed" }
+  /** anything may have happened, and may still happen */
+  | { readonly kind: "unknown"; readonly error: string };
+
+/** What a processor says of an id. */
+export type Lookup =
+  | { readonly kind: "found"; readonly cents: Cents; readonly requestedAt: number }
+  | { readonly kind: "absent" }
+  | { readonly kind: "unanswered"; readonly error: string };
+
+/** What `service-health` says. */
+export interface Health {
+  readonly failing: boolean;
+  /** what the processor says its answers take at least, in milliseconds */
+  readonly minResponseMs: number;
+}
+
+/** Every method settles within its own limit of time and never throws. */
+export interface ProcessorClient {
+  pay(processor: Processor, order: Order): Promise<Outcome>;
+  lookup(processor: Processor, id: string): Promise<Lookup>;
+  /** undefined where there was no answer, or one that says nothing (429) */
+  health(processor: Processor): Promise<Health | undefined>;
+}

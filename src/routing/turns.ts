@@ -1,0 +1,54 @@
+/** When payments are dispatched: in turns, so that a few of them share every message and every waking of the process. @module */
+import type { Cancel, Clock } from "../clock.ts";
+
+/** Milliseconds between two turns. */
+export const TURN_MS = 20;
+/** How much later than it could a turn may begin, in milliseconds. */
+const RIDE_MS = 20;
+
+export class Turns {
+  readonly #clock: Clock;
+  readonly #run: (lagMs: number) => void;
+  #planned: Cancel | undefined;
+  #dueMs = 0;
+  #ranMs = -Infinity;
+  #stopped = false;
+
+  /** @param run is told how much later than planned it begins */
+  constructor(clock: Clock, run: (lagMs: number) => void) {
+    this.#clock = clock;
+    this.#run = run;
+  }
+
+  /**
+   * The next turn is in `ms` milliseconds, but never sooner than a turn's time after the last.
+   *
+   * @param rideMs so much later is early enough: what comes in meanwhile plans a turn at once, and no timer wakes anybody
+   */
+  plan(ms: number, rideMs = RIDE_MS): void {
+    const nowMs = this.#clock.monotonic();
+    const soonestMs = Math.max(nowMs + ms, this.#ranMs + TURN_MS);
+    const dueMs = soonestMs > nowMs ? soonestMs + rideMs : nowMs;
+    if (this.#stopped || this.#planned && this.#dueMs <= dueMs) return;
+    this.#planned?.();
+    this.#dueMs = dueMs;
+    const turn = () => {
+      this.#planned = undefined;
+      this.#ranMs = this.#clock.monotonic();
+      this.#run(this.#ranMs - dueMs);
+    };
+    this.#planned = dueMs > nowMs ? this.#clock.after(dueMs - nowMs, turn) : atOnce(turn);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#planned?.();
+  }
+}
+
+/** Runs `action` as soon as what runs now is done, so that what it records is sent along with what was recorded now. */
+function atOnce(action: () => void): Cancel {
+  let cancelled = false;
+  queueMicrotask(() => cancelled || action());
+  return () => cancelled = true;
+}

@@ -1,0 +1,158 @@
+/**
+ * What a replica knows of one processor: a circuit breaker with the latency beside it. It learns from every answer at
+ * once and from `service-health`; it says when a processor that is down should be tried again.
+ * @module
+ */
+import type { Clock, Random } from "../clock.ts";
+import type { Health, Outcome } from "./processor_client.ts";
+import type { ProcessorView } from "./route.ts";
+
+/** Pause before the first probe of a processor that went down, in milliseconds; it doubles with every failed probe. */
+export const PROBE_MS_MIN = 50;
+export const PROBE_MS_MAX = 1_000;
+/** Calls that wait this much longer than the last answers took mean that the processor has changed, in milliseconds. */
+export const STALL_MS = 250;
+/** How long a processor that answered 429 is left alone, in milliseconds. */
+export const FULL_MS = 100;
+/** A processor that is slow by its last answer is asked again with a payment when nothing else was heard for so long. */
+export const SLOW_STALE_MS = 12_000;
+/** Weight of the newest answer in the running latency. */
+const WEIGHT = 0.3;
+
+/** A call in flight, as {@link ProcessorHealth.begin} gave it. */
+export interface Call {
+  readonly startedMs: number;
+  readonly probe: boolean;
+}
+
+/** One processor, seen by one replica. */
+export class ProcessorHealth {
+  #up = true;
+  /** it is down by its own word only: no call has failed */
+  #hearsay = false;
+  #latencyMs = 0;
+  #heardMs = -Infinity;
+  #fullUntilMs = -Infinity;
+  #calls = new Set<Call>();
+  /** the latest start of a call that was answered: an older call without an answer says nothing about now */
+  #answeredMs = -Infinity;
+  #begunMs = -Infinity;
+  #probes = 0;
+  /** the last probe was booked, but only after a long time */
+  #slowProbe = false;
+  #probeAtMs = 0;
+  #probePauseMs = PROBE_MS_MIN;
+
+  constructor(private readonly clock: Clock, private readonly random: Random) {}
+
+  /** What the routing may rely on now. */
+  view(): ProcessorView {
+    const now = this.clock.monotonic();
+    const waitingMs = this.#waitingMs(now);
+    const stale = now - this.#heardMs > SLOW_STALE_MS && this.#calls.size === 0;
+    return {
+      up: this.#up && now >= this.#fullUntilMs,
+      latencyMs: stale ? 0 : Math.max(this.#latencyMs, waitingMs),
+      // a call now and then goes on, so that one lost answer does not close the way
+      stalled: waitingMs > this.#latencyMs + STALL_MS && now - this.#begunMs < STALL_MS,
+      inFlight: this.#calls.size,
+      probeDue: !this.#up && this.#probes === 0 && now >= this.#probeAtMs,
+    };
+  }
+
+  /** A call goes out. */
+  begin(): Call {
+    const call = { startedMs: this.clock.monotonic(), probe: !this.#up };
+    this.#calls.add(call);
+    this.#begunMs = call.startedMs;
+    if (call.probe) this.#probes++;
+    return call;
+  }
+
+  /** A call has ended: with an outcome, or without having been made at all. */
+  end(call: Call, outcome?: Outcome): void {
+    if (!this.#calls.delete(call)) return;
+    if (call.probe && this.#probes > 0) this.#probes--;
+    if (outcome) this.#learn(call, outcome);
+  }
+
+  /** What `service-health` said. Where a call has failed it opens the way for a probe only: real answers know better. */
+  heard(health: Health): void {
+    this.#heardMs = this.clock.monotonic();
+    if (health.failing) {
+      if (this.#up) {
+        this.#close();
+        this.#hearsay = true;
+      }
+      return;
+    }
+    this.#latencyMs = health.minResponseMs;
+    // what it said alone closed the way, so what it says opens it
+    this.#up ||= this.#hearsay;
+    this.#hearsay = false;
+    if (!this.#up) {
+      this.#probes = 0;
+      this.#probeAtMs = 0;
+      this.#probePauseMs = PROBE_MS_MIN;
+    }
+  }
+
+  #learn(call: Call, outcome: Outcome): void {
+    const now = this.clock.monotonic();
+    switch (outcome.kind) {
+      case "booked":
+      case "already-booked": {
+        const tookMs = now - call.startedMs;
+        // a probe that took long says how slow it was when it was down: one more tells how slow it is now
+        if (!this.#up && tookMs > STALL_MS && !this.#slowProbe) {
+          this.#slowProbe = true;
+          this.#probeAtMs = now;
+          return;
+        }
+        this.#slowProbe = false;
+        // what began before a call that was answered already says nothing about now
+        if (call.startedMs >= this.#answeredMs) this.#measure(tookMs);
+        this.#heardMs = now;
+        this.#answeredMs = Math.max(this.#answeredMs, call.startedMs);
+        this.#up = true;
+        this.#hearsay = false;
+        this.#probes = 0;
+        this.#probePauseMs = PROBE_MS_MIN;
+        return;
+      }
+      case "refused":
+        if (outcome.why === "processor-full") this.#fullUntilMs = now + FULL_MS;
+        if (outcome.why !== "unreachable") return;
+        break;
+    }
+    this.#hearsay = false;
+    if (this.#up) this.#close();
+    else if (call.probe) this.#backOff();
+  }
+
+  #measure(tookMs: number): void {
+    const usual = this.#up && Math.abs(tookMs - this.#latencyMs) < STALL_MS;
+    this.#latencyMs += (usual ? WEIGHT : 1) * (tookMs - this.#latencyMs);
+  }
+
+  #close(): void {
+    this.#up = false;
+    this.#slowProbe = false;
+    this.#probes = 0;
+    this.#probePauseMs = PROBE_MS_MIN;
+    this.#backOff();
+  }
+
+  #backOff(): void {
+    this.#probeAtMs = this.clock.monotonic() + this.#probePauseMs * (0.5 + this.random());
+    this.#probePauseMs = Math.min(2 * this.#probePauseMs, PROBE_MS_MAX);
+  }
+
+  /** How long the oldest call waits of those that began after any that was answered. */
+  #waitingMs(now: number): number {
+    for (const call of this.#calls) {
+      if (call.startedMs > this.#answeredMs && !call.probe) return now - call.startedMs;
+    }
+    return 0;
+  }
+}

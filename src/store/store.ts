@@ -1,0 +1,59 @@
+/**
+ * The port to what outlives the machine: a projection of the log, with its position. Whoever writes moves the position in
+ * the same transaction, from where it believes it to be, so that two writers cannot harm each other.
+ * @module
+ */
+import type { Payment } from "../payment/payment.ts";
+
+/** Which part of which log the store holds. */
+export interface Stored {
+  /** the identity of the log; null where nothing was ever stored */
+  readonly log: string | null;
+  /** the store holds the log up to this place; 0 where nothing was ever stored */
+  readonly position: number;
+  /** the hash of the fold there */
+  readonly hash: number;
+  /** see {@link Book.doubtedMs} */
+  readonly doubtedMs: number | null;
+}
+
+/** One step of the projection. */
+export interface Move {
+  /** where the store is believed to be */
+  readonly from: Pick<Stored, "log" | "position">;
+  /** where it will be */
+  readonly to: Stored & { readonly log: string };
+  /** whether everything that is stored is to be forgotten first */
+  readonly purges: boolean;
+  /** every payment that differs between the two places, as it is at the second; each once */
+  readonly payments: Iterable<Payment>;
+}
+
+/** Every method may reject with a {@link StoreError}; calling it again is safe. */
+export interface Store {
+  /** Connects, migrates (once, whoever comes first), and tells where the store is. */
+  stored(): Promise<Stored>;
+  /** Hands every payment to `visit`, in pages, from one snapshot, settled ones oldest `requestedAt` first. @returns where that snapshot is */
+  load(visit: (payments: readonly Payment[]) => void): Promise<Stored>;
+  /**
+   * Makes a step in one transaction, if the store is where it is believed to be. Resolved after the commit.
+   *
+   * @returns where the store is now: `to`, or where another writer has brought it
+   */
+  write(move: Move): Promise<Stored>;
+  /** Disconnects. */
+  close(): Promise<void>;
+}
+
+/** Why the store did not do what it was asked. */
+export class StoreError extends Error {
+  /**
+   * @param kind `unavailable`: trying again may help; `refused`: somebody has to act first (a wrong password, a disk
+   * that is full, a read-only database, a schema from a newer version)
+   * @param message one clear line, without secrets
+   */
+  constructor(readonly kind: "unavailable" | "refused", message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "StoreError";
+  }
+}

@@ -1,0 +1,71 @@
+/** What is counted of a replica, and who tells it. @module */
+import type { Reason } from "../payment/fact.ts";
+import type { Readiness } from "../api/service.ts";
+
+/** The requests of one route. */
+export interface RequestMeter {
+  /** A request has come. @returns when, on the monotonic clock, in milliseconds */
+  begin(): number;
+  /** It is answered. @returns how long that took, in milliseconds */
+  end(begun: number, status: number): number;
+}
+
+/** What a replica tells of itself every second, to its peer and to who watches; times in milliseconds. */
+export interface Status {
+  /** since 1970, UTC */
+  readonly at: number;
+  /** requests of `POST /payments` that were answered, and those of them with a 5xx, a second */
+  readonly posts: number;
+  readonly failed: number;
+  /** of their times, whatever they were answered; 0 without one */
+  readonly medianMs: number;
+  readonly p99Ms: number;
+  /** payments in its hands that wait for a call */
+  readonly queue: number;
+  readonly inFlightDefault: number;
+  readonly inFlightFallback: number;
+  readonly store: Readiness["store"];
+  /** age of the oldest fact that is not stored */
+  readonly storeLagMs: number;
+  readonly memoryBytes: number;
+}
+
+/** What the HTTP edge counts into and shows. */
+export interface Metrics {
+  /** @param path the route's template, never a path with ids in it */
+  route(method: string, path: string): RequestMeter;
+  /** Everything as Prometheus' text, version 0.0.4. */
+  scrape(): Promise<string>;
+}
+
+/** What a replica's link to its peer has carried, and how far the peer is behind. */
+export interface GossipVitals {
+  readonly linked: boolean;
+  /** since when something that was said here is not acknowledged, in milliseconds; 0 when all is */
+  readonly lagMs: number;
+  /** how long ago the peer was heard, in milliseconds; infinite when never */
+  readonly silentMs: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /** what the peer told last, in whichever life of its */
+  readonly peerStatus: Status | undefined;
+  /** Tells the peer, if it is there. */
+  tellStatus(status: Status): void;
+}
+
+/** What waits for the store. */
+export interface StoreVitals {
+  readonly state: "connecting" | "ready" | "unavailable";
+  /** payments whose newest fact is not stored */
+  readonly backlog: number;
+  /** age of the oldest fact that is not stored, in milliseconds; 0 when all are */
+  readonly oldestDirtyMs: number;
+}
+
+/** The parts of a replica that `/readyz` does not tell of, as they are at the moment of reading. */
+export interface Vitals {
+  readonly gossip: GossipVitals | undefined;
+  readonly store: StoreVitals | undefined;
+  /** why payments that are to be routed wait, where any do */
+  readonly held: Reason | undefined;
+}

@@ -1,0 +1,140 @@
+/**
+ * Joins what happens to a payment in traces, with the OpenTelemetry that is built into Deno: the request that brought
+ * it, the wait for its turn, and the calls to processors. Loaded where `OTEL_DENO` is true, and only there.
+ * @module
+ */
+import { ROOT_CONTEXT, type Span, type SpanContext, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import { type Fact, homeOf, type Processor, type ReplicaId, REPLICAS } from "../payment/fact.ts";
+import type { Payments } from "../api/service.ts";
+import type { ProcessorClient } from "../routing/processor_client.ts";
+import type { Timings } from "./timings.ts";
+
+/** Payments whose spans are joined to their request's; of more, the oldest are joined to what {@link ofPayment} says. */
+export const JOINED_MAX = 20_000;
+
+/** What every replica knows of a payment's trace without being told: its id is the trace's id. */
+export function ofPayment(id: string): SpanContext {
+  const hex = id.replaceAll("-", "");
+  return { traceId: hex, spanId: hex.slice(16), traceFlags: 1, isRemote: true };
+}
+
+/** Where the spans of a payment belong. */
+interface Joined {
+  readonly origin: SpanContext;
+  /** the last attempt, whose calls belong to it */
+  attempt?: SpanContext;
+}
+
+/**
+ * The traces of one replica. A payment that its peer dispatches goes on in the trace of {@link ofPayment}, which its
+ * request links to.
+ */
+export class Traces implements Timings {
+  readonly #self: ReplicaId;
+  readonly #hasPeer: boolean;
+  readonly #tracer = trace.getTracer("galo");
+  /** by id */
+  readonly #joined = new Map<string, Joined>();
+
+  constructor(self: ReplicaId, hasPeer: boolean) {
+    this.#self = self;
+    this.#hasPeer = hasPeer;
+  }
+
+  /** A replica's payments, whose requests are remembered. */
+  payments(payments: Payments): Payments {
+    return {
+      accept: (id, cents) => {
+        const request = trace.getActiveSpan();
+        if (request) this.#requested(id, request);
+        return payments.accept(id, cents);
+      },
+      find: (id) => payments.find(id),
+      summary: (from, to) => payments.summary(from, to),
+      purge: () => payments.purge(),
+      readiness: () => payments.readiness(),
+    };
+  }
+
+  /** The way to the processors: every call is a span, which the processor is told of. */
+  client(client: ProcessorClient): ProcessorClient {
+    return {
+      pay: (processor, attempt) =>
+        this.#call(`pay ${processor}`, processor, attempt.id, (span) => {
+          const { traceId, spanId, traceFlags } = span.spanContext();
+          return client.pay(processor, { ...attempt, traceparent: `00-${traceId}-${spanId}-0${traceFlags & 1}` });
+        }),
+      lookup: (processor, id) =>
+        this.#call(`look up at ${processor}`, processor, id, () => client.lookup(processor, id)),
+      health: (processor) => client.health(processor),
+    };
+  }
+
+  /** An attempt is bound: the wait for that is a span, from which the call goes on. */
+  recordFact(fact: Fact): void {
+    if (fact.stage === "settled") return void this.#joined.delete(fact.id);
+    if (fact.stage !== "dispatched") return;
+    const attributes = {
+      ...attributesOf(fact.id, fact.processor!),
+      "galo.reason": fact.reason,
+      "galo.attempt": fact.attempt,
+      "galo.replica": this.#self,
+    };
+    // of a further attempt it is not remembered since when it waited
+    const startTime = fact.attempt === 1 ? fact.acceptedAt : fact.requestedAt;
+    const joined = this.#joined.get(fact.id) ?? this.#join(fact.id, ofPayment(fact.id));
+    const span = this.#tracer.startSpan("dispatch", { startTime, attributes }, within(joined.origin));
+    span.end();
+    joined.attempt = span.spanContext();
+  }
+
+  record(): void {}
+
+  recordCall(): void {}
+
+  now(): number {
+    return Date.now();
+  }
+
+  monotonic(): number {
+    return performance.now();
+  }
+
+  #requested(id: string, request: Span): void {
+    request.setAttribute("galo.payment", id);
+    if (this.#hasPeer && homeOf(id, REPLICAS) !== this.#self) request.addLink({ context: ofPayment(id) });
+    // also where the peer is to dispatch it: should that die, this replica does; of the same id twice the first counts
+    if (!this.#joined.has(id)) this.#join(id, request.spanContext());
+  }
+
+  #join(id: string, origin: SpanContext): Joined {
+    const joined = { origin };
+    this.#joined.set(id, joined);
+    if (this.#joined.size > JOINED_MAX) this.#joined.delete(this.#joined.keys().next().value!);
+    return joined;
+  }
+
+  async #call<T extends { kind: string }>(
+    name: string,
+    processor: Processor,
+    id: string,
+    call: (span: Span) => Promise<T>,
+  ): Promise<T> {
+    const options = { kind: SpanKind.CLIENT, attributes: attributesOf(id, processor) };
+    const { attempt, origin = ofPayment(id) } = this.#joined.get(id) ?? {};
+    const span = this.#tracer.startSpan(name, options, within(attempt ?? origin));
+    const outcome = await call(span);
+    span.setAttribute("galo.outcome", outcome.kind);
+    if ("error" in outcome) span.setStatus({ code: SpanStatusCode.ERROR, message: String(outcome.error) });
+    span.end();
+    return outcome;
+  }
+}
+
+function within(parent: SpanContext) {
+  return trace.setSpanContext(ROOT_CONTEXT, parent);
+}
+
+function attributesOf(id: string, processor: Processor) {
+  return { "galo.payment": id, "galo.processor": processor };
+}

@@ -1,0 +1,133 @@
+/** A replica that takes payments into a book and does nothing with them. @module */
+import assert from "node:assert/strict";
+import { type AppOptions, createApp } from "../../src/api/app.ts";
+import type { Problem } from "../../src/api/problem.ts";
+import { problemAnswer } from "../../src/api/schemas.ts";
+import { Book } from "../../src/payment/book.ts";
+import { assertDocumented } from "./documented.ts";
+import { accepted, dispatched, type Fact, settled } from "../../src/payment/fact.ts";
+import { Watch } from "../../src/console/watch.ts";
+import type { Cents } from "../../src/payment/money.ts";
+import type { Acceptance, Payments, Readiness } from "../../src/api/service.ts";
+
+/** 2025-07-15T12:34:56.000Z */
+export const NOW = Date.UTC(2025, 6, 15, 12, 34, 56);
+
+/** A correlation id as the grader sends it. */
+export const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
+
+export class FakePayments implements Payments {
+  readonly book = new Book();
+  /** what became of the payments handed in, instead of taking them */
+  refusal: Exclude<Acceptance, "accepted"> | undefined;
+  /** thrown by every method but that of readiness */
+  error: Error | undefined;
+  staleMs: number | null = null;
+  ready = true;
+  watchersMax = 2;
+  /** the windows that were asked for */
+  readonly windows: (readonly [number | undefined, number | undefined])[] = [];
+
+  accept(id: string, cents: Cents): Promise<Acceptance> {
+    if (this.error) return Promise.reject(this.error);
+    if (this.refusal) return Promise.resolve(this.refusal);
+    const known = this.book.get(id);
+    if (!known) this.book.fold(accepted(id, cents, NOW, "a"));
+    return Promise.resolve(!known || known.cents === cents ? "accepted" : "conflict");
+  }
+
+  find(id: string): Fact | undefined {
+    if (this.error) throw this.error;
+    return this.book.get(id);
+  }
+
+  summary(from?: number, to?: number): ReturnType<Payments["summary"]> {
+    if (!this.ready) return Promise.resolve(undefined);
+    if (this.error) return Promise.reject(this.error);
+    this.windows.push([from, to]);
+    return Promise.resolve({ summary: this.book.summary(from, to), staleMs: this.staleMs });
+  }
+
+  purge(): Promise<void> {
+    if (this.error) return Promise.reject(this.error);
+    this.book.purge(this.book.epoch + 1);
+    return Promise.resolve();
+  }
+
+  readiness(): Readiness {
+    const processor = { state: "up", latencyMs: 3, inFlight: 0 } as const;
+    return {
+      ready: this.ready,
+      replica: "a",
+      ack: "memory",
+      peer: "none",
+      store: "none",
+      notes: this.ready ? [] : ["recovering"],
+      epoch: this.book.epoch,
+      queue: 0,
+      pending: this.book.pending.size,
+      settled: this.book.settled.size,
+      processors: { default: processor, fallback: processor },
+    };
+  }
+
+  /** Books a payment at the default processor. */
+  settle(id: string, cents: Cents, requestedAt: number): void {
+    const bound = dispatched(accepted(id, cents, requestedAt, "a"), "a", "default", requestedAt, "default-up");
+    this.book.fold(settled(bound, "default", requestedAt, cents, "default-up"));
+  }
+}
+
+/** What people are shown of fake payments; nothing looks by itself. */
+export function fakeWatch(payments: FakePayments): Watch {
+  const watch = new Watch({
+    self: "a",
+    clock: { now: () => NOW, monotonic: () => 0, after: () => () => {}, soon() {} },
+    get watchersMax() {
+      return payments.watchersMax;
+    },
+    queueMax: 100,
+    fees: { default: 0.05, fallback: 0.15 },
+    memory: () => 0,
+    recall: () => Promise.resolve(undefined),
+    log() {},
+  });
+  const vitals = () => ({ gossip: undefined, store: undefined, held: undefined });
+  watch.start({ payments, vitals, totals: () => payments.book.summary() });
+  return watch;
+}
+
+/**
+ * An app over fake payments, and what it reported of broken invariants. Every answer is asserted to be one that the
+ * OpenAPI document tells of.
+ */
+export function fakeApp(options: Partial<AppOptions> = {}) {
+  const payments = new FakePayments();
+  const broken: Error[] = [];
+  const onInvariant = (error: Error) => void broken.push(error);
+  const watching = fakeWatch(payments);
+  const app = createApp(payments, { allowPurge: false, now: () => NOW + 250, onInvariant, watching, ...options });
+  const fetch = app.fetch;
+  app.fetch = async (request, ...rest) => {
+    const answer = await fetch(request, ...rest);
+    // Hono makes the headers of an answer when they are first read, and the clone of one that was not read has none
+    void answer.headers;
+    await assertDocumented(request.method, new URL(request.url).pathname, answer.clone());
+    return answer;
+  };
+  return { payments, broken, app, watching };
+}
+
+/** The options of a request that sends a body as JSON; text as it is. */
+export function post(body: unknown, type = "application/json"): RequestInit {
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  return { method: "POST", body: text, headers: { "content-type": type } };
+}
+
+/** The problem that an answer tells of, after checking that it is a whole one and of the answer's status. */
+export async function problemOf(answer: Response): Promise<Problem> {
+  assert.equal(answer.headers.get("content-type"), "application/problem+json");
+  const problem = problemAnswer.parse(await answer.json());
+  assert.equal(problem.status, answer.status);
+  return problem;
+}

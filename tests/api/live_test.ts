@@ -1,0 +1,118 @@
+/** The live page, its stream, and a payment's page: what is sent. How it looks is tested in a browser. @module */
+import assert from "node:assert/strict";
+import { createApp } from "../../src/api/app.ts";
+import type { Live, Point } from "../../src/console/watching.ts";
+import { needs } from "../support/permissions.ts";
+import { fakeApp, ID, NOW, post, problemOf } from "./fake_payments.ts";
+
+const FILES = needs("read");
+
+/** The events of a stream, as they come. */
+async function* events(answer: Response): AsyncGenerator<{ readonly name: string; readonly data: unknown }> {
+  let text = "";
+  for await (const piece of answer.body!.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    for (let end = text.indexOf("\n\n"); end !== -1; end = text.indexOf("\n\n")) {
+      const [, name, data] = /^event: (\w+)\ndata: (.*)$/.exec(text.slice(0, end)) ?? [];
+      text = text.slice(end + 2);
+      if (name !== undefined) yield { name, data: JSON.parse(data!) };
+    }
+  }
+}
+
+Deno.test("the page names files that are served, and nothing of another host, inline or evaluated", FILES, async () => {
+  const { app } = fakeApp();
+  const answer = await app.request("/");
+  assert.equal(answer.headers.get("content-type"), "text/html; charset=utf-8");
+  const policy = answer.headers.get("content-security-policy")!;
+  assert.match(policy, /default-src 'none'; script-src 'self'; style-src 'self'/);
+  assert.doesNotMatch(policy, /unsafe|http|\*/);
+  const html = await answer.text();
+  assert.doesNotMatch(html, /https?:|style=|<script>|\son\w+=/);
+  const files = [...html.matchAll(/(?:src|href)="(\/watch\/[^"]+)"/g)].map(([, path]) => path!);
+  assert.equal(files.length, 5);
+  for (const path of files) {
+    const file = await app.request(path);
+    assert.equal(file.status, 200, path);
+    const kind = { css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" };
+    assert.equal(file.headers.get("content-type"), kind[path.split(".").pop() as keyof typeof kind]);
+    assert.ok((await file.bytes()).length > 100, path);
+  }
+});
+
+Deno.test("who watches is sent the charts so far and the state at once, then the state whenever it is told", async () => {
+  const { app, watching, payments } = fakeApp();
+  payments.settle(ID, 1990, NOW);
+  const answer = await app.request("/live");
+  assert.equal(answer.headers.get("content-type"), "text/event-stream");
+  assert.equal(answer.headers.get("cache-control"), "no-store");
+  const stream = events(answer);
+  assert.deepEqual((await stream.next()).value, { name: "history", data: [] });
+  const { name, data } = (await stream.next()).value!;
+  assert.equal(name, "live");
+  const live = data as Live & { point: Point | null; heldWhy: string | null };
+  assert.deepEqual(live.totals, { default: { count: 1, cents: 1990 }, fallback: { count: 0, cents: 0 } });
+  assert.deepEqual([live.replica, live.point, live.held, live.heldWhy, live.savedCents], ["a", null, null, null, 199]);
+  watching.stop();
+  assert.equal((await stream.next()).done, true);
+});
+
+Deno.test("a watcher that leaves makes room, and one over the limit is told to come again", async () => {
+  const { app } = fakeApp();
+  const first = await app.request("/live");
+  const second = await app.request("/live");
+  const third = await app.request("/live");
+  assert.equal((await problemOf(third)).type, "/problems/watchers-full");
+  assert.equal(third.headers.get("retry-after"), "1");
+  // asks only whether there is a stream: takes no room
+  assert.equal((await app.request("/live", { method: "HEAD" })).status, 200);
+  await first.body!.cancel();
+  const again = await app.request("/live");
+  assert.equal(again.status, 200);
+  await Promise.all([second.body!.cancel(), again.body!.cancel()]);
+});
+
+Deno.test("without internal pages the live page, its stream and metrics are not there", async () => {
+  const { payments, watching } = fakeApp();
+  const app = createApp(payments, { allowPurge: false, now: () => NOW, onInvariant() {}, watching, internal: false });
+  for (const path of ["/", "/live", "/metrics"]) {
+    assert.equal((await problemOf(await app.request(path))).type, "/problems/unknown-path", path);
+  }
+  for (const path of ["/payments-summary", "/livez", "/readyz"]) {
+    const answer = await app.request(path);
+    assert.equal(answer.status, 200, path);
+    await answer.body?.cancel();
+  }
+});
+
+Deno.test("a browser is given a payment's story as a page, a program as JSON", async () => {
+  const { app } = fakeApp();
+  await app.request("/payments", post({ correlationId: ID, amount: 19.9 }));
+  const typeOf = async (accept: string) => {
+    const answer = await app.request(`/payments/${ID}`, { headers: { accept } });
+    assert.equal(answer.headers.get("vary"), "Accept");
+    await answer.body?.cancel();
+    return answer.headers.get("content-type");
+  };
+  const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
+  assert.equal(await typeOf(browser), "text/html; charset=utf-8");
+  for (const accept of ["*/*", "", "application/json", "application/json, text/html;q=0.9", "image/png"]) {
+    assert.equal(await typeOf(accept), "application/json", accept);
+  }
+  const page = await (await app.request(`/payments/${ID}`, { headers: { accept: browser } })).text();
+  assert.ok(page.startsWith("<!DOCTYPE html>"), page.slice(0, 40));
+  assert.match(page, new RegExp(`<h1>Payment <code>${ID}</code></h1>`));
+  assert.match(page, /<time datetime="2025-07-15T12:34:56.000Z">2025-07-15 12:34:56.000<\/time>/);
+  assert.match(page, /no processor was chosen yet/);
+  assert.doesNotMatch(page, /<script|style=/);
+});
+
+Deno.test("a browser that asks for an unknown payment is given a page too, which echoes nothing", async () => {
+  const { app } = fakeApp();
+  const path = "/payments/%3Cscript%3Ealert(1)%3C%2Fscript%3E";
+  const answer = await app.request(path, { headers: { accept: "text/html" } });
+  assert.equal(answer.status, 404);
+  const page = await answer.text();
+  assert.match(page, /There is no such payment/);
+  assert.doesNotMatch(page, /script|alert/);
+});

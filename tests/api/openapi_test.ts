@@ -1,0 +1,173 @@
+import { Validator } from "@seriousme/openapi-schema-validator";
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { CENTS_MAX } from "../../src/payment/money.ts";
+import { BODY_BYTES_MAX } from "../../src/api/payments.ts";
+import { PROBLEMS } from "../../src/api/problem.ts";
+import { needs } from "../support/permissions.ts";
+import { DOCUMENT, isValid, seen } from "./documented.ts";
+import { fakeApp, ID, post } from "./fake_payments.ts";
+
+/** The answers that any request may get. */
+const STATUS_OF: Readonly<Record<string, string>> = {
+  UnknownPath: "404",
+  MethodNotAllowed: "405",
+  LengthRequired: "411",
+  BodyTooLong: "413",
+  Unavailable: "503",
+};
+
+const VALID = { correlationId: ID, amount: 19.9 };
+
+Deno.test("the document is valid OpenAPI 3.1", needs("read"), async () => {
+  const validator = new Validator();
+  // it resolves references in place
+  const result = await validator.validate(JSON.parse(JSON.stringify(DOCUMENT)));
+  assert.deepEqual(result, { valid: true });
+  assert.equal(validator.version, "3.1");
+  const { version } = JSON.parse(await Deno.readTextFile(new URL("../../deno.json", import.meta.url)));
+  assert.equal(DOCUMENT.info.version, version);
+});
+
+Deno.test("the document tells of every route of the app, and of no other", () => {
+  const { app } = fakeApp();
+  const routes = app.routes.filter(({ method }) => method !== "ALL").map(({ method, path }) =>
+    `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`
+  );
+  const told = Object.entries(DOCUMENT.paths).flatMap(([path, operations]) =>
+    Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`)
+  );
+  assert.deepEqual(told.sort(), [...new Set(routes)].sort());
+});
+
+Deno.test("the document tells of every problem, under its status", () => {
+  const answers = [
+    ...Object.values(DOCUMENT.paths).flatMap((operations) =>
+      Object.values(operations).flatMap(({ responses }) => Object.entries(responses))
+    ),
+    ...Object.entries(DOCUMENT.components.responses).map(([name, answer]) => [STATUS_OF[name], answer] as const),
+  ];
+  const told = answers.flatMap(([status, answer]) =>
+    typesOf(answer).filter((type) => type).map((type) => `${type} ${status}`)
+  );
+  const known = Object.entries(PROBLEMS).map(([kind, [status]]) => `/problems/${kind} ${status}`);
+  assert.deepEqual([...new Set(told)].sort(), known.sort());
+});
+
+Deno.test("everything that the document tells of is answered", needs("read"), async () => {
+  seen.clear();
+  const { app, payments } = fakeApp({ adminToken: "s3cret", bodyTimeoutMs: 20 });
+  const bearer = { method: "POST", headers: { authorization: "Bearer s3cret" } };
+  const requests: (readonly [path: string, init?: RequestInit, set?: Partial<typeof payments>])[] = [
+    ["/nowhere"],
+    ["/metrics"],
+    ["/payments", { method: "DELETE" }],
+    ["/payments", post(VALID)],
+    ["/payments", post({ ...VALID, amount: 20 })],
+    ["/payments", post({ ...VALID, amount: 0 })],
+    ["/payments", post("{")],
+    ["/payments", post(VALID, "text/plain")],
+    ["/payments", post(" ".repeat(BODY_BYTES_MAX + 1))],
+    ["/payments", { method: "POST", body: new ReadableStream() }],
+    ...(["queue-full", "total-full", "uncovered", "stopping"] as const).map((refusal) =>
+      ["/payments", post(VALID), { refusal }] as const
+    ),
+    [`/payments/${ID}`],
+    ["/payments/7"],
+    ["/payments-summary"],
+    ["/payments-summary?from=7"],
+    ["/payments-summary", {}, { ready: false }],
+    ["/purge-payments", bearer],
+    ["/purge-payments", { method: "POST" }],
+    ["/livez"],
+    ["/readyz"],
+    ["/readyz", {}, { ready: false }],
+    ["/openapi.json"],
+    ["/openapi.json", { headers: { "if-none-match": "*" } }],
+    ["/docs"],
+    ["/docs/start.js"],
+    ["/docs/nothing.js"],
+    ["/"],
+    ["/live"],
+    ["/live", {}, { watchersMax: 0 }],
+    ["/watch/live.js"],
+    ["/watch/nothing.js"],
+  ];
+  const error = new Error("planned");
+  requests.push(["/payments", post(VALID), { error }], ["/purge-payments", bearer, { error }]);
+  requests.push([`/payments/${ID}`, {}, { error }], ["/payments-summary", {}, { error }]);
+  for (const [path, init, set = {}] of requests) {
+    Object.assign(payments, { refusal: undefined, ready: true, error: undefined, watchersMax: 2 }, set);
+    await (await app.request(path, init)).body?.cancel();
+  }
+  const told = Object.values(DOCUMENT.paths).flatMap((operations) =>
+    Object.values(operations).flatMap(({ operationId, responses }) =>
+      Object.entries(responses).flatMap(([status, answer]) =>
+        typesOf(answer).map((type) => `${operationId} ${status}${type && ` ${type}`}`)
+      )
+    )
+  );
+  told.push("UnknownPath 404 /problems/unknown-path", "MethodNotAllowed 405 /problems/method-not-allowed");
+  assert.deepEqual([...seen].sort(), told.sort());
+});
+
+/** The problems that an answer may be; one that is no problem has the empty type. */
+function typesOf(answer: (typeof DOCUMENT)["components"]["responses"][string]): string[] {
+  const schema = answer.content?.["application/problem+json"]?.schema as
+    | { allOf: [unknown, { properties: { type: { enum: string[] } } }] }
+    | undefined;
+  return schema?.allOf[1].properties.type.enum ?? [""];
+}
+
+// a validator divides doubles: beyond ten million, or near zero, it cannot tell two decimals from three
+const cents = fc.integer({ min: 1, max: 1e9 }).map((cents) => cents / 100);
+const plain = (amount: unknown) => typeof amount !== "number" || !(Math.abs(amount) < 0.001) || amount === 0;
+const wrong = fc.oneof(
+  fc.jsonValue(),
+  fc.constantFrom(0, -0, -1, 0.001, 1e300, CENTS_MAX / 100 + 1, "1", `${ID}0`, ""),
+);
+
+/** Bodies that are payments, or almost. */
+const bodies = fc.record({
+  correlationId: fc.oneof({ weight: 3, arbitrary: fc.uuid() }, fc.uuid().map((id) => id.toUpperCase()), wrong),
+  amount: fc.oneof({ weight: 3, arbitrary: cents }, fc.double({ noNaN: true }), wrong).filter(plain),
+  more: fc.jsonValue(),
+}, { requiredKeys: [] });
+
+Deno.test("what the document says a payment is, the app takes, and nothing else", async () => {
+  let taken = 0;
+  await fc.assert(
+    fc.asyncProperty(bodies, async (body) => {
+      const { app } = fakeApp();
+      const sent = JSON.parse(JSON.stringify(body));
+      const answer = await app.request("/payments", post(sent));
+      await answer.body?.cancel();
+      assert.equal(answer.status, isValid("NewPayment", sent) ? 202 : 422);
+      taken += Number(answer.status === 202);
+    }),
+    { numRuns: 400, seed: 1 },
+  );
+  assert.ok(taken > 50 && taken < 350, `${taken} of 400 were payments`);
+});
+
+Deno.test("what the document says an instant is, the summary takes where it exists, and nothing else", async () => {
+  const { app } = fakeApp();
+  const [{ schema }] = DOCUMENT.paths["/payments-summary"]!.get!.parameters as [{ schema: { pattern: string } }];
+  const pattern = new RegExp(schema.pattern);
+  const text = fc.oneof(
+    fc.stringMatching(pattern),
+    fc.date({ noInvalidDate: true }).map((at) => at.toISOString()),
+    fc.string(),
+  );
+  const statuses = new Set<number>();
+  await fc.assert(
+    fc.asyncProperty(text, async (text) => {
+      const answer = await app.request(`/payments-summary?from=${encodeURIComponent(text)}`);
+      await answer.body?.cancel();
+      statuses.add(answer.status);
+      if (!pattern.test(text)) assert.equal(answer.status, 400, text);
+    }),
+    { numRuns: 400, seed: 1 },
+  );
+  assert.deepEqual(statuses, new Set([200, 400]));
+});

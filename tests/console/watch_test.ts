@@ -1,0 +1,290 @@
+import assert from "node:assert/strict";
+import { accepted, dispatched, type Processor, type Reason, released, settled } from "../../src/payment/fact.ts";
+import type { GossipVitals, Status, Vitals } from "../../src/telemetry/metrics.ts";
+import type { Readiness } from "../../src/api/service.ts";
+import type { Live, Point } from "../../src/console/watching.ts";
+import { encodeStory } from "../../src/console/stories.ts";
+import { LOOK_MS, POINTS_MAX, RECALL_MS, Watch } from "../../src/console/watch.ts";
+import { FakePayments } from "../api/fake_payments.ts";
+import { VirtualClock } from "../support/virtual_clock.ts";
+
+const idOf = (n: number) => `4a7901b8-7d26-4d9d-aa19-${n.toString(16).padStart(12, "0")}`;
+
+/** A watch over a replica whose state the test sets. */
+function setup(
+  options: { readonly stored?: Record<string, string>; readonly recall?: (id: string) => Promise<string | undefined> } =
+    {},
+) {
+  const clock = new VirtualClock();
+  const payments = new FakePayments();
+  const state: { -readonly [K in keyof Readiness]?: Readiness[K] } = {};
+  const readiness = payments.readiness.bind(payments);
+  payments.readiness = () => ({ ...readiness(), ...state });
+  const told: Status[] = [];
+  const gossip: { -readonly [K in keyof GossipVitals]: GossipVitals[K] } = {
+    ...{ linked: true, lagMs: 3, silentMs: 40, bytesSent: 0, bytesReceived: 0, peerStatus: undefined },
+    tellStatus: (status) => told.push(status),
+  };
+  const vitals: { -readonly [K in keyof Vitals]: Vitals[K] } = {
+    gossip,
+    store: { state: "ready", backlog: 0, oldestDirtyMs: 7 },
+    held: undefined,
+  };
+  const logged: string[] = [];
+  const watch = new Watch({
+    ...{ self: "a", clock, watchersMax: 2, queueMax: 3, fees: { default: 0.05, fallback: 0.15 } },
+    memory: () => 4_096,
+    recall: options.recall ?? ((id) => Promise.resolve(options.stored?.[id])),
+    log: (level, message, fields) => logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
+  });
+  watch.start({ payments, vitals: () => vitals, totals: () => payments.book.summary() });
+  const up = (processor: Processor, is: boolean) => {
+    const { processors } = payments.readiness();
+    state.processors = { ...processors, [processor]: { ...processors[processor], state: is ? "up" : "down" } };
+  };
+  const send = (n: number, processor: Processor, reason: Reason) => {
+    const fact = dispatched(accepted(idOf(n), 1990, clock.now(), "a"), "a", processor, clock.now(), reason);
+    watch.did(fact);
+    return fact;
+  };
+  return { clock, payments, state, gossip, vitals, told, logged, watch, up, send };
+}
+
+/** A request of `POST /payments` that takes so long. */
+async function request({ clock, watch }: ReturnType<typeof setup>, tookMs: number, status = 202): Promise<void> {
+  const meter = watch.over({
+    route: () => ({ begin: () => clock.monotonic(), end: (begun) => clock.monotonic() - begun }),
+    scrape: () => Promise.resolve(""),
+  }).route("POST", "/payments");
+  const begun = meter.begin();
+  await clock.advance(tookMs);
+  meter.end(begun, status);
+}
+
+Deno.test("every second the peer is told what happened in it", async () => {
+  const set = setup();
+  set.state.queue = 5;
+  for (const ms of [1, 2, 3, 10]) await request(set, ms);
+  await request(set, 4, 503);
+  await set.clock.advance(LOOK_MS);
+  const at = Date.UTC(2025, 6, 1) + LOOK_MS;
+  const same = { inFlightDefault: 0, inFlightFallback: 0, store: "none", storeLagMs: 7, memoryBytes: 4_096 };
+  assert.deepEqual(set.told, [{ at, posts: 5, failed: 1, medianMs: 3, p99Ms: 10, queue: 5, ...same }]);
+  await set.clock.advance(LOOK_MS);
+  const quiet = { posts: 0, failed: 0, medianMs: 0, p99Ms: 0, queue: 5, ...same };
+  assert.deepEqual(set.told.slice(1), [{ at: at + LOOK_MS, ...quiet }]);
+});
+
+Deno.test("who watches sees both replicas, until the peer is silent", async () => {
+  const set = setup();
+  const { clock, watch, gossip, payments } = set;
+  await clock.advance(900);
+  const peer: Status = { ...{ at: clock.now(), posts: 30, failed: 0, medianMs: 2, p99Ms: 9, queue: 1 }, ...IDLE };
+  gossip.peerStatus = peer;
+  const seen: { live: Live; point: Point }[] = [];
+  const unwatch = watch.watch({ tell: (live, point) => seen.push({ live, point }), end() {} })!;
+  payments.settle(idOf(1), 1999, clock.now());
+  await request(set, 50);
+  await clock.advance(50);
+  const { live, point } = seen[0]!;
+  assert.deepEqual(point, { at: clock.now(), posts: 31, medianMs: 50, p99Ms: 50, pending: 0 });
+  assert.deepEqual(watch.points, [point]);
+  assert.deepEqual(live.replicas.b, peer);
+  assert.equal(live.replicas.a!.posts, 1);
+  assert.deepEqual(live.totals.default, { count: 1, cents: 1999 });
+  // a tenth of 19.99, rounded down
+  assert.equal(live.savedCents, 199);
+  assert.deepEqual([live.silentMs, live.lagMs, live.peer, live.ack], [40, 3, "none", "memory"]);
+  await clock.advance(3 * LOOK_MS);
+  assert.equal(seen.at(-1)!.live.replicas.b, null);
+  assert.equal(seen.at(-1)!.point.posts, 0);
+  unwatch();
+  await clock.advance(LOOK_MS);
+  assert.equal(seen.length, 4);
+});
+
+const IDLE = { inFlightDefault: 0, inFlightFallback: 0, store: "ready", storeLagMs: 0, memoryBytes: 1 } as const;
+
+Deno.test("the charts go back three minutes", async () => {
+  const { clock, watch } = setup();
+  await clock.advance((POINTS_MAX + 5) * LOOK_MS);
+  assert.equal(watch.points.length, POINTS_MAX);
+  assert.equal(watch.points[0]!.at, Date.UTC(2025, 6, 1) + 6 * LOOK_MS);
+});
+
+Deno.test("no more watch than may, and all of them are told when the replica stops", () => {
+  const { watch } = setup();
+  let ended = 0;
+  const watcher = { tell() {}, end: () => void ended++ };
+  const first = watch.watch(watcher);
+  assert.ok(watch.watch({ ...watcher }));
+  assert.equal(watch.watch({ ...watcher }), undefined);
+  first!();
+  const third = watch.watch({ ...watcher });
+  assert.ok(third);
+  watch.stop();
+  assert.equal(ended, 2);
+  third();
+  // who comes now would never be told
+  assert.equal(watch.watch({ ...watcher, end() {} }), undefined);
+});
+
+Deno.test("an outage is a line at its beginning and one at its end, and a stretch on the page", async () => {
+  const { clock, watch, logged, up } = setup();
+  await clock.advance(LOOK_MS);
+  up("default", false);
+  await clock.advance(3 * LOOK_MS);
+  const from = Date.UTC(2025, 6, 1) + 2 * LOOK_MS;
+  assert.deepEqual(watch.live().processors.default.outages, [{ from, to: null }]);
+  up("default", true);
+  await clock.advance(5 * LOOK_MS);
+  assert.deepEqual(watch.live().processors.default.outages, [{ from, to: from + 3 * LOOK_MS }]);
+  assert.deepEqual(watch.live().processors.fallback.outages, []);
+  assert.deepEqual(logged, [
+    'warning a processor takes nothing {"processor":"default"}',
+    'info a processor takes payments again {"processor":"default","afterMs":3000}',
+  ]);
+});
+
+Deno.test("a queue that is full is a line when it begins and one when it ends", async () => {
+  const { clock, logged, state } = setup();
+  state.pending = 3;
+  await clock.advance(2 * LOOK_MS);
+  state.pending = 2;
+  await clock.advance(2 * LOOK_MS);
+  assert.deepEqual(logged, [
+    'warning as many payments wait as may wait: new ones are refused {"pending":3}',
+    'info payments are taken again {"pending":2,"afterMs":2000}',
+  ]);
+});
+
+Deno.test("the fallback's turn is a line when it begins and one when it is over", async () => {
+  const { clock, logged, send } = setup();
+  send(1, "default", "default-up");
+  send(2, "fallback", "default-slow");
+  await clock.advance(4_000);
+  send(3, "fallback", "default-slow");
+  await clock.advance(9_000);
+  assert.deepEqual(logged, ['info the fallback is sent payments {"reason":"default-slow"}']);
+  await clock.advance(2_000);
+  assert.deepEqual(logged.slice(1), ['info the fallback is sent no more payments {"payments":2,"forMs":4000}']);
+});
+
+Deno.test("the newest decisions of each reason are shown, newest first, of both replicas", async () => {
+  const { clock, watch, send } = setup();
+  send(1, "fallback", "default-slow");
+  for (let n = 2; n < 8; n++) {
+    await clock.advance(1);
+    const fact = send(n, "default", "default-up");
+    watch.did(settled(fact, "default", fact.requestedAt, fact.cents, "booked"));
+  }
+  await clock.advance(1);
+  const peers = dispatched(accepted(idOf(9), 1990, clock.now(), "b"), "b", "default", clock.now(), "probe");
+  watch.heard(peers);
+  watch.heard(released(peers, "refused", false));
+  const shown = watch.live().decisions.map(({ id, replica, stage, reason }) =>
+    `${parseInt(id.slice(-4), 16)} ${replica} ${stage} ${reason}`
+  );
+  assert.deepEqual(shown, [
+    "9 b dispatched probe",
+    "9 b released refused",
+    "7 a dispatched default-up",
+    "6 a dispatched default-up",
+    "5 a dispatched default-up",
+    "4 a dispatched default-up",
+    "1 a dispatched default-slow",
+  ]);
+});
+
+Deno.test("a figure a second is one also after the event loop stood still", async () => {
+  const set = setup();
+  for (let i = 0; i < 8; i++) await request(set, 1);
+  const monotonic = set.clock.monotonic.bind(set.clock);
+  set.clock.monotonic = () => monotonic() + 3_000;
+  await set.clock.advance(LOOK_MS - 8);
+  assert.equal(set.told[0]!.posts, 2);
+});
+
+Deno.test("a story comes from memory, from the store, or from the newest fact alone", async () => {
+  const stored = { [idOf(2)]: encodeStory(STORED), [idOf(3)]: "of a newer version" };
+  const { clock, watch, send } = setup({ stored });
+  const at = clock.now();
+  const first = { at, replica: "a", stage: "accepted", attempt: 0, processor: null, reason: "accepted" };
+  const sent = { at, replica: "a", stage: "dispatched", attempt: 1, processor: "default", reason: "default-up" };
+  const here = send(1, "default", "default-up");
+  assert.deepEqual(await watch.story(here), { facts: [first, sent], source: "memory", complete: true });
+  assert.equal(watch.stored(idOf(1)), `1,1,${at},0,0,1`);
+  assert.equal(watch.stored(idOf(2)), undefined);
+  const booked = settled({ ...here, id: idOf(2) }, "default", at, 1990, "booked");
+  assert.deepEqual(await watch.story(booked), { facts: [first, ...STORED], source: "postgres", complete: true });
+  const last = { ...sent, stage: "settled", reason: "booked" };
+  const snapshot = { facts: [first, last], source: "snapshot", complete: false };
+  assert.deepEqual(await watch.story({ ...booked, id: idOf(3) }), snapshot);
+  const waiting = accepted(idOf(4), 1990, at, "a");
+  assert.deepEqual(await watch.story(waiting), { facts: [first], source: "memory", complete: true });
+  const alone = setup({ recall: () => Promise.reject(new Error("no Postgres")) }).watch;
+  assert.deepEqual(await alone.story(booked), snapshot);
+});
+
+Deno.test("what a catch-up brought was not witnessed: memory that is behind is not told", async () => {
+  const { clock, watch, send } = setup({ stored: { [idOf(1)]: encodeStory(STORED) } });
+  const here = send(1, "default", "default-up");
+  const booked = settled(here, "default", clock.now(), 1990, "booked");
+  assert.equal((await watch.story(booked)).source, "postgres");
+  const refused = released(here, "refused", false);
+  assert.deepEqual((await watch.story(refused)).facts.map(({ stage }) => stage), ["accepted", "released"]);
+  assert.equal((await watch.story(refused)).source, "snapshot");
+});
+
+Deno.test("a story that began before this life says so, unless the store knows more", async () => {
+  const { clock, watch, send } = setup({ stored: { [idOf(2)]: encodeStory(STORED) } });
+  for (const n of [1, 2]) {
+    const released2 = released({ ...send(9, "default", "probe"), id: idOf(n) }, "refused", false);
+    watch.did(released2);
+    watch.did(settled(released2, "default", clock.now(), 1990, "already-booked"));
+  }
+  const fact = settled(released(send(8, "default", "probe"), "refused", false), "default", clock.now(), 1990, "booked");
+  const one = await watch.story({ ...fact, id: idOf(1) });
+  assert.deepEqual(one.facts.map(({ stage }) => stage), ["accepted", "released", "settled"]);
+  assert.deepEqual([one.source, one.complete], ["memory", false]);
+  const other = await watch.story({ ...fact, id: idOf(2) });
+  assert.equal(other.source, "memory", "the store knows no more than memory");
+  const whole = setup({ stored: { [idOf(1)]: encodeStory([STORED[0], ...STORED]) } });
+  assert.equal((await whole.watch.story({ ...fact, id: idOf(1) })).source, "postgres");
+});
+
+Deno.test("an epoch that begins takes stories and decisions with it", async () => {
+  const { watch, send } = setup();
+  const fact = send(1, "default", "default-up");
+  watch.forgot();
+  assert.deepEqual(watch.live().decisions, []);
+  assert.equal(watch.stored(idOf(1)), undefined);
+  assert.equal((await watch.story(fact)).source, "snapshot");
+});
+
+Deno.test("the store is asked for one story at a time, and no longer than it is waited for", async () => {
+  const asked: string[] = [];
+  const answers: ((text: string) => void)[] = [];
+  const { clock, watch, send } = setup({
+    recall: (id) => {
+      asked.push(id);
+      return new Promise((resolve) => answers.push(resolve));
+    },
+  });
+  const fact = settled(send(9, "default", "probe"), "default", clock.now(), 1990, "booked");
+  const stories = [1, 2, 3].map((n) => watch.story({ ...fact, id: idOf(n) }));
+  await clock.advance(RECALL_MS);
+  assert.deepEqual((await Promise.all(stories)).map(({ source }) => source), ["snapshot", "snapshot", "snapshot"]);
+  assert.deepEqual(asked, [idOf(1)]);
+  const next = watch.story({ ...fact, id: idOf(4) });
+  answers[0]!("");
+  await clock.advance(1);
+  assert.deepEqual(asked, [idOf(1), idOf(4)]);
+  answers[1]!(encodeStory(STORED));
+  assert.equal((await next).source, "postgres");
+});
+
+const STORED = [
+  { at: 900, replica: "b", stage: "dispatched", attempt: 1, processor: "default", reason: "default-up" },
+  { at: 1_000, replica: "b", stage: "settled", attempt: 1, processor: "default", reason: "booked" },
+] as const;

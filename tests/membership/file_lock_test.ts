@@ -1,0 +1,167 @@
+/** The lock between real processes. @module */
+import assert from "node:assert/strict";
+import { FileLock } from "../../src/membership/file_lock.ts";
+import { needs } from "../support/permissions.ts";
+
+const processes = needs("run", "read", "write");
+const files = needs("read", "write");
+
+/** A process that holds the lock `x` of a folder, or has found it taken. */
+class Holder implements AsyncDisposable {
+  #child: Deno.ChildProcess;
+  #lines: ReadableStreamDefaultReader<string>;
+  #stdin: WritableStreamDefaultWriter<Uint8Array>;
+  #text = "";
+
+  constructor(folder: string, note = "") {
+    const script = new URL("lock_holder.ts", import.meta.url).pathname;
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-lock", `--allow-read=${folder}`, `--allow-write=${folder}`, script, folder, "x", note],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    this.#lines = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    this.#stdin = this.#child.stdin.getWriter();
+  }
+
+  async line(): Promise<string> {
+    while (!this.#text.includes("\n")) {
+      const { value, done } = await this.#lines.read();
+      assert.equal(done, false, "the process ended");
+      this.#text += value;
+    }
+    const [line, ...rest] = this.#text.split("\n");
+    this.#text = rest.join("\n");
+    return line!;
+  }
+
+  /** Lets the process go on to its next step. */
+  async next(): Promise<string> {
+    await this.#stdin.write(new Uint8Array(1));
+    return await this.line();
+  }
+
+  signal(name: Deno.Signal): void {
+    this.#child.kill(name);
+  }
+
+  /** Kills the process and waits for its death. */
+  async kill(): Promise<void> {
+    this.signal("SIGKILL");
+    await this.#child.status;
+  }
+
+  /** Waits until the kernel has really stopped the process. */
+  async stopped(): Promise<void> {
+    const state = () => Deno.readTextFileSync(`/proc/${this.#child.pid}/stat`).split(") ")[1]![0];
+    while (state() !== "T") await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill().catch(() => {/* dead already */});
+    await this.#lines.cancel();
+    await this.#stdin.abort().catch(() => {});
+  }
+}
+
+async function folderOf(): Promise<{ path: string } & AsyncDisposable> {
+  const path = await Deno.makeTempDir({ prefix: "galo-lock-" });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+Deno.test("of two processes only the first has the lock", processes, async () => {
+  await using folder = await folderOf();
+  await using first = new Holder(folder.path);
+  assert.equal(await first.line(), "held ");
+  await using second = new Holder(folder.path);
+  assert.equal(await second.line(), "taken");
+  assert.equal(new FileLock(folder.path).tryAcquire("x"), undefined);
+});
+
+Deno.test("the lock is free when its holder has been killed, and its note is found", processes, async () => {
+  await using folder = await folderOf();
+  await using first = new Holder(folder.path, "alone");
+  assert.equal(await first.line(), "held ");
+  await first.kill();
+  const held = new FileLock(folder.path).tryAcquire("x")!;
+  assert.equal(held.left, "alone");
+  held.release();
+});
+
+Deno.test("the lock is held by a process that is paused", processes, async () => {
+  await using folder = await folderOf();
+  await using first = new Holder(folder.path, "alone");
+  await first.line();
+  first.signal("SIGSTOP");
+  await first.stopped();
+  assert.equal(new FileLock(folder.path).tryAcquire("x"), undefined);
+  first.signal("SIGCONT");
+  assert.equal(await first.next(), "released");
+});
+
+Deno.test(
+  "the lock is free once it is released while its holder lives on, and there is no note",
+  processes,
+  async () => {
+    await using folder = await folderOf();
+    await using first = new Holder(folder.path, "alone");
+    await first.line();
+    assert.equal(await first.next(), "released");
+    const held = new FileLock(folder.path).tryAcquire("x")!;
+    assert.equal(held.left, "");
+    held.release();
+  },
+);
+
+Deno.test("a process does not get the same lock twice, but another one", files, async () => {
+  await using folder = await folderOf();
+  const lock = new FileLock(folder.path);
+  const held = lock.tryAcquire("x")!;
+  assert.equal(lock.tryAcquire("x"), undefined);
+  assert.equal(new FileLock(folder.path).tryAcquire("x"), undefined);
+  const other = lock.tryAcquire("y")!;
+  held.release();
+  const again = lock.tryAcquire("x")!;
+  for (const one of [again, other]) one.release();
+});
+
+Deno.test("only the owner may read and write the file", {
+  ...files,
+  ignore: files.ignore || Deno.build.os === "windows",
+}, async () => {
+  await using folder = await folderOf();
+  const held = new FileLock(folder.path).tryAcquire("x")!;
+  assert.equal((await Deno.stat(`${folder.path}/x.lock`)).mode! & 0o777, 0o600);
+  held.release();
+});
+
+Deno.test("a note replaces the one before it, longer or shorter", files, async () => {
+  await using folder = await folderOf();
+  const path = `${folder.path}/x.lock`;
+  const held = new FileLock(folder.path).tryAcquire("x")!;
+  for (const note of ["shared", "alone", "a longer note", "ü"]) {
+    held.write(note);
+    assert.equal(await Deno.readTextFile(path), `${note}\n`);
+  }
+  assert.throws(() => held.write("two\nlines"), /invariant/);
+  assert.throws(() => held.write("x".repeat(256)), /invariant/);
+  held.release();
+});
+
+Deno.test(
+  "of a note that was written over a longer one, but not cut off, only the new one is found",
+  files,
+  async () => {
+    await using folder = await folderOf();
+    // as a SIGKILL between the two leaves it
+    await Deno.writeTextFile(`${folder.path}/x.lock`, "alone\nr note");
+    const held = new FileLock(folder.path).tryAcquire("x")!;
+    assert.equal(held.left, "alone");
+    held.release();
+  },
+);
+
+Deno.test("a folder that is missing is an error", files, async () => {
+  await using folder = await folderOf();
+  assert.throws(() => new FileLock(`${folder.path}/none`).tryAcquire("x"), Deno.errors.NotFound);
+});

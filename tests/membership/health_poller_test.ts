@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import type { HeldLock, Lock } from "../../src/membership/lock.ts";
+import type { Health } from "../../src/routing/processor_client.ts";
+import { HealthPoller } from "../../src/membership/health_poller.ts";
+import { VirtualClock } from "../support/virtual_clock.ts";
+
+/** Locks of processes that can die, holding one each at most. */
+class Locks {
+  #holder: string | undefined;
+  #note = "";
+
+  of(process: string): Lock {
+    return {
+      tryAcquire: (name): HeldLock | undefined => {
+        assert.equal(name, "poll");
+        if (this.#holder !== undefined) return undefined;
+        this.#holder = process;
+        return {
+          left: this.#note,
+          write: (note) => this.#note = note,
+          release: () => [this.#holder, this.#note] = [undefined, ""],
+        };
+      },
+    };
+  }
+
+  die(process: string): void {
+    if (this.#holder === process) this.#holder = undefined;
+  }
+}
+
+const HEALTH: Health = { failing: false, minResponseMs: 7 };
+
+/** Replicas with a poller each, on one clock. */
+class Pollers {
+  readonly clock = new VirtualClock();
+  readonly locks = new Locks();
+  /** who asked whom, and when */
+  readonly asked: string[] = [];
+  readonly heard: string[] = [];
+  answer: Promise<Health | undefined> = Promise.resolve(HEALTH);
+
+  start(replica: string): HealthPoller {
+    const client = {
+      health: (processor: string) => {
+        this.asked.push(`${this.clock.monotonic()} ${replica} ${processor}`);
+        return this.answer;
+      },
+    };
+    const poller = new HealthPoller(this.clock, this.locks.of(replica), client, (processor, health) => {
+      assert.equal(health, HEALTH);
+      this.heard.push(`${this.clock.monotonic()} ${replica} ${processor}`);
+    });
+    poller.start();
+    return poller;
+  }
+}
+
+const both = (at: number, replica: string) => [`${at} ${replica} default`, `${at} ${replica} fallback`];
+
+Deno.test("the poller asks both processors at once, and then once in each window", async () => {
+  const world = new Pollers();
+  world.start("a");
+  await world.clock.advance(20_000);
+  const polls = [0, 5_050, 10_100, 15_150].flatMap((at) => both(at, "a"));
+  assert.deepEqual(world.asked, polls);
+  assert.deepEqual(world.heard, polls);
+});
+
+Deno.test("of two replicas only the one that holds the lock asks", async () => {
+  const world = new Pollers();
+  world.start("a");
+  world.start("b");
+  await world.clock.advance(11_000);
+  assert.deepEqual(world.asked, [0, 5_050, 10_100].flatMap((at) => both(at, "a")));
+});
+
+Deno.test("the other takes over when the holder dies, and waits a whole window first", async () => {
+  const world = new Pollers();
+  const first = world.start("a");
+  world.start("b");
+  await world.clock.advance(5_050);
+  // the process and its timers are gone, its lock with them
+  first.stop();
+  world.locks.die("a");
+  await world.clock.advance(15_000);
+  // it looks every 500 ms: at 5,500 it has the lock
+  const polls = [...both(0, "a"), ...both(5_050, "a"), ...both(10_550, "b"), ...both(15_600, "b")];
+  assert.deepEqual(world.asked, polls);
+});
+
+Deno.test("a window is waited for again by whoever takes over from one that died waiting", async () => {
+  const world = new Pollers();
+  const pollers = ["a", "b", "c"].map((replica) => world.start(replica));
+  pollers[0]!.stop();
+  world.locks.die("a");
+  await world.clock.advance(3_000);
+  // b has the lock since 500 and has not asked yet
+  pollers[1]!.stop();
+  world.locks.die("b");
+  await world.clock.advance(6_000);
+  assert.deepEqual(world.asked, [...both(0, "a"), ...both(8_550, "c")]);
+});
+
+Deno.test("no answer says nothing, and the next window comes all the same", async () => {
+  const world = new Pollers();
+  world.answer = Promise.resolve(undefined);
+  world.start("a");
+  await world.clock.advance(5_050);
+  assert.equal(world.asked.length, 4);
+  assert.deepEqual(world.heard, []);
+});
+
+Deno.test("a poller that is stopped neither asks nor tells any more", async () => {
+  const world = new Pollers();
+  const { promise, resolve } = Promise.withResolvers<Health>();
+  world.answer = promise;
+  const poller = world.start("a");
+  poller.stop();
+  resolve(HEALTH);
+  await world.clock.advance(20_000);
+  assert.deepEqual([world.asked, world.heard, world.clock.timers], [both(0, "a"), [], 0]);
+});

@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { FULL_MS, PROBE_MS_MAX, PROBE_MS_MIN, ProcessorHealth, STALL_MS } from "../../src/routing/view.ts";
+import type { Outcome } from "../../src/routing/processor_client.ts";
+import { VirtualClock } from "../support/virtual_clock.ts";
+
+const booked: Outcome = { kind: "booked" };
+const failed: Outcome = { kind: "failed" };
+const well = { failing: false, minResponseMs: 0 };
+
+function setUp() {
+  const clock = new VirtualClock();
+  const health = new ProcessorHealth(clock, () => 0.5);
+  const call = async (ms: number, outcome: Outcome) => {
+    const begun = health.begin();
+    await clock.advance(ms);
+    health.end(begun, outcome);
+  };
+  return { clock, health, call };
+}
+
+Deno.test("a processor is up until it fails, and down until a call is booked", async () => {
+  const { clock, health, call } = setUp();
+  assert.equal(health.view().up, true);
+  await call(5, failed);
+  assert.equal(health.view().up, false);
+  assert.equal(health.view().probeDue, false);
+  await clock.advance(PROBE_MS_MIN);
+  assert.equal(health.view().probeDue, true);
+  const probe = health.begin();
+  assert.equal(health.view().probeDue, false, "one at a time");
+  health.end(probe, booked);
+  assert.equal(health.view().up, true);
+});
+
+Deno.test("pauses between probes double up to their limit", async () => {
+  const { clock, health, call } = setUp();
+  await call(5, failed);
+  for (let pauseMs = PROBE_MS_MIN; pauseMs < 4 * PROBE_MS_MAX; pauseMs *= 2) {
+    await clock.advance(Math.min(pauseMs, PROBE_MS_MAX) - 1);
+    assert.equal(health.view().probeDue, false);
+    await clock.advance(1);
+    assert.equal(health.view().probeDue, true);
+    await call(0, failed);
+  }
+});
+
+Deno.test("service-health closes the way, and opens it again where no call has failed", () => {
+  const { health } = setUp();
+  health.heard({ failing: true, minResponseMs: 0 });
+  assert.equal(health.view().up, false);
+  health.heard(well);
+  assert.equal(health.view().up, true);
+});
+
+Deno.test("service-health opens the way for a probe only where a call has failed", async () => {
+  const { health, call } = setUp();
+  await call(5, failed);
+  health.heard(well);
+  assert.deepEqual([health.view().up, health.view().probeDue], [false, true]);
+});
+
+Deno.test("the latency is what the processor says, until answers say otherwise", async () => {
+  const { health, call } = setUp();
+  health.heard({ failing: false, minResponseMs: 2_000 });
+  assert.equal(health.view().latencyMs, 2_000);
+  await call(10, booked);
+  assert.equal(health.view().latencyMs, 10);
+});
+
+Deno.test("calls that wait far longer than the last answers took stop new ones, but for one now and then", async () => {
+  const { clock, health, call } = setUp();
+  await call(10, booked);
+  health.begin();
+  await clock.advance(STALL_MS - 50);
+  const later = health.begin();
+  await clock.advance(61);
+  assert.equal(health.view().stalled, true);
+  await clock.advance(STALL_MS);
+  assert.equal(health.view().stalled, false, "one goes on");
+  assert.ok(health.view().latencyMs > STALL_MS);
+  health.end(later, booked);
+  // the call that never came back is older than one that did: it says nothing any more
+  assert.equal(health.view().stalled, false);
+});
+
+Deno.test("a full processor is left alone for a moment, and is not down after it", async () => {
+  const { clock, health, call } = setUp();
+  await call(5, { kind: "refused", why: "processor-full" });
+  assert.equal(health.view().up, false);
+  assert.equal(health.view().probeDue, false);
+  await clock.advance(FULL_MS);
+  assert.equal(health.view().up, true);
+});
+
+Deno.test("a payment that is refused as such says nothing about the processor", async () => {
+  const { health, call } = setUp();
+  await call(5, { kind: "refused", why: "refused" });
+  assert.equal(health.view().up, true);
+});
+
+Deno.test("a slow probe opens nothing: it says how slow the processor was when it was down, the next one how slow it is", async () => {
+  const { clock, health, call } = setUp();
+  await call(5, failed);
+  await clock.advance(PROBE_MS_MIN);
+  await call(2_000, booked);
+  assert.deepEqual([health.view().up, health.view().probeDue], [false, true]);
+  await call(20, booked);
+  assert.deepEqual([health.view().up, health.view().latencyMs], [true, 20]);
+});
+
+Deno.test("a processor whose probes are all slow is up, and slow", async () => {
+  const { clock, health, call } = setUp();
+  await call(5, failed);
+  await clock.advance(PROBE_MS_MIN);
+  await call(2_000, booked);
+  await call(2_000, booked);
+  assert.deepEqual([health.view().up, health.view().latencyMs], [true, 2_000]);
+});
+
+Deno.test("the answer to a call from before one that was answered already changes no latency", async () => {
+  const { clock, health, call } = setUp();
+  const old = health.begin();
+  await clock.advance(1_000);
+  await call(20, booked);
+  const { latencyMs } = health.view();
+  await clock.advance(980);
+  health.end(old, booked);
+  assert.equal(health.view().latencyMs, latencyMs);
+});

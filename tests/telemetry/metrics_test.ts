@@ -1,0 +1,277 @@
+import assert from "node:assert/strict";
+import { Exposition } from "../../src/telemetry/exposition.ts";
+import { Meters } from "../../src/telemetry/meters.ts";
+import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
+import { Cluster, load, type ReplicaProcess, statusOf, until } from "../cluster/harness.ts";
+import { FakePayments } from "../api/fake_payments.ts";
+import { needs } from "../support/permissions.ts";
+
+const clusters = needs("run", "net", "read", "write", "env", "sys");
+
+/** promtool of this machine, if there is one. */
+const PROMTOOL = (() => {
+  if (clusters.ignore) return undefined;
+  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
+    try {
+      if (Deno.statSync(`${folder}/promtool`).isFile) return `${folder}/promtool`;
+    } catch {
+      // not in this one
+    }
+  }
+  console.warn("left out: promtool, of Debian's package prometheus, is not in PATH");
+})();
+
+async function scrape(replica: ReplicaProcess): Promise<string> {
+  const answer = await replica.request("/metrics");
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+  return await answer.text();
+}
+
+/** Every line that is no comment: what it names to its value. */
+function series(text: string): Map<string, number> {
+  const lines = text.split("\n").filter((line) => line && !line.startsWith("#"));
+  return new Map(lines.map((line) => {
+    const at = line.lastIndexOf(" ");
+    return [line.slice(0, at), Number(line.slice(at + 1))];
+  }));
+}
+
+/** The value of the one line that has this name and these labels; both replicas' lines are told together. */
+function valueOf(text: string, name: string, ...labels: string[]): number {
+  const found = [...series(text)].filter(([what]) =>
+    what.startsWith(name) && /^(?:\{|$)/.test(what.slice(name.length)) && labels.every((label) => what.includes(label))
+  );
+  assert.ok(found.length > 0, `${name} ${labels}`);
+  return found.reduce((sum, [, value]) => sum + value, 0);
+}
+
+Deno.test(
+  "GET /metrics counts exactly what was sent and booked, while it is scraped under load",
+  clusters,
+  async () => {
+    await using cluster = await Cluster.start({ env: { ALLOW_PURGE: "false" } });
+    const { a, b } = cluster;
+    let loading = true;
+    let scrapes = 0;
+    const scraping = (async () => {
+      while (loading) {
+        for (const replica of cluster.replicas) await scrape(replica);
+        scrapes++;
+      }
+    })();
+    const sent = { a: 0, b: 0 };
+    const pay = (id: string) => {
+      const replica = sent.a <= 2 * sent.b ? a : b;
+      sent[replica.id]++;
+      return replica.pay(id);
+    };
+    const { accepted, failed } = await load(pay, { count: 3_000 });
+    loading = false;
+    await scraping;
+    assert.deepEqual(failed, []);
+    assert.ok(scrapes > 3, `${scrapes} scrapes`);
+    assert.equal(await a.pay(accepted[0]!, 20), 409);
+    assert.equal(await statusOf(a.request("/purge-payments", { method: "POST" })), 403);
+    for (const replica of cluster.replicas) await cluster.untilSettled(replica);
+
+    const [atA, atB] = [await scrape(a), await scrape(b)];
+    const both = `${atA}\n${atB}`;
+    const posts = ["POST", `route="/payments"`];
+    assert.deepEqual(
+      [atA, atB].map((text) => valueOf(text, "galo_http_requests_total", ...posts, "2xx")),
+      [sent.a, sent.b],
+    );
+    assert.equal(valueOf(atA, "galo_http_requests_total", ...posts, "4xx"), 1);
+    assert.equal(valueOf(atA, "galo_http_requests_total", "/purge-payments", "4xx"), 1);
+    assert.equal(valueOf(both, "galo_http_requests_total", "5xx"), 0);
+    assert.equal(valueOf(both, "galo_http_request_duration_seconds_count", ...posts), 3_001);
+    assert.equal(valueOf(both, "galo_http_request_duration_seconds_bucket", ...posts, `le="+Inf"`), 3_001);
+    // each answers the scrape that counts it
+    assert.equal(valueOf(both, "galo_http_requests_in_flight"), 2);
+
+    const books = cluster.books();
+    for (const processor of ["default", "fallback"] as const) {
+      const { totalRequests } = books[processor];
+      const label = `processor="${processor}"`;
+      assert.equal(valueOf(both, "galo_payments_settled_total", label), totalRequests);
+      assert.equal(valueOf(both, "galo_processor_calls_total", label, `outcome="booked"`), totalRequests);
+    }
+    assert.equal(valueOf(both, "galo_payments_settled_total"), 3_000);
+    const calls = valueOf(both, "galo_processor_calls_total");
+    assert.equal(valueOf(both, "galo_processor_call_duration_seconds_count"), calls);
+    assert.equal(valueOf(both, "galo_dispatch_decisions_total"), 3_000 + valueOf(both, "galo_dispatch_releases_total"));
+    assert.equal(valueOf(both, "galo_dispatch_wait_seconds_count"), 3_000);
+    for (const text of [atA, atB]) {
+      assert.equal(valueOf(text, "galo_payments_held", "settled"), 3_000);
+      assert.equal(valueOf(text, "galo_payments_held", "pending"), 0);
+      assert.equal(valueOf(text, "galo_gossip_linked"), 1);
+      assert.equal(valueOf(text, "galo_queue_payments"), 0);
+      assert.equal(valueOf(text, "galo_processor_calls_in_flight"), 0);
+      assert.ok(valueOf(text, "galo_event_loop_lag_seconds_count") > 0);
+    }
+    // a heartbeat may be under way between the two scrapes, but no fact
+    const bytes = (text: string, way: string) => valueOf(text, `galo_gossip_${way}_bytes_total`);
+    assert.ok(Math.abs(bytes(atA, "sent") - bytes(atB, "received")) < 200);
+    assert.ok(Math.abs(bytes(atB, "sent") - bytes(atA, "received")) < 200);
+  },
+);
+
+Deno.test("GET /metrics tells how far behind the store is, and of every fact that it took", clusters, async () => {
+  const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
+  const postgres = await startEmbeddedPostgres(folder);
+  try {
+    await using cluster = await Cluster.start({ env: { DATABASE_URL: postgres.url, STORE_BATCH: "20" } });
+    const { a } = cluster;
+    await load((id) => a.pay(id), { count: 200 });
+    await cluster.untilSettled();
+    const store = async (name: string, ...labels: string[]) =>
+      valueOf(await scrape(a), `galo_store_${name}`, ...labels);
+    await until(async () => await store("backlog_facts") === 0);
+    assert.equal(await store("up"), 1);
+    assert.equal(await store("lag_seconds"), 0);
+    const batches = await store("batch_facts_count");
+    assert.equal(await store("write_duration_seconds_count"), batches);
+    assert.equal(await store("batch_facts_bucket", `le="20"`), batches);
+    // one fact or more of every payment that was taken here
+    const facts = await store("batch_facts_sum");
+    assert.ok(facts >= 200 && batches >= facts / 20, `${facts} facts in ${batches} batches`);
+
+    await postgres.stop();
+    const beganMs = performance.now();
+    assert.equal(await a.pay(crypto.randomUUID()), 202);
+    await until(async () => await store("up") === 0 && await store("lag_seconds") > 0.2);
+    assert.ok(await store("lag_seconds") < (performance.now() - beganMs) / 1_000);
+    assert.ok(await store("backlog_facts") >= 1);
+  } finally {
+    await postgres.stop();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("GET /metrics has no more series after paths and ids that nobody knows", clusters, async () => {
+  await using cluster = await Cluster.start();
+  const { a } = cluster;
+  const visit = async (times: number) => {
+    for (let i = 0; i < times; i++) {
+      await statusOf(a.request(`/payments/${crypto.randomUUID()}`));
+      await statusOf(a.request(`/${crypto.randomUUID()}`, { method: ["GET", "POST", "PUT", "MKCOL"][i % 4]! }));
+      await statusOf(a.request(`/payments?${crypto.randomUUID()}`, { method: "DELETE" }));
+      await a.pay(crypto.randomUUID());
+    }
+    await cluster.untilSettled();
+    return series(await scrape(a));
+  };
+  // the first scrape has not been answered when it is told
+  await scrape(a);
+  const few = await visit(1);
+  const many = await visit(50);
+  assert.deepEqual([...many.keys()], [...few.keys()]);
+  const requests = (route: string, status: string) =>
+    [...many].find(([what]) =>
+      what.startsWith("galo_http_requests_total") && what.includes(`route="${route}",status="${status}"`)
+    )?.[1];
+  assert.equal(requests("/payments/:id", "4xx"), 51);
+  assert.equal(requests("unrouted", "4xx"), 102);
+});
+
+Deno.test("GET /metrics tells for how long the peer has not acknowledged what was said", clusters, async () => {
+  await using cluster = await Cluster.start();
+  const { a, b } = cluster;
+  b.signal("SIGSTOP");
+  const beganMs = performance.now();
+  const paying = a.pay(crypto.randomUUID());
+  const told = { lag: 0, silence: 0 };
+  await until(async () => {
+    const text = await scrape(a);
+    told.lag = Math.max(told.lag, valueOf(text, "galo_gossip_lag_seconds"));
+    told.silence = Math.max(told.silence, valueOf(text, "galo_gossip_silence_seconds"));
+    return valueOf(text, "galo_gossip_linked") === 0;
+  });
+  const tookS = (performance.now() - beganMs) / 1_000;
+  assert.ok(told.lag > 0.2 && told.lag < tookS, `${told.lag} s of ${tookS} s`);
+  assert.ok(told.silence > 0.2, `${told.silence} s`);
+  // nobody waits for a peer that is not there
+  assert.equal(valueOf(await scrape(a), "galo_gossip_lag_seconds"), 0);
+  assert.equal(await paying, 202);
+});
+
+Deno.test("GET /metrics tells why payments wait, and what came of calls, in an outage", clusters, async () => {
+  await using cluster = await Cluster.start({ env: { PATIENCE_MS: "60000" } });
+  const { a, b, processors } = cluster;
+  processors.default.setFailing(true);
+  const { accepted } = await load((id) => a.pay(id), { count: 50 });
+  const metrics = async () => `${await scrape(a)}\n${await scrape(b)}`;
+  let text = "";
+  await until(async () => valueOf(text = await metrics(), "galo_queue_held", "default-refusing") === 2);
+  assert.equal(valueOf(text, "galo_queue_held"), 2);
+  assert.equal(valueOf(text, "galo_processor_up", "default"), 0);
+  assert.equal(valueOf(text, "galo_processor_up", "fallback"), 2);
+  assert.equal(valueOf(text, "galo_payments_held", "pending"), 100);
+  assert.equal(valueOf(text, "galo_processor_calls_total", "booked"), 0);
+
+  processors.default.setFailing(false);
+  for (const replica of cluster.replicas) await cluster.untilSettled(replica);
+  text = await metrics();
+  const outcome = (name: string) => valueOf(text, "galo_processor_calls_total", `processor="default"`, name);
+  const failed = outcome("failed");
+  assert.ok(failed >= 2, `${failed} calls failed`);
+  assert.equal(outcome("booked"), 50);
+  assert.equal(valueOf(text, "galo_dispatch_releases_total", `processor="default"`, "refused"), failed);
+  assert.equal(valueOf(text, "galo_dispatch_decisions_total"), 50 + failed);
+  assert.ok(valueOf(text, "galo_dispatch_decisions_total", "probe") >= 2);
+  assert.equal(valueOf(text, "galo_queue_held"), 0);
+  assert.equal(valueOf(text, "galo_processor_up"), 4);
+  cluster.assertBookedOnce(accepted);
+});
+
+/** A replica of which everything is known. */
+function exposition(): Exposition {
+  const gossip = {
+    linked: true,
+    lagMs: 1_500,
+    silentMs: 250,
+    bytesSent: 70,
+    bytesReceived: 7,
+    peerStatus: undefined,
+    tellStatus() {},
+  };
+  const store = { state: "ready", backlog: 3, oldestDirtyMs: 20 } as const;
+  const meters = new Meters("1.2.3");
+  const meter = meters.route("GET", "/livez");
+  meter.end(meter.begin(), 200);
+  return new Exposition(meters, new FakePayments(), () => ({ gossip, store, held: "default-slow" }), "1.2.3");
+}
+
+Deno.test("times are told in seconds, and the version that runs", async () => {
+  const text = await exposition().text();
+  assert.equal(valueOf(text, "galo_gossip_lag_seconds"), 1.5);
+  assert.equal(valueOf(text, "galo_gossip_silence_seconds"), 0.25);
+  assert.equal(valueOf(text, "galo_store_lag_seconds"), 0.02);
+  assert.equal(valueOf(text, "galo_store_backlog_facts"), 3);
+  assert.equal(valueOf(text, "galo_store_up"), 1);
+  assert.equal(valueOf(text, "galo_queue_held", "default-slow"), 1);
+  assert.equal(valueOf(text, "galo_queue_held"), 1);
+  assert.equal(valueOf(text, "galo_gossip_sent_bytes_total"), 70);
+  assert.equal(valueOf(text, "galo_build_info", `version="1.2.3"`), 1);
+});
+
+Deno.test("promtool finds nothing to say about any metric, with or without values", {
+  ignore: clusters.ignore || PROMTOOL === undefined,
+}, async () => {
+  await using cluster = await Cluster.start();
+  for (const text of [await exposition().text(), await scrape(cluster.a)]) {
+    const checking = new Deno.Command(PROMTOOL!, {
+      args: ["check", "metrics"],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const input = checking.stdin.getWriter();
+    await input.write(new TextEncoder().encode(text));
+    await input.close();
+    const { code, stdout, stderr } = await checking.output();
+    assert.equal(new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr), "");
+    assert.equal(code, 0);
+  }
+});
