@@ -3,16 +3,34 @@
  * socket, no file and no clock of its own: those come in through ports, in production and in simulation alike.
  * @module
  */
-import type { AckLevel } from "./api/service.ts";
+import type { Acceptance, AckLevel, Payments, Readiness } from "./api/service.ts";
 import type { Clock, Random } from "./clock.ts";
-import type { LedgerObserver } from "./ledger/ledger.ts";
-import type { SegmentFiles } from "./ledger/log.ts";
-import type { Lock } from "./membership/lock.ts";
-import type { ReplicaId } from "./payment/fact.ts";
+import type { Ledger, LedgerObserver } from "./ledger/ledger.ts";
+import { type SegmentFiles, segmentOf } from "./ledger/log.ts";
+import { HealthPoller } from "./membership/health_poller.ts";
+import type { HeldLock, Lock } from "./membership/lock.ts";
+import { type Effect, type Event, type Membership, step, unstarted } from "./membership/membership.ts";
+import type { Summary } from "./payment/book.ts";
+import { peerOf, type ReplicaId } from "./payment/fact.ts";
+import type { Cents } from "./payment/money.ts";
+import type { Payment } from "./payment/payment.ts";
+import { Agreement } from "./peer/agreement.ts";
+import { PeerLink } from "./peer/link.ts";
 import type { Transport } from "./peer/transport.ts";
+import { Dispatcher } from "./routing/dispatcher.ts";
 import type { ProcessorClient } from "./routing/processor_client.ts";
 import type { RouteLimits } from "./routing/route.ts";
+import { load, open } from "./start.ts";
+import { Projector } from "./store/projector.ts";
 import type { Store } from "./store/store.ts";
+import type { Vitals } from "./telemetry/metrics.ts";
+
+/** How often a replica looks whether its lock still is its own, in milliseconds. */
+const LOCK_CHECK_MS = 5_000;
+/** Pause before the store is loaded again, in milliseconds. */
+const STORE_AGAIN_MS = 500;
+/** The part of the time for stopping that calls in flight may take. */
+const DRAIN_SHARE = 0.6;
 
 /** What can be set of one replica; times in milliseconds. */
 export interface ReplicaSettings extends RouteLimits {
@@ -33,10 +51,9 @@ export interface ReplicaSettings extends RouteLimits {
   readonly storeIntervalMs: number;
   /** segments that the log may have before POST is refused */
   readonly segmentsMax: number;
-  /** records of a segment; left out, the log's own number */
-  readonly segmentRecords?: number;
-  /** see {@link SegmentLog}; left out, the log's own number */
-  readonly rereads?: number;
+  /** see {@link SegmentLogOptions} */
+  readonly segmentRecords: number;
+  readonly rereads: number;
 }
 
 /** Everything outside. */
@@ -60,4 +77,331 @@ export interface ReplicaPorts {
   fail(error: unknown): void;
   /** What this replica needs of the log is gone, or the store knows more: the process ends, and is started again. */
   restart(why: string): void;
+}
+
+/** The parts of a replica that knows what was known before. */
+interface Running {
+  readonly ledger: Ledger;
+  readonly dispatcher: Dispatcher;
+  readonly projector: Projector | undefined;
+}
+
+export class Replica implements Payments {
+  readonly #settings: ReplicaSettings;
+  readonly #ports: ReplicaPorts;
+  readonly #link: PeerLink | undefined;
+  readonly #agreement: Agreement;
+  readonly #poller: HealthPoller;
+  #member: Membership;
+  #own: HeldLock | undefined;
+  #running: Running | undefined;
+  /** the lowest segment that there may be */
+  #firstSegment = 0;
+  #stopped = Promise.withResolvers<boolean>();
+  #clean = true;
+
+  constructor(settings: ReplicaSettings, ports: ReplicaPorts) {
+    this.#settings = settings;
+    this.#ports = ports;
+    const { self } = settings;
+    const { clock, random, transport, lock, client } = ports;
+    this.#member = unstarted(transport !== undefined);
+    const checkpoints = () => this.#running?.ledger.checkpoints ?? [];
+    this.#agreement = new Agreement(peerOf(self), checkpoints);
+    if (transport) {
+      const incarnation = ports.uuid();
+      this.#link = new PeerLink({ self, incarnation, clock, random, transport, checkpoints }, {
+        linked: () => this.#linked(),
+        lost: (why) => this.#lost(why),
+        progress: ({ position, stored }) => {
+          const { ledger, projector } = this.#running ?? {};
+          projector?.heard(stored);
+          if (ledger && position > ledger.position) this.#catchUp(ledger);
+          if (segmentOf(position) > this.#firstSegment) this.#trim();
+        },
+        checkpoint: (told) => this.#agree(this.#agreement.told(told)),
+        health: (processor, health) => this.#running?.dispatcher.hear(processor, health),
+        status: () => {},
+      });
+    }
+    this.#poller = new HealthPoller(clock, lock, client, (processor, health) => {
+      this.#running?.dispatcher.hear(processor, health);
+      this.#link?.tellHealth(processor, health);
+    });
+  }
+
+  /** Begins to look for the peer, to find out what was known before, and then to serve. */
+  start(): void {
+    this.#link?.start();
+    this.#happened({ kind: "start" });
+  }
+
+  /** The ledger; undefined while it is not known what was known before. */
+  get ledger(): Ledger | undefined {
+    return this.#running?.ledger;
+  }
+
+  accept(id: string, cents: Cents): Acceptance | Promise<Acceptance> {
+    const { self, queueMax, segmentsMax, recallMs } = this.#settings;
+    const { clock } = this.#ports;
+    if (!this.#running || this.#member.phase !== "serving") return "not-serving";
+    const { ledger } = this.#running;
+    this.#catchUp(ledger);
+    const { book, position } = ledger;
+    const known = book.get(id);
+    if (known) return known.cents === cents ? this.#covered() : "conflict";
+    if (book.pending.size >= queueMax) return "queue-full";
+    if (!book.holds(cents)) return "total-full";
+    if (segmentOf(position) - this.#firstSegment >= segmentsMax) return "log-full";
+    const doubt = book.doubtedMs !== null && clock.uptime() < book.doubtedMs + recallMs;
+    const receipt = ledger.append({ kind: "accepted", by: self, id, cents, at: clock.now(), doubt });
+    if (receipt.kind === "full") return "log-full";
+    // the peer took the id first: that is the payment
+    return receipt.payment!.cents === cents ? this.#covered() : "conflict";
+  }
+
+  find(id: string): Payment | undefined {
+    if (!this.#running) return undefined;
+    this.#catchUp(this.#running.ledger);
+    return this.#running.ledger.book.get(id);
+  }
+
+  summary(from?: number, to?: number): Summary | undefined {
+    if (!this.#running || this.#member.phase === "reading") return undefined;
+    this.#catchUp(this.#running.ledger);
+    return this.#running.ledger.book.summary(from, to);
+  }
+
+  purge(): boolean {
+    const { ledger } = this.#running ?? {};
+    if (!ledger || this.#member.phase !== "serving") return false;
+    return ledger.append({ kind: "purged", by: this.#settings.self, at: this.#ports.clock.now() }).kind === "holds";
+  }
+
+  get vitals(): Vitals {
+    const { dispatcher, projector } = this.#running ?? {};
+    return { gossip: this.#link, store: projector, held: dispatcher?.held };
+  }
+
+  readiness(): Readiness {
+    const { self, ack } = this.#settings;
+    const { phase, peer, waits } = this.#member;
+    const { ledger, dispatcher, projector } = this.#running ?? {};
+    const down = { state: "down", latencyMs: 0, inFlight: 0 } as const;
+    const notes = [
+      waits,
+      phase === "reading" ? "reading what was known before" : "",
+      peer === "silent" ? "the peer is not heard" : peer === "dead" ? "the peer is dead" : "",
+      projector?.trouble ?? "",
+      ledger && segmentOf(ledger.position) - this.#firstSegment >= this.#settings.segmentsMax ? "the log is full" : "",
+    ];
+    return {
+      ready: phase === "serving",
+      ...{ replica: self, phase, ack },
+      peer: peer === "silent" ? "unreachable" : peer,
+      store: projector?.state ?? (this.#ports.store ? "connecting" : "none"),
+      notes: notes.filter((note) => note !== ""),
+      queue: dispatcher?.waiting ?? 0,
+      pending: ledger?.book.pending.size ?? 0,
+      settled: ledger?.book.settled.size ?? 0,
+      processors: {
+        default: dispatcher?.status("default") ?? down,
+        fallback: dispatcher?.status("fallback") ?? down,
+      },
+    };
+  }
+
+  /**
+   * Takes nothing new, lets calls end, stores what is known, and lets go of the lock, so that the peer goes on with what is
+   * left; all of it within the time for stopping.
+   *
+   * @returns whether no call was cut off, and the store holds all of the log
+   */
+  stop(): Promise<boolean> {
+    this.#happened({ kind: "stop" });
+    return this.#stopped.promise;
+  }
+
+  #happened(event: Event): void {
+    const { state, effects } = step(this.#member, event);
+    this.#member = state;
+    for (const effect of effects) this.#carryOut(effect);
+  }
+
+  #carryOut(effect: Effect): void {
+    const { clock } = this.#ports;
+    switch (effect.kind) {
+      case "open":
+        return void clock.after(effect.afterMs, () => this.#guard(this.#open()));
+      case "read":
+        return this.#guard(this.#read());
+      case "serve":
+        return this.#serve();
+      case "take-over":
+        return this.#takeOver();
+      case "try-later":
+        return void clock.after(effect.afterMs, () => this.#happened({ kind: "try" }));
+      case "drain":
+        return this.#guard(this.#drain());
+      case "close":
+        return this.#close();
+    }
+  }
+
+  #guard(work: Promise<void>): void {
+    work.catch((error) => this.#ports.fail(error));
+  }
+
+  async #open(): Promise<void> {
+    if (this.#member.phase !== "starting") return;
+    const opened = await open(this.#settings, this.#ports);
+    if ("why" in opened) return this.#happened({ kind: "not-opened", why: opened.why });
+    this.#own = opened.own;
+    if (this.#member.phase !== "starting") return opened.own.release();
+    if (opened.doubted) {
+      const { horizonMs } = this.#settings;
+      this.#ports.log(
+        "warning",
+        "the log may have lost facts: processors are asked before anything unsettled is sent",
+        {
+          horizonMs,
+        },
+      );
+    }
+    this.#checkLock(opened.own);
+    this.#happened({ kind: "opened" });
+  }
+
+  async #read(): Promise<void> {
+    const { self, storeIntervalMs: intervalMs, dispatchPerSecond, horizonMs } = this.#settings;
+    const { clock, random, store, client, log: say, restart, observer, files } = this.#ports;
+    const known = await load(this.#settings, this.#ports, restart);
+    if (this.#member.phase !== "reading") return;
+    // the peer has stored more since, or the store does not answer any more
+    if (!known) return void clock.after(STORE_AGAIN_MS, () => this.#guard(this.#read()));
+    const { ledger, log, stored } = known;
+    const limits = { ...this.#settings, dispatchPerSecond, horizonMs };
+    const dispatcher = new Dispatcher({ self, ledger, clock, random, client, limits });
+    const projector = store && new Projector({
+      ...{ self, store, clock, random, ledger, log, intervalMs, from: stored, say },
+      onStored: () => this.#moved(),
+      onAhead: restart,
+    });
+    this.#firstSegment = files.list()[0] ?? 0;
+    ledger.observe(dispatcher);
+    if (projector) ledger.observe(projector);
+    ledger.observe({ folded: () => this.#link?.tell(this.#progress) });
+    this.#catchUp(ledger);
+    if (observer) ledger.observe(observer);
+    this.#running = { ledger, dispatcher, projector };
+    this.#happened({ kind: "read" });
+  }
+
+  #serve(): void {
+    const { dispatcher, ledger } = this.#running!;
+    dispatcher.start();
+    this.#poller.start();
+    this.#agree(this.#agreement.look());
+    this.#link?.tell(this.#progress);
+    const { pending, settled } = ledger.book;
+    this.#ports.log("info", "serving", { pending: pending.size, settled: settled.size });
+  }
+
+  /** Who gets the lock of the peer has proof of its death, and what it wrote is in the log. */
+  #takeOver(): void {
+    const { self } = this.#settings;
+    const { lock, clock, log } = this.#ports;
+    const { ledger } = this.#running!;
+    const from = peerOf(self);
+    const held = lock.tryAcquire(from);
+    if (!held) return;
+    this.#catchUp(ledger);
+    let payments = 0;
+    for (const { owner } of ledger.book.pending.values()) if (owner === from) payments++;
+    if (payments > 0 && ledger.append({ kind: "moved", by: self, from, at: clock.now() }).kind === "holds") {
+      log("warning", "the peer is dead: this replica goes on with its payments", { payments });
+    }
+    this.#happened({ kind: "peer-dead" });
+    this.#trim(Infinity);
+    held.release();
+  }
+
+  #linked(): void {
+    if (this.#member.phase === "serving") this.#ports.log("info", "the peer is linked");
+    this.#happened({ kind: "linked" });
+    this.#link!.tell(this.#progress);
+  }
+
+  #lost(why: string): void {
+    if (this.#member.phase === "serving") this.#ports.log("warning", "the peer is lost", { why });
+    this.#happened({ kind: "lost" });
+  }
+
+  /** The store holds more of the log. */
+  #moved(): void {
+    this.#link?.tell(this.#progress);
+    this.#trim();
+  }
+
+  get #progress() {
+    const { ledger, projector } = this.#running ?? {};
+    return { position: ledger?.position ?? 0, stored: projector?.position ?? 0 };
+  }
+
+  /** Whether all that is known by now is as safe as an acknowledgement promises. */
+  #covered(): Acceptance | Promise<Acceptance> {
+    if (this.#settings.ack === "log") return "accepted";
+    const { ledger, projector } = this.#running!;
+    return projector!.covered(ledger.position).then((covered) => covered ? "accepted" : "uncovered");
+  }
+
+  #catchUp(ledger: Ledger): void {
+    ledger.catchUp();
+    this.#agree(this.#agreement.look());
+  }
+
+  #agree(difference: string | undefined): void {
+    if (difference) this.#ports.fail(new Error(difference));
+  }
+
+  /**
+   * Deletes segments that the store holds and nobody has to read any more.
+   *
+   * @param read how far the peer has read: everything, to who holds its lock
+   */
+  #trim(read = this.#link ? this.#link.peerPosition ?? 0 : Infinity): void {
+    const { projector, ledger } = this.#running ?? {};
+    if (!projector || !ledger) return;
+    const keep = segmentOf(Math.min(projector.position, ledger.position, read));
+    if (keep <= this.#firstSegment) return;
+    const { files } = this.#ports;
+    for (const segment of files.list()) if (segment < keep) files.remove(segment);
+    this.#firstSegment = keep;
+  }
+
+  #checkLock(own: HeldLock): void {
+    if (this.#member.phase === "stopped") return;
+    if (!own.valid) return this.#ports.fail(new Error("invariant: the file of this replica's lock was replaced"));
+    this.#ports.clock.after(LOCK_CHECK_MS, () => this.#checkLock(own));
+  }
+
+  async #drain(): Promise<void> {
+    const { stopMs } = this.#settings;
+    const { clock } = this.#ports;
+    const { dispatcher, projector } = this.#running!;
+    this.#poller.stop();
+    const untilMs = clock.monotonic() + stopMs;
+    const late = new Promise<boolean>((resolve) => clock.after(stopMs * DRAIN_SHARE, () => resolve(false)));
+    const ended = await Promise.race([dispatcher.stop().then(() => true), late]);
+    const stored = await projector?.flush(untilMs - clock.monotonic()) ?? true;
+    this.#clean = ended && stored;
+    this.#happened({ kind: "drained" });
+  }
+
+  #close(): void {
+    this.#poller.stop();
+    this.#link?.stop();
+    this.#own?.release();
+    this.#stopped.resolve(this.#clean);
+  }
 }

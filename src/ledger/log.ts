@@ -36,12 +36,11 @@ export interface Log {
    * Reads the next record of the log: a fact, or the first record of a segment.
    *
    * @returns false at its end
-   * @throws LogGoneError where records that were not read yet are gone
    */
   next(into: RecordBuffer): boolean;
 }
 
-/** Records that this replica has not read are gone: it has to start anew, from the store. */
+/** A place is not in the log, or not any more. */
 export class LogGoneError extends Error {
   override name = "LogGoneError";
 }

@@ -20,10 +20,20 @@ export interface Opened {
   /** tells one boot of the machine from another: what is left of an older one's segments is never appended to */
   readonly boot: number;
   /**
-   * Where the log does not go on from the segment before: what stands before this one starts from what the store held at
-   * this place. Null where it goes on.
+   * Where the log does not simply go on from the segment before, but begins anew on what the store held: null where it
+   * goes on.
    */
-  readonly base: number | null;
+  readonly base: Base | null;
+}
+
+/** What a log begins anew on. */
+export interface Base {
+  /** the place up to which the store held an earlier log; 0 where there was none */
+  readonly stored: number;
+  /** the first 32 bits of that log's identity; 0 where there was none */
+  readonly of: number;
+  /** from here on segments that are left of an earlier log are read on top of that; the segment itself where none is */
+  readonly from: number;
 }
 
 /** The last record of a segment: what was appended behind it does not count. */
@@ -110,7 +120,9 @@ export class RecordBuffer {
     switch (record.kind) {
       case "opened":
         writeId(record.log, words, ID);
-        doubles[OVER] = record.base ?? 0;
+        doubles[OVER] = record.base?.stored ?? 0;
+        doubles[CENTS] = record.base?.from ?? 0;
+        words[NONCE] = record.base?.of ?? 0;
         doubles[AT] = record.segment;
         doubles[OTHER] = record.boot;
         words[FLAG] = Number(record.base !== null);
@@ -153,7 +165,13 @@ export class RecordBuffer {
     const id = () => readId(words, ID);
     switch (kind) {
       case "opened":
-        return { kind, log: id(), segment: at, boot: other, base: flag === 1 ? over : null };
+        return {
+          kind,
+          log: id(),
+          segment: at,
+          boot: other,
+          base: flag === 1 ? { stored: over, of: this.nonce, from: cents } : null,
+        };
       case "sealed":
         return { kind };
       case "accepted":

@@ -22,6 +22,12 @@ export interface SegmentLogOptions {
   readonly boot: number;
   /** where reading begins */
   readonly position: number;
+  /** segments below this one are never appended to any more: they end where their file ends */
+  readonly openFrom?: number;
+  /** whether some of those may be missing: what is left of a log that began anew is read as far as it goes */
+  readonly holes?: boolean;
+  /** Told once when what was not read yet is gone: this replica has to start anew. From then on the log is full, and at its end. */
+  gone(why: string): void;
   readonly segmentRecords?: number;
   readonly rereads?: number;
 }
@@ -32,6 +38,9 @@ export class SegmentLog implements Log {
   readonly #boot: number;
   readonly #segmentRecords: number;
   readonly #rereads: number;
+  readonly #openFrom: number;
+  readonly #holes: boolean;
+  readonly #tellGone: (why: string) => void;
   readonly #scratch = new RecordBuffer();
   readonly #buffer = new Uint8Array(READ_RECORDS * RECORD_BYTES);
   /** of the buffer, what is read and not handed out */
@@ -44,14 +53,20 @@ export class SegmentLog implements Log {
   #opened!: Opened;
   /** the segment ends here, with a record that stayed bad */
   #bad = false;
+  #gone = false;
 
   /** @throws LogGoneError where the position is not in the log */
-  constructor({ files, boot, position, segmentRecords = SEGMENT_RECORDS, rereads = REREADS }: SegmentLogOptions) {
+  constructor(options: SegmentLogOptions) {
+    const { files, boot, position, openFrom = 0, holes = false, segmentRecords = SEGMENT_RECORDS, rereads = REREADS } =
+      options;
     this.#files = files;
     this.#boot = boot;
+    this.#openFrom = openFrom;
+    this.#holes = holes;
     this.#segmentRecords = segmentRecords;
     this.#rereads = rereads;
-    this.#enter(segmentOf(position));
+    this.#tellGone = options.gone;
+    if (!this.#enter(segmentOf(position))) throw new LogGoneError(`segment ${segmentOf(position)} of the log is gone`);
     while (this.#index < indexOf(position)) {
       if (!this.#record(this.#scratch)) throw new LogGoneError(`the log ends before the place ${position}`);
     }
@@ -62,24 +77,21 @@ export class SegmentLog implements Log {
   }
 
   append(record: RecordBuffer): boolean {
+    if (this.#gone) return false;
     if (this.#index >= this.#segmentRecords && !this.#seal()) return false;
     return this.#file.append(record.bytes) === RECORD_BYTES;
   }
 
   next(into: RecordBuffer): boolean {
-    for (;;) {
+    while (!this.#gone) {
       if (this.#record(into)) {
         if (!into.seals) return true;
-        this.#advance();
       } else if (this.#bad) {
         if (!this.#succeed()) return false;
-        this.#advance();
-      } else {
-        // nobody appends to what an earlier boot left
-        if (this.#opened.boot === this.#boot || this.#following() === undefined) return false;
-        this.#advance();
-      }
+      } else if (this.#segment >= this.#openFrom) return false;
+      this.#advance();
     }
+    return false;
   }
 
   close(): void {
@@ -132,30 +144,51 @@ export class SegmentLog implements Log {
   }
 
   #advance(): void {
-    const following = this.#following();
-    if (following === undefined) throw new LogGoneError(`what follows segment ${this.#segment} of the log is gone`);
-    const before = this.#segment;
-    this.#file.close();
-    this.#enter(following);
-    if (following > before + 1 && this.#opened.base === null) {
-      throw new LogGoneError(`segment ${before + 1} of the log is gone`);
+    const before = this.#file;
+    let expected = this.#segment + 1;
+    for (const segment of this.#files.list()) {
+      if (segment < expected) continue;
+      if (segment > expected && !(this.#holes && segment <= this.#openFrom)) break;
+      if (this.#enter(segment)) return before.close();
+      // the machine died before its first record was on the disk: there was nothing in it
+      if (segment >= this.#openFrom) break;
+      expected = segment + 1;
     }
+    this.#gone = true;
+    this.#tellGone(`segment ${expected} of the log is gone`);
   }
 
-  #enter(segment: number): void {
+  /** Begins to read a segment. @returns false where it does not begin as one, and then nothing has changed */
+  #enter(segment: number): boolean {
     const file = this.#files.open(segment);
-    if (!file) throw new LogGoneError(`segment ${segment} of the log is gone`);
+    const opened = file && readOpened(file, segment, this.#scratch, this.#rereads);
+    if (!opened) {
+      file?.close();
+      return false;
+    }
     this.#file = file;
     this.#segment = segment;
+    this.#opened = opened;
     this.#index = this.#from = this.#to = 0;
     this.#bad = false;
-    const opened = this.#record(this.#scratch) ? this.#scratch.read() : undefined;
-    if (opened?.kind !== "opened" || opened.segment !== segment) {
-      throw new Error(`invariant: segment ${segment} of the log does not begin as one`);
-    }
-    this.#opened = opened;
-    // it is handed out like any other
-    this.#from -= RECORD_BYTES;
-    this.#index--;
+    return true;
   }
+}
+
+/** What the first record of a segment says, which then is still to be read; undefined where there is none. */
+export function readOpened(
+  file: SegmentFile,
+  segment: number,
+  scratch: RecordBuffer,
+  rereads = REREADS,
+): Opened | undefined {
+  for (let again = 0; again <= rereads; again++) {
+    const length = file.read(scratch.bytes);
+    file.back(length);
+    if (length < RECORD_BYTES) return undefined;
+    if (!scratch.valid) continue;
+    const record = scratch.read();
+    return record.kind === "opened" && record.segment === segment ? record : undefined;
+  }
+  return undefined;
 }

@@ -29,30 +29,25 @@ export class HealthPoller {
   /** Begins to try for the lock, and to poll once it is had. */
   start(): void {
     if (this.#stopped) return;
-    const first = this.#held === undefined;
+    const polls = this.#held !== undefined;
     this.#held ??= this.lock.tryAcquire("poll");
-    if (!this.#held) {
-      this.#next = this.clock.after(POLL_LOCK_MS, () => this.start());
-      return;
-    }
-    // the last holder may have asked a moment ago; who died left a note, who never was left none
-    if (first && this.#held.left !== "") {
-      this.#next = this.clock.after(POLL_MS, () => this.start());
-      this.#held.write("polling");
-      return;
-    }
-    this.#held.write("polling");
+    // a holder before may have asked a moment ago
+    if (polls) this.#poll();
+    this.#next = this.clock.after(this.#held ? POLL_MS : POLL_LOCK_MS, () => this.start());
+  }
+
+  #poll(): void {
     for (const processor of PROCESSORS) {
       this.client.health(processor).then((health) => {
         if (health && !this.#stopped) this.heard(processor, health);
       });
     }
-    this.#next = this.clock.after(POLL_MS, () => this.start());
   }
 
-  /** Polls no more. The lock goes with the process, so that the next holder knows that it was held. */
+  /** Polls no more. */
   stop(): void {
     this.#stopped = true;
     this.#next?.();
+    this.#held?.release();
   }
 }

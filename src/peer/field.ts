@@ -37,6 +37,16 @@ export function number(is: (value: number) => boolean): Field<number> {
   };
 }
 
+/** So many float64s that each are what `is` says. */
+export function numbers(length: number, is: (value: number) => boolean): Field<readonly number[]> {
+  return {
+    bytes: 8 * length,
+    is: (values) => values.length === length && values.every(is),
+    read: (view, at) => Array.from({ length }, (_, i) => view.getFloat64(at + 8 * i)),
+    write: (view, at, values) => values.forEach((value, i) => view.setFloat64(at + 8 * i, value)),
+  };
+}
+
 const CANONICAL = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** Reused: an id is written and read in one go. */
@@ -83,19 +93,3 @@ export function struct<T>(fields: { readonly [K in keyof T]: Field<T[K]> }): Fie
 }
 
 export const flag: Field<boolean> = code([false, true]);
-
-/** A value or null, of the same length. */
-export function nullable<T>(field: Field<T>): Field<T | null> {
-  return {
-    bytes: 1 + field.bytes,
-    read(view, at) {
-      if (flag.read(view, at)) return field.read(view, at + 1);
-      for (let i = 0; i <= field.bytes; i++) if (view.getUint8(at + i)) throw new FrameError("a null with a value");
-      return null;
-    },
-    write(view, at, value) {
-      flag.write(view, at, value !== null);
-      if (value !== null) field.write(view, at + 1, value);
-    },
-  };
-}

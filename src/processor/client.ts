@@ -2,7 +2,7 @@
 import { type Processor, PROCESSORS } from "../payment/fact.ts";
 import { parseId } from "../payment/id.ts";
 import { amountOf, centsOf } from "../payment/money.ts";
-import type { Attempt, Health, Lookup, Outcome, ProcessorClient } from "../routing/processor_client.ts";
+import type { Health, Lookup, Order, Outcome, ProcessorClient } from "../routing/processor_client.ts";
 import { HttpPool } from "./http.ts";
 import { type Ending, outcomeOf } from "./outcome.ts";
 
@@ -47,7 +47,7 @@ export class HttpProcessorClient implements ProcessorClient {
     }, sweepMs);
   }
 
-  async pay(processor: Processor, { id, cents, requestedAt, traceparent }: Attempt): Promise<Outcome> {
+  async pay(processor: Processor, { id, cents, requestedAt, traceparent }: Order): Promise<Outcome> {
     const at = new Date(requestedAt).toISOString();
     const body = `{"correlationId":"${id}","amount":${amountOf(cents)},"requestedAt":"${at}"}`;
     const traced = traceparent === undefined ? "" : `traceparent: ${traceparent}\r\n`;

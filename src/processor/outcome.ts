@@ -25,7 +25,8 @@ export function outcomeOf(ending: Ending): Outcome {
   if (status >= 200 && status < 300) return { kind: "booked" };
   if (status === 422) return { kind: "already-booked" };
   if (status === 429) return { kind: "refused", why: "processor-full" };
-  if (status >= 400 && status < 500) return { kind: "refused", why: "refused" };
-  if (status >= 500 && status < 600) return { kind: "failed" };
+  if (status === 500) return { kind: "failed" };
+  // 408 and the other 5xx come from something in between, which does not know what stands behind it (RFC 9110)
+  if (status >= 300 && status < 500 && status !== 408) return { kind: "refused", why: "rejected", status };
   return { kind: "unknown", error: `status ${status}` };
 }

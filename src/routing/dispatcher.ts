@@ -3,14 +3,26 @@
  * there (DESIGN.md, promise 1).
  * @module
  */
-import { bit, dispatched, type Fact, type Processor, PROCESSORS, released, settled, SUSPECT } from "../payment/fact.ts";
-import type { Reason } from "../payment/fact.ts";
-import type { ProcessorStatus } from "../api/service.ts";
-import type { Health, Lookup, Outcome } from "./processor_client.ts";
+import type { Clock, Random } from "../clock.ts";
+import type { Ledger, LedgerObserver } from "../ledger/ledger.ts";
+import { dispatched, type Fact, type Processor, PROCESSORS, released, type ReplicaId } from "../payment/fact.ts";
+import { type Reason, settled } from "../payment/fact.ts";
+import type { Payment } from "../payment/payment.ts";
+import {
+  type Attempt,
+  begin,
+  type Bound,
+  conclude,
+  concludeLookups,
+  foundIn,
+  type Next,
+  type Queued,
+} from "./attempt.ts";
+import { UNKNOWNS_MAX } from "./attempt.ts";
 import { Pace } from "./pace.ts";
-import type { DispatcherParts } from "./parts.ts";
+import type { Health, Lookup, Outcome, ProcessorClient } from "./processor_client.ts";
 import { Queue } from "./queue.ts";
-import { type ProcessorView, route } from "./route.ts";
+import { type ProcessorView, route, type RouteLimits } from "./route.ts";
 import { TURN_MS, Turns } from "./turns.ts";
 import { type Call, ProcessorHealth } from "./view.ts";
 
@@ -19,33 +31,37 @@ export const HOLD_MS = 10;
 /** Pause before a payment whose call said nothing useful is tried again, in milliseconds; it doubles each time. */
 export const RETRY_MS_MIN = 100;
 export const RETRY_MS_MAX = 5_000;
-/** Payments about which a processor is being asked at one time. */
+/** After so many tries the pause is at its longest. */
+const TRIES_RARELY = Math.ceil(Math.log2(RETRY_MS_MAX / RETRY_MS_MIN));
+/** Payments about which processors are being asked at one time. */
 export const ASKING_MAX = 64;
 
-/** A payment in the dispatcher's hands. */
-interface Ticket {
-  readonly id: string;
-  /** processors that were asked and do not hold the payment, by {@link bit}, since the last attempt */
-  absent: number;
-  /** a call of the current attempt may still be booked: no answer but "booked" ends the attempt */
-  unsure: boolean;
-  tries: number;
+/** Where the parts of a dispatcher come from. */
+export interface DispatcherParts {
+  readonly self: ReplicaId;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly client: ProcessorClient;
+  readonly limits: RouteLimits & { readonly dispatchPerSecond: number; readonly horizonMs: number };
 }
 
-/** The dispatcher of one replica. */
-export class Dispatcher {
+/** The dispatcher of one replica: it acts on the payments that this replica owns. */
+export class Dispatcher implements LedgerObserver {
   readonly #parts: DispatcherParts;
   readonly #pace: Pace;
   readonly #turns: Turns;
   readonly #health: Record<Processor, ProcessorHealth>;
-  readonly #tickets = new Map<string, Ticket>();
-  readonly #queue = new Queue<Ticket>();
-  readonly #bound: Record<Processor, Queue<Ticket>> = { default: new Queue(), fallback: new Queue() };
+  readonly #attempts = new Map<string, Attempt>();
+  /** ids of queued and of bound payments; those that are neither any more are passed over */
+  readonly #queue = new Queue<string>();
+  readonly #bound: Record<Processor, Queue<string>> = { default: new Queue(), fallback: new Queue() };
   #held: Reason | undefined;
   #asking = 0;
   #calls = 0;
+  #pauses = 0;
+  #running = false;
   #stopped: (() => void) | undefined;
-  #stopping = false;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
@@ -57,7 +73,7 @@ export class Dispatcher {
 
   /** Payments in this dispatcher's hands that wait for a call. */
   get waiting(): number {
-    return this.#tickets.size - this.#calls;
+    return this.#attempts.size - this.#calls;
   }
 
   /** Why the payments that are to be routed wait, where any do. */
@@ -66,7 +82,9 @@ export class Dispatcher {
   }
 
   /** What a processor looks like from here. */
-  status(processor: Processor): ProcessorStatus {
+  status(
+    processor: Processor,
+  ): { readonly state: "up" | "down"; readonly latencyMs: number; readonly inFlight: number } {
     const { up, latencyMs, inFlight } = this.#health[processor].view();
     return { state: up ? "up" : "down", latencyMs: Math.round(latencyMs), inFlight };
   }
@@ -77,39 +95,44 @@ export class Dispatcher {
     this.#turns.plan(0);
   }
 
-  /** Takes a payment on, if it is this replica's and not taken already. */
-  offer(fact: Fact): void {
-    if (fact.stage === "settled" || !this.#parts.tenure.owns(fact.owner)) return;
-    // the clock may have been set back: after a request's time it is certain in any case
-    const waitMs = Math.min(fact.doubtUntil - this.#parts.clock.now(), this.#parts.limits.requestTimeoutMs);
-    const waits = fact.doubt !== 0 && waitMs > 0;
-    // doubt that comes up later is waited for as well, by a new ticket: the old one is void
-    if (this.#tickets.has(fact.id) && !waits) return;
-    const ticket: Ticket = { id: fact.id, absent: 0, unsure: fact.stage === "dispatched", tries: 0 };
-    this.#tickets.set(fact.id, ticket);
-    if (waits) this.#parts.clock.after(waitMs, () => this.#place(ticket));
-    else this.#place(ticket);
-  }
-
-  /** Something changed: tenure, health, or payments that were another's before. */
-  wake(): void {
-    for (const fact of this.#parts.book.pending.values()) this.offer(fact);
-    this.#turns.plan(0);
-  }
-
-  /** A new epoch: nothing of the old one is to be done. */
-  clear(): void {
-    this.#tickets.clear();
-    this.#queue.clear();
-    for (const processor of PROCESSORS) this.#bound[processor].clear();
+  /** Takes on everything that this replica owns. */
+  start(): void {
+    this.#running = true;
+    this.#offerAll();
   }
 
   /** Sends nothing new; resolved when no call is in flight any more. */
   stop(): Promise<void> {
-    this.#stopping = true;
+    this.#running = false;
     this.#turns.stop();
     if (this.#calls === 0) return Promise.resolve();
     return new Promise((resolve) => this.#stopped = resolve);
+  }
+
+  folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
+    if (!holds || !this.#running) return;
+    if (fact.kind === "accepted") this.#offer(payment!);
+    else if (fact.kind === "moved") this.#offerAll();
+    else if (fact.kind === "purged") {
+      for (const id of this.#attempts.keys()) if (!this.#parts.ledger.book.pending.has(id)) this.#attempts.delete(id);
+    }
+  }
+
+  #offerAll(): void {
+    for (const payment of this.#parts.ledger.book.pending.values()) this.#offer(payment);
+  }
+
+  /** Takes a payment on, if it is this replica's and not taken on already. */
+  #offer(payment: Payment): void {
+    if (payment.owner !== this.#parts.self || this.#attempts.has(payment.id)) return;
+    this.#place(payment, begin(payment, this.#parts.clock.monotonic()));
+  }
+
+  /** It is no longer what this replica thought: begins anew with what the book says. */
+  #again(id: string): void {
+    this.#attempts.delete(id);
+    const payment = this.#parts.ledger.book.pending.get(id);
+    if (payment) this.#offer(payment);
   }
 
   get #waits(): boolean {
@@ -117,7 +140,7 @@ export class Dispatcher {
   }
 
   #turn(lagMs: number): void {
-    if (!this.#parts.tenure.mayAct || this.#stopping) return;
+    if (!this.#running) return;
     let budget = this.#pace.turn(lagMs);
     while (budget > 0 && this.#next()) budget--;
     if (budget === 0) this.#turns.plan(TURN_MS, 0);
@@ -127,23 +150,20 @@ export class Dispatcher {
   /** Moves one payment on; false when none can be now. */
   #next(): boolean {
     const views = { default: this.#health.default.view(), fallback: this.#health.fallback.view() };
-    return PROCESSORS.some((processor) => this.#resend(processor, views[processor])) || this.#sendFirst(views);
+    return PROCESSORS.some((processor) => this.#sendAgain(processor, views[processor])) || this.#sendFirst(views);
   }
 
   /** A bound payment goes to its processor again, before any new one. */
-  #resend(processor: Processor, view: ProcessorView): boolean {
+  #sendAgain(processor: Processor, view: ProcessorView): boolean {
     const takes = view.inFlight < this.#parts.limits.maxInFlight && (view.up ? !view.stalled : view.probeDue);
     const bound = this.#bound[processor];
-    for (let ticket = bound.first; ticket && takes; ticket = bound.first) {
+    for (let id = bound.first; id !== undefined && takes; id = bound.first) {
       bound.shift();
-      const fact = this.#current(ticket);
-      if (!fact) continue;
-      if (fact.stage !== "dispatched" || fact.processor !== processor) {
-        this.#place(ticket);
-        continue;
-      }
-      if (fact.doubt === SUSPECT && ticket.absent !== SUSPECT) this.#ask(ticket, SUSPECT);
-      else this.#call(ticket, fact, this.#health[processor].begin());
+      const attempt = this.#attempts.get(id);
+      const payment = this.#parts.ledger.book.pending.get(id);
+      if (attempt?.state !== "bound" || payment?.processor !== processor) continue;
+      if (payment.doubtedMs !== null) this.#clear(payment, attempt);
+      else this.#call(payment, attempt);
       return true;
     }
     return false;
@@ -151,148 +171,176 @@ export class Dispatcher {
 
   /** The payment that waits longest is routed. */
   #sendFirst(views: Record<Processor, ProcessorView>): boolean {
-    const { clock, limits, self } = this.#parts;
-    for (let ticket = this.#queue.first; ticket; ticket = this.#queue.first) {
-      const fact = this.#current(ticket);
-      if (fact && fact.stage !== "dispatched") {
-        const decision = route(clock.now() - fact.acceptedAt, views, limits, this.#queue.length);
-        this.#held = "hold" in decision ? decision.hold : undefined;
-        if ("hold" in decision || this.#asking >= ASKING_MAX) return false;
+    const { clock, limits, ledger } = this.#parts;
+    for (let id = this.#queue.first; id !== undefined; id = this.#queue.first) {
+      const attempt = this.#attempts.get(id);
+      const payment = ledger.book.pending.get(id);
+      if (attempt?.state !== "queued" || !payment) {
         this.#queue.shift();
-        const inDoubt = fact.doubt === SUSPECT ? SUSPECT : fact.doubt & ~bit(decision.send);
-        if (inDoubt & ~ticket.absent) this.#ask(ticket, inDoubt & ~ticket.absent);
-        else this.#bind(ticket, dispatched(fact, self, decision.send, clock.now(), decision.reason));
+        continue;
+      }
+      const cleared = attempt.clearedAt === payment.last;
+      if (payment.doubtedMs !== null && !cleared) {
+        this.#queue.shift();
+        this.#clear(payment, attempt);
         return true;
       }
+      const decision = route(clock.now() - payment.acceptedAt, views, limits, this.#queue.length);
+      this.#held = "hold" in decision ? decision.hold : undefined;
+      if ("hold" in decision) return false;
+      const { refusedBy } = payment;
+      if (refusedBy === null || refusedBy === decision.send || cleared) {
+        return this.#bind(payment, attempt, decision.send, decision.reason);
+      }
+      if (this.#asking >= ASKING_MAX) return false;
       this.#queue.shift();
-      this.#place(ticket);
+      this.#ask(payment, attempt, [refusedBy]);
+      return true;
     }
     return false;
   }
 
-  /** The fact to act on, or undefined where the payment is no longer this ticket's. */
-  #current(ticket: Ticket): Fact | undefined {
-    if (this.#tickets.get(ticket.id) !== ticket) return undefined;
-    const fact = this.#parts.book.pending.get(ticket.id);
-    if (fact && this.#parts.tenure.owns(fact.owner)) return fact;
-    this.#tickets.delete(ticket.id);
-    return undefined;
+  /** A call is made only after the fact that binds the payment holds. */
+  #bind(payment: Payment, attempt: Queued, processor: Processor, reason: Reason): boolean {
+    const { ledger, self, clock } = this.#parts;
+    const receipt = ledger.append(dispatched(payment, self, processor, clock.now(), reason));
+    if (receipt.kind === "full") return false;
+    this.#queue.shift();
+    if (receipt.kind === "void") this.#again(payment.id);
+    else this.#call(receipt.payment!, { state: "bound", tries: attempt.tries, unsureMs: null, unknowns: 0 });
+    return true;
   }
 
-  /** Nothing is sent before the binding is safe: otherwise who takes over would not know of it. */
-  #bind(ticket: Ticket, fact: Fact): void {
-    ticket.absent = 0;
-    ticket.unsure = false;
-    const call = this.#health[fact.processor!].begin();
-    this.#parts.record(fact).then((safe) => {
-      // answers that waited for the same acknowledgement go first
-      if (safe) {
-        this.#parts.clock.soon(() =>
-          this.#stopping ? this.#unbind(ticket, fact, call) : this.#call(ticket, fact, call)
-        );
-      } else this.#unbind(ticket, fact, call);
-    });
-  }
-
-  /** Not sent: the binding is not safe. */
-  #unbind(ticket: Ticket, fact: Fact, call: Call): void {
-    this.#health[fact.processor!].end(call);
-    if (this.#current(ticket) !== fact) return this.#place(ticket);
-    this.#parts.record(released(fact, "peer-lost", false));
-    // at once it would be no safer, and every attempt makes work for the store that it waits for
-    this.#later(ticket);
-  }
-
-  #call(ticket: Ticket, fact: Fact, call: Call): void {
-    if (this.#current(ticket) !== fact) {
-      this.#health[fact.processor!].end(call);
-      return this.#place(ticket);
-    }
+  #call(payment: Payment, bound: Bound): void {
+    const { id, processor, cents, requestedAt, last: over } = payment;
+    const health = this.#health[processor!];
+    const call: Call = health.begin();
+    this.#attempts.set(id, { state: "in-flight", over, bound });
     this.#calls++;
-    this.#parts.client.pay(fact.processor!, fact).then((outcome) => {
-      this.#health[fact.processor!].end(call, outcome);
-      this.#ended();
-      if (this.#current(ticket) === fact) this.#conclude(ticket, fact, outcome);
-      else this.#place(ticket);
+    this.#parts.client.pay(processor!, { id, cents, requestedAt }).then((outcome) => {
+      health.end(call, outcome);
+      this.#ended(id, over, outcome);
       this.#turns.plan(0);
     });
   }
 
-  /** What the end of an attempt means: the table of DESIGN.md, promise 1. */
-  #conclude(ticket: Ticket, fact: Fact, outcome: Outcome): void {
-    if (outcome.kind === "booked") {
-      return this.#finish(settled(fact, fact.processor!, fact.requestedAt, fact.cents, fact.reason));
+  #ended(id: string, over: number, outcome: Outcome): void {
+    this.#calls--;
+    const attempt = this.#attempts.get(id);
+    const payment = this.#parts.ledger.book.pending.get(id);
+    if (attempt?.state === "in-flight" && attempt.over === over) {
+      if (payment?.last !== over) this.#again(id);
+      else this.#proceed(payment, conclude(payment, attempt.bound, outcome, this.#parts.clock.monotonic()));
     }
-    if (outcome.kind === "already-booked") {
-      ticket.unsure = true;
-      return ticket.tries++ === 0 ? this.#ask(ticket, bit(fact.processor!)) : this.#later(ticket);
-    }
-    if (outcome.kind === "unknown") ticket.unsure = true;
-    // refused now says nothing of an earlier call of the same attempt
-    if (ticket.unsure || outcome.kind === "unknown") return this.#later(ticket);
-    if (outcome.kind === "failed") return this.#put(ticket, released(fact, "refused", true));
-    if (outcome.why !== "refused") return this.#put(ticket, released(fact, outcome.why, false));
-    this.#parts.record(released(fact, "refused", false));
-    this.#later(ticket);
+    if (this.#calls === 0) this.#stopped?.();
   }
 
-  /** Asks the processors of `mask` whether they hold the payment. */
-  #ask(ticket: Ticket, mask: number): void {
-    const { book, client } = this.#parts;
-    const before = book.pending.get(ticket.id);
+  #proceed(payment: Payment, next: Next): void {
+    if (next.kind !== "keep") return this.#end(payment, next);
+    const { bound } = next;
+    if (!next.ask || this.#asking >= ASKING_MAX) return this.#backOff(payment, bound);
+    this.#ask(payment, { ...bound, tries: bound.tries + 1 }, [payment.processor!]);
+  }
+
+  /** Records how the binding ended. What the log does not take is kept until it does. */
+  #end(payment: Payment, end: Next & { kind: "settle" | "release" }): void {
+    const { ledger, self, clock } = this.#parts;
+    const { id } = payment;
+    const at = clock.now();
+    const receipt = ledger.append(
+      end.kind === "settle"
+        ? settled(payment, self, at, end.booking, end.reason)
+        : released(payment, self, at, end.reason, end.ask),
+    );
+    if (receipt.kind === "full") {
+      this.#attempts.set(id, { state: "unrecorded", end });
+      clock.after(RETRY_MS_MIN, () => {
+        const now = ledger.book.pending.get(id);
+        if (now?.last === payment.last) this.#end(payment, end);
+        else this.#again(id);
+      });
+    } else if (receipt.kind === "void") this.#again(id);
+    else if (end.kind === "settle") this.#attempts.delete(id);
+    else {
+      const queued: Queued = { state: "queued", tries: 0, clearedAt: 0 };
+      // a refusal that repeating will not mend is repeated rarely
+      if (end.reason === "rejected") this.#backOff(receipt.payment!, { ...queued, tries: TRIES_RARELY });
+      else this.#place(receipt.payment!, queued);
+    }
+  }
+
+  /** The log may lack facts of this payment: both processors are asked, once nothing of before can be booked any more. */
+  #clear(payment: Payment, attempt: Queued | Bound): void {
+    const { clock, limits } = this.#parts;
+    const waitMs = payment.doubtedMs! + limits.horizonMs - clock.uptime();
+    const unsureMs = attempt.state === "bound" ? attempt.unsureMs! + limits.horizonMs - clock.monotonic() : 0;
+    if (Math.max(waitMs, unsureMs) > 0) this.#pause(payment, attempt, Math.max(waitMs, unsureMs));
+    else if (this.#asking >= ASKING_MAX) this.#pause(payment, attempt, HOLD_MS);
+    else this.#ask(payment, attempt, PROCESSORS);
+  }
+
+  /** Asks processors whether they have the payment. */
+  #ask(payment: Payment, before: Queued | Bound, whom: readonly Processor[]): void {
+    const { ledger, client, clock } = this.#parts;
+    const { id, last: over } = payment;
+    const askedMs = clock.monotonic();
     this.#asking++;
-    const asked = PROCESSORS.filter((processor) => mask & bit(processor));
-    Promise.all(asked.map((processor) => client.lookup(processor, ticket.id))).then((lookups) => {
+    this.#attempts.set(id, { state: "asking", over, before });
+    Promise.all(whom.map((processor) => client.lookup(processor, id))).then((answers) => {
       this.#asking--;
-      const fact = this.#current(ticket);
-      if (!fact || fact !== before) return this.#place(ticket);
-      const at = lookups.findIndex((lookup) => lookup.kind === "found");
-      const found = lookups[at] as Lookup & { kind: "found" } | undefined;
-      if (found) return this.#finish(settled(fact, asked[at]!, found.requestedAt, found.cents, "found-booked"));
-      if (lookups.some((lookup) => lookup.kind === "unanswered")) return this.#later(ticket);
-      // bound and not found: a booking may still be under way, so the attempt goes on
-      ticket.absent |= mask;
-      this.#place(ticket);
+      const attempt = this.#attempts.get(id);
+      if (attempt?.state !== "asking" || attempt.over !== over) return;
+      if (ledger.book.pending.get(id)?.last !== over) return this.#again(id);
+      this.#asked(payment, before, answers.map((answer, i) => [whom[i]!, answer] as const), askedMs);
     });
   }
 
-  #finish(fact: Fact): void {
-    this.#tickets.delete(fact.id);
-    this.#parts.record(fact);
+  #asked(
+    payment: Payment,
+    before: Queued | Bound,
+    lookups: readonly (readonly [Processor, Lookup])[],
+    askedMs: number,
+  ): void {
+    if (before.state === "bound") {
+      const next = concludeLookups(before, lookups, askedMs, this.#parts.limits.horizonMs);
+      if (next.kind !== "keep") return this.#end(payment, next);
+      // not there, as far as the processor knows: sent again, unless that was done often enough
+      const absent = lookups.every(([, { kind }]) => kind === "absent");
+      if (absent && payment.doubtedMs === null && before.unknowns < UNKNOWNS_MAX) return this.#place(payment, before);
+      return this.#backOff(payment, before);
+    }
+    const booking = foundIn(lookups);
+    if (booking) return this.#end(payment, { kind: "settle", booking, reason: "found-booked" });
+    if (lookups.some(([, { kind }]) => kind === "unanswered")) return this.#backOff(payment, before);
+    this.#place(payment, { ...before, clearedAt: payment.last });
   }
 
-  /** Records where the payment stands and puts it back to the front. */
-  #put(ticket: Ticket, fact: Fact): void {
-    this.#parts.record(fact);
-    this.#place(ticket);
+  /** Leaves a payment alone for a while, longer each time; then one that is bound is looked up, which costs its processor less than a call. */
+  #backOff(payment: Payment, before: Queued | Bound): void {
+    const pauseMs = Math.min(RETRY_MS_MIN * 2 ** before.tries, RETRY_MS_MAX) * (0.5 + this.#parts.random() / 2);
+    this.#pause(payment, { ...before, tries: before.tries + 1 }, pauseMs);
   }
 
-  #later(ticket: Ticket): void {
-    const { clock, random } = this.#parts;
-    const pauseMs = Math.min(RETRY_MS_MIN * 2 ** ticket.tries++, RETRY_MS_MAX) * (0.5 + random() / 2);
-    clock.after(pauseMs, () => {
-      const fact = this.#current(ticket);
-      // a lookup costs a processor less than a call, and a slow one answers it at once
-      const cleared = fact?.doubt !== SUSPECT || ticket.absent === SUSPECT;
-      if (fact?.stage === "dispatched" && cleared && this.#asking < ASKING_MAX) this.#ask(ticket, bit(fact.processor!));
-      else this.#place(ticket);
+  #pause({ id, last: over }: Payment, before: Queued | Bound, pauseMs: number): void {
+    const turn = ++this.#pauses;
+    this.#attempts.set(id, { state: "backing-off", turn, before });
+    this.#parts.clock.after(pauseMs, () => {
+      const attempt = this.#attempts.get(id);
+      if (attempt?.state !== "backing-off" || attempt.turn !== turn) return;
+      const payment = this.#parts.ledger.book.pending.get(id);
+      if (payment?.last !== over) return this.#again(id);
+      if (before.state === "queued" || payment.doubtedMs !== null) this.#place(payment, before);
+      else if (this.#asking < ASKING_MAX) this.#ask(payment, before, [payment.processor!]);
+      else this.#pause(payment, before, RETRY_MS_MIN);
     });
   }
 
   /** Where a payment waits: bound ones for their processor, others for a route. Those that come again go first. */
-  #place(ticket: Ticket): void {
-    const fact = this.#current(ticket);
-    if (!fact) return;
-    // another replica may have bound it meanwhile
-    if (fact.stage === "dispatched") ticket.unsure = true;
-    const queue = fact.stage === "dispatched" ? this.#bound[fact.processor!] : this.#queue;
-    if (fact.stage === "accepted" && !ticket.absent) queue.push(ticket);
-    else queue.unshift(ticket);
+  #place({ id, stage, processor }: Payment, attempt: Queued | Bound): void {
+    this.#attempts.set(id, attempt);
+    const queue = attempt.state === "bound" ? this.#bound[processor!] : this.#queue;
+    if (stage === "accepted" && attempt.tries === 0 && attempt.state === "queued" && !attempt.clearedAt) queue.push(id);
+    else queue.unshift(id);
     this.#turns.plan(0);
-  }
-
-  #ended(): void {
-    this.#calls--;
-    if (this.#calls === 0) this.#stopped?.();
   }
 }

@@ -121,8 +121,10 @@ export class ProcessorHealth {
         return;
       }
       case "refused":
-        if (outcome.why === "processor-full") this.#fullUntilMs = now + FULL_MS;
-        if (outcome.why !== "unreachable") return;
+        if (outcome.why === "processor-full") {
+          this.#fullUntilMs = now + FULL_MS;
+          return;
+        }
         break;
     }
     this.#hearsay = false;

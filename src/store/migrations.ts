@@ -3,11 +3,15 @@
  * @module
  */
 import type pg from "pg";
-import { PROCESSORS, REASONS, REPLICAS, STAGES } from "../payment/fact.ts";
+import { PROCESSORS, REASONS, REPLICAS } from "../payment/fact.ts";
+import { STAGES } from "../payment/payment.ts";
 import { StoreError } from "./store.ts";
 
-/** Who holds this advisory lock migrates, or opens: one at a time. "galo" in ASCII. */
-export const OPENING_LOCK = 0x67616c6f;
+/** Who holds this advisory lock migrates: one at a time. "galo" in ASCII. */
+const MIGRATION_LOCK = 0x67616c6f;
+const SETTLED = STAGES.indexOf("settled");
+/** Of version 2: the peer was not heard, so that an attempt was not made. Its code means something else now. */
+const PEER_LOST = 16;
 
 /** What a code stands for, as SQL, for people who read the view. */
 function names(column: string, all: readonly string[]): string {
@@ -20,8 +24,8 @@ function time(column: string): string {
 }
 
 /**
- * Times are milliseconds since 1970 and amounts cents, as in a fact, so that nothing is rounded or out of range; the view
- * `payment_audit` shows both for people. Codes are positions in the arrays of fact.ts.
+ * Times are milliseconds since 1970 and amounts cents, as in a payment, so that nothing is rounded or out of range; the
+ * view `payment_audit` shows both for people. Codes are positions in the arrays of fact.ts and payment.ts.
  */
 const MIGRATIONS: readonly string[] = [
   `create table payment (
@@ -38,8 +42,8 @@ const MIGRATIONS: readonly string[] = [
      doubt_until_ms bigint not null,
      reason smallint not null
    );
-   create index payment_settled on payment (processor, requested_at_ms) where stage = ${STAGES.indexOf("settled")};
-   create index payment_pending on payment (id) where stage <> ${STAGES.indexOf("settled")};
+   create index payment_settled on payment (processor, requested_at_ms) where stage = ${SETTLED};
+   create index payment_pending on payment (id) where stage <> ${SETTLED};
    create table replica (
      id smallint primary key,
      started_at timestamptz not null default now(),
@@ -57,6 +61,30 @@ const MIGRATIONS: readonly string[] = [
   `alter table payment add story text;
    comment on column payment.story is
      'of a settled payment, a line each: at (ms), replica, stage, attempt, processor (-1: none), reason; by their codes';`,
+  // the rows become a projection of the log; an older version's pending ones may have been further than they say
+  `drop view payment_audit;
+   drop table replica;
+   delete from payment where epoch < (select epoch from store_state);
+   alter table payment drop epoch, drop doubt, drop doubt_until_ms,
+     add last bigint not null default 0, add refused_by smallint, add doubted_ms double precision;
+   update payment set doubted_ms = 0 where stage <> ${SETTLED};
+   update payment set reason = ${REASONS.indexOf("unreachable")} where reason = ${PEER_LOST};
+   update payment set story = regexp_replace(story, ',${PEER_LOST}(;|$)', ',${REASONS.indexOf("unreachable")}\\1', 'g')
+     where story ~ ',${PEER_LOST}(;|$)';
+   alter table store_state add log uuid, add position bigint not null default 0, add hash bigint not null default 0,
+     add doubted_ms double precision;
+   comment on column store_state.epoch is 'not used; older versions of Galo look for it before they look at the version';
+   comment on column store_state.log is 'the identity of the log that the rows of payment are read from';
+   comment on column store_state.position is 'the rows of payment hold the log up to this place';
+   comment on column store_state.doubted_ms is 'when the log last may have lost something: uptime of the machine in ms';
+   comment on column payment.last is 'the place of the newest fact in the log; 0 once it is settled';
+   comment on column payment.doubted_ms is 'the newest facts may be lost, since this uptime of the machine in ms';
+   create view payment_audit as
+     select id, cents / 100.0 as amount, ${names("stage", STAGES)} as stage,
+       ${names("processor", PROCESSORS)} as processor, ${time("requested_at_ms")} as requested_at,
+       ${time("accepted_at_ms")} as accepted_at, attempt, ${names("owner", REPLICAS)} as owner,
+       ${names("reason", REASONS)} as reason
+     from payment;`,
 ];
 
 /** The version of the tables that this program works with. */
@@ -65,35 +93,30 @@ export const SCHEMA_VERSION = MIGRATIONS.length;
 /**
  * Brings the tables to {@link SCHEMA_VERSION}, unless somebody has: safe to be called by everyone at once.
  *
- * @returns the epoch that is stored
  * @throws StoreError where the tables are from a newer version of the program
  */
-export async function migrate(client: pg.ClientBase): Promise<number> {
-  const known = await stored(client);
-  if (known?.version === SCHEMA_VERSION) return known.epoch;
+export async function migrate(client: pg.ClientBase): Promise<void> {
+  if (await versionOf(client) === SCHEMA_VERSION) return;
   await client.query("begin");
-  await client.query("select pg_advisory_xact_lock($1)", [OPENING_LOCK]);
+  await client.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
   await client.query(
     `create table if not exists store_state (
        one_row boolean primary key default true check (one_row), schema_version int not null, epoch bigint not null)`,
   );
   await client.query("insert into store_state (schema_version, epoch) values (0, 0) on conflict do nothing");
-  const { version, epoch } = (await stored(client))!;
-  for (const migration of MIGRATIONS.slice(version)) await client.query(migration);
+  for (const migration of MIGRATIONS.slice(await versionOf(client))) await client.query(migration);
   await client.query("update store_state set schema_version = $1", [SCHEMA_VERSION]);
   await client.query("commit");
-  return epoch;
 }
 
-/** What is there, or undefined where there is nothing yet. */
-async function stored(client: pg.ClientBase): Promise<{ version: number; epoch: number } | undefined> {
+/** The version of the tables; undefined where there are none yet. */
+async function versionOf(client: pg.ClientBase): Promise<number | undefined> {
   const { rows: [there] } = await client.query("select to_regclass('store_state') is not null as is");
   if (!there.is) return undefined;
-  const { rows: [row] } = await client.query("select schema_version, epoch::float8 from store_state");
-  if (!row) return undefined;
-  if (row.schema_version > SCHEMA_VERSION) {
-    const line = `the tables are of version ${row.schema_version}, this Galo knows up to ${SCHEMA_VERSION}`;
+  const { rows: [row] } = await client.query("select schema_version as version from store_state");
+  if (row?.version > SCHEMA_VERSION) {
+    const line = `the tables are of version ${row.version}, this Galo knows up to ${SCHEMA_VERSION}`;
     throw new StoreError("refused", `${line}: run the newer Galo`);
   }
-  return { version: row.schema_version, epoch: row.epoch };
+  return row?.version;
 }

@@ -1,21 +1,21 @@
 /** The store on PostgreSQL, tried on 18. @module */
 // @ts-types="@types/pg"
 import pg from "pg";
-import { type Fact, type ReplicaId, REPLICAS } from "../payment/fact.ts";
-import type { Opened, Store } from "./store.ts";
-import { migrate, OPENING_LOCK } from "./migrations.ts";
-import { columns, distinct, PENDING, SETTLED_IN_ORDER, STORY, unpack, WRITE } from "./rows.ts";
+import type { Payment } from "../payment/payment.ts";
+import { migrate } from "./migrations.ts";
+import { columns, MOVE, PENDING, SETTLED_IN_ORDER, STORED, STORY, unpack, WRITE } from "./rows.ts";
+import type { Move, Store, Stored } from "./store.ts";
 import { serverOf, storeError } from "./trouble.ts";
 
-/** Facts that {@link PostgresStore.load} hands over at once. */
+/** Payments that {@link PostgresStore.load} hands over at once. */
 export const PAGE = 512;
-/** A session that holds this advisory lock, with a replica's code, belongs to a replica that lives. "live" in ASCII. */
-const LIVE_LOCK = 0x6c697665;
+/** Payments in one statement at most. */
+export const CHUNK = 1_000;
 
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database` */
   readonly url: string;
-  /** connections at most: two let a start load while facts are written */
+  /** connections at most: two let a story be looked up while payments are written */
   readonly poolMax?: number;
   /** after so long a statement is given up, in milliseconds */
   readonly statementTimeoutMs?: number;
@@ -25,6 +25,11 @@ export interface PostgresOptions {
   readonly story?: (id: string) => string | undefined;
 }
 
+/** What the caller's own code threw while the store ran it: no trouble of the store's. */
+class CallersError {
+  constructor(readonly error: unknown) {}
+}
+
 /** One replica's way to the tables. */
 export class PostgresStore implements Store {
   readonly #pool: pg.Pool;
@@ -32,9 +37,6 @@ export class PostgresStore implements Store {
   readonly #story: (id: string) => string | undefined;
   /** the tables are as they must be; asked again after every failure */
   #prepared: Promise<void> | undefined;
-  #epoch = 0;
-  #replica: ReplicaId | undefined;
-  #found: Opened["state"] | undefined;
   #closed: Promise<void> | undefined;
 
   /**
@@ -56,48 +58,26 @@ export class PostgresStore implements Store {
       idle_in_transaction_session_timeout: statementTimeoutMs,
       // for a server that is frozen or cut off, and cannot keep its own time
       query_timeout: statementTimeoutMs + 1_000,
-      // connections stay: the lock in one of them says that this replica lives
+      // connections stay: to make one costs more than to keep it
       idleTimeoutMillis: 0,
       application_name: "galo",
-      onConnect: (client) => this.#connected(client),
+      // a connection in use that is lost fails its query, and says it again in an event, which would end the process
+      onConnect: (client) => void client.on("error", () => {}),
     });
     // an idle connection was lost: the next call takes another
     this.#pool.on("error", () => {});
   }
 
-  async open(replica: ReplicaId): Promise<Opened> {
-    return await this.#run(async (client) => {
-      const { rows: [{ epoch }] } = await client.query("select epoch::float8 from store_state");
-      this.#epoch = Math.max(this.#epoch, epoch);
-      if (this.#found) return { epoch, state: this.#found };
-      await client.query("begin");
-      await client.query("select pg_advisory_xact_lock($1)", [OPENING_LOCK]);
-      const state = await lastLife(client, replica);
-      await client.query(
-        `insert into replica (id, running, found) values ($1, true, $2)
-         on conflict (id) do update set running = true, found = excluded.found, started_at = now()`,
-        [REPLICAS.indexOf(replica), state],
-      );
-      await client.query("select pg_advisory_lock_shared($1, $2)", [LIVE_LOCK, REPLICAS.indexOf(replica)]);
-      await client.query("commit");
-      this.#replica = replica;
-      this.#found = state;
-      return { epoch, state };
-    });
+  async stored(): Promise<Stored> {
+    return await this.#run(stored);
   }
 
-  async load(visit: (facts: readonly Fact[]) => void): Promise<void> {
-    let broken: { readonly error: unknown } | undefined;
-    const hand = (facts: readonly Fact[]) => {
-      try {
-        visit(facts);
-      } catch (error) {
-        broken = { error };
-        throw error;
-      }
-    };
-    await this.#run(async (client) => {
+  async load(visit: (payments: readonly Payment[]) => void): Promise<Stored> {
+    return await this.#run(async (client) => {
       await client.query("begin isolation level repeatable read read only");
+      // before the snapshot is taken: a purge that came in between would be seen in the rows and not in the position
+      await client.query("lock table payment in access share mode");
+      const where = await stored(client);
       for (const [name, rows] of Object.entries({ pending: PENDING, settled: SETTLED_IN_ORDER })) {
         await client.query(`declare ${name} no scroll cursor for ${rows}`);
         const fetch = () => client.query<[string]>({ text: `fetch ${PAGE} from ${name}`, rowMode: "array" });
@@ -108,60 +88,51 @@ export class PostgresStore implements Store {
           // the server works on the next page while this one is read; where reading fails, nobody asks how that ended
           coming = fetch();
           coming.catch(() => {});
-          if (size > 0) hand(rows.map(([row]) => unpack(row)));
+          const payments = rows.map(([row]) => unpack(row));
+          if (size > 0) callers(() => visit(payments));
         }
       }
       await client.query("commit");
-    }).catch((error) => {
-      // what the caller threw is no trouble of the store's
-      throw broken ? broken.error : error;
+      return where;
     });
   }
 
-  async write(epoch: number, facts: readonly Fact[]): Promise<number> {
+  async write({ from, to, purges, payments }: Move): Promise<Stored> {
+    const chunks = chunked(payments, CHUNK);
+    const next = () => callers(() => chunks.next().value);
     return await this.#run(async (client) => {
-      if (epoch > this.#epoch) await this.#begin(client, epoch);
-      const values = [epoch, ...columns(distinct(facts), this.#story)];
-      const { rows: [state] } = await client.query<{ epoch: string }>({ name: "write", text: WRITE, values });
-      return Number(state!.epoch);
+      const first = purges ? [] : next() ?? [];
+      let chunk = next();
+      const alone = !purges && !chunk;
+      // a statement is a transaction of its own
+      if (!alone) await client.query("begin");
+      const places = [from.log, from.position, to.log, to.position, to.hash, to.doubtedMs];
+      const values = [...places, ...columns(first, this.#story)];
+      const { rowCount } = await client.query({ name: "move", text: MOVE, values });
+      if (rowCount === 0) {
+        if (!alone) await client.query("rollback");
+        return await stored(client);
+      }
+      if (purges) await client.query("truncate payment");
+      for (; chunk; chunk = next()) {
+        await client.query({ name: "write", text: WRITE, values: columns(chunk, this.#story) });
+      }
+      if (!alone) await client.query("commit");
+      return to;
     });
   }
 
   /** What was kept of a payment's story; undefined where nothing was. */
   async story(id: string): Promise<string | undefined> {
     return await this.#run(async (client) => {
-      const { rows: [row] } = await client.query<{ story: string | null }>({
-        name: "story",
-        text: STORY,
-        values: [id],
-      });
+      const query = { name: "story", text: STORY, values: [id] };
+      const { rows: [row] } = await client.query<{ story: string | null }>(query);
       return row?.story ?? undefined;
     });
   }
 
-  async purge(epoch: number): Promise<void> {
-    await this.#run((client) => this.#begin(client, epoch));
-  }
-
-  async close(clean: boolean): Promise<void> {
-    return await (this.#closed ??= this.#close(clean));
-  }
-
-  async #close(clean: boolean): Promise<void> {
-    try {
-      if (clean && this.#replica) await this.#run((client) => goodbye(client, REPLICAS.indexOf(this.#replica!)));
-    } finally {
-      await this.#pool.end();
-    }
-  }
-
-  /** Rows are deleted all at once: none is of the new epoch, since nobody writes one before it has begun here. */
-  async #begin(client: pg.ClientBase, epoch: number): Promise<void> {
-    await client.query("begin");
-    const { rowCount } = await client.query("update store_state set epoch = $1 where epoch < $1", [epoch]);
-    if (rowCount) await client.query("truncate payment");
-    await client.query("commit");
-    this.#epoch = Math.max(this.#epoch, epoch);
+  async close(): Promise<void> {
+    return await (this.#closed ??= this.#pool.end());
   }
 
   /** Runs `work` on a connection of its own, which is thrown away where it failed: with it goes its transaction. */
@@ -170,55 +141,40 @@ export class PostgresStore implements Store {
     let failed = true;
     try {
       client = await this.#pool.connect();
-      await (this.#prepared ??= this.#prepare(client));
+      await (this.#prepared ??= migrate(client));
       const result = await work(client);
       failed = false;
       return result;
     } catch (error) {
       this.#prepared = undefined;
-      throw storeError(error, this.#where);
+      throw error instanceof CallersError ? error.error : storeError(error, this.#where);
     } finally {
       client?.release(failed);
     }
   }
+}
 
-  async #prepare(client: pg.ClientBase): Promise<void> {
-    this.#epoch = await migrate(client);
-  }
+async function stored(client: pg.ClientBase): Promise<Stored> {
+  const { rows: [row] } = await client.query<Stored>(STORED);
+  return row!;
+}
 
-  async #connected(client: pg.ClientBase): Promise<void> {
-    // a connection in use that is lost fails its query, and says it again in an event, which would end the process
-    client.on("error", () => {});
-    if (!this.#replica) return;
-    const code = REPLICAS.indexOf(this.#replica);
-    await client.query("select pg_advisory_lock_shared($1, $2)", [LIVE_LOCK, code]);
-    // while it was cut off, its peer may have taken it for dead and stopped
-    await client.query("update replica set running = true where id = $1 and not running", [code]);
+/** Runs code of the caller's. */
+function callers<T>(code: () => T): T {
+  try {
+    return code();
+  } catch (error) {
+    throw new CallersError(error);
   }
 }
 
-/** How the life of the cluster before this one ended, for a replica that is about to start. */
-async function lastLife(client: pg.ClientBase, replica: ReplicaId): Promise<Opened["state"]> {
-  const { rows } = await client.query<{ self: boolean; running: boolean; found: Opened["state"]; lives: boolean }>(
-    `select id = $2 as self, running, found, id <> $2 and not pg_try_advisory_xact_lock($1, id) as lives from replica`,
-    [LIVE_LOCK, REPLICAS.indexOf(replica)],
-  );
-  if (rows.some(({ running, lives }) => running && !lives)) return "crashed";
-  // it began this life, and saw how the one before had ended
-  const peer = rows.find(({ lives, running }) => running && lives);
-  if (peer) return peer.found;
-  if (rows.length > 0) return "clean";
-  const { rows: [any] } = await client.query("select exists (select from payment) as is");
-  return any.is ? "crashed" : "empty";
-}
-
-/** Everything is stored. A peer that does not live is spoken for: its payments were taken over. */
-async function goodbye(client: pg.ClientBase, replica: number): Promise<void> {
-  await client.query("begin");
-  await client.query("select pg_advisory_xact_lock($1)", [OPENING_LOCK]);
-  await client.query(
-    "update replica set running = false where id = $2 or running and pg_try_advisory_xact_lock($1, id)",
-    [LIVE_LOCK, replica],
-  );
-  await client.query("commit");
+function* chunked<T>(all: Iterable<T>, size: number): Generator<T[], undefined> {
+  let chunk: T[] = [];
+  for (const one of all) {
+    chunk.push(one);
+    if (chunk.length < size) continue;
+    yield chunk;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield chunk;
 }

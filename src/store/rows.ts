@@ -1,86 +1,92 @@
 /**
- * Facts as rows of the table `payment`: one array a column on the way in, so that a batch of any size is the same statement;
- * one text a row on the way out, since `pg` takes its time for every value.
+ * Payments as rows of the table `payment`: one array a column on the way in, so that any number of them is the same
+ * statement; one text a row on the way out, since `pg` takes its time for every value.
  * @module
  */
-import { compareFacts, type Fact, PROCESSORS, REASONS, REPLICAS, STAGES } from "../payment/fact.ts";
+import { PROCESSORS, REASONS, REPLICAS } from "../payment/fact.ts";
+import { type Payment, STAGES } from "../payment/payment.ts";
 import { StoreError } from "./store.ts";
 
 const SETTLED = STAGES.indexOf("settled");
 
-/** The columns beside the epoch: the type in SQL, and the value in text. */
-const COLUMNS: Readonly<Record<string, { readonly type: string; readonly of: (fact: Fact) => string | number }>> = {
-  id: { type: "uuid", of: (fact) => fact.id },
-  cents: { type: "int8", of: (fact) => fact.cents },
-  accepted_at_ms: { type: "int8", of: (fact) => fact.acceptedAt },
-  owner: { type: "int2", of: (fact) => REPLICAS.indexOf(fact.owner) },
-  stage: { type: "int2", of: (fact) => STAGES.indexOf(fact.stage) },
-  attempt: { type: "int8", of: (fact) => fact.attempt },
-  processor: { type: "int2", of: (fact) => fact.processor === null ? "null" : PROCESSORS.indexOf(fact.processor) },
-  requested_at_ms: { type: "int8", of: (fact) => fact.requestedAt },
-  doubt: { type: "int2", of: (fact) => fact.doubt },
-  doubt_until_ms: { type: "int8", of: (fact) => fact.doubtUntil },
-  reason: { type: "int2", of: (fact) => REASONS.indexOf(fact.reason) },
+/** A column: the type in SQL, and the value in text; one that may be null says so in words, as SQL does. */
+interface Column {
+  readonly type: string;
+  readonly of: (payment: Payment) => string | number;
+}
+
+const COLUMNS: Readonly<Record<string, Column>> = {
+  id: { type: "uuid", of: ({ id }) => id },
+  cents: { type: "int8", of: ({ cents }) => cents },
+  accepted_at_ms: { type: "int8", of: ({ acceptedAt }) => acceptedAt },
+  owner: { type: "int2", of: ({ owner }) => REPLICAS.indexOf(owner) },
+  stage: { type: "int2", of: ({ stage }) => STAGES.indexOf(stage) },
+  attempt: { type: "int8", of: ({ attempt }) => attempt },
+  processor: { type: "int2", of: ({ processor }) => processor === null ? "null" : PROCESSORS.indexOf(processor) },
+  requested_at_ms: { type: "int8", of: ({ requestedAt }) => requestedAt },
+  reason: { type: "int2", of: ({ reason }) => REASONS.indexOf(reason) },
+  last: { type: "int8", of: ({ last }) => last },
+  refused_by: { type: "int2", of: ({ refusedBy }) => refusedBy === null ? "null" : PROCESSORS.indexOf(refusedBy) },
+  // the machine's uptime is not a whole number
+  doubted_ms: { type: "float8", of: ({ doubtedMs }) => doubtedMs ?? "null" },
 };
 const NAMES = Object.keys(COLUMNS);
 
-/** What {@link compareFacts} compares, in its order, with the epoch above all. */
-function order(row: string): string {
-  const of = (column: string) => `${row}.${column}`;
-  return `(${of("epoch")}, ${of("stage")} = ${SETTLED}, ${of("attempt")}, ${of("stage")}, ${of("doubt")},
-    ${of("doubt_until_ms")}, ${of("owner")}, coalesce(${of("processor")}, -1), ${of("requested_at_ms")}, ${of("cents")},
-    ${of("accepted_at_ms")}, ${of("reason")})`;
+/** Rows from the parameters `$first` and following, one for each of what {@link columns} makes; `where` may leave them out. */
+function upsert(first: number, where = "true"): string {
+  const arrays = NAMES.map((name, i) => `$${first + i}::${COLUMNS[name]!.type}[]`);
+  return `insert into payment as known (${NAMES.join(", ")}, story)
+    select * from unnest(${arrays.join(", ")}, $${first + NAMES.length}::text[]) where ${where}
+    on conflict (id) do update set ${NAMES.slice(1).map((name) => `${name} = excluded.${name}`).join(", ")},
+      story = coalesce(excluded.story, known.story)`;
 }
 
-/** Stores a batch: `$1` is the epoch, the others are what {@link columns} makes of the facts. */
-export const WRITE = `with stored as (insert into payment as known (epoch, ${NAMES.join(", ")}, story)
-  select $1::int8, * from unnest(${NAMES.map((name, i) => `$${i + 2}::${COLUMNS[name]!.type}[]`).join(", ")},
-    $${NAMES.length + 2}::text[])
-  where $1 >= (select epoch from store_state)
-  on conflict (id) do update set ${["epoch", ...NAMES.slice(1)].map((name) => `${name} = excluded.${name}`).join(", ")},
-    story = coalesce(excluded.story, known.story)
-  where ${order("excluded")} > ${order("known")})
-  select epoch from store_state`;
+/** Writes payments; its parameters are {@link columns}. */
+export const WRITE = upsert(1);
 
 /**
- * Facts as array literals, one a column.
+ * Moves the store from log `$1` and position `$2` to log `$3`, position `$4`, hash `$5`, doubt `$6`, and writes payments,
+ * {@link columns} from `$7` on. Gives one row, or none where the store is somewhere else: then nothing is done.
+ */
+export const MOVE = `with moved as (
+    update store_state set log = $3::uuid, position = $4::int8, hash = $5::int8, doubted_ms = $6::float8
+    where log is not distinct from $1::uuid and position = $2::int8 returning true
+  ), written as (${upsert(7, "exists (select from moved)")})
+  select from moved`;
+
+/** Where the store is, under the names of {@link Stored}. */
+export const STORED = `select log, position::float8, hash::float8, doubted_ms as "doubtedMs" from store_state`;
+
+/** The story of a payment; `$1` is its id. */
+export const STORY = "select story from payment where id = $1";
+
+/**
+ * Payments as array literals, one a column, and one of stories.
  *
  * @param story of a settled payment, where it is known: without quotes and backslashes
  */
-export function columns(facts: readonly Fact[], story: (id: string) => string | undefined): string[] {
-  const told = ({ id, stage }: Fact) => {
+export function columns(payments: readonly Payment[], story: (id: string) => string | undefined): string[] {
+  const told = ({ id, stage }: Payment) => {
     const text = stage === "settled" ? story(id) : undefined;
     return text === undefined ? "null" : `"${text}"`;
   };
-  return [...NAMES.map((name) => `{${facts.map(COLUMNS[name]!.of).join(",")}}`), `{${facts.map(told).join(",")}}`];
+  return [
+    ...NAMES.map((name) => `{${payments.map(COLUMNS[name]!.of).join(",")}}`),
+    `{${payments.map(told).join(",")}}`,
+  ];
 }
 
-/** The story of a settled payment of the stored epoch; `$1` is its id. */
-export const STORY = "select story from payment join store_state using (epoch) where id = $1";
+/** A comma for every column: what is null is nothing between two of them. */
+const PACKED = NAMES.map((name) => `coalesce(${name}::text, '')`).join(" || ',' || ");
 
-/** One fact a payment, the greatest, in the order of ids: so that two who write the same ones never wait for each other. */
-export function distinct(facts: readonly Fact[]): Fact[] {
-  const greatest = new Map<string, Fact>();
-  for (const fact of facts) {
-    const known = greatest.get(fact.id);
-    if (!known || compareFacts(fact, known) > 0) greatest.set(fact.id, fact);
-  }
-  return [...greatest.values()].sort((a, b) => a.id < b.id ? -1 : 1);
-}
+/** Pending payments, packed. */
+export const PENDING = `select ${PACKED} from payment where stage <> ${SETTLED}`;
 
-const PACKED = `concat_ws(',', ${
-  NAMES.map((name) => name === "processor" ? "coalesce(processor, -1)" : name).join(", ")
-})`;
-
-/** Pending payments of the stored epoch, packed. */
-export const PENDING = `select ${PACKED} from payment join store_state using (epoch) where stage <> ${SETTLED}`;
-
-/** Settled payments of the stored epoch, packed, oldest first: each processor's are in the index, in order. */
+/** Settled payments, packed, oldest first: each processor's are in the index, in order. */
 export const SETTLED_IN_ORDER = `${
   PROCESSORS.map((_, code) =>
     `(select ${PACKED}, requested_at_ms from payment
-      where stage = ${SETTLED} and processor = ${code} and epoch = (select epoch from store_state)
-      order by requested_at_ms)`
+      where stage = ${SETTLED} and processor = ${code} order by requested_at_ms)`
   ).join(" union all ")
 } order by requested_at_ms`;
 
@@ -89,7 +95,7 @@ export const SETTLED_IN_ORDER = `${
  *
  * @throws StoreError where a code means nothing to this version of the program
  */
-export function unpack(row: string): Fact {
+export function unpack(row: string): Payment {
   const text = row.split(",");
   return {
     id: text[0]!,
@@ -98,11 +104,12 @@ export function unpack(row: string): Fact {
     owner: named(REPLICAS, text[3]!),
     stage: named(STAGES, text[4]!),
     attempt: Number(text[5]),
-    processor: text[6] === "-1" ? null : named(PROCESSORS, text[6]!),
+    processor: text[6] === "" ? null : named(PROCESSORS, text[6]!),
     requestedAt: Number(text[7]),
-    doubt: Number(text[8]),
-    doubtUntil: Number(text[9]),
-    reason: named(REASONS, text[10]!),
+    reason: named(REASONS, text[8]!),
+    last: Number(text[9]),
+    refusedBy: text[10] === "" ? null : named(PROCESSORS, text[10]!),
+    doubtedMs: text[11] === "" ? null : Number(text[11]),
   };
 }
 

@@ -1,0 +1,125 @@
+/**
+ * How a start goes on with the log: where reading begins, and whether a new segment is begun because the log may have
+ * lost something. To be decided by one replica at a time.
+ * @module
+ */
+import type { ReplicaId } from "../payment/fact.ts";
+import type { Stored } from "../store/store.ts";
+import { LogGoneError, placeOf, type SegmentFiles, segmentOf } from "./log.ts";
+import { type Base, type Opened, RECORD_BYTES, RecordBuffer } from "./record.ts";
+import { readOpened, SegmentLog } from "./segment_log.ts";
+
+/** Where a replica reads from. */
+export interface Beginning {
+  /** identity of the log */
+  readonly log: string;
+  readonly position: number;
+  /** see {@link SegmentLogOptions.openFrom} */
+  readonly openFrom: number;
+  /** see {@link SegmentLogOptions.holes} */
+  readonly holes: boolean;
+}
+
+export interface OpeningParts {
+  readonly files: SegmentFiles;
+  readonly boot: number;
+  readonly self: ReplicaId;
+  /** where the store is; undefined where it does not answer */
+  readonly stored: Stored | undefined;
+  /** whether the peer reads and appends to the log now */
+  readonly peerServes: boolean;
+  readonly rereads: number;
+  readonly at: number;
+  readonly uptimeMs: number;
+  uuid(): string;
+}
+
+/** What became of an attempt to open the log. */
+export type Opening =
+  | { readonly kind: "opened"; readonly doubted: boolean }
+  /** it cannot be decided now, and why */
+  | { readonly kind: "wait"; readonly why: string };
+
+/** Nothing was ever stored. */
+export const NOTHING_STORED: Stored = { log: null, position: 0, hash: 0, doubtedMs: null };
+
+/** Makes the log one that {@link locate} finds a beginning in, for what the store holds now. */
+export function openLog(parts: OpeningParts): Opening {
+  const { files, boot, stored, peerServes, rereads } = parts;
+  const segments = survey(files, rereads);
+  const newest = segments.at(-1);
+  if (!stored) {
+    const whole = newest?.boot === boot && locate(files, NOTHING_STORED, rereads) !== undefined;
+    if (whole) return { kind: "opened", doubted: false };
+    return { kind: "wait", why: "the store does not answer, and the log does not reach back to its beginning" };
+  }
+  if (newest && locate(files, stored, rereads)) {
+    if (newest.boot === boot) return { kind: "opened", doubted: false };
+    return begin(parts, newest.log, null);
+  }
+  if (peerServes) return { kind: "wait", why: "the store holds what is not in the log that the peer uses" };
+  const fresh = !newest && stored.log === null;
+  // on top of what the store holds, all that is left and not in it
+  const left = segments.find((opened) => opened.log !== stored.log || opened.segment > segmentOf(stored.position));
+  const from = left ? placeOf(left.segment, 0) : 0;
+  // another log, since places of the one before may have been used that nobody knows of any more
+  return begin(parts, parts.uuid(), { stored: stored.position, of: bitsOf(stored.log), from }, fresh);
+}
+
+/** The first 32 bits of a log's identity. */
+function bitsOf(log: string | null): number {
+  return log === null ? 0 : Number.parseInt(log.slice(0, 8), 16);
+}
+
+/** Where reading begins for who has loaded what the store holds; undefined where the log does not go on from there. */
+export function locate(files: SegmentFiles, stored: Stored, rereads: number): Beginning | undefined {
+  const segments = survey(files, rereads);
+  const newest = segments.at(-1);
+  if (!newest) return undefined;
+  const base = segments.findLast((opened) => opened.base !== null);
+  // where an earlier boot or an earlier log ends
+  const openFrom =
+    segments.findLast((opened, i) => opened.base !== null || opened.boot !== segments[i - 1]?.boot)!.segment;
+  const found = { log: newest.log, openFrom };
+  const { log, position } = stored;
+  if (log !== newest.log) {
+    const follows = base?.base?.stored === position && base.base.of === bitsOf(log);
+    return follows ? { ...found, position: base.base.from, holes: true } : undefined;
+  }
+  if (base && position < placeOf(base.segment, 0)) return undefined;
+  const numbers = files.list().filter((segment) => segment >= segmentOf(position));
+  if (numbers.some((segment, i) => segment !== segmentOf(position) + i)) return undefined;
+  try {
+    new SegmentLog({ files, boot: newest.boot, position, rereads, gone() {} }).close();
+    return { ...found, position, holes: false };
+  } catch (error) {
+    if (error instanceof LogGoneError) return undefined;
+    throw error;
+  }
+}
+
+/** The segments that begin as one, in order. */
+function survey(files: SegmentFiles, rereads: number): Opened[] {
+  const scratch = new RecordBuffer();
+  return files.list().flatMap((segment) => {
+    const file = files.open(segment);
+    const opened = file && readOpened(file, segment, scratch, rereads);
+    file?.close();
+    return opened ?? [];
+  });
+}
+
+/** Begins a segment with a number that no segment had, as far as log and store know. */
+function begin(parts: OpeningParts, log: string, base: Base | null, fresh = false): Opening {
+  const { files, boot, self: by, at, uptimeMs, stored } = parts;
+  const segment = Math.max(files.list().at(-1) ?? 0, segmentOf(stored!.position)) + 1;
+  const opened: Opened = {
+    ...{ kind: "opened", log, segment, boot },
+    base: base && { ...base, from: base.from || placeOf(segment, 0) },
+  };
+  const bytes = new Uint8Array(fresh ? RECORD_BYTES : 2 * RECORD_BYTES);
+  bytes.set(new RecordBuffer().write(opened, 0).bytes);
+  if (!fresh) bytes.set(new RecordBuffer().write({ kind: "doubted", by, at, uptimeMs }, 0).bytes, RECORD_BYTES);
+  if (files.create(segment, bytes)) return { kind: "opened", doubted: !fresh };
+  return { kind: "wait", why: "the log cannot be written" };
+}

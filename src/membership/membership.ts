@@ -1,0 +1,121 @@
+/**
+ * Which phase of its life a replica is in, and what it knows of its peer's. Pure: events come in, effects go out, and the
+ * replica carries them out. A replica holds the lock of its own name for as long as it lives; whoever gets the other's
+ * has proof of its death.
+ * @module
+ */
+
+/** How often a replica that does not hear its peer tries for the peer's lock, in milliseconds. */
+export const PEER_TRY_MS = 500;
+/** Pause before the log is tried again, in milliseconds: while another process holds a lock, or nothing can be decided. */
+export const OPEN_AGAIN_MS = 50;
+
+export type Phase =
+  /** waits for its lock, and for its turn to open the log */
+  | "starting"
+  /** reads the store and the log to its end */
+  | "reading"
+  /** takes payments */
+  | "serving"
+  /** takes nothing, and lets what is in flight end */
+  | "draining"
+  | "stopped";
+
+/** The peer: `linked`: it is heard; `silent`: it may live; `dead`: its lock was to be had. */
+export type PeerState = "none" | "linked" | "silent" | "dead";
+
+export interface Membership {
+  readonly phase: Phase;
+  readonly peer: PeerState;
+  /** whether it tries for the peer's lock from time to time */
+  readonly tries: boolean;
+  /** why the log is not open yet */
+  readonly waits: string;
+}
+
+export type Event =
+  | { readonly kind: "start" }
+  /** the log could not be opened, and why */
+  | { readonly kind: "not-opened"; readonly why: string }
+  | { readonly kind: "opened" }
+  /** the log is read to its end */
+  | { readonly kind: "read" }
+  | { readonly kind: "linked" }
+  | { readonly kind: "lost" }
+  /** it is time to try for the peer's lock */
+  | { readonly kind: "try" }
+  /** the peer's lock was to be had: what it owned is moved */
+  | { readonly kind: "peer-dead" }
+  | { readonly kind: "stop" }
+  | { readonly kind: "drained" };
+
+export type Effect =
+  | { readonly kind: "open"; readonly afterMs: number }
+  | { readonly kind: "read" }
+  /** begins to dispatch, to poll, to write the store */
+  | { readonly kind: "serve" }
+  /** tries for the peer's lock; who gets it reads the log to its end, moves what the dead one owned, and lets go */
+  | { readonly kind: "take-over" }
+  /** has {@link Event} `try` come */
+  | { readonly kind: "try-later"; readonly afterMs: number }
+  | { readonly kind: "drain" }
+  /** lets go of everything */
+  | { readonly kind: "close" };
+
+export interface Step {
+  readonly state: Membership;
+  readonly effects: readonly Effect[];
+}
+
+/** Before anything has happened. */
+export function unstarted(hasPeer: boolean): Membership {
+  return { phase: "starting", peer: hasPeer ? "silent" : "none", tries: false, waits: "not started" };
+}
+
+/** What an event makes of a replica, and what is to be done. */
+export function step(state: Membership, event: Event): Step {
+  const { phase, peer } = state;
+  const stays: Step = { state, effects: [] };
+  switch (event.kind) {
+    case "start":
+      return { state: { ...state, waits: "" }, effects: [{ kind: "open", afterMs: 0 }] };
+    case "not-opened":
+      if (phase !== "starting") return stays;
+      return { state: { ...state, waits: event.why }, effects: [{ kind: "open", afterMs: OPEN_AGAIN_MS }] };
+    case "opened":
+      if (phase !== "starting") return stays;
+      return { state: { ...state, phase: "reading", waits: "" }, effects: [{ kind: "read" }] };
+    case "read": {
+      if (phase !== "reading") return stays;
+      const served: Membership = { ...state, phase: "serving" };
+      const { state: next, effects } = peer === "silent" ? tried(served) : { state: served, effects: [] };
+      return { state: next, effects: [{ kind: "serve" }, ...effects] };
+    }
+    case "linked":
+      return { state: { ...state, peer: "linked" }, effects: [] };
+    case "lost": {
+      const silent: Membership = { ...state, peer: "silent" };
+      return phase === "serving" && !state.tries ? tried(silent) : { state: silent, effects: [] };
+    }
+    case "try":
+      if (phase === "serving" && peer !== "linked") return tried(state);
+      return { state: { ...state, tries: false }, effects: [] };
+    case "peer-dead":
+      return peer === "silent" ? { state: { ...state, peer: "dead" }, effects: [] } : stays;
+    case "stop":
+      if (phase === "draining" || phase === "stopped") return stays;
+      return phase === "serving"
+        ? { state: { ...state, phase: "draining" }, effects: [{ kind: "drain" }] }
+        : { state: { ...state, phase: "stopped" }, effects: [{ kind: "close" }] };
+    case "drained":
+      return phase === "draining" ? { state: { ...state, phase: "stopped" }, effects: [{ kind: "close" }] } : stays;
+  }
+}
+
+/** Tries for the peer's lock, now and again later. */
+function tried(state: Membership): Step {
+  return {
+    state: { ...state, tries: true },
+    effects: [{ kind: "take-over" }, { kind: "try-later", afterMs: PEER_TRY_MS }],
+  };
+}

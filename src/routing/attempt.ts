@@ -1,0 +1,101 @@
+/**
+ * What a replica is doing about one payment, and what the end of a call means for it: the table of DESIGN.md, promise 1.
+ * Pure: what is to be done comes out, and the dispatcher does it. Times are of the monotonic clock, in milliseconds.
+ * @module
+ */
+import type { Booking, Processor, Reason } from "../payment/fact.ts";
+import type { Payment } from "../payment/payment.ts";
+import type { Lookup, Outcome } from "./processor_client.ts";
+
+/** It waits for a route. */
+export interface Queued {
+  readonly state: "queued";
+  readonly tries: number;
+  /** the processors that had to be asked do not have it: true for the fact that stands at this place */
+  readonly clearedAt: number;
+}
+
+/** It is bound to a processor, and waits to be sent there. */
+export interface Bound {
+  readonly state: "bound";
+  readonly tries: number;
+  /** since when it may be booked without our knowing: the end of the last call without a verdict, or when this process first read of the binding; null while every call had a verdict */
+  readonly unsureMs: number | null;
+  /** calls of this binding that ended without a verdict */
+  readonly unknowns: number;
+}
+
+export type Attempt =
+  | Queued
+  | Bound
+  /** it is sent, under the binding that stands at the place `over` */
+  | { readonly state: "in-flight"; readonly over: number; readonly bound: Bound }
+  /** processors are asked for it */
+  | { readonly state: "asking"; readonly over: number; readonly before: Queued | Bound }
+  /** it is left alone for a while; `turn` tells one pause from another */
+  | { readonly state: "backing-off"; readonly turn: number; readonly before: Queued | Bound }
+  /** its end is known, and the log does not take it */
+  | { readonly state: "unrecorded"; readonly end: End };
+
+/** What ends a binding. */
+export type End =
+  | { readonly kind: "settle"; readonly booking: Booking; readonly reason: Reason }
+  | { readonly kind: "release"; readonly reason: Reason; readonly ask: boolean };
+
+/** What is to be done next about a payment that is bound. */
+export type Next = End | { readonly kind: "keep"; readonly bound: Bound; readonly ask: boolean };
+
+/** After so many calls of one binding without a verdict it is looked up instead of sent: each call moves the horizon. */
+export const UNKNOWNS_MAX = 3;
+
+/** A payment that comes into the dispatcher's hands. What was bound before may have been sent. */
+export function begin({ stage }: Payment, nowMs: number): Queued | Bound {
+  if (stage !== "dispatched") return { state: "queued", tries: 0, clearedAt: 0 };
+  return { state: "bound", tries: 0, unsureMs: nowMs, unknowns: 0 };
+}
+
+/** A call of a bound payment has ended. */
+export function conclude(payment: Payment, bound: Bound, outcome: Outcome, nowMs: number): Next {
+  const unsure = bound.unsureMs !== null;
+  switch (outcome.kind) {
+    case "booked": {
+      const { processor, requestedAt, cents } = payment;
+      return { kind: "settle", booking: { processor: processor!, requestedAt, cents }, reason: payment.reason };
+    }
+    case "already-booked":
+      // by an earlier call of this binding, or by one that nobody knows of any more
+      return { kind: "keep", bound: { ...bound, unsureMs: bound.unsureMs ?? nowMs }, ask: bound.tries === 0 };
+    case "unknown":
+      return { kind: "keep", bound: { ...bound, unsureMs: nowMs, unknowns: bound.unknowns + 1 }, ask: false };
+    case "failed":
+      // what it says of this call says nothing of an earlier one
+      return unsure ? { kind: "keep", bound, ask: false } : { kind: "release", reason: "refused", ask: true };
+    case "refused":
+      return unsure ? { kind: "keep", bound, ask: false } : { kind: "release", reason: outcome.why, ask: false };
+  }
+}
+
+/** Processors have been asked, at `askedMs`, for a bound payment. */
+export function concludeLookups(
+  bound: Bound,
+  lookups: readonly (readonly [Processor, Lookup])[],
+  askedMs: number,
+  horizonMs: number,
+): Next {
+  const found = foundIn(lookups);
+  if (found) return { kind: "settle", booking: found, reason: "found-booked" };
+  const absent = lookups.every(([, { kind }]) => kind === "absent");
+  // before that, a call that was given up may still be booked
+  if (absent && (bound.unsureMs === null || askedMs >= bound.unsureMs + horizonMs)) {
+    return { kind: "release", reason: "not-found", ask: false };
+  }
+  return { kind: "keep", bound, ask: false };
+}
+
+/** Where a payment was found to be booked. */
+export function foundIn(lookups: readonly (readonly [Processor, Lookup])[]): Booking | undefined {
+  for (const [processor, lookup] of lookups) {
+    if (lookup.kind === "found") return { processor, requestedAt: lookup.requestedAt, cents: lookup.cents };
+  }
+  return undefined;
+}

@@ -1,0 +1,99 @@
+/**
+ * How a replica comes to know what was known before: it takes its lock, opens the log, loads what the store holds, and reads
+ * the log from there to its end.
+ * @module
+ */
+import { Ledger } from "./ledger/ledger.ts";
+import { type Beginning, locate, NOTHING_STORED, openLog } from "./ledger/opening.ts";
+import { SegmentLog } from "./ledger/segment_log.ts";
+import type { HeldLock } from "./membership/lock.ts";
+import { Book } from "./payment/book.ts";
+import { peerOf } from "./payment/fact.ts";
+import type { ReplicaPorts, ReplicaSettings } from "./replica.ts";
+import { type Stored, StoreError } from "./store/store.ts";
+
+/** How long a start waits for the store before it looks whether the log alone will do, in milliseconds. */
+export const STORE_WAIT_MS = 3_000;
+
+/** What was known before. */
+export interface Known {
+  readonly ledger: Ledger;
+  /** the identity of the log */
+  readonly log: string;
+  /** what was loaded of it from the store */
+  readonly stored: Stored;
+}
+
+/** The lock of this replica, or why it could not be had or the log not be opened now. */
+export type Opened = { readonly own: HeldLock; readonly doubted: boolean } | { readonly why: string };
+
+/**
+ * Takes this replica's lock and makes the log one to go on with. One replica at a time does so; it holds the lock `log`
+ * meanwhile, and its own from then on.
+ */
+export async function open(settings: ReplicaSettings, ports: ReplicaPorts): Promise<Opened> {
+  const { self, rereads } = settings;
+  const { lock, files, boot, store, clock, uuid } = ports;
+  const turn = lock.tryAcquire("log");
+  if (!turn) return { why: "the other replica opens the log" };
+  const own = lock.tryAcquire(self);
+  try {
+    if (!own) return { why: "this replica's lock is held by another process" };
+    const stored = store ? await answer(ports, store.stored()) : NOTHING_STORED;
+    const peer = lock.tryAcquire(peerOf(self));
+    peer?.release();
+    const [at, uptimeMs] = [clock.now(), clock.uptime()];
+    const opening = openLog({ files, boot, self, stored, peerServes: !peer, rereads, at, uptimeMs, uuid });
+    if (opening.kind === "opened") return { own, doubted: opening.doubted };
+    own.release();
+    return { why: opening.why };
+  } finally {
+    turn.release();
+  }
+}
+
+/**
+ * Loads the store and finds the place in the log where that ends.
+ *
+ * @param gone told when the log loses what was not read yet
+ * @returns undefined where that cannot be done now
+ */
+export async function load(
+  settings: ReplicaSettings,
+  ports: ReplicaPorts,
+  gone: (why: string) => void,
+): Promise<Known | undefined> {
+  const { segmentRecords, rereads } = settings;
+  const { files, boot, store, random } = ports;
+  let book = new Book();
+  let stored = NOTHING_STORED;
+  try {
+    const there = store && await answer(ports, store.stored());
+    if (there) stored = await store!.load((payments) => payments.forEach((payment) => book.load(payment)));
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    book = new Book();
+    stored = NOTHING_STORED;
+  }
+  book.loadDoubt(stored.doubtedMs);
+  const beginning: Beginning | undefined = locate(files, stored, rereads);
+  if (!beginning) return undefined;
+  const { log, ...from } = beginning;
+  const nonce = Math.floor(random() * 2 ** 32);
+  const segments = new SegmentLog({ files, boot, segmentRecords, rereads, gone, ...from });
+  return { ledger: new Ledger(segments, nonce, book, stored.hash), log, stored };
+}
+
+/** What a store says, or undefined where it does not say anything in time. */
+async function answer<T>({ clock }: ReplicaPorts, asked: Promise<T>): Promise<T | undefined> {
+  const late = Promise.withResolvers<undefined>();
+  const cancel = clock.after(STORE_WAIT_MS, () => late.resolve(undefined));
+  try {
+    return await Promise.race([asked, late.promise]);
+  } catch (error) {
+    if (error instanceof StoreError) return undefined;
+    throw error;
+  } finally {
+    cancel();
+  }
+}
