@@ -146,8 +146,9 @@ export class Replica implements Payments {
     const { clock } = this.#ports;
     if (!this.#running || this.#member.phase !== "serving") return "not-serving";
     const { ledger } = this.#running;
-    this.#catchUp(ledger);
     const { book, position } = ledger;
+    // what is known may have been purged by the peer
+    if (book.get(id)) this.#catchUp(ledger);
     const known = book.get(id);
     if (known) return known.cents === cents ? this.#covered() : "conflict";
     if (book.pending.size >= queueMax) return "queue-full";

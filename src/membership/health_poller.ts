@@ -49,5 +49,6 @@ export class HealthPoller {
     this.#stopped = true;
     this.#next?.();
     this.#held?.release();
+    this.#held = undefined;
   }
 }

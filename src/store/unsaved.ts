@@ -8,9 +8,9 @@ import type { Book } from "../payment/book.ts";
 import type { Fact } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 
-/** Between two marks at least, in milliseconds: what {@link Unsaved.sinceMs} may be too early by. */
+/** Between two marks at least, in milliseconds. */
 const MARK_MS = 10;
-/** Marks that are kept at most; then every second one goes. */
+/** Marks that are kept at most: of more, every second one goes, so that old ones are further apart. */
 const MARKS_MAX = 256;
 
 /** The first change at or after a place came at this time, by the monotonic clock in milliseconds. */
@@ -46,15 +46,15 @@ export class Unsaved {
     return this.#forgottenAt !== undefined;
   }
 
-  /** When the oldest change came that is unsaved, or up to some milliseconds earlier; undefined where there is none. */
+  /** When the oldest change came that is unsaved, or up to the distance of two marks earlier; undefined without one. */
   get sinceMs(): number | undefined {
     return this.#marks[0]?.atMs;
   }
 
   /** A fact was folded into the book. */
   folded(fact: Fact, place: number, payment: Payment | undefined, nowMs: number): void {
+    if (fact.kind === "purged") return this.all(place, nowMs);
     this.#mark(place, nowMs);
-    if (fact.kind === "purged") return this.all(place);
     if (!payment) {
       for (const { id, last } of this.#book.pending.values()) if (last === place) this.#pending.set(id, place);
     } else if (payment.stage === "settled") {
@@ -64,15 +64,20 @@ export class Unsaved {
   }
 
   /** All that the book holds is unsaved, as if it had changed at this place, and nothing else is to be stored. */
-  all(place: number): void {
+  all(place: number, nowMs: number): void {
+    this.#mark(place, nowMs);
     this.#pending = new Map(Array.from(this.#book.pending.keys(), (id) => [id, place]));
     this.#settledFrom = 0;
     this.#settledAt = new Array<number>(this.#book.settled.size).fill(place);
     this.#forgottenAt = place;
   }
 
-  /** The store holds the log up to this place. */
-  saved(position: number, isAll: boolean): void {
+  /**
+   * The store holds the log up to this place.
+   *
+   * @param isEnd whether nothing behind it is folded
+   */
+  saved(position: number, isEnd: boolean): void {
     for (const [id, place] of this.#pending) if (place < position) this.#pending.delete(id);
     const first = this.#settledAt.findIndex((place) => place >= position);
     const count = first === -1 ? this.#settledAt.length : first;
@@ -81,7 +86,7 @@ export class Unsaved {
     if (this.#forgottenAt !== undefined && this.#forgottenAt < position) this.#forgottenAt = undefined;
     // the mark before the first one behind the position may stand for changes behind it
     while ((this.#marks[1]?.place ?? Infinity) <= position) this.#marks.shift();
-    if (isAll) this.#marks = [];
+    if (isEnd) this.#marks = [];
   }
 
   /** What differs now, as it is now, whatever is folded while it is read. */

@@ -1,8 +1,7 @@
 /** Checks that nobody pays twice, and that nothing is sent to one processor while the other may book it. @module */
 import { other, type Processor } from "../../src/payment/fact.ts";
-import type { Attempt, Outcome } from "../../src/routing/processor_client.ts";
+import type { Order, Outcome } from "../../src/routing/processor_client.ts";
 import type { Life } from "./life.ts";
-import type { Payment } from "./ledger.ts";
 import type { World } from "./world.ts";
 
 /** A call of `pay`. */
@@ -11,112 +10,99 @@ export interface PayCall {
   readonly life: Life;
   readonly processor: Processor;
   readonly id: string;
+  /** until when it may be booked, in milliseconds; infinite while its caller waits */
+  untilMs: number;
 }
 
 /** What a processor may still do with an id. */
 interface Exposure {
-  /** copies of a request under way or in the processor */
-  copies: number;
   /** calls without an answer yet */
-  readonly open: Set<PayCall>;
-  /** an answer is missing: until then the caller cannot know that it is not booked */
+  open: number;
+  /** when the last call that was given up can no longer be booked, in milliseconds */
   untilMs: number;
 }
 
 /** Follows every request to both processors. */
 export class ChargeChecker {
   #exposures = { default: new Map<string, Exposure>(), fallback: new Map<string, Exposure>() };
-  #inFlight = new Map<Life, Record<Processor, number>>();
+  #open = new Map<Life, Set<PayCall>>();
   calls = 0;
 
   constructor(private readonly world: World) {}
 
-  begin(life: Life, processor: Processor, attempt: Attempt): PayCall {
+  begin(life: Life, processor: Processor, order: Order): PayCall {
     const { world } = this;
-    const { id } = attempt;
-    const call: PayCall = { ordinal: this.calls++, life, processor, id };
+    const { id, cents } = order;
+    const call: PayCall = { ordinal: this.calls++, life, processor, id, untilMs: Infinity };
     const payment = world.ledger.payments.get(id);
-    world.note("pay", life, payment?.ordinal ?? -1, attempt.cents, () => `${processor} ${id} ${attempt.cents}`);
+    world.note("pay", life, payment?.ordinal ?? -1, cents, () => `${processor} ${id} ${cents} ${order.requestedAt}`);
     if (!payment) world.violate("charges", `${id} was sent to ${processor} and never asked for`);
-    else if (!payment.amounts.has(attempt.cents)) {
-      world.violate("amounts", `${id} was sent to ${processor} with ${attempt.cents} cents, nobody asked for that`);
+    else if (!payment.amounts.has(cents)) {
+      world.violate("amounts", `${id} was sent to ${processor} with ${cents} cents, nobody asked for that`);
     }
     const second = other(processor);
-    if (world.processors[second].bookings.has(id) && !purged(payment)) {
+    if (world.processors[second].bookings.has(id) && !payment?.excused) {
       world.violate("charges", `${id} was sent to ${processor} although it is booked at ${second}`);
     }
     const there = this.#exposures[second].get(id);
-    if (there && !purged(payment) && (there.copies > 0 || there.open.size > 0 || there.untilMs > world.timeline.ms)) {
+    if (there && !payment?.excused && (there.open > 0 || there.untilMs > world.timeline.ms)) {
       world.violate("charges", `${id} was sent to ${processor} while ${second} may still book it`);
     }
     let here = this.#exposures[processor].get(id);
-    if (!here) this.#exposures[processor].set(id, here = { copies: 0, open: new Set(), untilMs: 0 });
-    here.copies++;
-    here.open.add(call);
-    this.#count(life, processor, 1);
+    if (!here) this.#exposures[processor].set(id, here = { open: 0, untilMs: 0 });
+    here.open++;
+    this.#count(call);
     return call;
   }
 
-  /** The request got lost on its way, which its caller cannot know. */
-  never(call: PayCall): void {
-    this.#exposures[call.processor].get(call.id)!.copies--;
+  /** Whether a copy of the call that is under way may still be booked. */
+  mayBeBooked(call: PayCall): boolean {
+    return this.world.timeline.ms < call.untilMs;
   }
 
-  /** The processor has booked or refused a copy. */
-  dealtWith(call: PayCall): void {
-    this.#exposures[call.processor].get(call.id)!.copies--;
-  }
-
-  again(call: PayCall): void {
-    this.#exposures[call.processor].get(call.id)!.copies++;
+  /** Whether its caller still waits for it. */
+  open(call: PayCall): boolean {
+    return call.untilMs === Infinity;
   }
 
   /** The caller has heard how it ended. */
   end(call: PayCall, outcome: Outcome): void {
-    this.#count(call.life, call.processor, -1);
-    const exposure = this.#exposures[call.processor].get(call.id)!;
-    exposure.open.delete(call);
-    // an answer to a later call says nothing of this one
-    if (outcome.kind === "unknown") this.#expose(exposure);
+    this.#open.get(call.life)?.delete(call);
+    this.#close(call, outcome.kind === "unknown");
   }
 
   /** A process has died: what it sent can be booked for a while. */
   died(life: Life): void {
-    for (const exposures of Object.values(this.#exposures)) {
-      for (const exposure of exposures.values()) {
-        for (const call of exposure.open) {
-          if (call.life !== life) continue;
-          exposure.open.delete(call);
-          this.#expose(exposure);
-        }
-      }
-    }
-    this.#inFlight.delete(life);
+    for (const call of this.#open.get(life) ?? []) this.#close(call, true);
+    this.#open.delete(life);
   }
 
   /** A processor has booked an id. */
   booked(processor: Processor, id: string): void {
-    if (this.world.processors[other(processor)].bookings.has(id) && !purged(this.world.ledger.payments.get(id))) {
+    const { processors, ledger } = this.world;
+    if (processors[other(processor)].bookings.has(id) && !ledger.payments.get(id)?.excused) {
       this.world.violate("charges", `${id} is booked at both processors`);
     }
   }
 
-  #expose(exposure: Exposure): void {
-    exposure.untilMs = this.world.timeline.ms + this.world.settings.requestTimeoutMs;
+  #close(call: PayCall, unknown: boolean): void {
+    const { timeline, settings } = this.world;
+    const exposure = this.#exposures[call.processor].get(call.id)!;
+    exposure.open--;
+    // what has a verdict has been dealt with; an answer to a later call says nothing of this one
+    call.untilMs = timeline.ms + (unknown ? settings.horizonMs : 0);
+    if (unknown) exposure.untilMs = Math.max(exposure.untilMs, call.untilMs);
   }
 
-  #count(life: Life, processor: Processor, by: number): void {
-    let counts = this.#inFlight.get(life);
-    if (!counts) this.#inFlight.set(life, counts = { default: 0, fallback: 0 });
-    counts[processor] += by;
+  #count(call: PayCall): void {
+    let open = this.#open.get(call.life);
+    if (!open) this.#open.set(call.life, open = new Set());
+    open.add(call);
+    let count = 0;
+    for (const { processor } of open) if (processor === call.processor) count++;
     const { maxInFlight } = this.world.settings;
-    if (counts[processor] > maxInFlight) {
-      this.world.violate("limits", `${counts[processor]} calls to ${processor} in flight, ${maxInFlight} are allowed`);
+    if (count > maxInFlight) {
+      this.world.violate("limits", `${count} calls to ${call.processor} in flight, ${maxInFlight} are allowed`);
     }
   }
-}
-
-/** It was sent in one epoch and again in the next, to replicas that did not hear each other: nobody promises anything. */
-export function purged(payment: Payment | undefined): boolean {
-  return payment !== undefined && payment.epochMin < payment.epochMax;
 }

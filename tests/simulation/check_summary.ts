@@ -1,52 +1,56 @@
-/** Checks that a summary never says more than the processors' books, nor less than the peer knew when it was asked. @module */
-import { peerOf, PROCESSORS } from "../../src/payment/fact.ts";
+/** Checks that what a replica says is what the log says at that moment, and no more than the processors' books. @module */
+import { PROCESSORS } from "../../src/payment/fact.ts";
 import type { Running, World } from "./world.ts";
 
-/** Asks replicas for summaries and compares. */
+/** Asks replicas and compares. */
 export class SummaryChecker {
   asked = 0;
 
   constructor(private readonly world: World) {}
 
   /** A process is asked for what is settled in a window. */
-  ask(running: Running, from?: number, to?: number): void {
+  ask({ life, replica }: Running, from?: number, to?: number): void {
     const { world } = this;
-    const { life, replica } = running;
     this.asked++;
-    const { epoch } = replica.book;
-    const peer = world.running[peerOf(life.replica)];
-    const known = peer?.life.alive && peer.replica.book.epoch === epoch
-      ? peer.replica.book.summary(from, to)
-      : undefined;
-    const own = replica.book.summary(from, to);
-    replica.summary(from, to).then((answer) => {
-      // it does not know yet what was before its life
-      if (!answer || !life.acts()) return;
-      const { summary, staleMs } = answer;
-      world.note("summary", life, summary.default.count, summary.fallback.count);
-      for (const processor of PROCESSORS) {
-        const { count, cents } = summary[processor];
-        const booked = { count: 0, cents: 0 };
-        for (const booking of world.processors[processor].bookings.values()) {
-          if (booking.requestedAt < (from ?? -Infinity) || booking.requestedAt > (to ?? Infinity)) continue;
-          booked.count++;
-          booked.cents += booking.cents;
-        }
-        if (count > booked.count || cents > booked.cents) {
-          world.violate(
-            "summary",
-            `${life.replica} says ${count}, ${cents} cents of ${processor}: ${booked.count}, ${booked.cents} are booked`,
-          );
-        }
-        if (replica.book.epoch !== epoch) continue;
-        const least = Math.max(own[processor].count, staleMs === null ? known?.[processor].count ?? 0 : 0);
-        if (count < least) {
-          world.violate(
-            "summary",
-            `${life.replica} says ${count} of ${processor}, and ${least} were settled when it was asked`,
-          );
-        }
+    const least = world.truth.catchUp()?.position ?? 0;
+    const summary = replica.summary(from, to);
+    // it does not know yet what was before its life
+    if (!summary || !life.alive) return;
+    world.note("summary", life, summary.default.count, summary.fallback.count);
+    const truth = world.truth.catchUp();
+    const { position } = replica.ledger!;
+    if (position < least) {
+      world.violate("summary", `${life.replica} answers from ${position}, and the log reached ${least} when it was asked`);
+    }
+    const all = truth?.position === position ? truth.book.summary(from, to) : undefined;
+    for (const processor of PROCESSORS) {
+      const { count, cents } = summary[processor];
+      const said = `${life.replica} says ${count}, ${cents} cents of ${processor}`;
+      const settled = all?.[processor];
+      if (settled && (count !== settled.count || cents !== settled.cents)) {
+        world.violate("summary", `${said}: the log says ${settled.count}, ${settled.cents} cents`);
       }
-    });
+      const booked = { count: 0, cents: 0 };
+      for (const booking of world.processors[processor].bookings.values()) {
+        if (booking.requestedAt < (from ?? -Infinity) || booking.requestedAt > (to ?? Infinity)) continue;
+        booked.count++;
+        booked.cents += booking.cents;
+      }
+      if (count <= booked.count && cents <= booked.cents) continue;
+      world.violate("summary", `${said}: ${booked.count}, ${booked.cents} cents are booked`);
+    }
+  }
+
+  /** A process is asked for one payment. */
+  find({ life, replica }: Running, id: string): void {
+    const { world } = this;
+    world.truth.catchUp();
+    const found = replica.find(id);
+    const truth = world.truth.catchUp();
+    if (!life.alive || !truth || truth.position !== replica.ledger?.position) return;
+    const [said, known] = [found, truth.book.get(id)].map((payment) => payment && JSON.stringify(payment, FIELDS));
+    if (said !== known) world.violate("summary", `${life.replica} says of ${id}: ${said}, the log says ${known}`);
   }
 }
+
+const FIELDS = ["cents", "acceptedAt", "owner", "stage", "attempt", "processor", "requestedAt", "last", "doubtedMs"];

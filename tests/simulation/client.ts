@@ -1,7 +1,8 @@
 /** Calls to the simulated processors as one process makes them, over HTTP that breaks. @module */
 import type { Processor } from "../../src/payment/fact.ts";
-import type { Attempt, Health, Lookup, Outcome, ProcessorClient } from "../../src/routing/processor_client.ts";
 import { outcomeOf } from "../../src/processor/outcome.ts";
+import type { Health, Lookup, Order, Outcome, ProcessorClient } from "../../src/routing/processor_client.ts";
+import type { PayCall } from "./check_charges.ts";
 import type { Life } from "./life.ts";
 import type { World } from "./world.ts";
 
@@ -17,44 +18,55 @@ export interface HttpFaults {
   never: number;
   /** the HTTP client sends it again by itself, once the first copy has been dealt with */
   resent: number;
-  /** a status that no table knows */
-  strange: number;
+  /** something in between answers 502, 503, 504 or 408 while the processor is still at it, or before it has begun */
+  gateway: number;
+  /** something in between refuses with 403 or 302: the processor never sees it */
+  rejected: number;
+  /** it arrives so late that its caller has given it up, within the horizon */
+  late: number;
   lookupFails: number;
   healthLies: number;
   healthStaleMs: number;
 }
 
+type Finish = (outcome: Outcome) => void;
+
 /** The {@link ProcessorClient} of one process. */
 export class SimulatedClient implements ProcessorClient {
   constructor(private readonly world: World, private readonly life: Life, private readonly timeoutMs: number) {}
 
-  pay(processor: Processor, attempt: Attempt): Promise<Outcome> {
+  pay(processor: Processor, order: Order): Promise<Outcome> {
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     const { world, life } = this;
     if (!life.acts()) return promise;
     const { http, prng, timeline } = world;
-    const call = world.charges.begin(life, processor, attempt);
+    const call = world.charges.begin(life, processor, order);
     let over = false;
-    const finish = (outcome: Outcome) =>
+    const finish: Finish = (outcome) =>
       life.hear(() => {
         if (over) return;
         over = true;
         timeout.run = undefined;
         world.charges.end(call, outcome);
-        world.note("outcome", life, outcome.kind.length, call.ordinal, () =>
-          `${processor} ${outcome.kind} ${attempt.id}`);
+        world.note("outcome", life, outcome.kind.length, call.ordinal, () => `${processor} ${outcome.kind} ${order.id}`);
         resolve(outcome);
       });
     const timeout = timeline.in(this.timeoutMs, () => finish({ kind: "unknown", error: "timeout" }));
+    const ends = (outcome: Outcome) => timeline.in(this.#wayMs(), () => finish(outcome));
     if (prng.chance(http.unreachable)) {
       world.fault("processor-unreachable", 0);
-      world.charges.never(call);
-      timeline.in(this.#wayMs(), () => finish({ kind: "refused", why: "unreachable" }));
+      ends({ kind: "refused", why: "unreachable" });
     } else if (prng.chance(http.requestLost)) {
       world.fault("request-lost", 0);
-      world.charges.never(call);
-      timeline.in(this.#wayMs(), () => finish({ kind: "unknown", error: "reset" }));
-    } else this.#send(processor, attempt, prng.chance(http.resent) ? "first" : "only", call, finish);
+      ends({ kind: "unknown", error: "reset" });
+    } else if (prng.chance(http.rejected)) {
+      ends(outcomeOf({ status: world.fault("rejected", prng.pick([403, 302])) }));
+    } else {
+      if (prng.chance(http.gateway)) ends(outcomeOf({ status: world.fault("gateway", prng.pick(GATEWAY)) }));
+      const lateMs = prng.chance(http.late) ? prng.float() * (this.timeoutMs + world.settings.horizonMs) : 0;
+      if (lateMs > 0) world.fault("late", lateMs);
+      this.#send(call, order, lateMs, prng.chance(http.resent) ? "first" : "only", finish);
+    }
     return promise;
   }
 
@@ -102,44 +114,36 @@ export class SimulatedClient implements ProcessorClient {
     return promise;
   }
 
-  #send(
-    processor: Processor,
-    attempt: Attempt,
-    copy: "only" | "first" | "second",
-    call: ReturnType<World["charges"]["begin"]>,
-    finish: (outcome: Outcome) => void,
-  ): void {
+  #send(call: PayCall, order: Order, lateMs: number, copy: "only" | "first" | "second", finish: Finish): void {
     const { world, life } = this;
     const { http, prng, timeline } = world;
-    timeline.in(this.#wayMs(), () => {
-      world.processors[processor].receive(attempt, (status) => {
-        world.charges.dealtWith(call);
-        if (copy === "first") {
-          // the dead send nothing again
-          if (!life.alive || life.paused) return;
-          world.fault("resent", 0);
-          world.charges.again(call);
-          return this.#send(processor, attempt, "second", call, finish);
-        }
-        if (status === 200 && prng.chance(http.booked500)) {
-          world.fault("booked-then-500", 0);
-          status = 500;
-        } else if (status === 500 && prng.chance(http.strange)) {
-          world.fault("strange-status", 0);
-          status = prng.pick([400, 404, 302, 503]);
-        }
-        if (prng.chance(http.never)) return void world.fault("never-answered", 0);
-        // who sends a request again by itself may not pass on a refusal of the second copy: the first may be booked
-        const vague = copy === "second" && status >= 400 && status < 500 && status !== 422;
-        const reset = vague || prng.chance(http.reset);
-        if (reset) world.fault(status === 200 ? "booked-then-reset" : "reset", 0);
-        timeline.in(this.#wayMs(), () => finish(reset ? { kind: "unknown", error: "reset" } : outcomeOf({ status })));
-      });
-      // the connection breaks while the processor is at it: it books, later
-      if (prng.chance(http.reset)) {
-        world.fault("reset", 0);
-        timeline.in(this.#wayMs(), () => finish({ kind: "unknown", error: "reset" }));
+    const ends = (outcome: Outcome) => timeline.in(this.#wayMs(), () => finish(outcome));
+    const answer = (status: number) => {
+      if (copy === "first") {
+        // the dead send nothing again
+        if (!life.alive || life.paused || !world.charges.open(call)) return;
+        world.fault("resent", 0);
+        return this.#send(call, order, 0, "second", finish);
       }
+      if (status === 200 && prng.chance(http.booked500)) {
+        world.fault("booked-then-500", 0);
+        status = 500;
+      }
+      if (prng.chance(http.never)) return void world.fault("never-answered", 0);
+      // who sends a request again by itself may not pass on a refusal of the second copy: the first may be booked
+      const vague = copy === "second" && status >= 300 && status < 500 && status !== 422;
+      const reset = vague || prng.chance(http.reset);
+      if (reset) world.fault(status === 200 ? "booked-then-reset" : "reset", 0);
+      ends(reset ? { kind: "unknown", error: "reset" } : outcomeOf({ status }));
+    };
+    timeline.in(this.#wayMs() + lateMs, () => {
+      const current = () => world.charges.mayBeBooked(call);
+      if (!current()) return;
+      world.processors[call.processor].receive({ order, current, answer });
+      // the connection breaks while the processor is at it: it books, later
+      if (!prng.chance(http.reset)) return;
+      world.fault("reset", 0);
+      ends({ kind: "unknown", error: "reset" });
     });
   }
 
@@ -147,3 +151,5 @@ export class SimulatedClient implements ProcessorClient {
     return this.world.http.wayMs * this.world.prng.float();
   }
 }
+
+const GATEWAY = [502, 503, 504, 408];

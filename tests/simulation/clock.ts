@@ -1,16 +1,35 @@
-/** The clock of a process on virtual time. @module */
+/** The clocks of the machine on virtual time. @module */
 import type { Cancel, Clock } from "../../src/clock.ts";
 import type { Life } from "./life.ts";
 import type { Timeline } from "./timeline.ts";
 
-/** The wall clock of the machine both replicas run on: it can be set. */
-export class Wall {
-  /** what was added to it, in milliseconds */
+/** The machine that both replicas run on: its wall clock can be set, and it can die. */
+export class Machine {
+  /** what was added to the wall clock, in milliseconds */
   shiftMs = 0;
+  /** tells this boot from others */
+  boot = 1;
+  /** when it was booted, in milliseconds of virtual time; in the future while it is down */
+  bootedMs = -60_000;
+
   constructor(private readonly timeline: Timeline) {}
+
+  get up(): boolean {
+    return this.timeline.ms >= this.bootedMs;
+  }
 
   now(): number {
     return START_MS + Math.floor(this.timeline.ms) + this.shiftMs;
+  }
+
+  uptime(): number {
+    return this.timeline.ms - this.bootedMs;
+  }
+
+  /** It dies, and is there again after `downMs` milliseconds. */
+  die(downMs: number): void {
+    this.boot++;
+    this.bootedMs = this.timeline.ms + downMs;
   }
 }
 
@@ -18,19 +37,27 @@ const START_MS = Date.UTC(2025, 6, 5);
 
 /** A {@link Clock} whose timers fire late by up to what `lagMs` draws. */
 export class VirtualClock implements Clock {
+  readonly #bornMs: number;
+
   constructor(
     private readonly timeline: Timeline,
-    private readonly wall: Wall,
+    private readonly machine: Machine,
     private readonly life: Life,
     private readonly lagMs: () => number,
-  ) {}
+  ) {
+    this.#bornMs = timeline.ms;
+  }
 
   now(): number {
-    return this.wall.now();
+    return this.machine.now();
   }
 
   monotonic(): number {
-    return this.timeline.ms;
+    return this.timeline.ms - this.#bornMs;
+  }
+
+  uptime(): number {
+    return this.machine.uptime();
   }
 
   after(ms: number, action: () => void): Cancel {
@@ -48,6 +75,8 @@ export class VirtualClock implements Clock {
   }
 
   soon(action: () => void): void {
-    if (this.life.alive) this.timeline.in(0, () => this.life.hear(action));
+    if (!this.life.alive) return;
+    this.life.later(action);
+    this.timeline.in(0, () => void this.life.next());
   }
 }

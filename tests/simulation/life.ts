@@ -5,6 +5,9 @@
  */
 import type { ReplicaId } from "../../src/payment/fact.ts";
 
+/** Thrown where a process dies in the middle of what it does: nothing of it is carried out any more. */
+export const KILLED = Symbol("the process was killed");
+
 /** One process, from its start to its death. */
 export class Life {
   alive = true;
@@ -13,14 +16,13 @@ export class Life {
   effects = 0;
   #dieAt = Infinity;
   #deferred: (() => void)[] = [];
-  #onDeath: () => void = () => {};
+  #soon: (() => void)[] = [];
 
-  constructor(readonly replica: ReplicaId, readonly number: number) {}
+  constructor(readonly replica: ReplicaId, readonly number: number, private readonly died: (life: Life) => void) {}
 
-  /** It will die at its `after`-th effect from now. */
-  doom(after: number, onDeath: () => void): void {
-    this.#dieAt = this.effects + after;
-    this.#onDeath = onDeath;
+  /** It will die at its `after`-th effect from now, or at an earlier one that was said before. */
+  doom(after: number): void {
+    this.#dieAt = Math.min(this.#dieAt, this.effects + after);
   }
 
   /** It dies now, if it has not. */
@@ -28,7 +30,8 @@ export class Life {
     if (!this.alive) return;
     this.alive = false;
     this.#deferred = [];
-    this.#onDeath();
+    this.#soon = [];
+    this.died(this);
   }
 
   /** Asked by every port before it does anything: false when the process is dead, and then nothing may happen. */
@@ -38,11 +41,32 @@ export class Life {
     return this.alive;
   }
 
+  /** The same for ports that answer at once. */
+  act(): void {
+    if (!this.acts()) throw KILLED;
+  }
+
   /** Something from outside, or a timer, reaches it: now, when it is resumed, or never. */
   hear(action: () => void): void {
     if (!this.alive) return;
-    if (this.paused) this.#deferred.push(action);
-    else action();
+    if (this.paused) return void this.#deferred.push(action);
+    try {
+      action();
+    } catch (error) {
+      if (error !== KILLED) throw error;
+    }
+  }
+
+  /** Something is to be done in this turn of its event loop or the next. */
+  later(action: () => void): void {
+    this.#soon.push(action);
+  }
+
+  /** Does the next of that. @returns false where there is none */
+  next(): boolean {
+    const action = this.#soon.shift();
+    if (action) this.hear(action);
+    return action !== undefined;
   }
 
   pause(): void {

@@ -1,15 +1,10 @@
 /** The file locks of the data folder: dropped by the kernel at death, not at a pause. @module */
 import type { HeldLock, Lock } from "../../src/membership/lock.ts";
-import type { Life } from "./life.ts";
+import { KILLED, type Life } from "./life.ts";
 
-interface File {
-  holder: Life | undefined;
-  note: string;
-}
-
-/** Every lock file there is. */
+/** Every lock there is. */
 export class Locks {
-  #files = new Map<string, File>();
+  #holders = new Map<string, Life>();
 
   /** The locks as one process sees them. */
   of(life: Life): Lock {
@@ -17,30 +12,27 @@ export class Locks {
   }
 
   holder(name: string): Life | undefined {
-    return this.#files.get(name)?.holder;
+    return this.#holders.get(name);
   }
 
-  /** What the kernel does when a process is gone: its locks are free, its notes stay. */
+  /** What the kernel does when a process is gone. */
   drop(life: Life): void {
-    for (const file of this.#files.values()) if (file.holder === life) file.holder = undefined;
+    for (const [name, holder] of this.#holders) if (holder === life) this.#holders.delete(name);
   }
 
   #acquire(life: Life, name: string): HeldLock | undefined {
-    if (!life.acts()) return undefined;
-    let file = this.#files.get(name);
-    if (!file) this.#files.set(name, file = { holder: undefined, note: "" });
-    if (file.holder) return undefined;
-    file.holder = life;
-    const held = file;
+    life.act();
+    if (this.#holders.has(name)) return undefined;
+    this.#holders.set(name, life);
+    const holds = () => this.#holders.get(name) === life;
     return {
-      left: file.note,
-      write(note) {
-        if (held.holder === life && life.acts()) held.note = note;
+      get valid() {
+        if (!life.alive) throw KILLED;
+        return holds();
       },
-      release() {
-        if (held.holder !== life || !life.acts()) return;
-        held.note = "";
-        held.holder = undefined;
+      release: () => {
+        life.act();
+        if (holds()) this.#holders.delete(name);
       },
     };
   }

@@ -5,7 +5,7 @@
  */
 import type { Cents } from "../../src/payment/money.ts";
 import type { Processor } from "../../src/payment/fact.ts";
-import type { Attempt } from "../../src/routing/processor_client.ts";
+import type { Order } from "../../src/routing/processor_client.ts";
 import type { World } from "./world.ts";
 
 /** A row of the processor's table. */
@@ -13,6 +13,15 @@ export interface Booking {
   readonly id: string;
   readonly cents: Cents;
   readonly requestedAt: number;
+}
+
+/** A request on its way. */
+export interface Request {
+  readonly order: Order;
+  /** whether it may still be booked: not where its caller gave it up longer ago than the horizon */
+  current(): boolean;
+  /** it was dealt with, and this is its status; also when nobody listens any more */
+  answer(status: number): void;
 }
 
 /** `service-health` answers once in so long, in milliseconds. */
@@ -23,6 +32,8 @@ export class SimulatedProcessor {
   readonly bookings = new Map<string, Booking>();
   delayMs = 0;
   failing = false;
+  /** it answers nothing but this status: somebody has set it up wrongly, or locked us out */
+  rejecting: number | undefined;
   /** limits of the limiter: running and waiting */
   runningMax = 800;
   waitingMax = 500;
@@ -32,13 +43,14 @@ export class SimulatedProcessor {
 
   constructor(readonly name: Processor, private readonly world: World) {}
 
-  /** A request has arrived; `answer` is called with its status, also when nobody listens any more. */
-  receive(attempt: Attempt, answer: (status: number) => void): void {
-    if (this.#running < this.runningMax) this.#run(attempt, answer);
-    else if (this.#waiting.length < this.waitingMax) this.#waiting.push(() => this.#run(attempt, answer));
+  /** A request has arrived. */
+  receive(request: Request): void {
+    if (this.rejecting !== undefined) request.answer(this.world.fault("rejected", this.rejecting));
+    else if (this.#running < this.runningMax) this.#run(request);
+    else if (this.#waiting.length < this.waitingMax) this.#waiting.push(() => this.#run(request));
     else {
       this.world.fault("processor-429", 0);
-      answer(429);
+      request.answer(429);
     }
   }
 
@@ -54,17 +66,18 @@ export class SimulatedProcessor {
     return true;
   }
 
-  #run(attempt: Attempt, answer: (status: number) => void): void {
+  #run(request: Request): void {
     this.#running++;
     this.world.timeline.in(this.delayMs, () => {
       this.#running--;
       this.#waiting.shift()?.();
-      if (this.failing) return answer(500);
-      if (this.bookings.has(attempt.id)) return answer(422);
-      const { id, cents, requestedAt } = attempt;
+      const { id, cents, requestedAt } = request.order;
+      if (!request.current()) return;
+      if (this.failing) return request.answer(500);
+      if (this.bookings.has(id)) return request.answer(422);
       this.bookings.set(id, { id, cents, requestedAt });
       this.world.booked(this.name, id);
-      answer(200);
+      request.answer(200);
     });
   }
 }

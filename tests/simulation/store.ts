@@ -1,115 +1,136 @@
-/** Postgres, as far as facts go: a statement happens whole or not at all, and what was committed stays. @module */
-import { compareFacts, type Fact, type ReplicaId } from "../../src/payment/fact.ts";
-import { type Opened, type Store, StoreError } from "../../src/store/store.ts";
+/** Postgres, as far as payments go: a transaction happens whole or not at all, and what was committed stays, unless a backup is restored. @module */
+import type { Payment } from "../../src/payment/payment.ts";
+import { type Move, type Store, type Stored, StoreError } from "../../src/store/store.ts";
 import type { Life } from "./life.ts";
 import type { World } from "./world.ts";
 
-/** How unkind the database is; times in milliseconds. */
+/** How unkind the database is; times in milliseconds, the rest shares of transactions. */
 export interface StoreFaults {
   delayMs: number;
-  /** share of statements that take {@link SLOW_MS} longer */
+  /** takes up to {@link SLOW_MS} longer */
   slow: number;
-  /** share of statements that commit and then break the connection */
+  /** fails before anything has happened */
+  fails: number;
+  /** somebody has to act first: fails, and again at once */
+  refused: number;
+  /** commits and then breaks the connection */
   unknown: number;
-}
-
-/** A row of the table `replica`: who is running now holds a lock there for as long as it lives. */
-interface Mark {
-  running: boolean;
-  life: Life;
-  /** how the life before had ended */
-  found: Opened["state"];
 }
 
 const SLOW_MS = 400;
 const PAGE = 64;
+const NOTHING: Stored = { log: null, position: 0, hash: 0, doubtedMs: null };
+
+/** What a database holds. */
+interface Content {
+  readonly stored: Stored;
+  readonly rows: Map<string, Payment>;
+}
 
 /** The database both replicas write to. */
 export class Database {
   down = false;
-  epoch = 0;
-  readonly rows = new Map<string, Fact>();
-  readonly #marks = new Map<ReplicaId, Mark>();
+  /** when it last went back to a backup, in milliseconds */
+  restoredMs = -Infinity;
+  #content: Content = { stored: NOTHING, rows: new Map() };
+  #backup: Content | undefined;
+  /** counts the times that it went back: what began before does not end after */
+  #era = 0;
 
   constructor(private readonly world: World, private readonly prng: World["prng"], readonly faults: StoreFaults) {}
 
+  get rows(): ReadonlyMap<string, Payment> {
+    return this.#content.rows;
+  }
+
+  get stored(): Stored {
+    return this.#content.stored;
+  }
+
   /** The store as one process has it. */
   of(life: Life): Store {
-    let opened: Opened | undefined;
     return {
-      open: (replica) =>
-        this.#statement(life, () => {
-          if (!opened) {
-            opened = { epoch: this.epoch, state: this.#lastLife(replica) };
-            this.#marks.set(replica, { running: true, life, found: opened.state });
-          }
-          return { ...opened, epoch: this.epoch };
-        }),
+      stored: () => this.#transaction(life, () => this.stored),
       load: async (visit) => {
         // one snapshot, in pages
-        const all = await this.#statement(life, () => [...this.rows.values()]);
+        const [stored, all] = await this.#transaction(life, () => [this.stored, [...this.rows.values()]] as const);
         all.sort((a, b) =>
           Number(a.stage === "settled") - Number(b.stage === "settled") || a.requestedAt - b.requestedAt
         );
         for (let at = 0; at < all.length; at += PAGE) {
           visit(all.slice(at, at + PAGE));
-          await this.#statement(life, () => {});
+          await this.#transaction(life, () => {});
         }
+        return stored;
       },
-      write: (epoch, facts) => this.#statement(life, () => this.#write(epoch, facts)),
-      // one that comes through after its sender's death would leave the store ahead of everybody
-      purge: (epoch) => this.#statement(life, () => this.#purge(epoch), false),
-      close: (clean) =>
-        this.#statement(life, () => {
-          if (!clean) return;
-          // a peer that does not live is spoken for
-          for (const mark of this.#marks.values()) if (mark.life === life || !mark.life.alive) mark.running = false;
-        }),
+      write: (move) => {
+        const payments = [...move.payments];
+        return this.#transaction(life, () => this.#write(move, payments));
+      },
+      close: () => Promise.resolve(),
     };
   }
 
-  #lastLife(replica: ReplicaId): Opened["state"] {
-    const marks = [...this.#marks];
-    const lives = ([id, { life }]: [ReplicaId, Mark]) => id !== replica && life.alive;
-    if (marks.some((entry) => entry[1].running && !lives(entry))) return "crashed";
-    const peer = marks.find((entry) => entry[1].running && lives(entry));
-    if (peer) return peer[1].found;
-    return marks.length > 0 ? "clean" : this.rows.size > 0 ? "crashed" : "empty";
+  /** Keeps a copy of what is there now, to come back to. Nothing is kept before there is anything. */
+  backUp(): void {
+    const { stored, rows } = this.#content;
+    if (stored.log !== null) this.#backup = { stored, rows: new Map(rows) };
   }
 
-  #write(epoch: number, facts: readonly Fact[]): number {
-    if (epoch < this.epoch) return this.epoch;
-    this.#purge(epoch);
-    for (const fact of facts) {
-      const known = this.rows.get(fact.id);
-      if (!known || compareFacts(fact, known) > 0) this.rows.set(fact.id, fact);
+  /** Goes back to the copy. @returns whether there is one */
+  restore(): boolean {
+    if (!this.#backup) return false;
+    const { stored, rows } = this.#backup;
+    this.#content = { stored, rows: new Map(rows) };
+    this.#era++;
+    this.restoredMs = this.world.timeline.ms;
+    return true;
+  }
+
+  #write({ from, to, purges }: Move, payments: readonly Payment[]): Stored {
+    const { stored } = this;
+    if (stored.log !== from.log || stored.position !== from.position) {
+      this.world.fault("store-overtaken", stored.position);
+      return stored;
     }
-    return epoch;
-  }
-
-  #purge(epoch: number): void {
-    if (epoch <= this.epoch) return;
-    this.epoch = epoch;
-    this.rows.clear();
+    const rows = purges ? new Map<string, Payment>() : this.#content.rows;
+    for (const payment of payments) rows.set(payment.id, payment);
+    const { log, position, hash, doubtedMs } = to;
+    this.#content = { stored: { log, position, hash, doubtedMs }, rows };
+    this.world.note("stored", undefined, position, payments.length);
+    return this.stored;
   }
 
   /** It arrives, happens at one instant, and its answer comes back, if nothing goes wrong on the way. */
-  #statement<T>(life: Life, happen: () => T, outlives = true): Promise<T> {
+  #transaction<T>(life: Life, happen: () => T): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     if (!life.acts()) return promise;
-    const { timeline } = this.world;
-    const wayMs = () => this.faults.delayMs * this.prng.float();
-    const slowMs = this.prng.chance(this.faults.slow) ? this.world.fault("store-slow", SLOW_MS * this.prng.float()) : 0;
-    const broken = (why: string) => life.hear(() => reject(new StoreError("unavailable", why)));
-    // the statement of a process that dies may have been sent, or not
-    const sent = outlives && this.prng.chance(0.5);
-    timeline.in(wayMs() + slowMs, () => {
+    const { prng, faults, world } = this;
+    const wayMs = () => faults.delayMs * prng.float();
+    const slowMs = prng.chance(faults.slow) ? world.fault("store-slow", SLOW_MS * prng.float()) : 0;
+    const broken = (why: string, kind: StoreError["kind"] = "unavailable") =>
+      life.hear(() => reject(new StoreError(kind, why)));
+    // the transaction of a process that dies may have been sent, or not
+    const sent = prng.chance(0.5);
+    const era = this.#era;
+    world.timeline.in(wayMs() + slowMs, () => {
       if (!life.alive && !sent) return;
-      if (this.down) return broken("connection refused");
+      if (this.down || era !== this.#era) return broken("connection refused");
+      if (prng.chance(faults.fails)) {
+        world.fault("store-fails", 0);
+        return broken("connection reset");
+      }
+      if (prng.chance(faults.refused)) {
+        world.fault("store-refuses", 0);
+        return broken("disk full", "refused");
+      }
       const value = happen();
-      const unknown = this.prng.chance(this.faults.unknown);
-      if (unknown) this.world.fault("store-commit-unknown", 0);
-      timeline.in(wayMs(), () => unknown || this.down ? broken("connection reset") : life.hear(() => resolve(value)));
+      const unknown = prng.chance(faults.unknown);
+      if (unknown) world.fault("store-commit-unknown", 0);
+      world.timeline.in(wayMs(), () => {
+        if (unknown || this.down || era !== this.#era) broken("connection reset");
+        else life.hear(() => resolve(value));
+      });
     });
     return promise;
   }

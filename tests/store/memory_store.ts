@@ -1,66 +1,68 @@
-/** A store for tests: it remembers what it was asked, and answers when and how a test says. @module */
-import { compareFacts, type Fact, type ReplicaId } from "../../src/payment/fact.ts";
-import type { Opened, Store, StoreError } from "../../src/store/store.ts";
+/** A store in memory for tests: as many projectors as a test has share it, as two replicas share a database. @module */
+import type { Payment } from "../../src/payment/payment.ts";
+import type { Move, Store, Stored } from "../../src/store/store.ts";
 
-/** What the store was asked, in order. */
+/** Payments that {@link MemoryStore.load} hands over at once. */
+const PAGE = 512;
+
+/** What it was asked. */
 export type Call =
-  | { readonly write: readonly string[]; readonly epoch: number }
-  | { readonly purge: number }
-  | { readonly close: boolean };
+  | { readonly kind: "stored" | "load" | "close" }
+  | { readonly kind: "write"; readonly move: Omit<Move, "payments">; readonly payments: readonly Payment[] };
 
-/** Keeps the greatest fact of each payment. */
+/** What it holds. */
+export interface Content {
+  readonly stored: Stored;
+  readonly rows: ReadonlyMap<string, Payment>;
+}
+
+const NOTHING: Content = { stored: { log: null, position: 0, hash: 0, doubtedMs: null }, rows: new Map() };
+
+/** Every call is atomic, and happens between its two hooks. */
 export class MemoryStore implements Store {
-  readonly calls: Call[] = [];
-  rows = new Map<string, Fact>();
-  epoch = 0;
-  /** every call fails with it, while there is one */
-  error: StoreError | undefined;
-  /** calls wait for it, while there is one */
-  gate: Promise<void> | undefined;
-  onCall: () => void = () => {};
-  /** batches that are being written; more than one is a mistake */
-  #busy = 0;
+  /** All it holds; to be kept as a backup, and set to restore one. */
+  content: Content = NOTHING;
+  /** Called before anything happens: what it throws fails the call, what it promises is waited for. */
+  before: (call: Call) => void | Promise<void> = () => {};
+  /** Called when it has happened, with what the call will say: what it throws loses the answer. */
+  after: (call: Call, stored: Stored) => void | Promise<void> = () => {};
 
-  open(_replica: ReplicaId): Promise<Opened> {
-    return Promise.resolve({ epoch: this.epoch, state: "empty" });
+  stored(): Promise<Stored> {
+    return this.#called({ kind: "stored" }, () => this.content.stored);
   }
 
-  load(visit: (facts: readonly Fact[]) => void): Promise<void> {
-    visit([...this.rows.values()]);
-    return Promise.resolve();
-  }
-
-  async write(epoch: number, facts: readonly Fact[]): Promise<number> {
-    await this.#called({ write: facts.map(({ id }) => id), epoch });
-    if (epoch < this.epoch) return this.epoch;
-    if (epoch > this.epoch) this.#begin(epoch);
-    for (const fact of facts) {
-      const known = this.rows.get(fact.id);
-      if (!known || compareFacts(fact, known) > 0) this.rows.set(fact.id, fact);
+  async load(visit: (payments: readonly Payment[]) => void): Promise<Stored> {
+    let snapshot = this.content;
+    await this.#called({ kind: "load" }, () => (snapshot = this.content).stored);
+    const rows = [...snapshot.rows.values()];
+    const settled = rows.filter(({ stage }) => stage === "settled").sort((a, b) => a.requestedAt - b.requestedAt);
+    for (const all of [rows.filter(({ stage }) => stage !== "settled"), settled]) {
+      for (let at = 0; at < all.length; at += PAGE) visit(all.slice(at, at + PAGE));
     }
-    return epoch;
+    return snapshot.stored;
   }
 
-  async purge(epoch: number): Promise<void> {
-    await this.#called({ purge: epoch });
-    if (epoch > this.epoch) this.#begin(epoch);
+  async write(move: Move): Promise<Stored> {
+    const { payments, ...places } = move;
+    const call: Call = { kind: "write", move: places, payments: [...payments] };
+    return await this.#called(call, () => {
+      const { stored } = this.content;
+      if (stored.log !== move.from.log || stored.position !== move.from.position) return stored;
+      const rows = new Map(move.purges ? [] : this.content.rows);
+      for (const payment of call.payments) rows.set(payment.id, payment);
+      this.content = { stored: move.to, rows };
+      return move.to;
+    });
   }
 
-  async close(clean: boolean): Promise<void> {
-    await this.#called({ close: clean });
+  async close(): Promise<void> {
+    await this.#called({ kind: "close" }, () => this.content.stored);
   }
 
-  async #called(call: Call): Promise<void> {
-    this.calls.push(call);
-    this.onCall();
-    if (++this.#busy > 1 && !("close" in call)) throw new Error("two calls at once");
-    await this.gate;
-    this.#busy--;
-    if (this.error) throw this.error;
-  }
-
-  #begin(epoch: number): void {
-    this.epoch = epoch;
-    this.rows = new Map();
+  async #called(call: Call, happen: () => Stored): Promise<Stored> {
+    await this.before(call);
+    const stored = happen();
+    await this.after(call, stored);
+    return stored;
   }
 }

@@ -2,6 +2,9 @@
 import { setImmediate } from "node:timers";
 import type { Cancel, Clock } from "../../src/clock.ts";
 
+/** How long the machine has been up when a clock begins, in milliseconds. */
+const BOOT_MS = 1_000_000;
+
 interface Timer {
   readonly atMs: number;
   readonly action: () => void;
@@ -44,6 +47,10 @@ export class VirtualClock implements Clock {
 
   monotonic(): number {
     return this.#ms;
+  }
+
+  uptime(): number {
+    return BOOT_MS + this.#ms;
   }
 
   after(ms: number, action: () => void): Cancel {

@@ -1,0 +1,299 @@
+/**
+ * Keeps the store up with the log, behind the answer: a step brings it from where it is to the end of the log, with every
+ * payment that changed in between. One replica does so at an interval. The other one, which knows as much, does so where
+ * nobody does, and where its callers wait: the store takes the first of two who come from the same place.
+ * @module
+ */
+import type { Cancel, Clock, Random } from "../clock.ts";
+import type { Ledger, LedgerObserver } from "../ledger/ledger.ts";
+import type { Fact, ReplicaId } from "../payment/fact.ts";
+import type { Payment } from "../payment/payment.ts";
+import { type Move, type Store, type Stored, StoreError } from "./store.ts";
+import { Unsaved } from "./unsaved.ts";
+
+/** The first pause after a failure; it doubles up to {@link RETRY_MS_MAX}. Milliseconds. */
+export const RETRY_MS_MIN = 50;
+export const RETRY_MS_MAX = 1_000;
+/** How long the store must have stood still, with something unsaved, before the other replica writes; in milliseconds. */
+export const STANDBY_MS = 1_000;
+/** How long {@link Projector.covered} waits, in milliseconds. */
+export const COVER_MS = 3_000;
+
+type Place = Move["from"];
+
+export interface ProjectorParts {
+  readonly self: ReplicaId;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** its book holds what was loaded, and nothing of the log is folded yet */
+  readonly ledger: Ledger;
+  /** the identity of the ledger's log */
+  readonly log: string;
+  /** where the store was when it was loaded; log null and position 0 where it did not answer */
+  readonly from: Place;
+  /** between the starts of two steps at least, unless somebody waits; in milliseconds */
+  readonly intervalMs: number;
+  /** Told once whenever the store begins to work, stops working, or fails for another reason. */
+  say(level: "info" | "warning", line: string): void;
+  /** Told whenever the store is known to hold more of the log than before. */
+  onStored(position: number): void;
+  /** Told once, after which nothing is written: the store knows more than this log, so that the replica must start anew. */
+  onAhead(why: string): void;
+}
+
+interface Waiter {
+  readonly position: number;
+  readonly resolve: (covered: boolean) => void;
+  readonly cancel: Cancel;
+}
+
+/** One replica's part in it. It begins at once to try whether the store works. */
+export class Projector implements LedgerObserver {
+  /** `connecting` until the store answered for the first time, or did not */
+  state: "connecting" | "ready" | "unavailable" = "connecting";
+  /** why the store does not work, in one line; empty while it does */
+  trouble = "";
+  /** steps with payments that were committed here, and the payments of all of them */
+  batches = 0;
+  rows = 0;
+  /** the last of them: its payments, and how long it took in milliseconds */
+  lastBatchRows = 0;
+  lastBatchMs = 0;
+
+  readonly #parts: ProjectorParts;
+  readonly #unsaved: Unsaved;
+  #stored: Place;
+  /** since when the store has stood there although there is more */
+  #standsSinceMs: number | undefined;
+  /** the last step anybody made, as far as is known, was made here */
+  #wroteLast = false;
+  #waiters = new Set<Waiter>();
+  #busy = false;
+  #soon = false;
+  #cancel: Cancel | undefined;
+  #startedMs = -Infinity;
+  #failures = 0;
+  #stopped = false;
+
+  /** It is to observe the ledger from the first fact on that is folded after the store was loaded. */
+  constructor(parts: ProjectorParts) {
+    this.#parts = parts;
+    this.#stored = { log: parts.from.log, position: parts.from.position };
+    this.#unsaved = new Unsaved(parts.ledger.book);
+    this.#schedule();
+  }
+
+  /** The store holds the log up to this place, or more. */
+  get position(): number {
+    return this.#stored.position;
+  }
+
+  /** Payments that the store lacks, or has as they were. */
+  get backlog(): number {
+    return this.#unsaved.size;
+  }
+
+  /** Age of the oldest change that is not stored, in milliseconds: what the machine's death would lose. */
+  get oldestDirtyMs(): number {
+    const { sinceMs } = this.#unsaved;
+    return sinceMs === undefined ? 0 : this.#parts.clock.monotonic() - sinceMs;
+  }
+
+  folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
+    const { ledger, clock } = this.#parts;
+    if (holds) this.#unsaved.folded(fact, ledger.position - 1, payment, clock.monotonic());
+    this.#schedule();
+  }
+
+  /** The peer knows that the store holds the log, this one, up to `position`. */
+  heard(position: number): void {
+    if (this.#stopped || position <= this.#stored.position) return;
+    const { ledger } = this.#parts;
+    ledger.catchUp();
+    if (position > ledger.position) return;
+    this.#wroteLast = false;
+    this.#saved(position);
+    this.#schedule();
+  }
+
+  /**
+   * Waits until the store holds the log up to `position`.
+   *
+   * @returns false where it does not after {@link COVER_MS}, and where this projector stops
+   */
+  covered(position: number): Promise<boolean> {
+    return this.#reached(position, COVER_MS);
+  }
+
+  /** Writes what is left, and stops. @returns whether the store holds the whole log; false after `timeoutMs` */
+  async flush(timeoutMs: number): Promise<boolean> {
+    const { ledger } = this.#parts;
+    ledger.catchUp();
+    const reached = await this.#reached(ledger.position, timeoutMs);
+    this.stop();
+    return reached;
+  }
+
+  /** Begins no step any more; one that is under way may still be committed. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel?.();
+    for (const { cancel, resolve } of this.#waiters) {
+      cancel();
+      resolve(false);
+    }
+    this.#waiters.clear();
+  }
+
+  get #isBehind(): boolean {
+    return this.#stored.position < this.#parts.ledger.position;
+  }
+
+  /** Whether it is for this replica to write what there is. */
+  get #writes(): boolean {
+    if (!this.#isBehind) return false;
+    const { self, clock } = this.#parts;
+    return self === "a" || this.#wroteLast || this.#waiters.size > 0 ||
+      clock.monotonic() >= this.#standsSinceMs! + STANDBY_MS;
+  }
+
+  #reached(position: number, timeoutMs: number): Promise<boolean> {
+    if (position <= this.#stored.position) return Promise.resolve(true);
+    if (this.#stopped) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const cancel = this.#parts.clock.after(timeoutMs, () => {
+        this.#waiters.delete(waiter);
+        resolve(false);
+      });
+      const waiter = { position, resolve, cancel };
+      this.#waiters.add(waiter);
+      this.#schedule();
+    });
+  }
+
+  /** Has the next step start when it is due. A store that does not work is tried again and again. */
+  #schedule(): void {
+    const { clock, intervalMs, random } = this.#parts;
+    if (this.#isBehind) this.#standsSinceMs ??= clock.monotonic();
+    if (this.#busy || this.#soon || this.#stopped || this.state === "ready" && !this.#isBehind) return;
+    if (this.#failures === 0 && this.#waiters.size > 0) {
+      this.#cancel?.();
+      this.#soon = true;
+      return clock.soon(this.#start);
+    }
+    if (this.#cancel) return;
+    const pauseMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** (this.#failures - 1)) * (1 + random()) / 2;
+    const intervalEndMs = this.#startedMs + intervalMs;
+    const isOwn = this.state !== "ready" || this.#writes;
+    const dueMs = isOwn ? intervalEndMs : Math.max(intervalEndMs, this.#standsSinceMs! + STANDBY_MS);
+    this.#cancel = clock.after(this.#failures > 0 ? pauseMs : Math.max(0, dueMs - clock.monotonic()), this.#start);
+  }
+
+  readonly #start = (): void => {
+    this.#cancel = undefined;
+    this.#soon = false;
+    if (!this.#stopped && !this.#busy) void this.#step();
+  };
+
+  async #step(): Promise<void> {
+    const { store, clock, ledger } = this.#parts;
+    this.#busy = true;
+    this.#startedMs = clock.monotonic();
+    ledger.catchUp();
+    const known = this.#stored;
+    const move = this.#writes ? this.#move() : undefined;
+    const rows = this.#unsaved.size;
+    let now: Stored | undefined;
+    let error: StoreError | undefined;
+    try {
+      // also where there is nothing to write: it tells whether the store works, and what the peer has written
+      now = move ? await store.write(move) : await store.stored();
+    } catch (thrown) {
+      if (!(thrown instanceof StoreError)) throw thrown;
+      error = thrown;
+    }
+    this.#busy = false;
+    if (this.#stopped) return;
+    this.#tell(error);
+    if (now) this.#learned(now, known, move, rows);
+    this.#schedule();
+  }
+
+  /** Everything up to the end of the log, taken at one instant. */
+  #move(): Move {
+    const { log, ledger } = this.#parts;
+    const { position, hash, book: { doubtedMs } } = ledger;
+    const { purges } = this.#unsaved;
+    return {
+      from: this.#stored,
+      to: { log, position, hash, doubtedMs },
+      purges,
+      payments: this.#unsaved.payments(),
+    };
+  }
+
+  /** The store was at `known` or later when it was asked, and says where it is. */
+  #learned(now: Stored, known: Place, move: Move | undefined, rows: number): void {
+    const { ledger, log, from, clock } = this.#parts;
+    if (now.log === known.log && now.position === known.position) return;
+    this.#wroteLast = now.log === log && now.position === move?.to.position;
+    // a backup was restored, or the database was made anew
+    const isOlder = now.position < known.position && [log, from.log, null].includes(now.log);
+    if (isOlder) return this.#rewrite(now);
+    if (now.log !== log) return this.#ahead(`the store holds another log, ${now.log}`);
+    if (now.position > ledger.position) ledger.catchUp();
+    if (now.position > ledger.position) {
+      return this.#ahead(`the store holds the log up to ${now.position}, and the log ends at ${ledger.position}`);
+    }
+    if (this.#wroteLast && rows > 0) {
+      this.batches++;
+      this.rows += rows;
+      this.lastBatchRows = rows;
+      this.lastBatchMs = clock.monotonic() - this.#startedMs;
+    }
+    // the peer may have been heard meanwhile
+    if (now.position > this.#stored.position) this.#saved(now.position);
+  }
+
+  #saved(position: number): void {
+    const { log, onStored } = this.#parts;
+    this.#stored = { log, position };
+    this.#unsaved.saved(position, !this.#isBehind);
+    this.#standsSinceMs = undefined;
+    if (this.#failures === 0) {
+      this.#cancel?.();
+      this.#cancel = undefined;
+    }
+    for (const waiter of this.#waiters) {
+      if (waiter.position > position) continue;
+      this.#waiters.delete(waiter);
+      waiter.cancel();
+      waiter.resolve(true);
+    }
+    onStored(position);
+  }
+
+  /** What was stored behind that place is lost there, and nobody knows any more which payments that were. */
+  #rewrite({ log, position }: Stored): void {
+    this.#parts.say("warning", "the store is older than it was: everything is written anew");
+    this.#stored = { log, position };
+    this.#unsaved.all(this.#parts.ledger.position - 1, this.#parts.clock.monotonic());
+  }
+
+  #ahead(why: string): void {
+    this.stop();
+    this.#parts.onAhead(why);
+  }
+
+  #tell(error: StoreError | undefined): void {
+    const trouble = error?.message ?? "";
+    const changed = trouble !== this.trouble || this.state === "connecting";
+    this.#failures = error ? this.#failures + 1 : 0;
+    this.state = error ? "unavailable" : "ready";
+    this.trouble = trouble;
+    if (changed) {
+      this.#parts.say(error ? "warning" : "info", error ? `the store does not work: ${trouble}` : "the store works");
+    }
+  }
+}

@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
+import { encode, FRAME_VERSION } from "../../src/peer/frame.ts";
+import { type LinkEvents, PeerLink } from "../../src/peer/link.ts";
+import type { Channel, ChannelListener } from "../../src/peer/transport.ts";
+import { UnixTransport } from "../../src/peer/unix_socket.ts";
+import { systemClock } from "../../src/system_clock.ts";
+import { needs } from "../support/permissions.ts";
+
+const real = needs("net", "read", "write");
+
+/** A folder of its own for every test, and what failed there. */
+class Place {
+  readonly folder = Deno.makeTempDirSync({ prefix: "galo-peer-" });
+  readonly path = `${this.folder}/gossip.sock`;
+  readonly failed: unknown[] = [];
+  readonly #transports: UnixTransport[] = [];
+
+  transport(path = this.path): UnixTransport {
+    const transport = new UnixTransport(path, (error) => this.failed.push(error));
+    this.#transports.push(transport);
+    return transport;
+  }
+
+  /** Two ends of a connection. */
+  async connected(
+    listening: Partial<ChannelListener>,
+    dialling: Partial<ChannelListener>,
+  ): Promise<[Channel, Channel]> {
+    const nothing: ChannelListener = { received() {}, closed() {} };
+    const there = Promise.withResolvers<Channel>();
+    const here = Promise.withResolvers<Channel>();
+    this.transport().listen((channel) => {
+      there.resolve(channel);
+      return { ...nothing, ...listening };
+    });
+    const connected = await this.transport().dial((channel) => {
+      here.resolve(channel);
+      return { ...nothing, ...dialling };
+    });
+    assert.equal(connected, true);
+    return [await there.promise, await here.promise];
+  }
+
+  [Symbol.dispose](): void {
+    for (const transport of this.#transports) transport.close();
+    Deno.removeSync(this.folder, { recursive: true });
+  }
+}
+
+/** A replica's link, and promises for what it is waited for. */
+class Side {
+  readonly linked = Promise.withResolvers<void>();
+  readonly position = Promise.withResolvers<number>();
+  readonly lost: string[] = [];
+  readonly link: PeerLink;
+
+  constructor(self: "a" | "b", place: Place) {
+    const events: LinkEvents = {
+      linked: () => this.linked.resolve(),
+      lost: (why) => this.lost.push(why),
+      progress: ({ position }) => this.position.resolve(position),
+      ...{ checkpoint() {}, health() {}, status() {} },
+    };
+    const incarnation = crypto.randomUUID();
+    const parts = { self, incarnation, clock: systemClock, random: Math.random, checkpoints: () => [] };
+    this.link = new PeerLink({ ...parts, transport: place.transport() }, events);
+  }
+}
+
+Deno.test("dial() finds nobody when nobody listens, or the socket is a dead replica's", real, async () => {
+  using place = new Place();
+  const open = () => assert.fail("nobody is there");
+  assert.equal(await place.transport().dial(open), false);
+  Deno.listen({ transport: "unix", path: place.path }).close();
+  assert.equal(await place.transport().dial(open), false);
+});
+
+Deno.test("listen() makes a socket for its user alone, also where a dead replica has left one", real, () => {
+  using place = new Place();
+  Deno.writeTextFileSync(place.path, "left");
+  place.transport().listen(() => assert.fail("nobody comes"));
+  const { isSocket, mode } = Deno.statSync(place.path);
+  assert.equal(isSocket, true);
+  assert.equal(mode! & 0o777, 0o600);
+});
+
+Deno.test("listen() throws when the socket cannot be made", real, () => {
+  using place = new Place();
+  const listen = (path: string) => place.transport(path).listen(() => assert.fail("nobody comes"));
+  assert.throws(() => listen(`${place.folder}/missing/gossip.sock`));
+  assert.throws(() => listen(`${place.folder}/${"x".repeat(200)}`));
+});
+
+Deno.test("bytes arrive in order and complete when they are more than a socket takes at once", real, async () => {
+  using place = new Place();
+  const sent = crypto.getRandomValues(new Uint8Array(60_000));
+  const times = 50;
+  const got: number[] = [];
+  const all = Promise.withResolvers<void>();
+  const [there, here] = await place.connected({
+    received(bytes) {
+      for (const byte of bytes) got.push(byte);
+      if (got.length >= times * sent.length) all.resolve();
+    },
+  }, {});
+  for (let i = 0; i < times; i++) here.send(sent);
+  assert.equal(here.backlog, times * sent.length);
+  await all.promise;
+  assert.equal(got.length, times * sent.length);
+  assert.ok(got.every((byte, index) => byte === sent[index % sent.length]));
+  // the write may be done a moment after what it wrote is read
+  while (here.backlog > 0) await new Promise(setImmediate);
+  here.close();
+  there.close();
+});
+
+Deno.test("who closes a connection is not told, the other is told once", real, async () => {
+  using place = new Place();
+  const told: string[] = [];
+  const closed = Promise.withResolvers<void>();
+  const [there, here] = await place.connected({ closed: () => told.push("listening") }, {
+    closed() {
+      told.push("dialling");
+      closed.resolve();
+    },
+  });
+  there.close();
+  there.close();
+  await closed.promise;
+  here.send(Uint8Array.of(1));
+  here.close();
+  assert.deepEqual(told, ["dialling"]);
+});
+
+Deno.test("what a listener of a connection throws is handed on: a broken invariant", real, async () => {
+  using place = new Place();
+  const broken = new Error("invariant: broken");
+  const failed = Promise.withResolvers<unknown>();
+  const transport = new UnixTransport(place.path, failed.resolve);
+  transport.listen((channel) => ({
+    received() {
+      channel.close();
+      throw broken;
+    },
+    closed() {},
+  }));
+  const connection = await Deno.connect({ transport: "unix", path: place.path });
+  await connection.write(Uint8Array.of(1));
+  assert.equal(await failed.promise, broken);
+  connection.close();
+  transport.close();
+});
+
+Deno.test(
+  "two links over a socket tell each other, and strangers' nonsense costs only their connection",
+  real,
+  async () => {
+    using place = new Place();
+    const [a, b] = [new Side("a", place), new Side("b", place)];
+    a.link.start();
+    b.link.start();
+    await Promise.all([a.linked.promise, b.linked.promise]);
+    const hello = encode({ type: "hello", replica: "b", incarnation: crypto.randomUUID() });
+    const nonsense: [what: string, bytes: Uint8Array][] = [
+      ["garbage", crypto.getRandomValues(new Uint8Array(4_096)).fill(0xff, 0, 6)],
+      ["a frame that is too long", Uint8Array.of(0x7f, 0, 0, 0, FRAME_VERSION, 0)],
+      ["a peer of another version", hello.with(4, FRAME_VERSION + 1)],
+      ["half a frame and then silence", hello.subarray(0, 12)],
+    ];
+    for (const [what, bytes] of nonsense) {
+      const stranger = await Deno.connect({ transport: "unix", path: place.path });
+      await stranger.write(bytes);
+      // what there is to read is a hello and pings, then the end: reset where not all was read
+      const read = () => stranger.read(new Uint8Array(1_024)).catch(() => null);
+      while (await read() !== null);
+      stranger.close();
+      assert.deepEqual([a.link.linked, b.link.linked], [true, true], what);
+    }
+    a.link.tell({ position: 77, stored: 5 });
+    assert.equal(await b.position.promise, 77);
+    b.link.stop();
+    a.link.stop();
+    assert.deepEqual([a.lost, b.lost, place.failed], [[], [], []]);
+  },
+);

@@ -1,0 +1,56 @@
+/** What the callers did and were told, payment by payment: what the checkers compare everything with. @module */
+import type { AckLevel } from "../../src/api/service.ts";
+import type { ReplicaId } from "../../src/payment/fact.ts";
+import type { Cents } from "../../src/payment/money.ts";
+
+/** An acknowledgement that a process sent. */
+export interface Ack {
+  readonly ms: number;
+  readonly replica: ReplicaId;
+  readonly cents: Cents;
+  /** what it promised */
+  readonly level: AckLevel;
+}
+
+/** One id. */
+export interface AskedPayment {
+  readonly id: string;
+  readonly ordinal: number;
+  /** every amount it was sent with */
+  readonly amounts: Set<Cents>;
+  /** acknowledgements that still bind */
+  acks: Ack[];
+  /** where the log took it */
+  place: number | undefined;
+  /** it was settled at some time */
+  settled: boolean;
+  /** when a purge last forgot it, in milliseconds; -1 where none did */
+  purgedMs: number;
+  /** when the log or the store last lost it with what it was acknowledged for, in milliseconds; -1 where neither did */
+  lostMs: number;
+  /** it was booked before a purge forgot it: nobody may send it again */
+  retired: boolean;
+  /** it was sent, retired and taken at the same instant: nothing is promised */
+  excused: boolean;
+}
+
+/** Every id of a run. */
+export class Asked {
+  readonly payments = new Map<string, AskedPayment>();
+
+  get(id: string): AskedPayment | undefined {
+    return this.payments.get(id);
+  }
+
+  /** A caller sends an id to a replica. */
+  sent(id: string, cents: Cents): AskedPayment {
+    let payment = this.payments.get(id);
+    if (!payment) {
+      const never = { place: undefined, settled: false, purgedMs: -1, lostMs: -1, retired: false, excused: false };
+      payment = { id, ordinal: this.payments.size, amounts: new Set(), acks: [], ...never };
+      this.payments.set(id, payment);
+    }
+    payment.amounts.add(cents);
+    return payment;
+  }
+}

@@ -1,0 +1,60 @@
+/** Checks that both replicas read the same log alike, that there is one only, and that nothing of it is deleted too early. @module */
+import type { Ledger } from "../../src/ledger/ledger.ts";
+import { indexOf, segmentOf } from "../../src/ledger/log.ts";
+import type { Record } from "../../src/ledger/record.ts";
+import { peerOf } from "../../src/payment/fact.ts";
+import type { Life } from "./life.ts";
+import type { World } from "./world.ts";
+
+/** Follows what happens to the segments, and what every replica has folded at every place. */
+export class LogChecker {
+  #hashes = new Map<number, number>();
+
+  constructor(private readonly world: World) {}
+
+  /** A replica has folded the log up to some place. */
+  folded(life: Life, { position, hash }: Ledger): void {
+    const known = this.#hashes.get(position);
+    if (known === undefined) this.#hashes.set(position, hash);
+    else if (known !== hash) {
+      const place = `${segmentOf(position)}:${indexOf(position)}`;
+      this.world.violate("fold", `${life.replica}${life.number} has another hash at ${place} than was had there before`);
+    }
+  }
+
+  /** What was read before may be another at the same place now. */
+  forget(): void {
+    this.#hashes.clear();
+  }
+
+  /** A process has made a segment. */
+  began(life: Life, first: Record, doubted: boolean): void {
+    if (first.kind !== "opened" || !doubted && !first.base) return;
+    const { world } = this;
+    world.truth.catchUp();
+    const peer = world.running[peerOf(life.replica)];
+    if (peer?.life.alive && peer.replica.readiness().phase === "serving") {
+      world.violate("log", `${life.replica}${life.number} begins the log anew while ${peer.life.replica} serves`);
+    }
+    world.truth.forget();
+    if (first.base) this.forget();
+    world.fault("log-begun", first.segment);
+  }
+
+  /** A process is about to delete a segment, which ends at a place. */
+  removed(life: Life, segment: number, end: number): void {
+    const { world } = this;
+    world.truth.catchUp();
+    const { database } = world;
+    const who = `${life.replica}${life.number}`;
+    // who has read a position that a backup took back could not know
+    if (!database || database.restoredMs < 0 && database.stored.position < end) {
+      world.violate("log", `${who} deletes segment ${segment}, which the store does not hold`);
+    }
+    const peer = world.running[peerOf(life.replica)];
+    if (!peer?.life.alive || peer.replica.readiness().phase !== "serving") return;
+    if (segmentOf(peer.replica.ledger!.position) <= segment) {
+      world.violate("log", `${who} deletes segment ${segment}, which ${peer.life.replica} has not read`);
+    }
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * What the log says, read by somebody who sees every byte at once and is never killed: replicas are compared with it. It
+ * begins with what the first replica that serves after a loss has read, and what that is worth the acknowledgements show.
+ * @module
+ */
+import { Ledger, type LedgerObserver } from "../../src/ledger/ledger.ts";
+import { LogGoneError } from "../../src/ledger/log.ts";
+import { SegmentLog } from "../../src/ledger/segment_log.ts";
+import { Book } from "../../src/payment/book.ts";
+import type { Fact } from "../../src/payment/fact.ts";
+import type { Payment } from "../../src/payment/payment.ts";
+import type { World } from "./world.ts";
+
+/** The reader. */
+export class Truth implements LedgerObserver {
+  #ledger: Ledger | undefined;
+
+  constructor(private readonly world: World) {}
+
+  /** Reads to the end of the log. @returns undefined where nobody serves since the log began anew */
+  catchUp(): Ledger | undefined {
+    this.#ledger ??= this.#begin();
+    this.#ledger?.catchUp();
+    return this.#ledger;
+  }
+
+  /** The log begins anew, or lost something. */
+  forget(): void {
+    this.#ledger = undefined;
+  }
+
+  folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
+    const { world } = this;
+    const id = "id" in fact ? fact.id : "";
+    const asked = world.asked.get(id);
+    world.note("fact", undefined, asked?.ordinal ?? -1, Number(holds), () =>
+      `${fact.by} ${fact.kind} ${holds ? "" : "(void) "}${id} ${JSON.stringify(fact)}`);
+    if (!holds) return;
+    if (fact.kind === "accepted" && asked) asked.place = payment!.last;
+    if (fact.kind === "settled" && asked) asked.settled = true;
+    if (fact.kind === "purged") this.#purged();
+  }
+
+  #purged(): void {
+    const { asked, timeline, calling } = this.world;
+    for (const payment of asked.payments.values()) {
+      if (this.#ledger?.book.get(payment.id)) continue;
+      payment.acks = [];
+      payment.purgedMs = timeline.ms;
+      if (!payment.settled) continue;
+      payment.retired = true;
+      if (calling.has(payment.id)) payment.excused = true;
+    }
+  }
+
+  #begin(): Ledger | undefined {
+    const { world } = this;
+    for (const { life, replica } of world.living) {
+      const { ledger } = replica;
+      if (!life.alive || !ledger || replica.readiness().phase !== "serving") continue;
+      const { book, position, hash } = ledger;
+      const mine = new Book();
+      for (let i = 0; i < book.settled.size; i++) mine.load(book.settled.at(i));
+      for (const payment of book.pending.values()) mine.load(payment);
+      mine.loadDoubt(book.doubtedMs);
+      const gone = (why: string) => world.violate("invariants", why);
+      try {
+        const log = new SegmentLog({ files: world.disk.view, boot: 0, position, rereads: 0, gone });
+        const begun = new Ledger(log, 0, mine, hash);
+        begun.observe(this);
+        return begun;
+      } catch (error) {
+        if (!(error instanceof LogGoneError)) throw error;
+      }
+    }
+    return undefined;
+  }
+}
