@@ -20,7 +20,7 @@ export class Book {
   #pendingCents: Cents = 0;
   #settled = new SettledIndex();
   #totals = freshTotals();
-  #settledBy = freshSettlements();
+  readonly #settledBy = freshSettlements();
   #doubtedMs: number | null = null;
   #purges = 0;
 
@@ -34,7 +34,10 @@ export class Book {
     return this.#settled;
   }
 
-  /** What each replica has settled since this process began to read the log: what the peer says is compared with it. */
+  /**
+   * What each replica has settled since this process began to read the log, also what is purged by now: it is compared
+   * with what the peer says of itself.
+   */
   get settledBy(): Readonly<Record<ReplicaId, Settlements>> {
     return this.#settledBy;
   }
@@ -140,7 +143,6 @@ export class Book {
     this.#pendingCents = 0;
     this.#settled = new SettledIndex();
     this.#totals = freshTotals();
-    this.#settledBy = freshSettlements();
     this.#purges++;
     for (const payment of kept) this.#keep(payment);
   }

@@ -42,7 +42,7 @@ export interface Told {
   readonly since: number;
   readonly position: number;
   readonly hash: number;
-  /** default, fallback: count, cents; negative where a purge lies between */
+  /** default, fallback: count, cents */
   readonly deltas: readonly number[];
 }
 

@@ -37,18 +37,18 @@ export class Turns {
       this.#ranMs = this.#clock.monotonic();
       this.#run(this.#ranMs - dueMs);
     };
-    this.#planned = dueMs > nowMs ? this.#clock.after(dueMs - nowMs, turn) : atOnce(turn);
+    this.#planned = dueMs > nowMs ? this.#clock.after(dueMs - nowMs, turn) : this.#soon(turn);
+  }
+
+  /** The answers that are ready now go first. */
+  #soon(turn: () => void): Cancel {
+    let cancelled = false;
+    this.#clock.soon(() => cancelled || turn());
+    return () => cancelled = true;
   }
 
   stop(): void {
     this.#stopped = true;
     this.#planned?.();
   }
-}
-
-/** Runs `action` as soon as what runs now is done, so that what it records is sent along with what was recorded now. */
-function atOnce(action: () => void): Cancel {
-  let cancelled = false;
-  queueMicrotask(() => cancelled || action());
-  return () => cancelled = true;
 }

@@ -106,6 +106,8 @@ export class PostgresStore implements Store {
       const alone = !purges && !chunk;
       // a statement is a transaction of its own
       if (!alone) await client.query("begin");
+      // in the order in which the other statements take their locks: the table, then the place
+      if (purges) await client.query("lock table payment in access exclusive mode");
       const places = [from.log, from.position, to.log, to.position, to.hash, to.doubtedMs];
       const values = [...places, ...columns(first, this.#story)];
       const { rowCount } = await client.query({ name: "move", text: MOVE, values });

@@ -33,6 +33,7 @@ export class Exposition {
     this.#http(meters);
     this.#payments(meters, payments, vitals);
     this.#processors(meters, payments);
+    this.#log(vitals);
     this.#gossip(vitals);
     this.#store(meters, vitals);
     this.#process(meters);
@@ -146,6 +147,16 @@ export class Exposition {
     );
   }
 
+  #log(vitals: () => Vitals): void {
+    const add = (name: string, help: string, read: (log: NonNullable<Vitals["log"]>) => number) =>
+      this.#add("gauge", name, help, () => {
+        const { log } = vitals();
+        return log ? one(read(log)) : [];
+      });
+    add("galo_log_segments", "Segments of the log, 4 MiB each", ({ segments }) => segments);
+    add("galo_log_segments_max", "With so many, new payments are refused", ({ segmentsMax }) => segmentsMax);
+  }
+
   #gossip(vitals: () => Vitals): void {
     const add = (type: Type, name: string, help: string, read: (gossip: NonNullable<Vitals["gossip"]>) => number) =>
       this.#add(type, name, help, () => {
@@ -153,16 +164,16 @@ export class Exposition {
         const value = gossip && read(gossip);
         return value !== undefined && Number.isFinite(value) ? one(value) : [];
       });
-    add("gauge", "galo_gossip_linked", "1 while each replica holds what the other knows", ({ linked }) => +linked);
+    add("gauge", "galo_gossip_linked", "1 while the other replica is heard", ({ linked }) => +linked);
     add(
       "gauge",
       "galo_gossip_lag_seconds",
-      "Age of the oldest fact that the peer has not acknowledged, 0 when it has all",
+      "For how long the other replica has not read what it was told of, 0 when it has",
       ({ lagMs }) => lagMs / 1_000,
     );
-    add("gauge", "galo_gossip_silence_seconds", "Since the peer was last heard", ({ silentMs }) => silentMs / 1_000);
-    add("counter", "galo_gossip_sent_bytes_total", "Bytes sent to the peer", ({ bytesSent }) => bytesSent);
-    add("counter", "galo_gossip_received_bytes_total", "Bytes heard of the peer", ({ bytesReceived }) => bytesReceived);
+    add("gauge", "galo_gossip_silence_seconds", "Since the other replica was last heard", ({ silentMs }) => silentMs / 1_000);
+    add("counter", "galo_gossip_sent_bytes_total", "Bytes sent to the other replica", ({ bytesSent }) => bytesSent);
+    add("counter", "galo_gossip_received_bytes_total", "Bytes heard of the other replica", ({ bytesReceived }) => bytesReceived);
   }
 
   #store({ distributions }: Meters, vitals: () => Vitals): void {
@@ -172,16 +183,16 @@ export class Exposition {
         return store ? one(read(store)) : [];
       });
     add("galo_store_up", "1 while the store takes what it is given", ({ state }) => +(state === "ready"));
-    add("galo_store_backlog_facts", "Facts that are not stored", ({ backlog }) => backlog);
+    add("galo_store_backlog_facts", "Payments whose newest fact is not stored", ({ backlog }) => backlog);
     add(
       "galo_store_lag_seconds",
-      "Age of the oldest fact that is not stored, 0 when all are",
+      "Age of the oldest change that is not stored, 0 when all are",
       ({ oldestDirtyMs }) => oldestDirtyMs / 1_000,
     );
     this.#add(
       "histogram",
       "galo_store_batch_facts",
-      "Facts in one batch",
+      "Payments in one batch",
       (name) => histogram(name, distributions["store-rows"]),
     );
     this.#add(
@@ -193,12 +204,6 @@ export class Exposition {
   }
 
   #process({ distributions }: Meters): void {
-    this.#add(
-      "histogram",
-      "galo_binding_duration_seconds",
-      "From binding a payment until that is safe to act on: the peer, or the store, holds it",
-      (name) => histogram(name, distributions.bind),
-    );
     this.#add(
       "histogram",
       "galo_event_loop_lag_seconds",

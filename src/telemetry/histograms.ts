@@ -1,7 +1,9 @@
 /** What a replica with `TIMINGS` measures, as histograms, and how it is asked for: `GET /timings`. @module */
 import * as hdr from "hdr-histogram-js";
-import type { Fact, Processor } from "../payment/fact.ts";
+import type { Fact, Processor, ReplicaId } from "../payment/fact.ts";
+import type { Payment } from "../payment/payment.ts";
 import type { Outcome } from "../routing/processor_client.ts";
+import { routeWait } from "./timed.ts";
 import type { TimingName, Timings } from "./timings.ts";
 
 /** Longer than anything here may take, in thousandths of a millisecond. */
@@ -25,7 +27,12 @@ type Handler = (request: Request) => Response | Promise<Response>;
 /** The production {@link Timings}: made where `TIMINGS` is true, and only there. */
 export class Histograms implements Timings {
   readonly #histograms = new Map<TimingName, hdr.Histogram>();
+  readonly #self: ReplicaId;
   #watching: ReturnType<typeof setInterval> | undefined;
+
+  constructor(self: ReplicaId) {
+    this.#self = self;
+  }
 
   now(): number {
     return Date.now();
@@ -48,7 +55,10 @@ export class Histograms implements Timings {
     histogram.recordValue(Math.min(HIGHEST, Math.max(1, Math.round(value * 1_000))));
   }
 
-  recordFact(_: Fact): void {}
+  folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
+    const waitMs = routeWait(fact, holds, payment, this.#self);
+    if (waitMs !== undefined) this.record("route-wait", waitMs);
+  }
 
   recordCall(_processor: Processor, _outcome: Outcome, tookMs: number): void {
     this.record("processor", tookMs);
@@ -82,16 +92,17 @@ export class Histograms implements Timings {
   /**
    * A replica's handler with two paths more: `GET /timings` tells the summaries, `DELETE /timings` forgets everything.
    *
-   * @param replica told with the summaries, since two replicas may be behind one address
+   * The replica is told with the summaries, since two may be behind one address.
+   *
    * @param internal whether these paths are there
    */
-  served(replica: string, handler: Handler, internal = true): Handler {
+  served(handler: Handler, internal = true): Handler {
     return async (request) => {
       const startMs = performance.now();
       const path = new URL(request.url).pathname;
       if (internal && path === "/timings") {
         if (request.method === "DELETE") this.#histograms.clear();
-        return Response.json({ replica, timings: this.summaries() });
+        return Response.json({ replica: this.#self, timings: this.summaries() });
       }
       const response = await handler(request);
       if (request.method === "POST" && path === "/payments") this.record("post", performance.now() - startMs);

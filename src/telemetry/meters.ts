@@ -3,10 +3,12 @@
  * done when somebody asks.
  * @module
  */
-import type { Fact, Processor, Reason } from "../payment/fact.ts";
+import type { Fact, Processor, Reason, ReplicaId } from "../payment/fact.ts";
+import type { Payment } from "../payment/payment.ts";
 import type { Metrics, RequestMeter, Vitals } from "./metrics.ts";
 import type { Payments } from "../api/service.ts";
 import type { Outcome } from "../routing/processor_client.ts";
+import { routeWait } from "./timed.ts";
 import type { TimingName, Timings } from "./timings.ts";
 import { BATCHES, Distribution, DURATIONS_S, WAITS_S } from "./distribution.ts";
 
@@ -39,13 +41,13 @@ export class RouteMeter implements RequestMeter {
 export type Counts = Record<Processor, Record<string, number>>;
 
 const DECISIONS: readonly Reason[] = ["default-up", "default-slow", "default-full", "patience-over", "probe"];
-const RELEASES: readonly Reason[] = ["refused", "processor-full", "unreachable", "peer-lost"];
-const OUTCOMES = ["booked", "already-booked", "processor-full", "unreachable", "refused", "failed", "unknown"];
+const RELEASES: readonly Reason[] = ["refused", "processor-full", "unreachable", "rejected", "not-found"];
+const OUTCOMES = ["booked", "already-booked", "processor-full", "unreachable", "rejected", "failed", "unknown"];
 
 /** The production {@link Metrics}, and a {@link Timings} that costs next to nothing. */
 export class Meters implements Metrics, Timings {
   readonly routes: RouteMeter[] = [];
-  /** facts of the dispatcher by reason */
+  /** facts of this replica by reason */
   readonly dispatched = zeros(DECISIONS);
   readonly released = zeros(RELEASES);
   readonly settled: Record<Processor, number> = { default: 0, fallback: 0 };
@@ -58,18 +60,19 @@ export class Meters implements Metrics, Timings {
   /** of those names that are told; in seconds, but for `store-rows` */
   readonly distributions = {
     "route-wait": new Distribution(WAITS_S),
-    "bind": new Distribution(DURATIONS_S),
     "store-write": new Distribution(DURATIONS_S),
     "store-rows": new Distribution(BATCHES),
     "loop-lag": new Distribution(DURATIONS_S),
   };
+  readonly #self: ReplicaId;
   readonly #version: string;
   #replica: { readonly payments: Payments; readonly vitals: () => Vitals } | undefined;
   #exposition: Promise<{ text(): Promise<string> }> | undefined;
   #watching: ReturnType<typeof setInterval> | undefined;
 
   /** @param version of the program */
-  constructor(version: string) {
+  constructor(self: ReplicaId, version: string) {
+    this.#self = self;
     this.#version = version;
   }
 
@@ -101,10 +104,15 @@ export class Meters implements Metrics, Timings {
     else (this.distributions as Partial<Record<TimingName, Distribution>>)[name]?.observe(value / 1_000);
   }
 
-  recordFact({ stage, processor, reason }: Fact): void {
-    if (stage === "settled") this.settled[processor!]++;
-    else if (stage === "dispatched") add(this.dispatched[processor!], reason);
-    else if (stage === "released") add(this.released[processor!], reason);
+  folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
+    if (!holds || fact.by !== this.#self) return;
+    if (fact.kind === "settled") this.settled[fact.processor]++;
+    else if (fact.kind === "released") add(this.released[payment!.processor!], fact.reason);
+    else if (fact.kind === "dispatched") {
+      add(this.dispatched[fact.processor], fact.reason);
+      const waitMs = routeWait(fact, holds, payment, this.#self);
+      if (waitMs !== undefined) this.record("route-wait", waitMs);
+    }
   }
 
   recordCall(processor: Processor, outcome: Outcome, tookMs: number): void {

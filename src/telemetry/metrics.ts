@@ -25,7 +25,7 @@ export interface Status {
   readonly inFlightDefault: number;
   readonly inFlightFallback: number;
   readonly store: Readiness["store"];
-  /** age of the oldest fact that is not stored */
+  /** age of the oldest change that is not stored */
   readonly storeLagMs: number;
   readonly memoryBytes: number;
 }
@@ -41,7 +41,7 @@ export interface Metrics {
 /** What a replica's link to its peer has carried, and how far the peer is behind. */
 export interface GossipVitals {
   readonly linked: boolean;
-  /** since when something that was said here is not acknowledged, in milliseconds; 0 when all is */
+  /** for how long the peer has not read what it was told of, in milliseconds; 0 where it has */
   readonly lagMs: number;
   /** how long ago the peer was heard, in milliseconds; infinite when never */
   readonly silentMs: number;
@@ -56,16 +56,25 @@ export interface GossipVitals {
 /** What waits for the store. */
 export interface StoreVitals {
   readonly state: "connecting" | "ready" | "unavailable";
-  /** payments whose newest fact is not stored */
+  /** payments that the store lacks, or has as they were */
   readonly backlog: number;
-  /** age of the oldest fact that is not stored, in milliseconds; 0 when all are */
+  /** age of the oldest change that is not stored, in milliseconds; 0 when all are */
   readonly oldestDirtyMs: number;
+}
+
+/** How long the log is. */
+export interface LogVitals {
+  readonly segments: number;
+  /** with so many, new payments are refused */
+  readonly segmentsMax: number;
 }
 
 /** The parts of a replica that `/readyz` does not tell of, as they are at the moment of reading. */
 export interface Vitals {
   readonly gossip: GossipVitals | undefined;
   readonly store: StoreVitals | undefined;
+  /** undefined while it is not known what was known before */
+  readonly log: LogVitals | undefined;
   /** why payments that are to be routed wait, where any do */
   readonly held: Reason | undefined;
 }

@@ -3,8 +3,9 @@
  * clock. Metrics count what these tell; `TIMINGS` has more told, and keeps it in finer detail.
  * @module
  */
-import type { Fact } from "../payment/fact.ts";
 import type { Payments } from "../api/service.ts";
+import type { Fact, ReplicaId } from "../payment/fact.ts";
+import type { Payment } from "../payment/payment.ts";
 import type { ProcessorClient } from "../routing/processor_client.ts";
 import type { Store } from "../store/store.ts";
 import type { Timings } from "./timings.ts";
@@ -18,9 +19,9 @@ export function both(first: Timings, second: Timings): Timings {
       first.record(name, value);
       second.record(name, value);
     },
-    recordFact(fact) {
-      first.recordFact(fact);
-      second.recordFact(fact);
+    folded(fact, holds, payment) {
+      first.folded(fact, holds, payment);
+      second.folded(fact, holds, payment);
     },
     recordCall(processor, outcome, tookMs) {
       first.recordCall(processor, outcome, tookMs);
@@ -29,48 +30,40 @@ export function both(first: Timings, second: Timings): Timings {
   };
 }
 
+/** How long a payment waited for its first attempt, where the fact is that and `self` made it; milliseconds. */
+export function routeWait(
+  fact: Fact,
+  holds: boolean,
+  payment: Payment | undefined,
+  self: ReplicaId,
+): number | undefined {
+  if (fact.kind !== "dispatched" || fact.by !== self || !holds || payment!.attempt !== 1) return undefined;
+  return Math.max(0, fact.at - payment!.acceptedAt);
+}
+
 /** A replica's payments, timed. */
 export function timedPayments(timings: Timings, payments: Payments): Payments {
   return {
-    async accept(id, cents) {
+    accept(id, cents) {
       const startMs = timings.monotonic();
-      // everything until the first wait is done by the time that the promise is there
-      const accepting = payments.accept(id, cents);
+      const acceptance = payments.accept(id, cents);
       const takenMs = timings.monotonic();
       timings.record("accept", takenMs - startMs);
-      const acceptance = await accepting;
-      timings.record("acknowledge", timings.monotonic() - takenMs);
-      return acceptance;
+      if (typeof acceptance === "string") return acceptance;
+      return acceptance.then((covered) => {
+        timings.record("acknowledge", timings.monotonic() - takenMs);
+        return covered;
+      });
     },
-    async summary(from, to) {
+    summary(from, to) {
       const startMs = timings.monotonic();
-      const summary = await payments.summary(from, to);
+      const summary = payments.summary(from, to);
       timings.record("summary", timings.monotonic() - startMs);
       return summary;
     },
     find: (id) => payments.find(id),
     purge: () => payments.purge(),
     readiness: () => payments.readiness(),
-  };
-}
-
-/** A dispatcher's `record`, timed; the same function where nothing is. */
-export function timedRecord(
-  timings: Timings | undefined,
-  record: (fact: Fact) => Promise<boolean>,
-): (fact: Fact) => Promise<boolean> {
-  if (!timings) return record;
-  return (fact) => {
-    timings.recordFact(fact);
-    const startMs = timings.monotonic();
-    const safe = record(fact);
-    timings.record("record", timings.monotonic() - startMs);
-    if (fact.stage !== "dispatched") return safe;
-    if (fact.attempt === 1) timings.record("route-wait", Math.max(0, fact.requestedAt - fact.acceptedAt));
-    return safe.then((isSafe) => {
-      timings.record("bind", timings.monotonic() - startMs);
-      return isSafe;
-    });
   };
 }
 
@@ -91,19 +84,28 @@ export function timedClient(timings: Timings, client: ProcessorClient): Processo
 /** A store, timed. */
 export function timedStore(timings: Timings, store: Store): Store {
   return {
-    async write(epoch, facts) {
+    async write(move) {
       const startMs = timings.monotonic();
-      const storeEpoch = await store.write(epoch, facts);
-      if (facts.length === 0) return storeEpoch;
+      let rows = 0;
+      let oldestAt = Infinity;
+      function* counted() {
+        for (const payment of move.payments) {
+          rows++;
+          oldestAt = Math.min(oldestAt, payment.requestedAt || payment.acceptedAt);
+          yield payment;
+        }
+      }
+      const stored = await store.write({ ...move, payments: counted() });
+      // the other replica may have been quicker
+      const wrote = stored.log === move.to.log && stored.position === move.to.position;
+      if (rows === 0 || !wrote) return stored;
       timings.record("store-write", timings.monotonic() - startMs);
-      timings.record("store-rows", facts.length);
-      const oldestMs = facts.reduce((oldest, fact) => Math.min(oldest, fact.requestedAt || fact.acceptedAt), Infinity);
-      timings.record("store-age", Math.max(0, timings.now() - oldestMs));
-      return storeEpoch;
+      timings.record("store-rows", rows);
+      timings.record("store-age", Math.max(0, timings.now() - oldestAt));
+      return stored;
     },
-    open: (replica) => store.open(replica),
+    stored: () => store.stored(),
     load: (visit) => store.load(visit),
-    purge: (epoch) => store.purge(epoch),
-    close: (clean) => store.close(clean),
+    close: () => store.close(),
   };
 }

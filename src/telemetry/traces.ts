@@ -4,8 +4,9 @@
  * @module
  */
 import { ROOT_CONTEXT, type Span, type SpanContext, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
-import { type Fact, homeOf, type Processor, type ReplicaId, REPLICAS } from "../payment/fact.ts";
 import type { Payments } from "../api/service.ts";
+import type { Fact, Processor, ReplicaId } from "../payment/fact.ts";
+import type { Payment } from "../payment/payment.ts";
 import type { ProcessorClient } from "../routing/processor_client.ts";
 import type { Timings } from "./timings.ts";
 
@@ -26,19 +27,17 @@ interface Joined {
 }
 
 /**
- * The traces of one replica. A payment that its peer dispatches goes on in the trace of {@link ofPayment}, which its
- * request links to.
+ * The traces of one replica. What it does about a payment that another process took in, before a restart or before a
+ * takeover, goes on in the trace of {@link ofPayment}.
  */
 export class Traces implements Timings {
   readonly #self: ReplicaId;
-  readonly #hasPeer: boolean;
   readonly #tracer = trace.getTracer("galo");
   /** by id */
   readonly #joined = new Map<string, Joined>();
 
-  constructor(self: ReplicaId, hasPeer: boolean) {
+  constructor(self: ReplicaId) {
     this.#self = self;
-    this.#hasPeer = hasPeer;
   }
 
   /** A replica's payments, whose requests are remembered. */
@@ -71,18 +70,20 @@ export class Traces implements Timings {
   }
 
   /** An attempt is bound: the wait for that is a span, from which the call goes on. */
-  recordFact(fact: Fact): void {
-    if (fact.stage === "settled") return void this.#joined.delete(fact.id);
-    if (fact.stage !== "dispatched") return;
+  folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
+    if (!holds) return;
+    if (fact.kind === "settled") return void this.#joined.delete(fact.id);
+    if (fact.kind !== "dispatched" || fact.by !== this.#self) return;
+    const { id, attempt, acceptedAt } = payment!;
     const attributes = {
-      ...attributesOf(fact.id, fact.processor!),
+      ...attributesOf(id, fact.processor),
       "galo.reason": fact.reason,
-      "galo.attempt": fact.attempt,
+      "galo.attempt": attempt,
       "galo.replica": this.#self,
     };
     // of a further attempt it is not remembered since when it waited
-    const startTime = fact.attempt === 1 ? fact.acceptedAt : fact.requestedAt;
-    const joined = this.#joined.get(fact.id) ?? this.#join(fact.id, ofPayment(fact.id));
+    const startTime = attempt === 1 ? acceptedAt : fact.at;
+    const joined = this.#joined.get(id) ?? this.#join(id, ofPayment(id));
     const span = this.#tracer.startSpan("dispatch", { startTime, attributes }, within(joined.origin));
     span.end();
     joined.attempt = span.spanContext();
@@ -102,8 +103,7 @@ export class Traces implements Timings {
 
   #requested(id: string, request: Span): void {
     request.setAttribute("galo.payment", id);
-    if (this.#hasPeer && homeOf(id, REPLICAS) !== this.#self) request.addLink({ context: ofPayment(id) });
-    // also where the peer is to dispatch it: should that die, this replica does; of the same id twice the first counts
+    // also where the peer took it before: should that die, this replica goes on; of the same id twice the first counts
     if (!this.#joined.has(id)) this.#join(id, request.spanContext());
   }
 

@@ -1,10 +1,6 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
-import { Book } from "../../src/payment/book.ts";
-import { accepted, dispatched, type Fact, settled } from "../../src/payment/fact.ts";
-import type { Store } from "../../src/store/store.ts";
-import { PAGE, PostgresStore } from "../../src/store/postgres.ts";
-import { anyFact, contradictingFact } from "../payment/arbitrary.ts";
+import { PostgresStore } from "../../src/store/postgres.ts";
+import { byId, loaded, LOG, move, NOTHING, pending, settled, testStore } from "./contract.ts";
 import { connect, needsServer, TestServer, withStores } from "./test_server.ts";
 
 const server = new TestServer();
@@ -13,161 +9,115 @@ if (!needsServer.ignore) {
   Deno.test.afterAll(() => server.end());
 }
 
-const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
-const TAKEN = accepted(ID, 1990, 1_751_328_000_123, "b");
-const BOOKED = settled(
-  dispatched(TAKEN, "a", "fallback", 1_751_328_000_456, "default-slow"),
-  "fallback",
-  1_751_328_000_456,
-  1990,
-  "booked",
-);
-
-async function loaded(store: Store): Promise<Fact[]> {
-  const facts: Fact[] = [];
-  await store.load((page) => facts.push(...page));
-  return facts;
-}
-
-function byId(facts: Iterable<Fact>): Map<string, Fact> {
-  return new Map(Array.from(facts, (fact) => [fact.id, fact]));
-}
-
-Deno.test("every field of a fact is loaded exactly as it was written", needsServer, async () => {
-  await withStores(await server.database(), async (make) => {
-    const store = make();
-    let epoch = 0;
-    const facts = fc.uniqueArray(anyFact, { selector: ({ id }) => id, maxLength: 20 });
-    await fc.assert(
-      fc.asyncProperty(facts, async (facts) => {
-        await store.purge(++epoch);
-        await store.write(epoch, facts);
-        assert.deepEqual(byId(await loaded(store)), byId(facts));
-      }),
-      { numRuns: 40 },
-    );
-  });
-});
-
-Deno.test(
-  "facts written in any order, repeatedly and in any batches are the fold of the book",
-  needsServer,
-  async () => {
-    await withStores(await server.database(), async (make) => {
-      const [first, second] = [make(), make()];
-      let epoch = 0;
-      const batches = fc.array(fc.array(contradictingFact, { maxLength: 6 }), { maxLength: 6 })
-        .chain((batches) => fc.tuple(fc.constant(batches), fc.shuffledSubarray(batches)));
-      await fc.assert(
-        fc.asyncProperty(batches, async ([batches, again]) => {
-          await first.purge(++epoch);
-          await Promise.all([
-            (async () => {
-              for (const batch of batches) await first.write(epoch, batch);
-            })(),
-            (async () => {
-              for (const batch of again) await second.write(epoch, batch.toReversed());
-            })(),
-          ]);
-          const book = new Book();
-          for (const fact of batches.flat()) book.fold(fact);
-          assert.deepEqual(byId(await loaded(first)), byId(book.facts()));
-        }),
-        { numRuns: 60 },
-      );
-    });
-  },
-);
-
-Deno.test(
-  "a newer epoch's facts stand above older ones, and those of an older one are ignored",
-  needsServer,
-  async () => {
-    await withStores(await server.database(), async (make) => {
-      const [first, second] = [make(), make()];
-      await first.write(0, [BOOKED]);
-      await second.write(2, [TAKEN]);
-      assert.deepEqual(await loaded(first), [TAKEN]);
-      await first.write(1, [BOOKED]);
-      await first.write(0, [{ ...BOOKED, id: ID.replace("4", "5") }]);
-      assert.deepEqual(await loaded(first), [TAKEN]);
-      assert.equal((await first.open("a")).epoch, 2);
-      await first.purge(1);
-      assert.deepEqual(await loaded(first), [TAKEN], "an older epoch does not begin again");
-      await first.purge(3);
-      assert.deepEqual(await loaded(second), []);
-      assert.equal((await second.open("b")).epoch, 3);
-    });
-  },
-);
-
-Deno.test("payments are loaded in pages, settled ones by requestedAt and after the pending", needsServer, async () => {
+testStore("PostgresStore", needsServer, async () => {
   const url = await server.database();
-  await withStores(url, async (make) => {
-    const store = make();
-    await store.write(0, [TAKEN]);
-    const settledCount = 2 * PAGE;
-    await server.query(
-      url,
-      `insert into payment (id, epoch, cents, accepted_at_ms, owner, stage, attempt, processor, requested_at_ms, doubt,
-         doubt_until_ms, reason)
-       select gen_random_uuid(), 0, 1, 0, 0, 3, 1, i % 2, (i * 7919) % ${settledCount}, 0, 0, 12
-       from generate_series(1, ${settledCount}) i`,
-    );
-    const pages: Fact[][] = [];
-    await store.load((page) => pages.push([...page]));
-    assert.deepEqual(pages.map(({ length }) => length), [1, PAGE, PAGE]);
-    const times = pages.slice(1).flat().map(({ requestedAt }) => requestedAt);
-    assert.deepEqual(times, Array.from({ length: settledCount }, (_, i) => i));
-  });
+  const stores: PostgresStore[] = [];
+  return {
+    store() {
+      const store = new PostgresStore({ url });
+      stores.push(store);
+      return store;
+    },
+    close: async () => void await Promise.all(stores.map((store) => store.close())),
+  };
 });
 
+/** The tables as version 2 of them was, with rows as the program of that time wrote them. */
+async function versionTwo(url: string, epoch: number): Promise<void> {
+  const rows = (await Deno.readTextFile(new URL("version_two.sql", import.meta.url))).replaceAll("$EPOCH", `${epoch}`);
+  await server.query(url, rows);
+}
+
 Deno.test(
-  "what a reader throws while payments are loaded comes out as it is, and the store goes on",
+  "tables of version 2 are brought to this one: settled payments stay, pending ones are in doubt",
   needsServer,
   async () => {
-    await withStores(await server.database(), async (make) => {
-      const store = make();
-      await store.write(0, [TAKEN]);
-      const broken = new Error("invariant: broken");
-      await assert.rejects(
-        store.load(() => {
-          throw broken;
-        }),
-        (error) => error === broken,
+    const url = await server.database();
+    await versionTwo(url, 4);
+    await withStores(url, async (make) => {
+      const [first, second] = [make(), make()];
+      const both = await Promise.all([first.stored(), second.stored()]);
+      assert.deepEqual(both, [NOTHING, NOTHING]);
+      const { rows } = await loaded(first);
+      const inDoubt = { last: 0, doubtedMs: 0 };
+      const bound = { attempt: 2, processor: "fallback", requestedAt: 1_751_328_000_500 } as const;
+      assert.deepEqual(
+        rows,
+        byId([
+          pending(1, { ...inDoubt, acceptedAt: 1_751_328_000_001, owner: "a" }),
+          pending(2, {
+            ...inDoubt,
+            ...bound,
+            acceptedAt: 1_751_328_000_002,
+            stage: "dispatched",
+            reason: "default-slow",
+          }),
+          pending(3, { ...inDoubt, ...bound, acceptedAt: 1_751_328_000_003, stage: "released", reason: "unreachable" }),
+          settled(4, { acceptedAt: 1_751_328_000_004, requestedAt: 1_751_328_000_600, cents: 2_000 }),
+          settled(5, { acceptedAt: 1_751_328_000_005, requestedAt: 1_751_328_000_400, reason: "already-booked" }),
+        ]),
       );
-      assert.deepEqual(await loaded(store), [TAKEN]);
+      assert.equal(
+        await first.story(settled(4).id),
+        "1,1,1751328000300,0,0,1;2,1,1751328000350,0,0,11;3,1,1751328000600,0,0,12",
+      );
+      const onwards = move(NOTHING, 10, [settled(1)]);
+      assert.deepEqual(await second.write(onwards), onwards.to);
+      assert.equal((await loaded(first)).rows.get(settled(1).id)?.stage, "settled");
     });
+    const tables = await server.query(
+      url,
+      "select string_agg(table_name, ' ' order by table_name) as names from information_schema.tables where table_schema = 'public'",
+    );
+    assert.deepEqual(tables, [{ names: "payment payment_audit store_state" }]);
   },
 );
 
 Deno.test("replicas that start at once find the tables made once", needsServer, async () => {
   const url = await server.database();
   await withStores(url, async (make) => {
-    const [a, b, ...others] = [make(), make(), make(), make()];
-    const [first, second] = await Promise.all([
-      a!.open("a"),
-      b!.open("b"),
-      ...others.map((store) => store.write(0, [BOOKED])),
+    const stores = [make(), make(), make(), make()];
+    const first = move(NOTHING, 10, [settled(1)]);
+    const said = await Promise.all(stores.map((store, n) => n < 2 ? store.stored() : store.write(first)));
+    assert.deepEqual(said.slice(2), [first.to, first.to]);
+    assert.deepEqual(await server.query(url, "select schema_version, log, position, hash from store_state"), [
+      { schema_version: 3, log: LOG, position: "10", hash: "71" },
     ]);
-    assert.deepEqual([first!.epoch, second!.epoch], [0, 0]);
-    assert.deepEqual(await server.query(url, "select schema_version, epoch from store_state"), [
-      { schema_version: 2, epoch: "0" },
-    ]);
-    assert.deepEqual(await loaded(a!), [BOOKED]);
+    assert.deepEqual((await loaded(stores[0]!)).rows, byId([settled(1)]));
   });
 });
+
+Deno.test(
+  "what is loaded while a purge commits is of the place that is told, before it or after it",
+  needsServer,
+  async () => {
+    const url = await server.database();
+    await withStores(url, async (make) => {
+      const store = make();
+      await store.write(move(NOTHING, 10, [settled(1)]));
+      const purge = await connect(url);
+      await purge.query("begin; truncate payment; update store_state set position = 20");
+      const loading = loaded(store);
+      const waiting = "select from pg_locks where relation = 'payment'::regclass and not granted";
+      while ((await purge.query(waiting)).rowCount !== 1);
+      await purge.query("commit");
+      await purge.end();
+      const { stored, rows } = await loading;
+      assert.deepEqual([stored.position, rows.size], [20, 0]);
+    });
+  },
+);
 
 Deno.test("the audit shows amounts, names and times to the millisecond", needsServer, async () => {
   const url = await server.database();
   await withStores(url, async (make) => {
-    await make().write(0, [BOOKED, { ...TAKEN, id: ID.replace("4", "5"), acceptedAt: -8_640_000_000_000_000 }]);
+    await make().write(move(NOTHING, 10, [settled(1), pending(2, { acceptedAt: -8_640_000_000_000_000 })]));
     const rows = await server.query(
       url,
       "select amount::float8, stage, processor, requested_at, accepted_at, owner, reason from payment_audit order by id",
     );
-    const requested_at = new Date(1_751_328_000_456);
-    const accepted_at = new Date(1_751_328_000_123);
+    const requested_at = new Date(1_751_328_000_457);
+    const accepted_at = new Date(1_751_328_000_124);
     assert.deepEqual(rows, [
       {
         amount: 19.9,
@@ -175,115 +125,57 @@ Deno.test("the audit shows amounts, names and times to the millisecond", needsSe
         processor: "fallback",
         requested_at,
         accepted_at,
-        owner: "a",
+        owner: "b",
         reason: "booked",
       },
       {
-        amount: 19.9,
-        stage: "accepted",
-        processor: null,
-        requested_at: null,
-        accepted_at: null,
-        owner: "b",
-        reason: "accepted",
+        ...{ amount: 19.9, stage: "accepted", processor: null, requested_at: null, accepted_at: null },
+        ...{ owner: "b", reason: "accepted" },
       },
     ]);
   });
 });
 
-Deno.test("open() tells how the last life ended", needsServer, async (t) => {
-  const url = await server.database();
-  /** Ends every connection of a database, as the death of whoever holds them does. */
-  const cutOff = () =>
-    server.query(
-      url,
-      "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
-    );
-  const life = (name: string, test: (make: () => Store) => Promise<void>) =>
-    t.step(name, async () => {
-      await withStores(url, test);
-      // the server may need a moment to notice that somebody has gone
-      await cutOff();
-    });
-
-  await life("to both that nothing was ever stored, also to the second while the first runs", async (make) => {
-    const [a, b] = [make(), make()];
-    assert.deepEqual(await a.open("a"), { epoch: 0, state: "empty" });
-    assert.deepEqual(await b.open("b"), { epoch: 0, state: "empty" });
-    await a.purge(4);
-    assert.deepEqual(await a.open("a"), { epoch: 4, state: "empty" }, "the same again, with the epoch of now");
-    await Promise.all([a.close(true), b.close(true)]);
-  });
-  await life("clean, when both had stopped in good order", async (make) => {
-    const [a, b] = [make(), make()];
-    const found = await Promise.all([a.open("a"), b.open("b")]);
-    assert.deepEqual(found, [{ epoch: 4, state: "clean" }, { epoch: 4, state: "clean" }]);
-    await a.close(true);
-    // b dies
-  });
-  await life("crashed, when one had not: to both", async (make) => {
-    const [a, b] = [make(), make()];
-    assert.equal((await a.open("a")).state, "crashed");
-    assert.equal((await b.open("b")).state, "crashed");
-    await b.close(true);
-    // a dies
-  });
-  await life("clean, when the peer of a dead one had stopped in good order later", async (make) => {
-    const b = make();
-    assert.equal((await b.open("b")).state, "crashed");
-    await b.close(true);
-    assert.equal((await make().open("a")).state, "clean");
-    // a dies
-  });
-  await life("crashed, when a replica that was cut off for a while died after its peer had stopped", async (make) => {
-    const [a, b] = [make(), make()];
-    await Promise.all([a.open("a"), b.open("b")]);
-    await cutOff();
-    await b.close(true);
-    await a.write(4, [TAKEN]);
-    // a dies
-  });
-  await life("crashed, then", async (make) => {
-    assert.equal((await make().open("b")).state, "crashed");
-  });
-});
-
-Deno.test("a statement that waits too long is given up, and the next one works", needsServer, async () => {
-  const url = await server.database();
-  const store = new PostgresStore({ url, statementTimeoutMs: 50 });
-  await store.write(0, []);
-  const other = await connect(url);
-  await other.query("begin; lock table payment");
-  await assert.rejects(store.write(0, [TAKEN]), { kind: "unavailable", message: /: it took too long$/ });
-  await other.end();
-  await store.write(0, [TAKEN]);
-  assert.deepEqual(await loaded(store), [TAKEN]);
-  await store.close(true);
-});
-
 Deno.test(
-  "a settled payment's story is stored with it, and stays when the fact is written again",
+  "a statement that waits too long is given up with its step, and the next one works",
   needsServer,
   async () => {
     const url = await server.database();
-    const stories = new Map([[ID, "1751328000456,0,1,1,1,2;1751328000500,0,3,1,1,12"]]);
-    const store = new PostgresStore({ url, story: (id) => stories.get(id) });
-    const other = new PostgresStore({ url });
-    try {
-      assert.equal(await store.story(ID), undefined);
-      await store.write(0, [TAKEN]);
-      assert.equal(await store.story(ID), undefined, "it is not settled");
-      await store.write(0, [BOOKED]);
-      assert.equal(await store.story(ID), stories.get(ID));
-      // a replica that lost its memory, and the same fact in an epoch of another number
-      await other.write(0, [BOOKED]);
-      await store.purge(1);
-      assert.equal(await store.story(ID), undefined, "it is forgotten");
-      await store.write(1, [BOOKED]);
-      await other.write(1, [{ ...BOOKED, requestedAt: BOOKED.requestedAt + 1 }]);
-      assert.equal(await other.story(ID), stories.get(ID));
-    } finally {
-      await Promise.all([store.close(false), other.close(false)]);
-    }
+    const store = new PostgresStore({ url, statementTimeoutMs: 50 });
+    assert.deepEqual(await store.stored(), NOTHING);
+    const other = await connect(url);
+    await other.query("begin; lock table payment");
+    const first = move(NOTHING, 10, [pending(1)]);
+    await assert.rejects(store.write(first), { kind: "unavailable", message: /: it took too long$/ });
+    await other.end();
+    assert.deepEqual(await loaded(store), { stored: NOTHING, rows: new Map() });
+    assert.deepEqual(await store.write(first), first.to);
+    assert.deepEqual(await loaded(store), { stored: first.to, rows: byId([pending(1)]) });
+    await store.close();
   },
 );
+
+Deno.test("a settled payment's story is stored with it, and stays when it is written again", needsServer, async () => {
+  const url = await server.database();
+  const { id } = settled(1);
+  const stories = new Map([[id, "1,1,1751328000456,0,1,2;3,1,1751328000500,0,1,12"]]);
+  const store = new PostgresStore({ url, story: (id) => stories.get(id) });
+  const other = new PostgresStore({ url });
+  try {
+    assert.equal(await store.story(id), undefined);
+    const first = move(NOTHING, 10, [pending(1)]);
+    await store.write(first);
+    assert.equal(await store.story(id), undefined, "it is not settled");
+    const second = move(first.to, 20, [settled(1)]);
+    await store.write(second);
+    assert.equal(await store.story(id), stories.get(id));
+    // a replica that lost its memory
+    const third = move(second.to, 30, [settled(1)]);
+    await other.write(third);
+    assert.equal(await other.story(id), stories.get(id));
+    await other.write(move(third.to, 40, [settled(1)], true));
+    assert.equal(await store.story(id), undefined, "it was forgotten in between");
+  } finally {
+    await Promise.all([store.close(), other.close()]);
+  }
+});

@@ -73,6 +73,6 @@ export async function withStores(url: string, test: (make: () => PostgresStore) 
   try {
     await test(make);
   } finally {
-    await Promise.all(stores.map((store) => store.close(false)));
+    await Promise.all(stores.map((store) => store.close()));
   }
 }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { accepted } from "../../src/payment/fact.ts";
-import type { Store, StoreError } from "../../src/store/store.ts";
+import type { Move, Store, Stored, StoreError } from "../../src/store/store.ts";
 import { PostgresStore } from "../../src/store/postgres.ts";
 import { serverOf, storeError } from "../../src/store/trouble.ts";
+import { loaded, move, pending } from "./contract.ts";
 import { connect, needsServer, TestServer, withStores } from "./test_server.ts";
 
 const server = new TestServer();
@@ -18,13 +18,17 @@ if (!needsServer.ignore) {
   Deno.test.afterAll(() => server.end());
 }
 
-const FACT = accepted("4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3", 1990, 1_751_328_000_123, "a");
+/** Writes one payment more. */
+async function write(store: Store, n = 1): Promise<Stored> {
+  const from: Move["from"] = await store.stored();
+  return await store.write(move(from, from.position + 1, [pending(n)]));
+}
 
 /** What is said when a store of `url` is to write, without the place. */
 async function refusal(url: string, options = {}): Promise<string> {
   const store = new PostgresStore({ url, ...options });
   try {
-    await store.write(0, [FACT]);
+    await write(store);
     return "none";
   } catch (error) {
     const { name, kind, message } = error as StoreError;
@@ -33,14 +37,12 @@ async function refusal(url: string, options = {}): Promise<string> {
     assert.ok(!/secret|wrong|right/.test(message.replace("the password is wrong", "")), message);
     return `${kind}: ${message.replace(/^.*, database \w+: /, "")}`;
   } finally {
-    await store.close(false);
+    await store.close();
   }
 }
 
 async function count(store: Store): Promise<number> {
-  let count = 0;
-  await store.load((facts) => count += facts.length);
-  return count;
+  return (await loaded(store)).rows.size;
 }
 
 Deno.test("a wrong or missing password is said plainly", needsServer, async () => {
@@ -76,16 +78,16 @@ Deno.test("tables of a newer version are left alone and said plainly", needsServ
   assert.equal(await refusal(url), "none");
   await server.query(url, "update store_state set schema_version = 99");
   const store = new PostgresStore({ url });
-  const line = "the tables are of version 99, this Galo knows up to 2: run the newer Galo";
-  await assert.rejects(store.open("a"), { kind: "refused", message: line });
-  await store.close(true);
+  const line = "the tables are of version 99, this Galo knows up to 3: run the newer Galo";
+  await assert.rejects(store.stored(), { kind: "refused", message: line });
+  await store.close();
 });
 
 Deno.test("a code of a newer version is said plainly", needsServer, async () => {
   const url = await server.database();
   await withStores(url, async (make) => {
     const store = make();
-    await store.write(0, [FACT]);
+    await write(store);
     await server.query(url, "update payment set reason = 99");
     await assert.rejects(count(store), { kind: "refused", message: /the code 99, of a newer version/ });
   });
@@ -120,13 +122,13 @@ Deno.test("a server killed while idle is missed at the next call, and found agai
   const url = await server.database();
   await withStores(url, async (make) => {
     const store = make();
-    await store.open("a");
-    await store.write(0, [FACT]);
+    await store.stored();
+    await write(store);
     await server.kill();
     await assert.rejects(store.write(0, [FACT]), { kind: "unavailable" });
     await assert.rejects(count(store), { kind: "unavailable", message: /: nothing listens there$/ });
     await server.start();
-    await store.write(0, [{ ...FACT, id: FACT.id.replace("4", "5") }]);
+    await write(store, 2);
     assert.equal(await count(store), 2);
   });
 });
@@ -135,10 +137,10 @@ Deno.test("a server killed in the middle of everything fails it, and is found ag
   const url = await server.database();
   await withStores(url, async (make) => {
     const store = make();
-    await store.write(0, []);
+    const from = await store.stored();
     const other = await connect(url);
     await other.query("begin; lock table payment");
-    const writing = store.write(0, [FACT]);
+    const writing = store.write(move(from, 1, [pending(1)]));
     const loading = count(store);
     const ended = Promise.all([
       assert.rejects(writing, { kind: "unavailable", message: /: the connection was lost$/ }),
@@ -150,7 +152,7 @@ Deno.test("a server killed in the middle of everything fails it, and is found ag
     await ended;
     await other.end();
     await server.start();
-    await store.write(0, [FACT]);
+    await write(store);
     assert.equal(await count(store), 1);
   });
 });
