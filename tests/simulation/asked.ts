@@ -20,7 +20,7 @@ export interface AskedPayment {
   readonly amounts: Set<Cents>;
   /** acknowledgements that still bind */
   acks: Ack[];
-  /** where the log took it */
+  /** where the log took it; undefined where it did not, and where that place is lost */
   place: number | undefined;
   /** it was settled at some time */
   settled: boolean;

@@ -34,7 +34,7 @@ export class ChargeChecker {
     const { world } = this;
     const { id, cents } = order;
     const call: PayCall = { ordinal: this.calls++, life, processor, id, untilMs: Infinity };
-    const payment = world.ledger.payments.get(id);
+    const payment = world.asked.get(id);
     world.note("pay", life, payment?.ordinal ?? -1, cents, () => `${processor} ${id} ${cents} ${order.requestedAt}`);
     if (!payment) world.violate("charges", `${id} was sent to ${processor} and never asked for`);
     else if (!payment.amounts.has(cents)) {
@@ -79,8 +79,8 @@ export class ChargeChecker {
 
   /** A processor has booked an id. */
   booked(processor: Processor, id: string): void {
-    const { processors, ledger } = this.world;
-    if (processors[other(processor)].bookings.has(id) && !ledger.payments.get(id)?.excused) {
+    const { processors, asked } = this.world;
+    if (processors[other(processor)].bookings.has(id) && !asked.get(id)?.excused) {
       this.world.violate("charges", `${id} is booked at both processors`);
     }
   }

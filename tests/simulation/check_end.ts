@@ -33,7 +33,10 @@ export function checkEnd(world: World): void {
   const truth = world.truth.catchUp()!;
   for (const { position, hash } of ledgers) {
     if (position === truth.position && hash === truth.hash) continue;
-    world.violate("end", `a replica stands at ${position} with hash ${hash}, not at ${truth.position} with ${truth.hash}`);
+    world.violate(
+      "end",
+      `a replica stands at ${position} with hash ${hash}, not at ${truth.position} with ${truth.hash}`,
+    );
   }
   const sums = { default: { count: 0, cents: 0 }, fallback: { count: 0, cents: 0 } };
   for (const asked of world.asked.payments.values()) {
@@ -67,7 +70,10 @@ export function checkEnd(world: World): void {
       const { count, cents } = book.summary()[processor];
       const { [processor]: sum } = sums;
       if (count === sum.count && cents === sum.cents) continue;
-      world.violate("end", `the summary says ${count}, ${cents} cents of ${processor}, the books ${JSON.stringify(sum)}`);
+      world.violate(
+        "end",
+        `the summary says ${count}, ${cents} cents of ${processor}, the books ${JSON.stringify(sum)}`,
+      );
     }
   }
 }

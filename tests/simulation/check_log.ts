@@ -18,7 +18,10 @@ export class LogChecker {
     if (known === undefined) this.#hashes.set(position, hash);
     else if (known !== hash) {
       const place = `${segmentOf(position)}:${indexOf(position)}`;
-      this.world.violate("fold", `${life.replica}${life.number} has another hash at ${place} than was had there before`);
+      this.world.violate(
+        "fold",
+        `${life.replica}${life.number} has another hash at ${place} than was had there before`,
+      );
     }
   }
 

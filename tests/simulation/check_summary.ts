@@ -20,7 +20,10 @@ export class SummaryChecker {
     const truth = world.truth.catchUp();
     const { position } = replica.ledger!;
     if (position < least) {
-      world.violate("summary", `${life.replica} answers from ${position}, and the log reached ${least} when it was asked`);
+      world.violate(
+        "summary",
+        `${life.replica} answers from ${position}, and the log reached ${least} when it was asked`,
+      );
     }
     const all = truth?.position === position ? truth.book.summary(from, to) : undefined;
     for (const processor of PROCESSORS) {

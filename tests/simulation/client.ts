@@ -48,7 +48,13 @@ export class SimulatedClient implements ProcessorClient {
         over = true;
         timeout.run = undefined;
         world.charges.end(call, outcome);
-        world.note("outcome", life, outcome.kind.length, call.ordinal, () => `${processor} ${outcome.kind} ${order.id}`);
+        world.note(
+          "outcome",
+          life,
+          outcome.kind.length,
+          call.ordinal,
+          () => `${processor} ${outcome.kind} ${order.id}`,
+        );
         resolve(outcome);
       });
     const timeout = timeline.in(this.timeoutMs, () => finish({ kind: "unknown", error: "timeout" }));

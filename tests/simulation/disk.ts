@@ -150,7 +150,8 @@ export class Disk {
     if (!written && bytes[KIND] === MOVED && this.prng.chance(this.faults.moveDies)) {
       life.doom(this.world.fault("death-in-move", this.prng.whole(1, 4)));
     }
-    if (!written) this.world.overtake(life);
+    if (written) this.world.truth.catchUp();
+    else this.world.overtake(life);
     life.act();
     if (written) this.world.overtake(life);
   }
@@ -243,7 +244,7 @@ export class Disk {
     const [inode, segment] = [new Inode(), prng.whole(1, 9)];
     const write = (record: Parameters<RecordBuffer["write"]>[0]) =>
       inode.write(this.#scratch.write(record, prng.word()).bytes);
-    const base = { stored: 0, from: placeOf(segment, 0) };
+    const base = { stored: 0, from: placeOf(segment, 0), of: 0 };
     write({ kind: "opened", log: prng.uuid(), segment, boot: 0, base });
     const at = this.world.machine.now();
     for (let i = 0; i < 3; i++) write({ kind: "accepted", by: "a", id: prng.uuid(), cents: 777, at, doubt: false });

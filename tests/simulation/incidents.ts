@@ -1,14 +1,18 @@
 /** The faults that happen at moments or last for a while, as the plan says. @module */
+import { PROCESSORS } from "../../src/payment/fact.ts";
+import { RECORD_BYTES } from "../../src/ledger/record.ts";
+import type { Loss } from "./disk.ts";
 import type { Incident } from "./plan.ts";
 import { INCIDENTS } from "./plan.ts";
-import { PROCESSORS } from "../../src/payment/fact.ts";
 import { Prng } from "./prng.ts";
 import type { World } from "./world.ts";
 
 /** Longest a fault lasts, in milliseconds: longer than a peer may be silent. */
 const LAST_MS = 1_600;
-/** Longest until a dead replica is started again, in milliseconds. */
-const DEAD_MS = 2_500;
+/** Longest until a machine that died is there again, in milliseconds. */
+const DOWN_MS = 2_500;
+/** A process is killed at one of so many of its next effects. */
+const EFFECTS = 25;
 
 type Happen = (world: World, prng: Prng, lastMs: number) => void;
 
@@ -27,29 +31,40 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
     const processor = world.processors[prng.pick(PROCESSORS)];
     const times = 2 * prng.whole(2, 6);
     for (let i = 0; i < times; i++) {
-      world.timeline.in(lastMs * i / times, () => processor.failing = i % 2 === 0);
+      world.timeline.in(lastMs * i / times, () => processor.failing = !world.calm && i % 2 === 0);
     }
   },
-  "link-drop": (world) => disturb(world, () => world.network.break(false)),
-  "link-half-open": (world) => disturb(world, () => world.network.break(true)),
+  "processor-rejecting"(world, prng, lastMs) {
+    const processor = world.processors[prng.pick(PROCESSORS)];
+    processor.rejecting = prng.pick([302, 403, 404]);
+    world.timeline.in(lastMs, () => processor.rejecting = undefined);
+  },
+  "link-drop": (world) => world.network.break(false),
+  "link-half-open": (world) => world.network.break(true),
   "link-cut": (world, _, lastMs) => cut(world, lastMs, ["a", "b"]),
   "link-cut-one-way": (world, prng, lastMs) => cut(world, lastMs, [prng.pick(["a", "b"] as const)]),
-  kill(world, prng) {
-    const name = prng.pick(world.names);
-    world.kill(name, prng.whole(0, 25));
-    world.timeline.in(prng.between(20, DEAD_MS), () => world.start(name));
-  },
+  kill: (world, prng) => world.kill(prng.pick(world.names), prng.whole(0, EFFECTS)),
   "kill-both"(world, prng) {
-    for (const name of world.names) {
-      world.kill(name, prng.chance(0.5) ? 0 : prng.whole(0, 25));
-      world.timeline.in(prng.between(20, DEAD_MS), () => world.start(name));
-    }
+    for (const name of world.names) world.kill(name, prng.chance(0.5) ? 0 : prng.whole(0, EFFECTS));
   },
-  pause: (world, prng, lastMs) => world.pause(prng.pick(world.names), lastMs),
-  restart(world, prng) {
-    const name = prng.pick(world.names);
-    world.stop(name);
-    world.timeline.in(world.settings.drainMs + prng.between(0, DEAD_MS), () => world.start(name));
+  pause: (world, prng, lastMs) => world.pause(prng.pick(world.names), lastMs * prng.pick([1, 1, 20])),
+  restart: (world, prng) => world.stop(prng.pick(world.names)),
+  "machine-death"(world, prng) {
+    for (const { life } of world.living) life.die();
+    world.machine.die(prng.between(1, DOWN_MS));
+    world.lose(prng.pick(world.database?.stored.log ? DEATHS : SPARED));
+  },
+  "log-lost"(world, prng) {
+    // who finds neither log nor store cannot know that there was anything
+    if (world.database?.stored.log) world.lose(prng.pick(["all", "older", "foreign"] as const));
+  },
+  "disk-full"({ disk, timeline }, prng, lastMs) {
+    disk.room = prng.whole(0, 20 * RECORD_BYTES);
+    timeline.in(lastMs, () => disk.room = Infinity);
+  },
+  "file-limit"({ disk, timeline, settings }, prng, lastMs) {
+    disk.fileMax = prng.whole(2 * RECORD_BYTES, settings.segmentRecords! * RECORD_BYTES);
+    timeline.in(lastMs, () => disk.fileMax = Infinity);
   },
   "store-down"(world, _, lastMs) {
     const { database } = world;
@@ -57,15 +72,20 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
     database.down = true;
     world.timeline.in(lastMs, () => database.down = false);
   },
+  "store-restored"(world) {
+    if (world.database?.restore()) world.acks.storeRestored();
+  },
   "clock-jump"(world, prng) {
-    world.wall.shiftMs += prng.pick([-3_600_000, -5_000, -500, 500, 5_000, 3_600_000]);
+    world.machine.shiftMs += prng.pick([-3_600_000, -5_000, -500, 500, 5_000, 3_600_000]);
   },
   purge(world, prng) {
     const running = world.running[prng.pick(world.names)];
-    running?.life.hear(() => running.replica.purge());
-    world.disturbedMs = world.timeline.ms;
+    if (running) world.callers.purge(running);
   },
 };
+
+const SPARED: readonly Loss[] = ["none", "tail", "tail"];
+const DEATHS: readonly Loss[] = [...SPARED, "all", "older"];
 
 /** Plans every incident of a run. */
 export function scheduleIncidents(world: World): void {
@@ -75,8 +95,12 @@ export function scheduleIncidents(world: World): void {
     const mine = prng.fork();
     for (let i = 0; i < plan.incidents[kind]; i++) {
       const [ms, lastMs] = [mine.between(0, plan.safetyMs), mine.between(20, LAST_MS)];
+      // what is gone back to is older than that
+      const copiedMs = mine.float() * ms;
+      if (kind === "store-restored") timeline.in(copiedMs, () => world.database?.backUp());
+      if (kind === "log-lost" || kind === "machine-death") timeline.in(copiedMs, () => world.disk.backUp());
       timeline.in(ms, () => {
-        world.fault(kind, 0);
+        if (kind !== "purge" && kind !== "pause" && kind !== "restart") world.fault(kind, 0);
         HAPPEN[kind](world, mine, lastMs);
       });
     }
@@ -85,19 +109,34 @@ export function scheduleIncidents(world: World): void {
 
 /** Ends everything that makes trouble, for good. */
 export function endFaults(world: World): void {
-  const { http, network, database, processors } = world;
+  const { http, network, disk, database, processors } = world;
+  world.calm = true;
   Object.assign(http, {
-    ...{ unreachable: 0, requestLost: 0, reset: 0, booked500: 0, never: 0, resent: 0, strange: 0 },
+    ...{
+      unreachable: 0,
+      requestLost: 0,
+      reset: 0,
+      booked500: 0,
+      never: 0,
+      resent: 0,
+      gateway: 0,
+      rejected: 0,
+      late: 0,
+    },
     ...{ lookupFails: 0, healthLies: 0, healthStaleMs: 0 },
   });
   Object.assign(network.faults, { split: 0, late: 0, refuse: 0 });
   network.cut.a = network.cut.b = false;
   network.wake();
+  Object.assign(disk.faults, { cut: 0, late: 0, unmade: 0, overtaken: 0, moveDies: 0 });
+  Object.assign(disk, { room: Infinity, fileMax: Infinity });
   if (database) {
     database.down = false;
-    Object.assign(database.faults, { slow: 0, unknown: 0 });
+    Object.assign(database.faults, { slow: 0, fails: 0, refused: 0, unknown: 0 });
   }
-  for (const processor of PROCESSORS) Object.assign(processors[processor], { delayMs: 0, failing: false });
+  for (const processor of PROCESSORS) {
+    Object.assign(processors[processor], { delayMs: 0, failing: false, rejecting: undefined });
+  }
   for (const name of world.names) {
     world.resume(name);
     world.start(name);
@@ -105,16 +144,9 @@ export function endFaults(world: World): void {
 }
 
 function cut(world: World, lastMs: number, to: readonly ("a" | "b")[]): void {
-  world.disturbedMs = Infinity;
   for (const name of to) world.network.cut[name] = true;
   world.timeline.in(lastMs, () => {
     for (const name of to) world.network.cut[name] = false;
     world.network.wake();
-    world.disturbedMs = world.timeline.ms;
   });
-}
-
-function disturb(world: World, happen: () => void): void {
-  world.disturbedMs = world.timeline.ms;
-  happen();
 }

@@ -110,12 +110,14 @@ class End implements Channel {
       this.#coming = rest ? [rest] : [];
       this.#comingBytes = rest?.length ?? 0;
       world.note("bytes", this.life, bytes.length, bytes[bytes.length - 1]!);
-      this.listener.received(bytes);
+      const { listener } = this;
+      this.life.hear(() => listener.received(bytes));
       if (rest) this.pump();
     }
     if (this.#fin && this.#comingBytes === 0 && !this.closed) {
       this.closed = true;
-      this.listener.closed();
+      const { listener } = this;
+      this.life.hear(() => listener.closed());
     }
   }
 

@@ -1,6 +1,7 @@
 /** What one seed does: its settings, and how often each kind of fault happens. @module */
-import type { ReplicaSettings } from "../../src/replica_parts.ts";
+import type { ReplicaSettings } from "../../src/replica.ts";
 import type { HttpFaults } from "./client.ts";
+import type { DiskFaults } from "./disk.ts";
 import type { NetworkFaults } from "./network.ts";
 import { Prng } from "./prng.ts";
 import type { StoreFaults } from "./store.ts";
@@ -10,6 +11,7 @@ export const INCIDENTS = [
   "processor-slow",
   "processor-refusing",
   "processor-flapping",
+  "processor-rejecting",
   "link-drop",
   "link-half-open",
   "link-cut",
@@ -18,14 +20,19 @@ export const INCIDENTS = [
   "kill-both",
   "pause",
   "restart",
+  "machine-death",
+  "log-lost",
+  "disk-full",
+  "file-limit",
   "store-down",
+  "store-restored",
   "clock-jump",
   "purge",
 ] as const;
 export type Incident = typeof INCIDENTS[number];
 
 /** Kinds of faults that can be left out, to find which of them a violation needs. */
-export const FAULT_KINDS = [...INCIDENTS, "http", "network", "store", "client"] as const;
+export const FAULT_KINDS = [...INCIDENTS, "http", "network", "disk", "store", "client"] as const;
 export type FaultKind = typeof FAULT_KINDS[number];
 
 /** What the command line can set of a run. */
@@ -38,7 +45,7 @@ export interface PlanOptions {
 
 export interface Plan {
   readonly seed: number;
-  readonly settings: Omit<ReplicaSettings, "self">;
+  readonly settings: Omit<ReplicaSettings, "self" | "rereads">;
   readonly replicas: 1 | 2;
   readonly store: boolean;
   readonly payments: number;
@@ -48,7 +55,10 @@ export interface Plan {
   readonly incidents: Readonly<Record<Incident, number>>;
   readonly http: HttpFaults;
   readonly network: NetworkFaults;
+  readonly disk: DiskFaults;
   readonly storeFaults: StoreFaults;
+  /** share of starts that die again before they are done */
+  readonly dieStarting: number;
   /** shares of payments: sent again with the same or another amount, hung up on */
   readonly client: { readonly again: number; readonly otherAmount: number; readonly hangsUp: number };
   /** one amount for all, or a different one for each */
@@ -61,28 +71,35 @@ export interface Plan {
 }
 
 /** Payments of a run when nothing else is said: the mean of what is drawn. */
-export const PAYMENTS = 300;
+export const PAYMENTS = 250;
+/** How often a replica of a run reads a record again that looks bad. */
+export const REREADS = 40;
+/** What happens once in a run, if at all: each costs a run much of what could go wrong without it. */
+const RARE: readonly Incident[] = ["machine-death", "log-lost", "store-restored", "disk-full", "file-limit"];
 
 /** Draws the plan of a seed. What is left out does not shift what else is drawn. */
 export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const prng = new Prng(seed);
   const without = new Set<FaultKind>(options.without);
-  const ack = prng.pick(["memory", "peer", "peer", "store"] as const);
-  const store = ack === "store" || prng.chance(0.6);
-  const replicas = prng.chance(0.85) ? 2 : 1;
+  const ack = prng.pick(["log", "log", "store"] as const);
+  const store = prng.chance(0.75) || ack === "store";
+  const replicas = prng.chance(0.9) ? 2 : 1;
   const incidents = Object.fromEntries(INCIDENTS.map((kind) => {
-    const [on, count] = [prng.chance(0.35), prng.whole(1, 4)];
+    const [on, count] = [prng.chance(0.3), prng.whole(1, RARE.includes(kind) ? 2 : 4)];
     return [kind, on && !without.has(kind) ? count : 0];
   })) as Record<Incident, number>;
   if (replicas === 1) { for (const kind of INCIDENTS) if (kind.startsWith("link")) incidents[kind] = 0; }
-  // a processor that takes longer than a call may is only survived by who remembers the call
-  const forgets = incidents.kill + incidents["kill-both"] + incidents.restart > 0;
-  const requestTimeoutMs = prng.whole(300, 1_500);
-  const slowestMs = requestTimeoutMs * (forgets ? prng.between(0.1, 0.4) : prng.between(0.2, 1.6));
-  const http = share(prng, without.has("http") ? 0 : 0.15);
-  const link = share(prng, without.has("network") ? 0 : 0.2);
-  const database = share(prng, without.has("store") ? 0 : 0.2);
-  const client = share(prng, without.has("client") ? 0 : 0.3);
+  const requestTimeoutMs = prng.whole(100, 1_000);
+  const share = shares(prng);
+  const [http, network, disk, database, client] = (["http", "network", "disk", "store", "client"] as const).map((
+    kind,
+  ) => without.has(kind) ? () => 0 * share(1) : share) as [
+    typeof share,
+    typeof share,
+    typeof share,
+    typeof share,
+    typeof share,
+  ];
   return {
     seed,
     settings: {
@@ -93,11 +110,12 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
       dispatchPerSecond: prng.pick([250, 800, 5_000]),
       queueMax: prng.pick([30, 100, 10_000, 10_000]),
       requestTimeoutMs,
-      recallMs: 3_600_000,
-      drainMs: prng.whole(10, 500),
-      batchMax: prng.pick([10, 50, 500]),
-      intervalMs: prng.pick([0, 5, 20]),
-      backlogMax: prng.pick([100, 10_000]),
+      horizonMs: prng.whole(100, 2_000),
+      recallMs: prng.pick([60_000, 3_600_000]),
+      stopMs: prng.whole(50, 1_500),
+      storeIntervalMs: prng.pick([0, 5, 20, 100]),
+      segmentRecords: prng.chance(0.75) ? prng.whole(8, 40) : prng.whole(70, 200),
+      segmentsMax: store ? prng.pick([6, 40, 10_000]) : 10_000,
     },
     replicas,
     store,
@@ -106,22 +124,29 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     incidents,
     http: {
       wayMs: prng.between(0.1, 3),
-      unreachable: http(),
-      requestLost: http(),
-      reset: http(),
-      booked500: http(),
-      never: http() / 2,
-      resent: http(),
-      strange: 5 * http(),
-      lookupFails: http(),
-      healthLies: http() > 0 ? 0.8 : 0,
-      healthStaleMs: http() * 6_000,
+      unreachable: http(0.15),
+      requestLost: http(0.15),
+      reset: http(0.15),
+      booked500: http(0.15),
+      never: http(0.08),
+      resent: http(0.15),
+      gateway: http(0.15),
+      rejected: http(0.1),
+      late: http(0.15),
+      lookupFails: http(0.15),
+      healthLies: http(1) > 0 ? 0.8 : 0,
+      healthStaleMs: http(900),
     },
-    network: { delayMs: prng.between(0.05, 2), split: link(), late: link() / 2, refuse: link() },
-    storeFaults: { delayMs: prng.between(0.2, 8), slow: database(), unknown: database() },
-    client: { again: client(), otherAmount: client(), hangsUp: client() },
+    network: { delayMs: prng.between(0.05, 2), split: network(0.2), late: network(0.1), refuse: network(0.2) },
+    disk: { cut: disk(0.03), late: disk(0.2), unmade: disk(0.3), overtaken: disk(0.1), moveDies: disk(0.8) },
+    storeFaults: {
+      delayMs: prng.between(0.2, 8),
+      ...{ slow: database(0.2), fails: database(0.2), refused: database(0.05), unknown: database(0.2) },
+    },
+    dieStarting: disk(0.6),
+    client: { again: client(0.3), otherAmount: client(0.3), hangsUp: client(0.3) },
     fixedAmount: prng.chance(0.4),
-    slowestMs,
+    slowestMs: requestTimeoutMs * prng.between(0.1, 2),
     lagMs: prng.pick([0, 0.5, 5]),
     limiter: prng.chance(0.5)
       ? { running: prng.whole(1, 6), waiting: prng.whole(0, 3) }
@@ -130,8 +155,8 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
 }
 
 /** Draws shares up to `max`; many are zero, so that every fault is also seen without the others. */
-function share(prng: Prng, max: number): () => number {
-  return () => {
+function shares(prng: Prng): (max: number) => number {
+  return (max) => {
     const [on, value] = [prng.chance(0.4), prng.float()];
     return on ? value * max : 0;
   };

@@ -2,8 +2,8 @@
 import { checkEnd, unfinished } from "./check_end.ts";
 import { endFaults, scheduleIncidents } from "./incidents.ts";
 import { drawPlan, type PlanOptions } from "./plan.ts";
+import { KILLED } from "./life.ts";
 import { type Violation, World } from "./world.ts";
-import { schedule } from "./workload.ts";
 
 /** Within so long after the last fault everything must be settled and equal, in virtual milliseconds. */
 export const LIVENESS_MS = 60_000;
@@ -35,22 +35,22 @@ export async function run(seed: number, options: RunOptions = {}): Promise<Repor
   const world = new World(plan, options.record ?? false);
   const rejected = (event: PromiseRejectionEvent) => {
     event.preventDefault();
-    world.violate("invariants", stackOf(event.reason));
+    if (event.reason !== KILLED) world.violate("invariants", stackOf(event.reason));
   };
   addEventListener("unhandledrejection", rejected);
   try {
     await live(world);
-    // a rejection that nobody handles is told only when the real event loop turns
-    if (!world.violation) await turn();
   } catch (error) {
     world.violate("invariants", stackOf(error));
   }
+  // a rejection that nobody handles is told only when the real event loop turns
+  await turn();
   removeEventListener("unhandledrejection", rejected);
   return {
     seed,
     hash: world.trace.hash,
     ms: world.timeline.ms,
-    payments: world.ledger.payments.size,
+    payments: world.asked.payments.size,
     acknowledged: world.acks.acknowledged,
     faults: world.faults,
     violation: world.violation,
@@ -62,10 +62,10 @@ export async function run(seed: number, options: RunOptions = {}): Promise<Repor
 async function live(world: World): Promise<void> {
   const { timeline, plan } = world;
   for (const name of world.names) timeline.in(world.prng.between(0, 50), () => world.start(name));
-  schedule(world);
+  world.callers.schedule();
   scheduleIncidents(world);
   const broken = () => world.violation !== undefined;
-  await timeline.pass(plan.safetyMs + plan.settings.drainMs, broken);
+  await timeline.pass(plan.safetyMs + plan.settings.stopMs, broken);
   if (broken()) return;
   world.note("faults end", undefined, 0);
   endFaults(world);
@@ -79,9 +79,7 @@ async function live(world: World): Promise<void> {
   if (broken()) return;
   world.closing = true;
   for (const name of world.names) world.summaries.ask(world.running[name]!);
-  await timeline.pass(timeline.ms + 100, broken);
   if (!broken()) checkEnd(world);
-  if (!broken()) world.folds.check();
 }
 
 async function turn(): Promise<void> {

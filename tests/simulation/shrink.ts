@@ -33,6 +33,6 @@ export function command(seed: number, { without, payments }: PlanOptions): strin
 export function gist({ lines, violation }: Report): readonly string[] {
   const id = violation?.message.match(/[0-9a-f]{8}-[0-9a-f-]{27}/)?.[0];
   const cluster =
-    /^\s*[\d.]+ {2}(start|died|stopped|resume|log|faults end|kill|kill-both|pause|purge|restart|link-(?:cut|drop|half)|clock-|store-down)/;
+    /^\s*[\d.]+ {2}(start|died|stopped|resume|log|lost|segment|faults end|kill|kill-both|pause|purge|restart|link-(?:cut|drop|half)|clock-|store-(?:down|restored)|disk-full|file-limit|machine-death|fact +\\S* (?:moved|purged|doubted))/;
   return lines.filter((line) => id !== undefined && line.includes(id) || cluster.test(line));
 }

@@ -53,8 +53,11 @@ export class Database {
       stored: () => this.#transaction(life, () => this.stored),
       load: async (visit) => {
         // one snapshot, in pages
-        const [stored, all] = await this.#transaction(life, () => [this.stored, [...this.rows.values()]] as const);
-        all.sort((a, b) =>
+        const { stored, rows } = await this.#transaction(
+          life,
+          () => ({ ...this.#content, rows: [...this.rows.values()] }),
+        );
+        const all = rows.sort((a, b) =>
           Number(a.stage === "settled") - Number(b.stage === "settled") || a.requestedAt - b.requestedAt
         );
         for (let at = 0; at < all.length; at += PAGE) {

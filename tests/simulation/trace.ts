@@ -12,8 +12,8 @@ export class Trace {
     this.#recording = recording;
   }
 
-  /** Something happened at `ms`; `numbers` tell it apart, `text` is for people and made only for them. */
-  note(ms: number, what: string, numbers: readonly number[], text?: () => string): void {
+  /** Something happened at `ms`; the numbers tell it apart, `text` is for people and made only for them. */
+  note(ms: number, what: string, first: number, second: number, third: number, text?: () => string): void {
     let code = this.#codes.get(what);
     if (code === undefined) {
       code = 0;
@@ -22,9 +22,11 @@ export class Trace {
     }
     this.#mix(code);
     this.#mix(ms * 1000 | 0);
-    for (const number of numbers) this.#mix(number | 0);
+    this.#mix(first | 0);
+    this.#mix(second | 0);
+    this.#mix(third | 0);
     if (!this.#recording) return;
-    this.lines.push(`${ms.toFixed(3).padStart(11)}  ${what}  ${text?.() ?? numbers.join(" ")}`);
+    this.lines.push(`${ms.toFixed(3).padStart(11)}  ${what}  ${text?.() ?? first}`);
   }
 
   /** The hash of everything so far. */

@@ -33,8 +33,13 @@ export class Truth implements LedgerObserver {
     const { world } = this;
     const id = "id" in fact ? fact.id : "";
     const asked = world.asked.get(id);
-    world.note("fact", undefined, asked?.ordinal ?? -1, Number(holds), () =>
-      `${fact.by} ${fact.kind} ${holds ? "" : "(void) "}${id} ${JSON.stringify(fact)}`);
+    world.note(
+      "fact",
+      undefined,
+      asked?.ordinal ?? -1,
+      Number(holds),
+      () => `${fact.by} ${fact.kind} ${holds ? "" : "(void) "}${id} ${JSON.stringify(fact)}`,
+    );
     if (!holds) return;
     if (fact.kind === "accepted" && asked) asked.place = payment!.last;
     if (fact.kind === "settled" && asked) asked.settled = true;

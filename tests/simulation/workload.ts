@@ -1,41 +1,106 @@
 /** The callers: they pay, hang up, come again, and ask for summaries. @module */
+import type { Acceptance } from "../../src/api/service.ts";
 import type { ReplicaId } from "../../src/payment/fact.ts";
 import type { Cents } from "../../src/payment/money.ts";
 import { Prng } from "./prng.ts";
-import type { World } from "./world.ts";
+import type { Running, World } from "./world.ts";
 
 const TRIES_MAX = 6;
 const ANSWER_MS = 1_000;
 const SUMMARIES = 12;
 const FIXED_CENTS = 1990;
+/** Callers that come at once while a replica is overtaken: enough to fill a segment and more. */
+const CROWD_MAX = 24;
 
-/** Plans what all callers of a run do. */
-export function schedule(world: World): void {
-  const { plan, timeline } = world;
-  const prng = new Prng(plan.seed * 2 + 2);
-  const bursts = Array.from({ length: 4 }, () => prng.between(0, plan.safetyMs));
-  const shape = prng.float();
-  for (let i = 0; i < plan.payments; i++) {
-    const ms = prng.chance(shape) ? prng.pick(bursts) + prng.between(0, 20) : prng.between(0, plan.safetyMs);
-    const [id, cents] = [prng.uuid(), plan.fixedAmount ? FIXED_CENTS : prng.whole(1, 100_000)];
-    const caller = new Caller(world, prng.fork(), id, cents);
-    timeline.in(ms, () => caller.send(prng.pick(world.names), cents));
-    if (prng.chance(plan.client.again)) {
-      const [to, laterMs] = [prng.pick(world.names), prng.pick([0, 1, 5, 300]) * prng.float()];
-      timeline.in(ms + laterMs, () => caller.send(to, cents));
-    }
-    if (prng.chance(plan.client.otherAmount)) {
-      const [to, laterMs, more] = [prng.pick(world.names), prng.pick([0, 1, 5, 300]) * prng.float(), prng.whole(1, 50)];
+/** Everybody who calls. */
+export class Callers {
+  #callers: Caller[] = [];
+  /** who has not been sent ahead of time */
+  #next = 0;
+
+  constructor(private readonly world: World) {}
+
+  /** Plans what all callers of a run do. */
+  schedule(): void {
+    const { plan, timeline } = this.world;
+    const prng = new Prng(plan.seed * 2 + 2);
+    const bursts = Array.from({ length: 4 }, () => prng.between(0, plan.safetyMs));
+    const shape = prng.float();
+    for (let i = 0; i < plan.payments; i++) {
+      const ms = prng.chance(shape) ? prng.pick(bursts) + prng.between(0, 20) : prng.between(0, plan.safetyMs);
+      const [id, cents] = [prng.uuid(), plan.fixedAmount ? FIXED_CENTS : prng.whole(1, 100_000)];
+      const caller = new Caller(this.world, prng.fork(), id, cents);
+      this.#callers.push(caller);
+      const first = prng.pick(this.world.names);
+      timeline.in(ms, () => caller.send(first, cents));
+      if (prng.chance(plan.client.again)) {
+        const [to, laterMs] = [prng.pick(this.world.names), prng.pick([0, 1, 5, 300, 3_000]) * prng.float()];
+        timeline.in(ms + laterMs, () => caller.send(to, cents));
+      }
+      if (!prng.chance(plan.client.otherAmount)) continue;
+      const [to, laterMs, more] = [
+        prng.pick(this.world.names),
+        prng.pick([0, 1, 5, 300]) * prng.float(),
+        prng.whole(1, 50),
+      ];
       timeline.in(ms + laterMs, () => caller.send(to, cents + more));
     }
+    for (let i = 0; i < SUMMARIES; i++) {
+      const [ms, name, whole] = [prng.between(0, plan.safetyMs), prng.pick(this.world.names), prng.chance(0.5)];
+      timeline.in(ms, () => this.#ask(name, prng, whole));
+    }
   }
-  for (let i = 0; i < SUMMARIES; i++) {
-    const [ms, name, whole] = [prng.between(0, plan.safetyMs), prng.pick(world.names), prng.chance(0.5)];
-    timeline.in(ms, () => {
-      const running = world.running[name];
-      const nowMs = world.wall.now();
-      const from = whole ? undefined : nowMs - prng.whole(0, 3_000);
-      running?.life.hear(() => world.summaries.ask(running, from, whole ? undefined : nowMs - prng.whole(-10, 500)));
+
+  /** A replica gets a turn in the middle of what the other one does. */
+  overtake({ life, replica }: Running, prng: Prng): void {
+    const { world } = this;
+    const [busy] = world.calling;
+    switch (prng.pick(["same", "same", "soon", "soon", "one", "crowd", "ask", "purge"] as const)) {
+      case "same": {
+        // the same id at both at once
+        const caller = this.#callers.find(({ id }) => id === busy) ?? this.#callers[this.#next++];
+        return caller?.send(life.replica, caller.cents + (prng.chance(0.3) ? 1 : 0));
+      }
+      case "soon":
+        for (let i = prng.whole(1, 8); i > 0 && life.next(); i--);
+        return;
+      case "one":
+        return this.#ahead(life.replica, 1);
+      case "crowd":
+        return this.#ahead(life.replica, prng.whole(2, CROWD_MAX));
+      case "ask":
+        return life.hear(() => void replica.summary());
+      case "purge":
+        if (world.plan.incidents.purge > 0 && prng.chance(0.2)) this.purge({ life, replica });
+    }
+  }
+
+  /** Everything is to be forgotten. */
+  purge({ life, replica }: Running): void {
+    life.hear(() => {
+      this.world.fault("purge", 0);
+      replica.purge();
+    });
+    this.world.truth.catchUp();
+  }
+
+  #ahead(to: ReplicaId, count: number): void {
+    for (let i = 0; i < count && this.#next < this.#callers.length; i++) {
+      const caller = this.#callers[this.#next++]!;
+      caller.send(to, caller.cents);
+    }
+  }
+
+  #ask(name: ReplicaId, prng: Prng, whole: boolean): void {
+    const { world } = this;
+    const running = world.running[name];
+    const nowMs = world.machine.now();
+    const from = whole ? undefined : nowMs - prng.whole(0, 3_000);
+    const to = whole ? undefined : nowMs - prng.whole(-10, 500);
+    const one = this.#callers.length > 0 ? prng.pick(this.#callers).id : undefined;
+    running?.life.hear(() => {
+      world.summaries.ask(running, from, to);
+      if (one) world.summaries.find(running, one);
     });
   }
 }
@@ -47,38 +112,53 @@ class Caller {
   constructor(
     private readonly world: World,
     private readonly prng: Prng,
-    private readonly id: string,
-    private readonly cents: Cents,
+    readonly id: string,
+    readonly cents: Cents,
   ) {}
 
   /** Sends the payment to a replica; comes again where there is no answer or none that is final. */
   send(name: ReplicaId, cents: Cents): void {
-    const { world, prng, id } = this;
+    const { world, prng } = this;
     if (this.#tries++ >= TRIES_MAX || world.closing) return;
     const running = world.running[name];
     if (!running?.life.alive) return this.#again(cents);
-    const { life, replica } = running;
     let answered = false;
     const hangsUp = prng.chance(world.plan.client.hangsUp);
     if (hangsUp) world.fault("client-hangs-up", 0);
     world.timeline.in(hangsUp ? prng.between(0, 20) : ANSWER_MS, () => {
       if (!answered) this.#again(cents);
     });
-    life.hear(() => {
-      const known = world.ledger.payments.get(id);
-      const { epoch } = replica.book;
-      // ids are not used again after a purge
-      if (known && known.purges < (world.faults.get("purge") ?? 0)) return;
-      const payment = world.ledger.sent(id, cents, replica.readiness().ready ? epoch : undefined, world);
-      const calledMs = world.timeline.ms;
-      world.note("call", life, payment.ordinal, cents, () => `${id} ${cents}`);
-      replica.accept(id, cents).then((answer) => {
-        if (!life.acts()) return;
-        world.acks.answered(running, payment, cents, answer, calledMs, epoch);
+    running.life.hear(() =>
+      this.#arrive(running, cents, (answer) => {
         answered = true;
         if (answer !== "accepted" && answer !== "conflict" && answer !== "total-full") this.#again(cents);
-      });
-    });
+      })
+    );
+  }
+
+  #arrive(running: Running, cents: Cents, heard: (answer: Acceptance) => void): void {
+    const { world, id } = this;
+    const { life, replica } = running;
+    world.truth.catchUp();
+    // what was booked before a purge is not sent again
+    if (world.asked.get(id)?.retired) return;
+    const asked = world.asked.sent(id, cents);
+    const calledMs = world.timeline.ms;
+    world.note("call", life, asked.ordinal, cents, () => `${id} ${cents}`);
+    const answers = (answer: Acceptance) => {
+      if (!life.acts()) return;
+      world.acks.answered(running, asked, cents, answer, calledMs);
+      heard(answer);
+    };
+    const outermost = !world.calling.has(id);
+    world.calling.add(id);
+    try {
+      const answer = replica.accept(id, cents);
+      if (typeof answer === "string") answers(answer);
+      else answer.then(answers);
+    } finally {
+      if (outermost) world.calling.delete(id);
+    }
   }
 
   #again(cents: Cents): void {

@@ -1,22 +1,30 @@
 /** Everything outside the replicas, and the replicas themselves: one run on virtual time. @module */
-import { type Processor, PROCESSORS, type ReplicaId, REPLICAS } from "../../src/payment/fact.ts";
+import { peerOf, type Processor, PROCESSORS, type ReplicaId, REPLICAS } from "../../src/payment/fact.ts";
 import { Replica } from "../../src/replica.ts";
+import { Asked } from "./asked.ts";
 import { AckChecker } from "./check_acks.ts";
 import { ChargeChecker } from "./check_charges.ts";
-import { FoldChecker } from "./check_fold.ts";
+import { LogChecker } from "./check_log.ts";
 import { SummaryChecker } from "./check_summary.ts";
 import { SimulatedClient } from "./client.ts";
-import { VirtualClock, Wall } from "./clock.ts";
-import { Ledger } from "./ledger.ts";
+import { Machine, VirtualClock } from "./clock.ts";
+import { Disk, type Loss } from "./disk.ts";
 import { Life } from "./life.ts";
 import { Locks } from "./locks.ts";
 import { Network } from "./network.ts";
-import type { Plan } from "./plan.ts";
+import { type Plan, REREADS } from "./plan.ts";
 import { Prng } from "./prng.ts";
 import { SimulatedProcessor } from "./processor.ts";
 import { Database } from "./store.ts";
 import { Timeline } from "./timeline.ts";
 import { Trace } from "./trace.ts";
+import { Truth } from "./truth.ts";
+import { Callers } from "./workload.ts";
+
+/** Longest until a dead replica is started again, in milliseconds. */
+const DEAD_MS = 2_500;
+/** Effects of a start within which some die again. */
+const STARTING_EFFECTS = 25;
 
 /** A promise that was not kept. */
 export interface Violation {
@@ -29,43 +37,40 @@ export interface Violation {
 export interface Running {
   readonly life: Life;
   readonly replica: Replica;
-  /** lives of the peer that it was linked with */
-  readonly linkedWith: Set<Life>;
-  linked: boolean;
-  /** it is to be started again as soon as it has ended */
-  succeeded: boolean;
 }
 
 /** The world of one run. */
 export class World {
   readonly timeline = new Timeline();
-  readonly wall = new Wall(this.timeline);
+  readonly machine = new Machine(this.timeline);
   readonly prng: Prng;
   readonly trace: Trace;
   readonly settings: Plan["settings"];
   readonly http: { -readonly [K in keyof Plan["http"]]: Plan["http"][K] };
   readonly processors: Readonly<Record<Processor, SimulatedProcessor>>;
   readonly network: Network;
+  readonly disk: Disk;
   readonly database: Database | undefined;
   readonly locks = new Locks();
-  readonly ledger = new Ledger();
+  readonly asked = new Asked();
+  readonly truth = new Truth(this);
   readonly charges = new ChargeChecker(this);
   readonly acks = new AckChecker(this);
   readonly summaries = new SummaryChecker(this);
-  readonly folds = new FoldChecker(this);
+  readonly logs = new LogChecker(this);
+  readonly callers: Callers;
   readonly faults = new Map<string, number>();
-  /** every replica that ever ran */
-  readonly started: Running[] = [];
   /** the one that runs, or ran last, under each name */
   readonly running: Partial<Record<ReplicaId, Running>> = {};
-  /** counts the times that everything was forgotten, since epochs begin anew then */
-  era = 0;
-  /** when the link or a replica was last disturbed, in milliseconds */
-  disturbedMs = -1;
+  /** ids that a replica is being asked to take at this very moment */
+  readonly calling = new Set<string>();
   violation: Violation | undefined;
+  /** faults are over */
+  calm = false;
   /** everything is done: nobody calls any more */
   closing = false;
   #lives = 0;
+  #overtaking = false;
 
   constructor(readonly plan: Plan, recording: boolean) {
     this.prng = new Prng(plan.seed * 2 + 1);
@@ -81,7 +86,9 @@ export class World {
       processor.waitingMax = plan.limiter.waiting;
     }
     this.network = new Network(this, this.prng.fork(), { ...plan.network });
+    this.disk = new Disk(this, this.prng.fork(), { ...plan.disk });
     if (plan.store) this.database = new Database(this, this.prng.fork(), { ...plan.storeFaults });
+    this.callers = new Callers(this);
   }
 
   /** The replicas of this run. */
@@ -96,19 +103,16 @@ export class World {
 
   /** Notes what happened to, or by, a process. */
   note(what: string, life: Life | undefined, first: number, second = 0, text?: () => string): void {
-    const who = life ? `${life.replica}${life.number}` : "";
-    this.trace.note(
-      this.timeline.ms,
-      what,
-      [life?.number ?? 0, first, second],
-      () => `${who} ${text?.() ?? `${first} ${second}`}`,
-    );
+    this.trace.note(this.timeline.ms, what, life?.number ?? 0, first, second, () => {
+      const who = life ? `${life.replica}${life.number}` : "";
+      return `${who} ${text?.() ?? `${first} ${second}`}`;
+    });
   }
 
   /** A fault happens: counts it and hands `value` through. */
   fault(kind: string, value: number): number {
     this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
-    this.trace.note(this.timeline.ms, kind, [value]);
+    this.trace.note(this.timeline.ms, kind, value, 0, 0);
     return value;
   }
 
@@ -118,13 +122,8 @@ export class World {
   }
 
   booked(processor: Processor, id: string): void {
-    this.note(
-      "booked",
-      undefined,
-      this.ledger.payments.get(id)?.ordinal ?? -1,
-      PROCESSORS.indexOf(processor),
-      () => `${processor} ${id}`,
-    );
+    const ordinal = this.asked.get(id)?.ordinal ?? -1;
+    this.note("booked", undefined, ordinal, PROCESSORS.indexOf(processor), () => `${processor} ${id}`);
     this.charges.booked(processor, id);
   }
 
@@ -134,33 +133,45 @@ export class World {
 
   /** Starts a replica that is not running. */
   start(name: ReplicaId): void {
-    const last = this.running[name];
-    if (last?.life.alive) {
-      // it is about to stop: its successor waits for that
-      last.succeeded = true;
-      return;
+    if (this.running[name]?.life.alive) return;
+    const { plan, timeline, machine, prng, calm } = this;
+    if (!machine.up) {
+      return void timeline.in(machine.bootedMs - timeline.ms + prng.between(1, 20), () => this.start(name));
     }
-    const { plan, timeline, wall, prng } = this;
-    const life = new Life(name, ++this.#lives);
-    const linkedWith = new Set<Life>();
-    const replica = new Replica({ ...this.settings, self: name }, {
-      clock: new VirtualClock(timeline, wall, life, () => plan.lagMs * prng.float()),
+    const life = new Life(name, ++this.#lives, () => this.#died(life));
+    const replica = new Replica({ ...this.settings, rereads: REREADS, self: name }, {
+      clock: new VirtualClock(timeline, machine, life, () => plan.lagMs * prng.float()),
       random: prng.fork().float,
       client: new SimulatedClient(this, life, this.settings.requestTimeoutMs),
       lock: this.locks.of(life),
+      files: this.disk.of(life),
+      boot: machine.boot,
+      uuid: () => prng.uuid(),
       ...plan.replicas === 2 && { transport: this.network.of(life) },
       ...this.database && { store: this.database.of(life) },
-      incarnation: prng.uuid(),
+      observer: {
+        folded: () => {
+          if (replica.ledger) this.logs.folded(life, replica.ledger);
+        },
+      },
       log: (_, message, fields) => this.#log(life, message, fields),
-      fail: (error) => this.violate("invariants", String(error)),
+      fail: (error) => {
+        if (life.alive) {
+          this.violate("invariants", error instanceof Error ? error.stack ?? error.message : String(error));
+        }
+      },
+      restart: (why) => {
+        if (!life.alive) return;
+        this.note("restart asked", life, this.fault("restart-asked", 0), 0, () => why);
+        life.die();
+      },
     });
-    this.folds.follow(replica.book);
-    const running = { life, replica, linkedWith, linked: false, succeeded: false };
-    this.running[name] = running;
-    this.started.push(running);
-    life.doom(Infinity, () => this.#died(life));
+    this.running[name] = { life, replica };
     this.note("start", life, 0);
-    replica.start();
+    if (!calm && prng.chance(plan.dieStarting)) {
+      life.doom(this.fault("death-in-start", prng.whole(1, STARTING_EFFECTS)));
+    }
+    life.hear(() => replica.start());
   }
 
   /** Kills a process between two of its effects, the `after`-th from now, or at the latest in a moment. */
@@ -168,15 +179,26 @@ export class World {
     const life = this.running[name]?.life;
     if (!life?.alive) return;
     if (after === 0) return life.die();
-    life.doom(after, () => this.#died(life));
+    life.doom(after);
     this.timeline.in(10, () => life.die());
+  }
+
+  /** Both processes are dead, and something happens to the log before they are started again. */
+  lose(loss: Loss): void {
+    for (const { life } of this.living) life.die();
+    this.truth.catchUp();
+    const place = this.disk.lose(loss);
+    this.note("lost", undefined, this.fault(`log-${loss}`, 0), 0, () => `${loss}, from ${place}`);
+    if (loss === "none") return;
+    this.acks.logLost(place);
+    this.truth.forget();
+    this.logs.forget();
   }
 
   pause(name: ReplicaId, ms: number): void {
     const life = this.running[name]?.life;
     if (!life?.alive || life.paused) return;
     this.fault("pause", ms);
-    this.disturbedMs = Infinity;
     life.pause();
     this.timeline.in(ms, () => this.resume(name));
   }
@@ -188,7 +210,6 @@ export class World {
     // each in a turn of its own, as the event loop does
     for (const action of life.resume()) this.timeline.in(0, () => life.hear(action));
     this.network.wake();
-    this.disturbedMs = this.timeline.ms;
   }
 
   /** Asks a replica to stop in good order; it ends when it is ready, or is killed after a while. */
@@ -203,34 +224,38 @@ export class World {
         life.die();
       });
     });
-    this.timeline.in(this.settings.drainMs + 3_000, () => life.die());
+    this.timeline.in(this.settings.stopMs + 3_000, () => life.die());
   }
 
+  /** The other process may be given a turn in the middle of what this one does. */
+  overtake(life: Life): void {
+    const { prng, faults: { overtaken } } = this.disk;
+    if (this.#overtaking || this.calm || !prng.chance(overtaken)) return;
+    const other = this.running[peerOf(life.replica)];
+    if (!other?.life.alive || other.life.paused) return;
+    this.#overtaking = true;
+    this.fault("overtaken", 0);
+    try {
+      this.callers.overtake(other, prng);
+    } catch (error) {
+      this.violate("invariants", error instanceof Error ? error.stack ?? error.message : String(error));
+    }
+    this.#overtaking = false;
+  }
+
+  /** A process is dead, and is started again after a while. */
   #died(life: Life): void {
-    if (this.running[life.replica]!.succeeded) this.timeline.in(5, () => this.start(life.replica));
+    const { prng, timeline } = this;
     this.note("died", life, life.effects);
-    this.disturbedMs = this.timeline.ms;
     this.charges.died(life);
-    this.acks.died(life);
     // the kernel closes files and sockets in no order that can be relied on
-    this.timeline.in(this.prng.between(0, 2), () => this.locks.drop(life));
-    this.timeline.in(this.prng.between(0, 2), () => this.network.drop(life));
+    timeline.in(prng.between(0, 2), () => this.locks.drop(life));
+    timeline.in(prng.between(0, 2), () => this.network.drop(life));
+    timeline.in(this.calm ? 5 : prng.pick([5, 50, DEAD_MS]) * prng.float(), () => this.start(life.replica));
   }
 
   #log(life: Life, message: string, fields?: Record<string, unknown>): void {
     if (!life.alive) return;
     this.note("log", life, message.length, 0, () => `${message} ${fields ? JSON.stringify(fields) : ""}`);
-    const running = this.running[life.replica]!;
-    if (message === "the peer is linked") {
-      running.linked = true;
-      const peer = this.running[life.replica === "a" ? "b" : "a"];
-      if (peer) {
-        running.linkedWith.add(peer.life);
-        if (peer.linkedWith.has(life)) this.disturbedMs = this.timeline.ms;
-      }
-    } else if (message === "the peer is lost") {
-      running.linked = false;
-      this.disturbedMs = this.timeline.ms;
-    }
   }
 }
