@@ -1,80 +1,34 @@
-/** Two whole replicas on one virtual clock: a link that can be cut, locks, one store, a processor that books. @module */
-import { compareFacts, type Fact, type ReplicaId } from "../src/payment/fact.ts";
-import { Decoder, type Frame } from "../src/peer/frame.ts";
-import type { Transport } from "../src/peer/transport.ts";
+/** Two whole replicas on one virtual clock: a log and a store in memory, locks, a link that can be cut, processors that book. @module */
+import type { Acceptance, AckLevel } from "../src/api/service.ts";
 import type { Clock } from "../src/clock.ts";
+import type { SegmentFile, SegmentFiles } from "../src/ledger/log.ts";
+import { RECORD_BYTES } from "../src/ledger/record.ts";
 import type { Lock } from "../src/membership/lock.ts";
-import type { AckLevel } from "../src/api/service.ts";
-import type { Attempt, Lookup, Outcome, ProcessorClient } from "../src/routing/processor_client.ts";
-import { type Opened, type Store, StoreError } from "../src/store/store.ts";
-import type { Processor } from "../src/payment/fact.ts";
-import { Replica } from "../src/replica.ts";
+import { type Fact, type Processor, type ReplicaId, REPLICAS } from "../src/payment/fact.ts";
+import type { Transport } from "../src/peer/transport.ts";
+import { Replica, type ReplicaSettings } from "../src/replica.ts";
+import type { Lookup, Order, Outcome, ProcessorClient } from "../src/routing/processor_client.ts";
+import { type Store, StoreError } from "../src/store/store.ts";
+import { MemorySegments } from "./ledger/memory_segments.ts";
 import { Pipe } from "./peer/pipe.ts";
+import { MemoryStore } from "./store/memory_store.ts";
 import { VirtualClock } from "./support/virtual_clock.ts";
 
-export const REQUEST_TIMEOUT_MS = 10_000;
+export const HORIZON_MS = 30_000;
 export const RECALL_MS = 60_000;
-/** Longer than anything takes between two replicas that are well. */
-export const SOON_MS = 500;
+export const STOP_MS = 4_000;
+/** Longer than anything takes between two replicas that are well, a takeover included. */
+export const SOON_MS = 1_000;
+/** Records of a segment. */
+export const SEGMENT_RECORDS = 256;
 
-/** Ids whose home is replica a, and replica b. */
-export const OF = { a: "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b2", b: "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3" } as const;
+export const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b1";
+export const OTHER_ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b2";
 
 const never = <T>() => new Promise<T>(() => {});
 
-/** What both replicas store into. */
-export class SharedStore {
-  readonly rows = new Map<string, Fact>();
-  state: Opened["state"] = "clean";
-  epoch = 0;
-  /** who said that it stops in good order */
-  readonly goodbyes: ReplicaId[] = [];
-  /** who is answered; the others find it unavailable */
-  readonly reaches = { a: true, b: true };
-  /** a write waits for it, while there is one */
-  gate: Promise<void> | undefined;
-  /** reading waits for it, while there is one */
-  loadGate: Promise<void> | undefined;
-
-  /** The store as one process sees it. */
-  of(self: ReplicaId, alive: () => boolean): Store {
-    const call = async <T>(answer: () => T | Promise<T>): Promise<T> => {
-      if (!alive()) return never();
-      if (!this.reaches[self]) throw new StoreError("unavailable", "the store is not there");
-      const value = await answer();
-      return alive() ? value : never();
-    };
-    return {
-      open: () => call(() => ({ epoch: this.epoch, state: this.state })),
-      load: (visit) =>
-        call(async () => {
-          const rows = [...this.rows.values()];
-          await this.loadGate;
-          if (alive()) visit(rows);
-        }),
-      write: (epoch, facts) =>
-        call(async () => {
-          await this.gate;
-          if (!alive()) return never();
-          for (const fact of epoch < this.epoch ? [] : facts) this.#keep(fact);
-          return this.epoch = Math.max(epoch, this.epoch);
-        }),
-      purge: (epoch) => call(() => void (this.epoch = Math.max(epoch, this.epoch))),
-      close: (clean) => {
-        if (clean) this.goodbyes.push(self);
-        return Promise.resolve();
-      },
-    };
-  }
-
-  #keep(fact: Fact): void {
-    const known = this.rows.get(fact.id);
-    if (!known || compareFacts(fact, known) > 0) this.rows.set(fact.id, fact);
-  }
-}
-
 /** A life of a replica. */
-interface Process {
+interface Life {
   readonly replica: Replica;
   alive: boolean;
 }
@@ -83,39 +37,61 @@ export interface PairOptions {
   readonly ack?: AckLevel;
   readonly store?: boolean;
   readonly peer?: boolean;
+  readonly settings?: Partial<ReplicaSettings>;
+}
+
+/** A call to a processor. */
+export interface Paid extends Omit<Order, "cents" | "traceparent"> {
+  readonly by: ReplicaId;
+  readonly processor: Processor;
+  /** on the virtual clock */
+  readonly atMs: number;
 }
 
 /** A cluster in which nothing happens by itself. */
 export class Pair {
   readonly clock = new VirtualClock();
-  readonly store = new SharedStore();
+  readonly store = new MemoryStore();
   readonly pipe = new Pipe(this.clock);
-  readonly notes = new Map<string, string>();
-  readonly #holders = new Map<string, Process>();
+  readonly files = new MemorySegments();
+  /** who is answered by the store; the others find it unavailable */
+  readonly reaches = { a: true, b: true };
+  /** the disk takes nothing more */
+  full = false;
+  /** runs once, before the next record of this replica is in the log: the peer is quicker */
+  readonly interposed: Partial<Record<ReplicaId, () => void>> = {};
   /** calls to processors, in order */
-  readonly paid: { readonly by: ReplicaId; readonly id: string; readonly processor: Processor }[] = [];
-  readonly asked: string[] = [];
-  /** what each replica's witness is told: who, what, and the stage */
-  readonly witnessed: string[] = [];
+  readonly paid: Paid[] = [];
+  /** lookups, in order */
+  readonly asked: Pick<Paid, "by" | "id" | "processor" | "atMs">[] = [];
   /** how the processors answer */
-  answer: (attempt: Attempt) => Outcome | Promise<Outcome> = () => ({ kind: "booked" });
-  find: (id: string) => Lookup = () => ({ kind: "absent" });
-  /** frames of these types are lost on their way */
-  readonly lost = new Set<Frame["type"]>();
+  answer: (order: Order, processor: Processor) => Outcome | Promise<Outcome> = () => ({ kind: "booked" });
+  find: (id: string, processor: Processor) => Lookup | Promise<Lookup> = () => ({ kind: "absent" });
+  /** what each replica has folded: who, which fact, and whether it holds */
+  readonly folded: { readonly self: ReplicaId; readonly fact: Fact; readonly holds: boolean }[] = [];
+  /** who asked to be started anew, and why */
+  readonly restarts: { readonly self: ReplicaId; readonly why: string }[] = [];
+  /** broken invariants, of which a test that expects none hears */
+  fail: (self: ReplicaId, error: unknown) => void = (_, error) => {
+    throw error;
+  };
   /** milliseconds by which the wall clock was set */
   skewMs = 0;
-  readonly #lives: Partial<Record<ReplicaId, Process>> = {};
+  #boot = 1;
+  /** on the virtual clock: when the machine was started */
+  #bootedMs = -1_000_000;
+  readonly #holders = new Map<string, { readonly life: Life; valid: boolean }>();
+  readonly #lives: Partial<Record<ReplicaId, Life>> = {};
   readonly #options: Required<PairOptions>;
 
-  constructor({ ack = "peer", store = true, peer = true }: PairOptions = {}) {
-    this.#options = { ack, store, peer };
+  constructor({ ack = "log", store = true, peer = true, settings = {} }: PairOptions = {}) {
+    this.#options = { ack, store, peer, settings };
   }
 
   /** Starts both and waits until they are linked. */
   static async started(options: PairOptions = {}): Promise<Pair> {
     const pair = new Pair(options);
-    pair.start("a");
-    if (pair.#options.peer) pair.start("b");
+    for (const self of pair.#options.peer ? REPLICAS : ["a"] as const) pair.start(self);
     await pair.clock.advance(SOON_MS);
     return pair;
   }
@@ -129,48 +105,63 @@ export class Pair {
   }
 
   start(self: ReplicaId): void {
-    const process = { alive: true } as { alive: boolean; replica: Replica };
-    const alive = () => process.alive;
-    const { ack, store, peer } = this.#options;
-    const clock: Clock = {
-      now: () => this.clock.now() + this.skewMs,
-      monotonic: () => this.clock.monotonic(),
-      after: (ms, action) => this.clock.after(ms, () => alive() && action()),
-      soon: (action) => this.clock.soon(() => alive() && action()),
-    };
-    process.replica = new Replica({
-      ...{ self, ack, patienceMs: 1_000, slowMs: 500, maxInFlight: 10, dispatchPerSecond: 800, queueMax: 1_000 },
-      ...{ requestTimeoutMs: REQUEST_TIMEOUT_MS, recallMs: RECALL_MS, drainMs: 100 },
-      ...{ batchMax: 100, intervalMs: 0, backlogMax: 1_000 },
-    }, {
-      ...{ clock, random: () => 0.5, client: this.#client(self, alive), lock: this.#lock(process) },
-      ...peer && { transport: this.#mortal(self === "a" ? this.pipe.listening : this.pipe.dialling, alive) },
-      ...store && { store: this.store.of(self, alive) },
-      incarnation: crypto.randomUUID(),
-      witness: {
-        did: ({ id, stage }) => this.witnessed.push(`${self} did ${stage} ${id}`),
-        heard: ({ id, stage }) => this.witnessed.push(`${self} heard ${stage} ${id}`),
-        forgot: () => this.witnessed.push(`${self} forgot`),
-      },
+    const life = { alive: true } as { alive: boolean; replica: Replica };
+    const { store, peer } = this.#options;
+    life.replica = new Replica(this.#settings(self), {
+      clock: this.#clock(life),
+      random: () => 0.5,
+      client: this.#client(self, life),
+      lock: this.#lock(life),
+      files: this.#files(self, life),
+      boot: this.#boot,
+      uuid: () => crypto.randomUUID(),
+      ...peer && { transport: mortal(self === "a" ? this.pipe.listening : this.pipe.dialling, life) },
+      ...store && { store: this.#store(self, life) },
+      observer: { folded: (fact, holds) => void this.folded.push({ self, fact, holds }) },
       log: () => {},
       fail: (error) => {
-        throw error;
+        if (life.alive) this.fail(self, error);
+      },
+      restart: (why) => {
+        if (!life.alive) return;
+        this.restarts.push({ self, why });
+        this.kill(self);
       },
     });
-    this.#lives[self] = process;
-    process.replica.start();
+    this.#lives[self] = life;
+    life.replica.start();
+  }
+
+  /** SIGKILL at one instant: nothing more comes of them, and their locks are free. */
+  kill(...selves: ReplicaId[]): void {
+    this.#end(selves);
+    if (this.pipe.connections > 0) this.pipe.cut();
+  }
+
+  /** SIGKILL, and started again before the peer noticed anything. */
+  async restart(self: ReplicaId): Promise<void> {
+    this.#end([self]);
+    this.start(self);
+    await this.clock.advance(0);
+    this.pipe.cut();
   }
 
   /**
-   * SIGKILL: nothing more comes of it, its locks are free and its notes stay.
+   * The machine dies with everything on it but the store, and is started again.
    *
-   * @param noticed whether the peer is told that the connection has ended
+   * @param lost records at the end of the log that were not on the disk
    */
-  kill(self: ReplicaId, noticed = true): void {
-    const process = this.#lives[self]!;
-    process.alive = false;
-    for (const [name, holder] of this.#holders) if (holder === process) this.#holders.delete(name);
-    if (noticed && this.pipe.connections > 0) this.pipe.cut();
+  machine(lost = 0): void {
+    this.kill(...REPLICAS);
+    const newest = this.files.list().at(-1);
+    if (newest !== undefined && lost > 0) {
+      const bytes = new Uint8Array((SEGMENT_RECORDS + 1) * RECORD_BYTES);
+      const length = this.files.open(newest)!.read(bytes);
+      this.files.remove(newest);
+      this.files.create(newest, bytes.subarray(0, length - lost * RECORD_BYTES));
+    }
+    this.#boot++;
+    this.#bootedMs = this.clock.monotonic();
   }
 
   /** The link breaks and stays so. */
@@ -183,72 +174,157 @@ export class Pair {
     this.pipe.closed = false;
   }
 
-  /** Stops one in good order; its process then ends. */
-  async stop(self: ReplicaId): Promise<boolean> {
-    const stopping = this.#lives[self]!.replica.stop();
-    await this.clock.advance(10_000);
-    const clean = await stopping;
-    this.kill(self);
-    return clean;
+  /** Somebody deletes the file of a lock that is held. */
+  replaceLock(name: string): void {
+    this.#holders.get(name)!.valid = false;
+    this.#holders.delete(name);
   }
 
-  #client(by: ReplicaId, alive: () => boolean): ProcessorClient {
+  /** Stops one in good order; its process then ends. @returns whether it was clean, and how long it took */
+  async stop(self: ReplicaId): Promise<{ clean: boolean; ms: number }> {
+    const startMs = this.clock.monotonic();
+    let ended: { clean: boolean; ms: number } | undefined;
+    void this.#lives[self]!.replica.stop().then((clean) => ended = { clean, ms: this.clock.monotonic() - startMs });
+    await this.clock.advance(2 * STOP_MS);
+    this.kill(self);
+    return ended!;
+  }
+
+  /** Hands a payment in, and lets time go by until it is answered. */
+  async accept(replica: Replica, id = ID, cents = 1990): Promise<Acceptance> {
+    const acceptance = replica.accept(id, cents);
+    await this.clock.advance(SOON_MS);
+    return await acceptance;
+  }
+
+  /** The kinds of all facts that one has folded about a payment, or about all; void ones in brackets. */
+  history(self: ReplicaId, id = ID): string[] {
+    const about = this.folded.filter((it) => it.self === self && (!("id" in it.fact) || it.fact.id === id));
+    return about.map(({ fact: { kind }, holds }) => holds ? kind : `(${kind})`);
+  }
+
+  #end(selves: readonly ReplicaId[]): void {
+    const lives = selves.map((self) => this.#lives[self]);
+    for (const life of lives) if (life) life.alive = false;
+    for (const [name, holder] of this.#holders) if (lives.includes(holder.life)) this.#holders.delete(name);
+  }
+
+  #settings(self: ReplicaId): ReplicaSettings {
     return {
-      pay: async (processor, attempt) => {
-        if (!alive()) return never();
-        this.paid.push({ by, id: attempt.id, processor });
-        return await this.answer(attempt);
+      ...{ self, ack: this.#options.ack, patienceMs: 1_000, slowMs: 500, maxInFlight: 10, dispatchPerSecond: 800 },
+      ...{ queueMax: 1_000, requestTimeoutMs: 10_000, horizonMs: HORIZON_MS, recallMs: RECALL_MS, stopMs: STOP_MS },
+      ...{ storeIntervalMs: 0, segmentsMax: 1_000, segmentRecords: SEGMENT_RECORDS, rereads: 2 },
+      ...this.#options.settings,
+    };
+  }
+
+  #clock(life: Life): Clock {
+    return {
+      now: () => this.clock.now() + this.skewMs,
+      monotonic: () => this.clock.monotonic(),
+      uptime: () => this.clock.monotonic() - this.#bootedMs,
+      after: (ms, action) => this.clock.after(ms, () => life.alive && action()),
+      soon: (action) => this.clock.soon(() => life.alive && action()),
+    };
+  }
+
+  #client(by: ReplicaId, life: Life): ProcessorClient {
+    return {
+      pay: async (processor, order) => {
+        if (!life.alive) return never();
+        const { id, requestedAt } = order;
+        this.paid.push({ by, id, processor, requestedAt, atMs: this.clock.monotonic() });
+        const outcome = await this.answer(order, processor);
+        return life.alive ? outcome : never();
       },
-      lookup: (_, id) => {
-        this.asked.push(id);
-        return Promise.resolve(this.find(id));
+      lookup: async (processor, id) => {
+        if (!life.alive) return never();
+        this.asked.push({ by, id, processor, atMs: this.clock.monotonic() });
+        const lookup = await this.find(id, processor);
+        return life.alive ? lookup : never();
       },
       health: () => Promise.resolve(undefined),
     };
   }
 
-  #lock(process: Process): Lock {
+  #lock(life: Life): Lock {
     return {
       tryAcquire: (name) => {
-        if (!process.alive || this.#holders.has(name)) return undefined;
-        this.#holders.set(name, process);
-        const mine = () => process.alive && this.#holders.get(name) === process;
+        if (!life.alive || this.#holders.has(name)) return undefined;
+        const held = { life, valid: true };
+        this.#holders.set(name, held);
         return {
-          left: this.notes.get(name) ?? "",
-          write: (note) => void (mine() && this.notes.set(name, note)),
-          release: () => {
-            if (!mine()) return;
-            this.notes.set(name, "");
-            this.#holders.delete(name);
+          get valid() {
+            return held.valid;
           },
+          release: () => void (this.#holders.get(name) === held && this.#holders.delete(name)),
         };
       },
     };
   }
 
-  /** A transport that ends with its process. */
-  #mortal(transport: Transport, alive: () => boolean): Transport {
-    type Open = Parameters<Transport["listen"]>[0];
-    const wrap = (open: Open): Open => (channel) => {
-      const listener = open({
-        send: (bytes) => {
-          const [frame] = new Decoder().push(bytes);
-          if (alive() && !this.lost.has(frame!.type)) channel.send(bytes);
+  /** The log's files as one process sees them; to a dead one nothing happens any more. */
+  #files(self: ReplicaId, life: Life): SegmentFiles {
+    const { files } = this;
+    const open = (segment: number): SegmentFile | undefined => {
+      const file = files.open(segment);
+      return file && {
+        append: (bytes) => {
+          const interposed = this.interposed[self];
+          delete this.interposed[self];
+          interposed?.();
+          return life.alive && !this.full ? file.append(bytes) : 0;
         },
-        close: () => void (alive() && channel.close()),
-        get backlog() {
-          return channel.backlog;
-        },
-      });
-      return {
-        received: (bytes) => void (alive() && listener.received(bytes)),
-        closed: () => void (alive() && listener.closed()),
+        read: (into) => file.read(into),
+        back: (bytes) => file.back(bytes),
+        close: () => file.close(),
       };
     };
     return {
-      listen: (open) => transport.listen(wrap(open)),
-      dial: (open) => alive() ? transport.dial(wrap(open)) : Promise.resolve(false),
-      close: () => transport.close(),
+      list: () => files.list(),
+      create: (segment, records) => life.alive && !this.full && files.create(segment, records),
+      open,
+      remove: (segment) => {
+        if (life.alive) files.remove(segment);
+      },
     };
   }
+
+  #store(self: ReplicaId, life: Life): Store {
+    const call = async <T>(answer: () => Promise<T>): Promise<T> => {
+      if (!life.alive) return never();
+      if (!this.reaches[self]) throw new StoreError("unavailable", "the store is not there");
+      const value = await answer();
+      return life.alive ? value : never();
+    };
+    return {
+      stored: () => call(() => this.store.stored()),
+      load: (visit) => call(() => this.store.load((payments) => life.alive && visit(payments))),
+      write: (move) => call(() => this.store.write(move)),
+      close: () => Promise.resolve(),
+    };
+  }
+}
+
+/** A transport that ends with its process. */
+function mortal(transport: Transport, life: Life): Transport {
+  type Open = Parameters<Transport["listen"]>[0];
+  const wrap = (open: Open): Open => (channel) => {
+    const listener = open({
+      send: (bytes) => void (life.alive && channel.send(bytes)),
+      close: () => void (life.alive && channel.close()),
+      get backlog() {
+        return channel.backlog;
+      },
+    });
+    return {
+      received: (bytes) => void (life.alive && listener.received(bytes)),
+      closed: () => void (life.alive && listener.closed()),
+    };
+  };
+  return {
+    listen: (open) => transport.listen(wrap(open)),
+    dial: (open) => life.alive ? transport.dial(wrap(open)) : Promise.resolve(false),
+    close: () => transport.close(),
+  };
 }

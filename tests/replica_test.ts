@@ -1,255 +1,621 @@
-/** What the simulation found in whole replicas, each in the smallest setting that shows it. @module */
+/** What two whole replicas promise together, each promise in the smallest setting that shows it. @module */
 import assert from "node:assert/strict";
+import { placeOf } from "../src/ledger/log.ts";
+import { REPLICAS } from "../src/payment/fact.ts";
 import { encode } from "../src/peer/frame.ts";
-import { accepted, released, settled, SUSPECT } from "../src/payment/fact.ts";
-import { STORE_WAIT_MS } from "../src/store/recovery.ts";
-import { OF, Pair, RECALL_MS, REQUEST_TIMEOUT_MS, SOON_MS } from "./replica_harness.ts";
+import type { Outcome } from "../src/routing/processor_client.ts";
+import { STORE_WAIT_MS } from "../src/start.ts";
+import { HORIZON_MS, ID, OTHER_ID, Pair, RECALL_MS, SEGMENT_RECORDS, SOON_MS, STOP_MS } from "./replica_harness.ts";
 
-Deno.test("at level store an id known from the peer is acknowledged only once somebody has stored it", async () => {
-  const pair = await Pair.started({ ack: "store" });
-  pair.store.reaches.a = false;
-  void pair.a.accept(OF.a, 1990);
-  await pair.clock.settle();
-  assert.equal(pair.b.find(OF.a)?.id, OF.a);
-  const again = pair.b.accept(OF.a, 1990).then((acceptance) => [acceptance, pair.store.rows.has(OF.a)]);
+const NEVER = () => new Promise<Outcome>(() => {});
+const UNKNOWN = (): Outcome => ({ kind: "unknown", error: "timeout" });
+const NOTHING = { default: { count: 0, cents: 0 }, fallback: { count: 0, cents: 0 } };
+const ONE = { ...NOTHING, default: { count: 1, cents: 1990 } };
+
+// What a 202 means.
+
+Deno.test("a payment is accepted, settled, and known to both replicas while they cannot hear each other", async () => {
+  const pair = await Pair.started();
+  pair.cut();
   await pair.clock.advance(SOON_MS);
-  assert.deepEqual(await again, ["accepted", true]);
-});
-
-Deno.test("who takes over finds in the store what the dead one had stored and could not say any more", async () => {
-  const pair = await Pair.started({ ack: "store" });
-  pair.pipe.silent = true;
-  void pair.a.accept(OF.a, 1990);
+  assert.equal(pair.a.accept(ID, 1990), "accepted");
+  assert.equal(pair.b.find(ID)?.owner, "a");
   await pair.clock.settle();
-  assert.deepEqual([pair.store.rows.has(OF.a), pair.b.find(OF.a)], [true, undefined]);
-  pair.kill("a");
-  await pair.clock.advance(2 * REQUEST_TIMEOUT_MS);
-  assert.equal(pair.b.find(OF.a)?.stage, "settled");
+  assert.equal(pair.a.find(ID)?.stage, "settled");
+  assert.deepEqual(pair.b.summary(), ONE);
 });
 
-Deno.test("what one replica finds in the store late is told to the other and dispatched", async () => {
-  const pair = new Pair();
-  pair.store.reaches.a = pair.store.reaches.b = false;
+Deno.test("the same id at both replicas is one payment: 202 for its amount and 409 for another", async () => {
+  const pair = await Pair.started();
+  assert.equal(pair.a.accept(ID, 1990), "accepted");
+  assert.equal(pair.b.accept(ID, 1990), "accepted");
+  assert.equal(pair.b.accept(ID, 1991), "conflict");
+  assert.equal(pair.a.accept(ID, 1991), "conflict");
+  await pair.clock.advance(SOON_MS);
+  assert.deepEqual(pair.paid.map(({ by, id }) => [by, id]), [["a", ID]]);
+});
+
+Deno.test("of two that take the same id at one instant the first in the log has it, and both replicas say so", async () => {
+  for (const [cents, answer] of [[1990, "accepted"], [1991, "conflict"]] as const) {
+    const pair = await Pair.started();
+    // b has read to the end and found nothing when a is quicker
+    pair.interposed.b = () => assert.equal(pair.a.accept(ID, 1990), "accepted");
+    assert.equal(pair.b.accept(ID, cents), answer);
+    await pair.clock.advance(SOON_MS);
+    assert.deepEqual(pair.history("a"), ["accepted", "(accepted)", "dispatched", "settled"]);
+    assert.deepEqual(pair.history("b"), pair.history("a"));
+    assert.deepEqual([pair.paid.length, pair.b.find(ID)?.cents, pair.b.find(ID)?.owner], [1, 1990, "a"]);
+  }
+});
+
+Deno.test("at ACK=store neither the payment nor its duplicate is acknowledged before the store has committed it", async () => {
+  const pair = await Pair.started({ ack: "store" });
+  const gate = Promise.withResolvers<void>();
+  pair.store.before = ({ kind }) => kind === "write" ? gate.promise : undefined;
+  const answers = [pair.a.accept(ID, 1990), pair.b.accept(ID, 1990), pair.a.accept(ID, 1990)];
+  const told: unknown[] = [];
+  for (const answer of answers) void Promise.resolve(answer).then((acceptance) => told.push(acceptance));
+  await pair.clock.advance(SOON_MS);
+  assert.deepEqual([told, pair.store.content.rows.size], [[], 0]);
+  gate.resolve();
+  await pair.clock.advance(SOON_MS);
+  assert.deepEqual([told, pair.store.content.rows.get(ID)?.cents], [["accepted", "accepted", "accepted"], 1990]);
+});
+
+Deno.test("at ACK=store a replica that does not reach the store is covered by the other, which writes for it", async () => {
+  const pair = await Pair.started({ ack: "store" });
+  pair.reaches.a = false;
+  assert.equal(await pair.accept(pair.a), "accepted");
+  assert.equal(pair.store.content.rows.get(ID)?.owner, "a");
+});
+
+Deno.test("at ACK=store a payment that no store commits is taken and not covered, and covered when it is asked again", async () => {
+  const pair = await Pair.started({ ack: "store" });
+  pair.reaches.a = pair.reaches.b = false;
+  const first = pair.a.accept(ID, 1990);
+  await pair.clock.advance(10_000);
+  assert.equal(await first, "uncovered");
+  assert.equal(pair.a.find(ID)?.stage, "settled");
+  pair.reaches.a = true;
+  await pair.clock.advance(SOON_MS);
+  assert.equal(await pair.accept(pair.b), "accepted");
+});
+
+// A replica dies.
+
+Deno.test("who gets the lock of the dead one moves all its payments in one record, and goes on with them", async () => {
+  const pair = await Pair.started();
+  pair.answer = NEVER;
+  const ids = Array.from({ length: 5 }, (_, i) => ID.slice(0, -1) + i);
+  for (const id of ids) pair.a.accept(id, 1990);
+  await pair.clock.settle();
+  pair.kill("a");
+  pair.answer = () => ({ kind: "booked" });
+  await pair.clock.advance(2 * SOON_MS);
+  const moved = pair.folded.filter(({ self, fact }) => self === "b" && fact.kind === "moved");
+  assert.deepEqual(moved.map(({ holds }) => holds), [true]);
+  for (const id of ids) assert.deepEqual([pair.b.find(id)?.owner, pair.b.find(id)?.stage], ["b", "settled"]);
+  assert.equal(pair.b.readiness().peer, "dead");
+});
+
+Deno.test("a bound payment of a dead replica is sent again to the same processor under the same requestedAt", async () => {
+  const pair = await Pair.started();
+  pair.answer = NEVER;
+  pair.a.accept(ID, 1990);
+  await pair.clock.settle();
+  const [first] = pair.paid;
+  pair.kill("a");
+  // the default hardly answers any more: without the binding it would go to the fallback
+  pair.answer = (_, processor) => processor === "default" && pair.paid.length < 3 ? UNKNOWN() : { kind: "booked" };
+  await pair.clock.advance(HORIZON_MS - SOON_MS);
+  assert.deepEqual([pair.b.find(ID)?.stage, pair.paid.length], ["settled", 3]);
+  for (const { processor, requestedAt, by } of pair.paid.slice(1)) {
+    assert.deepEqual([by, processor, requestedAt], ["b", "default", first!.requestedAt]);
+  }
+});
+
+Deno.test("a refusal releases no binding that a dead replica may have sent, and a lookup does after HORIZON_MS", async () => {
+  const pair = await Pair.started();
+  pair.answer = NEVER;
+  pair.a.accept(ID, 1990);
+  await pair.clock.settle();
+  pair.kill("a");
+  const movedMs = pair.clock.monotonic();
+  pair.answer = (_, processor) => processor === "default" ? { kind: "failed" } : { kind: "booked" };
+  await pair.clock.advance(HORIZON_MS);
+  assert.deepEqual([pair.b.find(ID)?.stage, pair.b.find(ID)?.attempt], ["dispatched", 1]);
+  await pair.clock.advance(HORIZON_MS);
+  const paid = pair.b.find(ID)!;
+  assert.deepEqual([paid.stage, paid.processor], ["settled", "fallback"]);
+  const { atMs } = pair.paid.find(({ processor }) => processor === "fallback")!;
+  assert.ok(atMs >= movedMs + HORIZON_MS, `sent to the fallback ${atMs - movedMs} ms after the move`);
+});
+
+Deno.test("what a dead replica had accepted alone is gone on with by one that starts later", async () => {
+  const pair = await Pair.started({ store: false });
+  pair.kill("b");
+  await pair.clock.advance(SOON_MS);
+  pair.answer = NEVER;
+  pair.a.accept(ID, 1990);
+  await pair.clock.settle();
+  pair.kill("a");
+  pair.answer = () => ({ kind: "booked" });
+  pair.start("b");
+  await pair.clock.advance(SOON_MS);
+  assert.deepEqual([pair.b.find(ID)?.owner, pair.b.find(ID)?.stage], ["b", "settled"]);
+});
+
+Deno.test("both may die at once: the next life of each goes on with its own, without a store", async () => {
+  const pair = await Pair.started({ store: false });
+  pair.answer = NEVER;
+  pair.a.accept(ID, 1990);
+  pair.b.accept(OTHER_ID, 500);
+  await pair.clock.settle();
+  pair.kill("a", "b");
+  pair.answer = () => ({ kind: "booked" });
   pair.start("a");
   pair.start("b");
-  await pair.clock.advance(STORE_WAIT_MS + SOON_MS);
-  pair.store.rows.set(OF.b, accepted(OF.b, 1990, pair.clock.now(), "b"));
-  pair.store.reaches.a = true;
-  await pair.clock.advance(2 * REQUEST_TIMEOUT_MS);
-  assert.deepEqual(pair.paid.map(({ by, id }) => [by, id]), [["b", OF.b]]);
-  assert.equal(pair.a.find(OF.b)?.stage, "settled");
+  await pair.clock.advance(SOON_MS);
+  for (const replica of [pair.a, pair.b]) assert.deepEqual(replica.summary()?.default, { count: 2, cents: 2490 });
+  assert.deepEqual(pair.paid.map(({ by, id }) => `${by} ${id}`).toSorted(), [
+    `a ${ID}`,
+    `a ${ID}`,
+    `b ${OTHER_ID}`,
+    `b ${OTHER_ID}`,
+  ]);
 });
 
-Deno.test("a replica that is back before its peer noticed its death reads what its last life had stored", async () => {
-  const pair = await Pair.started({ ack: "store" });
+Deno.test("a replica that is back before its peer noticed goes on with what still is its own", async () => {
+  const pair = await Pair.started();
   pair.pipe.silent = true;
-  void pair.a.accept(OF.a, 1990);
+  pair.answer = NEVER;
+  pair.a.accept(ID, 1990);
   await pair.clock.settle();
-  pair.kill("a", false);
+  pair.answer = () => ({ kind: "booked" });
   pair.pipe.silent = false;
-  pair.start("a");
-  await pair.clock.advance(2 * REQUEST_TIMEOUT_MS);
-  assert.deepEqual([pair.a.find(OF.a)?.stage, pair.b.find(OF.a)?.stage], ["settled", "settled"]);
+  await pair.restart("a");
+  await pair.clock.advance(2 * SOON_MS);
+  assert.deepEqual([pair.a.find(ID)?.stage, pair.a.find(ID)?.owner], ["settled", "a"]);
+  assert.deepEqual(pair.history("b").filter((kind) => kind === "moved"), []);
 });
+
+Deno.test("a replica that is back does not send what was moved from it", async () => {
+  const pair = await Pair.started();
+  pair.answer = NEVER;
+  pair.a.accept(ID, 1990);
+  await pair.clock.settle();
+  pair.kill("a");
+  await pair.clock.advance(SOON_MS);
+  assert.equal(pair.b.find(ID)?.owner, "b");
+  pair.start("a");
+  pair.paid.length = 0;
+  await pair.clock.advance(HORIZON_MS);
+  assert.deepEqual(pair.paid.filter(({ by }) => by === "a"), []);
+});
+
+Deno.test("a replica that stands still is not taken over: a lock ends with its holder and not with a pause", async () => {
+  const pair = await Pair.started();
+  pair.answer = NEVER;
+  pair.a.accept(ID, 1990);
+  await pair.clock.settle();
+  pair.pipe.silent = true;
+  await pair.clock.advance(10 * SOON_MS);
+  assert.deepEqual([pair.b.readiness().peer, pair.b.find(ID)?.owner], ["unreachable", "a"]);
+  assert.deepEqual(pair.b.readiness().notes, ["the peer is not heard"]);
+});
+
+Deno.test("a replica in another process of the same name waits for its lock, and lets go of nothing", async () => {
+  const pair = await Pair.started({ peer: false });
+  const first = pair.a;
+  pair.start("a");
+  await pair.clock.advance(SOON_MS);
+  assert.deepEqual([pair.a.readiness().phase, pair.a.readiness().notes], [
+    "starting",
+    ["this replica's lock is held by another process"],
+  ]);
+  assert.equal((await pair.stop("a")).clean, true);
+  assert.equal(first.accept(ID, 1990), "accepted");
+  pair.start("a");
+  await pair.clock.advance(SOON_MS);
+  assert.equal(pair.a.readiness().phase, "starting");
+});
+
+Deno.test("a replica whose lock file was replaced stops at once: another one could hold the new one", async () => {
+  const pair = await Pair.started();
+  const failed: string[] = [];
+  pair.fail = (self, error) => void failed.push(`${self}: ${(error as Error).message}`);
+  pair.replaceLock("a");
+  await pair.clock.advance(10_000);
+  assert.match(failed[0]!, /^a: invariant: the file of this replica's lock was replaced/);
+});
+
+// A call that ended without a verdict.
+
+Deno.test("a payment that may be booked at a processor is never sent to the other one", async () => {
+  const pair = await Pair.started();
+  pair.answer = UNKNOWN;
+  pair.a.accept(ID, 1990);
+  await pair.clock.advance(5 * SOON_MS);
+  pair.answer = (_, processor) =>
+    processor === "default" ? { kind: "refused", why: "unreachable" } : { kind: "booked" };
+  await pair.clock.advance(HORIZON_MS - 6 * SOON_MS);
+  assert.deepEqual([...new Set(pair.paid.map(({ processor }) => processor))], ["default"]);
+  assert.equal(new Set(pair.paid.map(({ requestedAt }) => requestedAt)).size, 1);
+});
+
+Deno.test("an end that the log does not take is recorded once it does, and the payment is not sent again", async () => {
+  const pair = await Pair.started();
+  const gate = Promise.withResolvers<Outcome>();
+  pair.answer = () => gate.promise;
+  pair.a.accept(ID, 1990);
+  await pair.clock.settle();
+  pair.full = true;
+  gate.resolve({ kind: "booked" });
+  await pair.clock.advance(5 * SOON_MS);
+  assert.equal(pair.a.find(ID)?.stage, "dispatched");
+  pair.full = false;
+  await pair.clock.advance(SOON_MS);
+  assert.equal(pair.a.find(ID)?.stage, "settled");
+  assert.equal(pair.paid.length, 1);
+});
+
+// The log reaches its limit.
+
+Deno.test("on a full disk nothing is taken, nothing is sent without its record, and all goes on when there is room", async () => {
+  const pair = await Pair.started();
+  pair.answer = () => ({ kind: "refused", why: "processor-full" });
+  pair.a.accept(ID, 1990);
+  await pair.clock.settle();
+  const calls = pair.paid.length;
+  pair.full = true;
+  await pair.clock.settle();
+  assert.equal(pair.a.accept(OTHER_ID, 1990), "log-full");
+  assert.equal(pair.a.purge(), false);
+  pair.answer = () => ({ kind: "booked" });
+  await pair.clock.advance(10 * SOON_MS);
+  assert.deepEqual([pair.paid.length, pair.b.find(OTHER_ID)], [calls, undefined]);
+  pair.full = false;
+  await pair.clock.advance(10 * SOON_MS);
+  assert.equal(pair.a.find(ID)?.stage, "settled");
+  assert.equal(pair.a.accept(OTHER_ID, 1990), "accepted");
+});
+
+Deno.test("a log at its limit takes no payment, what was accepted goes on, and room comes with the store", async () => {
+  const pair = await Pair.started({ settings: { segmentRecords: 16, segmentsMax: 4 } });
+  pair.reaches.a = pair.reaches.b = false;
+  const ids = Array.from({ length: 100 }, () => crypto.randomUUID());
+  const answers = ids.map((id) => pair.a.accept(id, 10));
+  await pair.clock.advance(10 * SOON_MS);
+  const taken = answers.filter((answer) => answer === "accepted").length;
+  assert.deepEqual(answers, [...Array(taken).fill("accepted"), ...Array(ids.length - taken).fill("log-full")]);
+  assert.ok(taken > 16 && taken < 100, `${taken} taken`);
+  for (const replica of [pair.a, pair.b]) {
+    assert.deepEqual(replica.summary()?.default, { count: taken, cents: 10 * taken });
+    assert.equal(replica.accept(ID, 10), "log-full");
+    assert.ok(replica.readiness().notes.includes("the log is full"));
+  }
+  pair.reaches.a = pair.reaches.b = true;
+  await pair.clock.advance(10 * SOON_MS);
+  assert.equal(pair.files.list().length, 1);
+  for (const replica of [pair.a, pair.b]) assert.ok(!replica.readiness().notes.includes("the log is full"));
+  assert.equal(pair.a.accept(ID, 10), "accepted");
+});
+
+Deno.test("a segment is kept until the peer has read it, or is dead", async () => {
+  const pair = await Pair.started({ settings: { segmentRecords: 16 } });
+  pair.pipe.silent = true;
+  await pair.clock.advance(SOON_MS);
+  const [first] = pair.files.list();
+  for (let i = 0; i < 50; i++) await pair.a.accept(crypto.randomUUID(), 10);
+  await pair.clock.advance(10 * SOON_MS);
+  assert.ok(pair.files.list().length > 4);
+  assert.equal(pair.files.list()[0], first);
+  pair.kill("b");
+  await pair.clock.advance(SOON_MS);
+  assert.equal(pair.files.list().length, 1);
+});
+
+Deno.test("who needs a segment that is gone asks to be started anew, and then knows everything from the store", async () => {
+  const pair = await Pair.started({ settings: { segmentRecords: 16 } });
+  pair.pipe.silent = true;
+  for (let i = 0; i < 50; i++) pair.a.accept(ID.slice(0, -2) + `${i + 10}`, 10);
+  await pair.clock.advance(2 * SOON_MS);
+  const segments = pair.files.list();
+  // as if by who took it for dead: b has read none of them
+  for (const segment of segments.slice(0, -1)) pair.files.remove(segment);
+  assert.equal(pair.b.find(ID), undefined);
+  assert.match(pair.restarts[0]!.why, /^segment \d+ of the log is gone$/);
+  assert.equal(pair.restarts[0]!.self, "b");
+  pair.pipe.silent = false;
+  pair.start("b");
+  await pair.clock.advance(SOON_MS);
+  assert.deepEqual(pair.b.summary(), pair.a.summary());
+  assert.deepEqual(pair.b.summary()?.default, { count: 50, cents: 500 });
+});
+
+// A purge.
+
+Deno.test("a purge at one replica is one at both at once, and keeps what may be booked, which ends and counts", async () => {
+  const pair = await Pair.started();
+  await pair.accept(pair.a, OTHER_ID);
+  const gate = Promise.withResolvers<Outcome>();
+  pair.answer = () => gate.promise;
+  pair.a.accept(ID, 1990);
+  await pair.clock.settle();
+  assert.equal(pair.b.purge(), true);
+  for (const replica of [pair.a, pair.b]) {
+    assert.deepEqual([replica.summary(), replica.find(OTHER_ID)], [NOTHING, undefined]);
+    assert.equal(replica.find(ID)?.stage, "dispatched");
+  }
+  // the id of what is bound is taken still
+  assert.equal(pair.b.accept(ID, 500), "conflict");
+  gate.resolve({ kind: "booked" });
+  await pair.clock.advance(SOON_MS);
+  for (const replica of [pair.a, pair.b]) assert.deepEqual(replica.summary(), ONE);
+  // and one that was purged is free, whatever its amount
+  pair.answer = () => ({ kind: "booked" });
+  assert.equal(pair.b.accept(OTHER_ID, 10), "accepted");
+});
+
+// The store.
 
 Deno.test("what a replica could not store is stored by its peer when it dies", async () => {
   const pair = await Pair.started();
-  pair.store.reaches.a = false;
-  const taken = pair.a.accept(OF.a, 1990);
-  await pair.clock.advance(SOON_MS);
-  assert.equal(await taken, "accepted");
-  assert.deepEqual([pair.b.find(OF.a)?.stage, pair.store.rows.has(OF.a)], ["settled", false]);
+  pair.reaches.a = false;
+  assert.equal(await pair.accept(pair.a), "accepted");
   pair.kill("a");
-  await pair.clock.advance(SOON_MS);
-  assert.equal(pair.store.rows.get(OF.a)?.stage, "settled");
+  await pair.clock.advance(5 * SOON_MS);
+  assert.equal(pair.store.content.rows.get(ID)?.stage, "settled");
 });
 
-Deno.test("what a replica said in a catch-up and could not store is stored by its peer when it dies", async () => {
-  const pair = new Pair();
-  pair.start("a");
-  await pair.clock.advance(SOON_MS);
-  pair.store.reaches.a = false;
-  void pair.a.accept(OF.a, 1990);
-  await pair.clock.advance(SOON_MS);
-  pair.start("b");
-  await pair.clock.advance(SOON_MS);
-  assert.deepEqual([pair.b.find(OF.a)?.stage, pair.store.rows.has(OF.a)], ["settled", false]);
-  pair.kill("a");
-  await pair.clock.advance(SOON_MS);
-  assert.equal(pair.store.rows.get(OF.a)?.stage, "settled");
-});
-
-Deno.test("a stop while the peer lives and cannot be heard leaves the note that says so", async () => {
-  const pair = await Pair.started();
-  pair.cut();
-  await pair.clock.advance(SOON_MS);
-  void pair.a.accept(OF.a, 1990);
-  await pair.clock.advance(SOON_MS);
-  assert.equal(await pair.stop("a"), false);
-  assert.equal(pair.notes.get("a"), "alone");
-});
-
-Deno.test("a stop is clean once the store was read and nothing is in doubt", async () => {
+Deno.test("what nobody could store is stored by the next life, which reads it in the log", async () => {
   const pair = await Pair.started({ peer: false });
-  assert.deepEqual([await pair.stop("a"), pair.store.goodbyes], [true, ["a"]]);
-});
-
-Deno.test("a stop before the store was read is not clean", async () => {
-  const pair = new Pair({ peer: false });
-  pair.store.loadGate = new Promise(() => {});
+  pair.reaches.a = false;
+  assert.equal(await pair.accept(pair.a), "accepted");
+  pair.kill("a");
+  pair.reaches.a = true;
   pair.start("a");
   await pair.clock.advance(SOON_MS);
-  assert.equal(await pair.stop("a"), false);
+  assert.equal(pair.store.content.rows.get(ID)?.stage, "settled");
 });
 
-Deno.test("a stop while a store that answered late is read is not clean", async () => {
-  const pair = new Pair({ peer: false });
-  pair.store.reaches.a = false;
-  pair.store.loadGate = new Promise(() => {});
+Deno.test("a start without the store serves where the log reaches back to its beginning", async () => {
+  const pair = await Pair.started({ peer: false });
+  await pair.accept(pair.a);
+  pair.kill("a");
+  pair.reaches.a = false;
   pair.start("a");
-  await pair.clock.advance(STORE_WAIT_MS + SOON_MS);
+  await pair.clock.advance(2 * STORE_WAIT_MS);
   assert.equal(pair.a.readiness().ready, true);
-  pair.store.reaches.a = true;
-  // so long that no id is in doubt any more
-  await pair.clock.advance(RECALL_MS);
-  assert.equal(await pair.stop("a"), false);
+  assert.deepEqual(pair.a.summary(), ONE);
 });
 
-Deno.test("a stop while ids may have been lost in a crash is not clean", async () => {
-  const pair = new Pair({ peer: false });
-  pair.store.state = "crashed";
+Deno.test("a start without the store waits where the log does not reach back, and says so", async () => {
+  const pair = await Pair.started({ peer: false, settings: { segmentRecords: 16 } });
+  for (let i = 0; i < 20; i++) await pair.accept(pair.a, crypto.randomUUID(), 10);
+  assert.ok(pair.files.list()[0]! > 1);
+  pair.kill("a");
+  pair.reaches.a = false;
   pair.start("a");
+  await pair.clock.advance(2 * STORE_WAIT_MS);
+  const { ready, notes } = pair.a.readiness();
+  assert.deepEqual([ready, notes], [
+    false,
+    ["the store does not answer, and the log does not reach back to its beginning"],
+  ]);
+  assert.equal(pair.a.accept(ID, 1990), "not-serving");
+  assert.equal(pair.a.summary(), undefined);
+  pair.reaches.a = true;
   await pair.clock.advance(SOON_MS);
-  assert.deepEqual([await pair.stop("a"), pair.store.goodbyes], [false, []]);
+  assert.deepEqual(pair.a.summary()?.default, { count: 20, cents: 200 });
 });
 
-Deno.test("who waited for its lock in vain says no goodbye to the store for the one that holds it", async () => {
-  const pair = await Pair.started({ peer: false });
-  pair.start("a");
-  await pair.clock.advance(SOON_MS);
-  assert.deepEqual(pair.a.readiness().notes, ["waiting for this replica's lock"]);
-  assert.deepEqual([await pair.stop("a"), pair.store.goodbyes], [false, []]);
-});
-
-Deno.test("a stop with payments in memory only is not clean, settled or not", async () => {
-  const pair = await Pair.started({ peer: false, store: false });
-  const taken = pair.a.accept(OF.a, 1990);
-  await pair.clock.advance(SOON_MS);
-  assert.deepEqual([await taken, pair.a.find(OF.a)?.stage], ["accepted", "settled"]);
-  assert.equal(await pair.stop("a"), false);
-});
-
-Deno.test("a peer that is linked after a crash of everything hears that ids may come again", async () => {
-  const pair = new Pair();
-  pair.store.state = "crashed";
-  pair.start("a");
-  await pair.clock.advance(SOON_MS);
-  pair.store.state = "clean";
-  pair.start("b");
-  await pair.clock.advance(SOON_MS);
-  void pair.b.accept(OF.b, 1990);
-  await pair.clock.settle();
-  assert.equal(pair.b.find(OF.b)?.doubt, SUSPECT);
-});
-
-Deno.test("a peer that is linked hears at once of what a crash may have lost, and not only when it is linked anew", async () => {
+Deno.test("a store that knows more of the log than the log has both replicas start anew, in doubt", async () => {
   const pair = await Pair.started();
-  pair.cut();
+  await pair.accept(pair.a);
+  const { stored } = pair.store.content;
+  const ahead = { ...stored, position: stored.position + 10 };
+  pair.store.content = { ...pair.store.content, stored: ahead };
+  // whoever writes next is told
+  pair.a.accept(OTHER_ID, 1990);
+  await pair.clock.advance(5 * SOON_MS);
+  assert.deepEqual(pair.restarts.map(({ self }) => self).toSorted(), ["a", "b"]);
+  for (const { why } of pair.restarts) {
+    assert.match(why, /^the store holds the log up to \d+, and the log ends at \d+$/);
+  }
+  for (const self of REPLICAS) pair.start(self);
   await pair.clock.advance(SOON_MS);
-  pair.kill("a", false);
-  // back before b could take over, it finds its own note that it had acted alone
-  const { promise, resolve } = Promise.withResolvers<void>();
-  pair.store.loadGate = promise;
-  pair.start("a");
-  pair.heal();
+  for (const replica of [pair.a, pair.b]) assert.equal(replica.readiness().ready, true);
+  const id = crypto.randomUUID();
+  assert.equal(pair.b.accept(id, 1990), "accepted");
+  assert.notEqual(pair.a.find(id)?.doubtedMs, null);
+  assert.notEqual(pair.store.content.stored.log, stored.log);
+});
+
+Deno.test("a store that was set back is written anew, with everything", async () => {
+  const pair = await Pair.started();
+  const backup = pair.store.content;
+  await pair.accept(pair.a);
+  pair.store.content = backup;
+  await pair.accept(pair.b, OTHER_ID);
+  await pair.clock.advance(5 * SOON_MS);
+  assert.deepEqual([...pair.store.content.rows.keys()].toSorted(), [ID, OTHER_ID]);
+  assert.deepEqual(pair.restarts, []);
+});
+
+// The machine dies.
+
+/** A machine that is started anew, with the payment's processor and what the log kept of it. */
+async function rebooted(lost: number): Promise<{ pair: Pair; bootMs: number }> {
+  const pair = await Pair.started();
+  pair.answer = NEVER;
+  pair.reaches.a = pair.reaches.b = false;
+  pair.a.accept(ID, 1990);
+  await pair.clock.settle();
+  assert.deepEqual(pair.history("a"), ["accepted", "dispatched"]);
+  pair.machine(lost);
+  pair.paid.length = 0;
+  pair.reaches.a = pair.reaches.b = true;
+  const bootMs = pair.clock.monotonic();
+  for (const self of REPLICAS) pair.start(self);
+  return { pair, bootMs };
+}
+
+Deno.test("after the machine's death nothing unsettled is sent before HORIZON_MS and lookups at both processors", async () => {
+  for (const [lost, left] of [[0, "dispatched"], [1, "accepted"]] as const) {
+    const { pair, bootMs } = await rebooted(lost);
+    pair.answer = () => ({ kind: "booked" });
+    await pair.clock.advance(HORIZON_MS - SOON_MS);
+    assert.deepEqual([pair.a.find(ID)?.stage, pair.paid.length, pair.asked.length], [left, 0, 0]);
+    await pair.clock.advance(10 * SOON_MS);
+    assert.equal(pair.a.find(ID)?.stage, "settled");
+    assert.deepEqual(pair.asked.slice(0, 2).map(({ processor }) => processor), ["default", "fallback"]);
+    const asked = pair.asked.at(-1)!.atMs;
+    assert.ok(asked >= bootMs + HORIZON_MS, `asked after ${asked - bootMs} ms`);
+    assert.ok(pair.paid.every(({ atMs }) => atMs >= asked), "sent before it was asked");
+  }
+});
+
+Deno.test("what was booked before the machine's death is settled as booked, wherever that is", async () => {
+  for (const lost of [0, 1]) {
+    const { pair } = await rebooted(lost);
+    pair.find = (_, processor) =>
+      processor === "fallback" ? { kind: "found", cents: 1990, requestedAt: 42 } : { kind: "absent" };
+    await pair.clock.advance(HORIZON_MS + 5 * SOON_MS);
+    const { stage, processor, requestedAt } = pair.b.find(ID)!;
+    assert.deepEqual([stage, processor, requestedAt, pair.paid], ["settled", "fallback", 42, []]);
+  }
+});
+
+Deno.test("an id that comes in after the machine's death is in doubt at both replicas for RECALL_MS, by no wall clock", async () => {
+  const { pair } = await rebooted(2);
+  await pair.clock.advance(SOON_MS);
+  pair.skewMs = 24 * 3_600_000;
+  assert.equal(pair.b.accept(ID, 1990), "accepted");
+  assert.notEqual(pair.a.find(ID)?.doubtedMs, null);
+  await pair.clock.advance(RECALL_MS - 2 * SOON_MS);
+  assert.equal(pair.a.accept(OTHER_ID, 1990), "accepted");
+  assert.notEqual(pair.b.find(OTHER_ID)?.doubtedMs, null);
   await pair.clock.advance(2 * SOON_MS);
-  assert.deepEqual([pair.b.readiness().peer, pair.a.readiness().ready], ["linked", false]);
-  pair.lost.add("hello");
-  resolve();
-  await pair.clock.advance(SOON_MS);
-  assert.deepEqual([pair.b.readiness().peer, pair.a.readiness().ready], ["unreachable", true]);
-  void pair.b.accept(OF.b, 1990);
-  await pair.clock.settle();
-  assert.equal(pair.b.find(OF.b)?.doubt, SUSPECT);
+  pair.skewMs = -24 * 3_600_000;
+  const late = crypto.randomUUID();
+  assert.equal(pair.a.accept(late, 1990), "accepted");
+  assert.equal(pair.b.find(late)?.doubtedMs, null);
 });
 
-Deno.test("a payment of a peer that has not heard of a crash is a suspect to the one that sends it", async () => {
-  const pair = new Pair();
-  pair.lost.add("recall");
-  pair.store.state = "crashed";
+Deno.test("doubt is in the log: a replica that is started again in the recall window knows of it", async () => {
+  const { pair } = await rebooted(2);
+  await pair.clock.advance(SOON_MS);
+  pair.kill("a", "b");
   pair.start("b");
   await pair.clock.advance(SOON_MS);
-  pair.store.state = "clean";
-  pair.start("a");
-  await pair.clock.advance(SOON_MS);
-  void pair.a.accept(OF.b, 1990);
-  await pair.clock.settle();
-  assert.equal(pair.b.find(OF.b)?.doubt, SUSPECT);
+  assert.equal(pair.b.accept(ID, 1990), "accepted");
+  assert.notEqual(pair.b.find(ID)?.doubtedMs, null);
 });
 
-Deno.test("what a dead peer had said of a payment and arrives after the takeover does not count", async () => {
-  const pair = await Pair.started({ store: false });
-  pair.answer = () => new Promise(() => {});
-  void pair.b.accept(OF.b, 1990);
-  await pair.clock.advance(SOON_MS);
-  const bound = pair.a.find(OF.b)!;
-  // connected again, and never linked: b acts alone
-  pair.lost.add("caught-up");
-  pair.pipe.cut();
-  await pair.clock.advance(SOON_MS);
-  pair.kill("b", false);
-  await pair.clock.advance(SOON_MS);
-  const facts = [released(bound, "refused", true)];
-  pair.pipe.inject(encode({ type: "facts", seq: 0, epoch: 0, facts }));
-  await pair.clock.settle();
-  assert.deepEqual([pair.a.find(OF.b)?.stage, pair.a.find(OF.b)?.doubt], ["dispatched", SUSPECT]);
-});
-
-Deno.test("what one replica reads from the store while it is linked is known to the other, which cannot read it", async () => {
-  const pair = new Pair();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  pair.store.loadGate = promise;
-  const taken = accepted(OF.a, 1990, pair.clock.now(), "a");
-  pair.store.rows.set(OF.a, settled(taken, "default", taken.acceptedAt, 1990, "booked"));
-  pair.store.reaches.b = false;
-  pair.start("a");
-  pair.start("b");
-  await pair.clock.advance(SOON_MS);
-  assert.deepEqual([pair.a.readiness().peer, pair.a.find(OF.a)], ["linked", undefined]);
-  resolve();
-  await pair.clock.advance(SOON_MS);
-  assert.equal(pair.b.find(OF.a)?.stage, "settled");
-});
-
-Deno.test("how long an id is in doubt does not change with the wall clock", async () => {
-  const pair = new Pair({ peer: false });
-  pair.store.state = "crashed";
-  pair.start("a");
-  await pair.clock.advance(SOON_MS);
-  pair.skewMs = -3_600_000;
-  void pair.a.accept(OF.a, 1990);
-  const { doubt, doubtUntil } = pair.a.find(OF.a)!;
-  const waitMs = doubtUntil - (pair.clock.now() + pair.skewMs);
-  assert.equal(doubt, SUSPECT);
-  assert.equal(waitMs, REQUEST_TIMEOUT_MS - SOON_MS);
-});
-
-Deno.test("a witness is told what each does, once, as it is done or heard, and that an epoch begins", async () => {
+Deno.test("a log that is gone while the store remembers begins anew on that, and what was settled stays", async () => {
   const pair = await Pair.started();
-  pair.a.accept(OF.b, 1990);
+  await pair.accept(pair.a);
+  pair.answer = NEVER;
+  pair.b.accept(OTHER_ID, 500);
   await pair.clock.advance(SOON_MS);
-  const of = (self: "a" | "b", what: string) =>
-    pair.witnessed.filter((line) => line.startsWith(`${self} ${what}`)).map((line) => line.split(" ")[2]);
-  assert.deepEqual(of("b", "did"), ["dispatched", "settled"]);
-  assert.deepEqual(of("a", "heard").filter((stage) => stage !== "accepted"), ["dispatched", "settled"]);
-  assert.deepEqual([of("a", "did"), of("b", "heard")], [[], ["accepted"]]);
-  // a catch-up repeats what was
+  pair.machine();
+  for (const segment of pair.files.list()) pair.files.remove(segment);
+  for (const self of REPLICAS) pair.start(self);
+  await pair.clock.advance(SOON_MS);
+  for (const replica of [pair.a, pair.b]) assert.deepEqual(replica.summary(), ONE);
+  const { stage, owner, doubtedMs } = pair.a.find(OTHER_ID)!;
+  assert.deepEqual([stage, owner, doubtedMs === null], ["dispatched", "b", false]);
+  assert.equal(pair.a.accept(ID, 1991), "conflict");
+});
+
+// Stopping.
+
+Deno.test("a stop hands over: the other one goes on with what is left, and the store holds all", async () => {
+  const pair = await Pair.started();
+  pair.answer = () => ({ kind: "failed" });
+  pair.a.accept(ID, 1990);
+  await pair.clock.settle();
+  const { clean, ms } = await pair.stop("a");
+  assert.ok(ms <= STOP_MS, `${ms} ms`);
+  assert.equal(clean, true);
+  assert.equal(pair.store.content.rows.get(ID)?.cents, 1990);
+  pair.answer = () => ({ kind: "booked" });
+  await pair.clock.advance(10 * SOON_MS);
+  assert.deepEqual([pair.b.find(ID)?.stage, pair.b.find(ID)?.owner], ["settled", "b"]);
+});
+
+Deno.test("a stop ends within its budget, whatever does not: calls, the store, or both", async () => {
+  for (const [calls, store] of [[true, false], [false, true], [true, true]]) {
+    const pair = await Pair.started();
+    if (calls) pair.answer = NEVER;
+    if (store) pair.store.before = () => new Promise(() => {});
+    pair.a.accept(ID, 1990);
+    await pair.clock.advance(SOON_MS);
+    const { clean, ms } = await pair.stop("a");
+    assert.deepEqual([clean, ms <= STOP_MS], [false, true], `${ms} ms`);
+  }
+});
+
+Deno.test("a stop takes no new payment, and one of a replica that still starts ends at once", async () => {
+  const pair = await Pair.started();
+  pair.answer = NEVER;
+  pair.a.accept(ID, 1990);
+  await pair.clock.settle();
+  void pair.a.stop();
+  assert.equal(pair.a.accept(OTHER_ID, 1990), "not-serving");
+  assert.equal(pair.a.readiness().phase, "draining");
+
+  const alone = new Pair({ peer: false });
+  alone.reaches.a = false;
+  alone.start("a");
+  await alone.clock.advance(SOON_MS);
+  assert.deepEqual(await alone.stop("a"), { clean: true, ms: 0 });
+});
+
+// Both replicas make the same of the log.
+
+Deno.test("an observer is told of each fact once, in the order of the log, at both replicas alike", async () => {
+  const pair = await Pair.started();
+  await pair.accept(pair.a);
   pair.cut();
   pair.heal();
-  await pair.clock.advance(SOON_MS);
-  const before = pair.witnessed.length;
+  await pair.accept(pair.b, OTHER_ID);
   pair.a.purge();
   await pair.clock.advance(SOON_MS);
-  assert.deepEqual(pair.witnessed.slice(before).toSorted(), ["a forgot", "b forgot"]);
-  assert.equal(of("a", "heard").length, 2);
+  const of = (self: string) => pair.folded.filter((it) => it.self === self).map(({ fact, holds }) => ({ fact, holds }));
+  assert.deepEqual(of("a").map(({ fact: { kind } }) => kind), [
+    ...["accepted", "dispatched", "settled", "accepted", "dispatched", "settled"],
+    "purged",
+  ]);
+  assert.deepEqual(of("a"), of("b"));
+});
+
+Deno.test("a replica whose peer has folded something else stops at once", async () => {
+  const pair = await Pair.started();
+  const failed: string[] = [];
+  pair.fail = (self, error) => void failed.push(`${self}: ${(error as Error).message}`);
+  for (let i = 0; i < 100; i++) pair.a.accept(crypto.randomUUID(), 10);
+  await pair.clock.advance(SOON_MS);
+  const position = placeOf(1, 64);
+  const told = { type: "checkpoint", since: 0, position, hash: 1, deltas: [0, 0, 0, 0] } as const;
+  pair.pipe.inject(encode(told));
+  await pair.clock.settle();
+  assert.match(failed[0]!, /^a: invariant: replica b differs at \d+: hash 1, here \d+/);
+});
+
+Deno.test("segments of a log follow each other without a gap, however long it is", async () => {
+  const pair = await Pair.started({ store: false });
+  for (let i = 0; i < SEGMENT_RECORDS; i++) {
+    (i % 2 ? pair.a : pair.b).accept(crypto.randomUUID(), 10);
+    if (i % 10 === 0) await pair.clock.advance(100);
+  }
+  await pair.clock.advance(SOON_MS);
+  for (const replica of [pair.a, pair.b]) {
+    assert.deepEqual(replica.summary()?.default, { count: SEGMENT_RECORDS, cents: 10 * SEGMENT_RECORDS });
+  }
+  assert.deepEqual(pair.files.list(), [1, 2, 3, 4]);
+  await pair.restart("b");
+  await pair.clock.advance(SOON_MS);
+  assert.deepEqual(pair.b.summary(), pair.a.summary());
 });
