@@ -69,13 +69,11 @@ async function run(args: string[]): Promise<Stop | undefined> {
     }
     case "replica": {
       const { startReplica } = await import("./src/process.ts");
-      const timings = config.TIMINGS ? new (await import("./src/telemetry/histograms.ts")).Histograms() : undefined;
-      const { REPLICA, REPLICAS, OTEL_DENO } = config;
-      const traces = OTEL_DENO
-        ? new (await import("./src/telemetry/traces.ts")).Traces(REPLICA, REPLICAS === 2)
-        : undefined;
+      const { REPLICA, TIMINGS, OTEL_DENO } = config;
+      const timings = TIMINGS ? new (await import("./src/telemetry/histograms.ts")).Histograms(REPLICA) : undefined;
+      const traces = OTEL_DENO ? new (await import("./src/telemetry/traces.ts")).Traces(REPLICA) : undefined;
       const host = startReplica(config, timings, traces);
-      host.serving.then((where) => console.log(`replica ${config.REPLICA} takes payments on ${where}`), refuse);
+      host.serving.then((where) => console.log(`replica ${REPLICA} takes payments on ${where}`), refuse);
       return host.stop;
     }
     case "processor": {

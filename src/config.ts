@@ -113,7 +113,7 @@ export const SETTINGS = {
     whole(1, 10_000_000),
     "50000",
     "payments",
-    "pending at once: more takes longer outages, less takes less memory; beyond it POST answers 503",
+    "pending at once at both replicas: more takes longer outages, less takes less memory; beyond it POST answers 503",
   ),
   BODY_TIMEOUT_MS: setting(
     ms(600_000),
@@ -135,52 +135,57 @@ export const SETTINGS = {
     z.enum(["1", "2"]).transform(Number),
     "2",
     "1|2",
-    "1 has no peer: half the memory and CPU, nothing survives its death but what the store holds",
+    "1 has no other replica: half the memory and CPU, and no payments are taken while it is down; nothing acknowledged is lost",
   ),
   DATA_DIR: setting(
     z.string().min(1),
     ".galo",
     "path",
-    "a folder both replicas share: locks, the gossip socket, embedded Postgres",
+    "a folder on a local disk that both replicas share: the log, locks, the gossip socket, embedded Postgres",
   ),
   ACK: setting(
-    z.enum(["memory", "peer", "store"]),
-    "peer",
+    z.enum(["log", "store"]),
+    "log",
     "level",
-    "what a 202 means: this process, both replicas, or Postgres holds the payment; later ones lose less and take longer",
+    "what a 202 means: log: the log on this machine's disk has the payment, which survives every process; store: Postgres has committed it too, which survives the machine and takes longer",
   ),
   DATABASE_URL: setting(
     z.string(),
     "",
     "URL",
-    "a Postgres to store facts in; not set: `start` brings its own, `replica` keeps memory only",
+    "a Postgres to store payments in; not set: `start` brings its own, `replica` has the log only",
   ),
-  STORE_POOL: setting(whole(1, 50), "2", "connections", "to Postgres per replica; writes use one, recovery another"),
-  STORE_BATCH: setting(
-    whole(1, 10_000),
-    "500",
-    "facts",
-    "in one statement at most: more is cheaper a fact, less commits sooner",
-  ),
+  STORE_POOL: setting(whole(1, 50), "2", "connections", "to Postgres per replica; writes use one, stories another"),
   STORE_INTERVAL_MS: setting(
     ms(10_000),
     "20",
     "ms",
-    "between two batches at least: more is cheaper, less loses less when both replicas die at once",
+    "between two batches at least: more is cheaper, less loses less when the machine dies",
   ),
-  STORE_BACKLOG_MAX: setting(
-    whole(100, 10_000_000),
-    "50000",
-    "facts",
-    "waiting for Postgres: beyond it ACK=store answers 503 and the book is stored anew later",
+  LOG_MAX_MB: setting(
+    whole(8, 1_000_000),
+    "1024",
+    "MiB",
+    "how long the log may be: it grows while Postgres is away, or without one; beyond it POST answers 503, and what was accepted goes on",
   ),
   RECALL_MS: setting(
     ms(86_400_000),
     "60000",
     "ms",
-    "after a crash of everything, how long ids that come again are looked up at the processors first",
+    "after the log may have lost something, as when the machine died: how long ids that come in are looked up at the processors first",
   ),
-  DRAIN_MS: setting(ms(600_000), "1500", "ms", "on SIGTERM, how long calls in flight may take to finish"),
+  HORIZON_MS: setting(
+    ms(86_400_000),
+    "30000",
+    "ms",
+    "how long a call that was given up may still be booked: must exceed the longest time a processor ever takes to; less frees such payments sooner, too little charges twice",
+  ),
+  STOP_MS: setting(
+    whole(100, 600_000),
+    "3000",
+    "ms",
+    "on SIGTERM, how long stopping may take in all: calls in flight finish, and Postgres is brought up to date; whoever kills what does not stop must wait longer",
+  ),
   TIMINGS: setting(
     flag,
     "false",
@@ -203,6 +208,19 @@ export const SETTINGS = {
 
 type Name = keyof typeof SETTINGS;
 
+/** Settings of earlier versions, and what to do instead. */
+const REMOVED: Readonly<Record<string, string>> = {
+  DRAIN_MS: "write STOP_MS, how long stopping may take in all",
+  STORE_BATCH: "take it out: batches need no limit any more",
+  STORE_BACKLOG_MAX: "take it out, or write LOG_MAX_MB: what waits for Postgres is in the log",
+};
+
+/** Values of `ACK` in earlier versions, and what to do instead. */
+const REMOVED_LEVELS: Readonly<Record<string, string>> = {
+  peer: "write log, which loses nothing when both replicas die",
+  memory: "write log, which is as fast and loses nothing when a replica dies",
+};
+
 /** The value of every setting. */
 export type Config = { readonly [N in Name]: z.output<(typeof SETTINGS)[N]["schema"]> };
 
@@ -213,6 +231,13 @@ export type Config = { readonly [N in Name]: z.output<(typeof SETTINGS)[N]["sche
  * @throws ConfigError naming the first setting that is not as it must be
  */
 export function readConfig(environment: Readonly<Record<string, string | undefined>> = Deno.env.toObject()): Config {
+  for (const [name, instead] of Object.entries(REMOVED)) {
+    if (environment[name]?.trim()) throw new ConfigError(`${name} is no more: ${instead}`);
+  }
+  const level = environment.ACK?.trim() ?? "";
+  if (Object.hasOwn(REMOVED_LEVELS, level)) {
+    throw new ConfigError(`ACK: "${level}" is no more: ${REMOVED_LEVELS[level]}`);
+  }
   const config: Record<string, unknown> = {};
   for (const [name, { schema, fallback, unit }] of Object.entries(SETTINGS)) {
     const text = environment[name]?.trim() || fallback;

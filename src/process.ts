@@ -2,28 +2,35 @@
  * One replica as a process: builds the production ports, serves HTTP, and stops in good order.
  * @module
  */
-import { getLogger } from "@logtape/logtape";
-import { type Config, ConfigError, type Listen, operationsOf } from "./config.ts";
-import { FileLock } from "./membership/file_lock.ts";
-import { UnixTransport } from "./peer/unix_socket.ts";
+import { getLogger, type Logger } from "@logtape/logtape";
+import galo from "../deno.json" with { type: "json" };
 import { createApp } from "./api/app.ts";
 import { Listener } from "./api/listener.ts";
+import { type Config, ConfigError, type Listen, operationsOf } from "./config.ts";
+import { Watch } from "./console/watch.ts";
+import { EXIT_INVARIANT, EXIT_RESTART } from "./exit_code.ts";
+import { makeFolder, remoteKind } from "./file_system.ts";
+import { FileSegments } from "./ledger/file_segments.ts";
+import type { LedgerObserver } from "./ledger/ledger.ts";
+import { RECORD_BYTES } from "./ledger/record.ts";
+import { REREADS, SEGMENT_RECORDS } from "./ledger/segment_log.ts";
+import { FileLock } from "./membership/file_lock.ts";
+import { UnixTransport } from "./peer/unix_socket.ts";
 import { HttpProcessorClient } from "./processor/client.ts";
-import { Replica } from "./replica.ts";
-import { reason, StartError } from "./start_error.ts";
+import { Replica, type ReplicaSettings } from "./replica.ts";
+import { StartError } from "./start_error.ts";
 import { PostgresStore } from "./store/postgres.ts";
-import { systemClock } from "./system_clock.ts";
-import galo from "../deno.json" with { type: "json" };
+import { bootNumber, systemClock } from "./system_clock.ts";
 import type { Histograms } from "./telemetry/histograms.ts";
 import { Meters } from "./telemetry/meters.ts";
-import type { Traces } from "./telemetry/traces.ts";
-import { Watch } from "./console/watch.ts";
 import { both, timedClient, timedPayments, timedStore } from "./telemetry/timed.ts";
+import type { Timings } from "./telemetry/timings.ts";
+import type { Traces } from "./telemetry/traces.ts";
 
-/** A broken invariant ends the process with this code (sysexits.h: internal software error). */
-export const EXIT_INVARIANT = 70;
-/** How long requests in flight may take to finish when the replica stops, in milliseconds. */
+/** How long requests in flight may take to finish when the replica stops, in milliseconds: a part of `STOP_MS`. */
 const REQUESTS_MS = 300;
+/** A segment of the log in MiB. */
+const SEGMENT_MB = SEGMENT_RECORDS * RECORD_BYTES / 2 ** 20;
 /** How often a starting replica looks whether it is ready, in milliseconds. */
 const READY_MS = 10;
 
@@ -46,20 +53,18 @@ export interface Host {
  * @throws StartError, ConfigError with one clear line
  */
 export function startReplica(config: Config, timings?: Histograms, traces?: Traces): Host {
-  if (!config.PROCESSOR_DEFAULT_URL) throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
+  checkConfig(config);
   const logger = getLogger(["galo", "replica", config.REPLICA]);
-  const fail = (error: unknown) => {
-    logger.fatal("stopping at once: {error}", { error });
-    Deno.exit(EXIT_INVARIANT);
-  };
-  makeFolder(config.DATA_DIR);
+  const fail = failing(logger);
+  const folder = `${config.DATA_DIR}/log`;
+  makeFolder(folder);
+  checkFileSystem(folder);
   const lock = new FileLock(config.DATA_DIR);
   if (!lock.tryAcquire(`process-${config.REPLICA}`)) {
     throw new StartError(`replica ${config.REPLICA} is running already in ${config.DATA_DIR}`);
   }
-  const meters = new Meters(galo.version);
-  const measured = timings ? both(timings, meters) : meters;
-  const told = traces ? both(measured, traces) : measured;
+  const meters = new Meters(config.REPLICA, galo.version);
+  const told = [timings, traces].reduce<Timings>((all, more) => more ? both(all, more) : all, meters);
   const client = new HttpProcessorClient({
     urls: { default: config.PROCESSOR_DEFAULT_URL, fallback: config.PROCESSOR_FALLBACK_URL },
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
@@ -81,32 +86,24 @@ export function startReplica(config: Config, timings?: Histograms, traces?: Trac
   const store: PostgresStore | undefined = url
     ? new PostgresStore({ url, poolMax, story: (id) => watch.stored(id) })
     : undefined;
-  const replica = new Replica({
-    self: config.REPLICA,
-    ack: config.ACK,
-    patienceMs: config.PATIENCE_MS,
-    slowMs: config.SLOW_MS,
-    maxInFlight: config.MAX_IN_FLIGHT,
-    dispatchPerSecond: config.DISPATCH_PER_SECOND,
-    queueMax: config.QUEUE_MAX,
-    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
-    recallMs: config.RECALL_MS,
-    drainMs: config.DRAIN_MS,
-    batchMax: config.STORE_BATCH,
-    intervalMs: config.STORE_INTERVAL_MS,
-    backlogMax: config.STORE_BACKLOG_MAX,
-  }, {
-    clock: systemClock,
-    random: Math.random,
+  const observer: LedgerObserver = {
+    folded(fact, holds, payment) {
+      watch.folded(fact, holds, payment);
+      told.folded(fact, holds, payment);
+    },
+  };
+  const replica = new Replica(settingsOf(config), {
+    ...{ clock: systemClock, random: Math.random, lock, observer, log, fail },
     client: timedClient(told, traces ? traces.client(client) : client),
-    lock,
+    files: new FileSegments(folder),
+    boot: bootNumber(),
+    uuid: () => crypto.randomUUID(),
     ...config.REPLICAS === 2 && { transport: new UnixTransport(`${config.DATA_DIR}/gossip.sock`, fail) },
     ...store && { store: timedStore(told, store) },
-    timings: told,
-    witness: watch,
-    incarnation: crypto.randomUUID(),
-    log,
-    fail,
+    restart(why) {
+      logger.warning("this replica starts again and reads anew what is known: {why}", { why });
+      Deno.exit(EXIT_RESTART);
+    },
   });
   const payments = timings ? timedPayments(timings, replica) : replica;
   const app = (internal: boolean) => {
@@ -120,66 +117,153 @@ export function startReplica(config: Config, timings?: Histograms, traces?: Trac
       internal,
       metrics: watch.over(meters),
     });
-    return timings ? timings.served(config.REPLICA, fetch, internal) : fetch;
+    return timings ? timings.served(fetch, internal) : fetch;
   };
-  const shared = config.REPLICAS === 2;
-  const listener = (listen: Listen, internal: boolean) =>
-    new Listener({
-      ...{ listen, shared, handler: app(internal) },
-      failed: (why) => logger.error("takes no connections for a moment: {why}", { why }),
-    });
-  const operations = operationsOf(config);
-  const callers = config.LISTEN ? { path: config.LISTEN } : { hostname: config.HOST, port: config.PORT };
-  const front = listener(callers, !operations);
-  // open before payments are taken: who operates a replica wants to see it start
-  const back = operations && listener(operations, true);
-  const backAt = back?.open();
+  const front = new Front(config, app, logger);
   logger.info("starting", {
     version: galo.version,
     ack: config.ACK,
     replicas: config.REPLICAS,
     store: store !== undefined,
-    ...backAt && { operations: backAt },
+    ...front.operations && { operations: front.operations },
   });
-  const startedMs = systemClock.monotonic();
   timings?.start();
   meters.start(replica, () => replica.vitals);
-  watch.start({ payments: replica, vitals: () => replica.vitals, totals: () => replica.book.summary() });
+  watch.start({ payments: replica, vitals: () => replica.vitals });
   replica.start();
   return {
-    // before it has recovered it could only refuse what the other replica takes
-    serving: untilReady(replica).then(() => {
-      const where = front.open();
-      const afterMs = Math.round(systemClock.monotonic() - startedMs);
-      const { pending, settled } = replica.readiness();
-      logger.info("ready", { where, afterMs, pending, settled });
-      return where;
-    }),
-    async stop() {
-      logger.info("stopping");
-      const stoppingMs = systemClock.monotonic();
-      // a stream never ends by itself
-      watch.stop();
-      // callers first: a replica that stops takes nothing new
-      const late = new Promise((resolve) => setTimeout(resolve, REQUESTS_MS));
-      await Promise.race([Promise.all([front.shutdown(), back?.shutdown()]), late]);
-      const clean = await replica.stop();
-      await client.close();
-      timings?.stop();
-      meters.stop();
-      logger.info("stopped", { clean, afterMs: Math.round(systemClock.monotonic() - stoppingMs) });
-      return clean;
-    },
+    serving: serve(replica, front, logger),
+    stop: () => stop({ config, logger, front, replica, store, client, parts: [watch, meters, timings] }),
   };
 }
 
-/** Makes a folder that nobody else may look into. */
-export function makeFolder(path: string): void {
-  try {
-    Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new StartError(`cannot use the folder ${path}: ${reason(error)}`);
+/** Where requests come in: the callers', and the operators' where they have a place of their own. */
+class Front {
+  /** where the operators' pages are, if that is another place */
+  readonly operations: string | undefined;
+  readonly #callers: Listener;
+  readonly #operators: Listener | undefined;
+
+  /** Opens what is for operators: who operates a replica wants to see it start. */
+  constructor(config: Config, app: (internal: boolean) => Handler, logger: Logger) {
+    const shared = config.REPLICAS === 2;
+    const listener = (listen: Listen, internal: boolean) =>
+      new Listener({
+        ...{ listen, shared, handler: app(internal) },
+        failed: (why) => logger.error("takes no connections for a moment: {why}", { why }),
+      });
+    const operations = operationsOf(config);
+    const callers = config.LISTEN ? { path: config.LISTEN } : { hostname: config.HOST, port: config.PORT };
+    this.#callers = listener(callers, !operations);
+    this.#operators = operations && listener(operations, true);
+    this.operations = this.#operators?.open();
   }
+
+  /** Lets callers in. @returns where */
+  open(): string {
+    return this.#callers.open();
+  }
+
+  async shutdown(): Promise<void> {
+    await Promise.all([this.#callers.shutdown(), this.#operators?.shutdown()]);
+  }
+}
+
+type Handler = (request: Request) => Response | Promise<Response>;
+
+/** Lets callers in once the replica serves: before, it could only refuse what the other replica takes. */
+async function serve(replica: Replica, front: Front, logger: Logger): Promise<string> {
+  const startedMs = systemClock.monotonic();
+  await untilReady(replica);
+  const where = front.open();
+  const afterMs = Math.round(systemClock.monotonic() - startedMs);
+  const { pending, settled } = replica.readiness();
+  logger.info("payments are taken", { where, afterMs, pending, settled });
+  return where;
+}
+
+interface Running {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly front: Front;
+  readonly replica: Replica;
+  readonly store: PostgresStore | undefined;
+  readonly client: HttpProcessorClient;
+  readonly parts: readonly ({ stop(): void } | undefined)[];
+}
+
+/** Stops within `STOP_MS`. @returns whether nothing was cut off */
+async function stop({ config, logger, front, replica, store, client, parts }: Running): Promise<boolean> {
+  logger.info("stopping");
+  const stoppingMs = systemClock.monotonic();
+  // a stream never ends by itself
+  for (const part of parts) part?.stop();
+  // callers first: a replica that stops takes nothing new
+  await within(requestsMs(config), front.shutdown());
+  const clean = await replica.stop();
+  await client.close();
+  const afterMs = Math.round(systemClock.monotonic() - stoppingMs);
+  if (store) await within(Math.max(0, config.STOP_MS - afterMs), store.close());
+  if (clean) logger.info("stopped, and the next start finds everything", { afterMs });
+  else logger.warning("stopped before everything had ended; the next start goes on from the log", { afterMs });
+  return clean;
+}
+
+function requestsMs({ STOP_MS }: Config): number {
+  return Math.min(REQUESTS_MS, STOP_MS / 2);
+}
+
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([work.catch(() => {}), late]);
+  clearTimeout(timer);
+}
+
+function settingsOf(config: Config): ReplicaSettings {
+  return {
+    self: config.REPLICA,
+    ack: config.ACK,
+    patienceMs: config.PATIENCE_MS,
+    slowMs: config.SLOW_MS,
+    maxInFlight: config.MAX_IN_FLIGHT,
+    dispatchPerSecond: config.DISPATCH_PER_SECOND,
+    queueMax: config.QUEUE_MAX,
+    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+    horizonMs: config.HORIZON_MS,
+    recallMs: config.RECALL_MS,
+    stopMs: config.STOP_MS - requestsMs(config),
+    storeIntervalMs: config.STORE_INTERVAL_MS,
+    segmentsMax: Math.max(2, Math.floor(config.LOG_MAX_MB / SEGMENT_MB)),
+    segmentRecords: SEGMENT_RECORDS,
+    rereads: REREADS,
+  };
+}
+
+function checkConfig({ PROCESSOR_DEFAULT_URL, ACK, DATABASE_URL }: Config): void {
+  if (!PROCESSOR_DEFAULT_URL) throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
+  if (ACK === "store" && !DATABASE_URL) throw new ConfigError("ACK: store needs a DATABASE_URL; without one write log");
+}
+
+/** Ends the process where an invariant is broken; wherever that comes to light, nothing may go on. */
+function failing(logger: Logger): (error: unknown) => void {
+  const fail = (error: unknown) => {
+    logger.fatal("stopping at once: {error}", { error });
+    Deno.exit(EXIT_INVARIANT);
+  };
+  globalThis.addEventListener("unhandledrejection", ({ reason }) => fail(reason));
+  globalThis.addEventListener("error", ({ error }) => fail(error));
+  return fail;
+}
+
+/** @throws StartError where writes of both replicas to the log could tear one another, or the log belong to another machine */
+function checkFileSystem(folder: string): void {
+  const kind = remoteKind(folder);
+  if (!kind) return;
+  const instead = "DATA_DIR must be on a disk of this machine, such as ext4, xfs or a Docker volume";
+  throw new StartError(
+    `cannot keep the log in ${folder}: that is ${kind}, a file system of another machine: ${instead}`,
+  );
 }
 
 function untilReady(replica: Replica): Promise<void> {

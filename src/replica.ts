@@ -29,6 +29,8 @@ import type { Vitals } from "./telemetry/metrics.ts";
 const LOCK_CHECK_MS = 5_000;
 /** Pause before the store is loaded again, in milliseconds. */
 const STORE_AGAIN_MS = 500;
+/** How often it is loaded before the log is opened anew. */
+const READINGS_MAX = 4;
 /** The part of the time for stopping that calls in flight may take. */
 const DRAIN_SHARE = 0.6;
 
@@ -99,6 +101,8 @@ export class Replica implements Payments {
   #firstSegment = 0;
   #stopped = Promise.withResolvers<boolean>();
   #clean = true;
+  /** how often the store was loaded in vain */
+  #readings = 0;
 
   constructor(settings: ReplicaSettings, ports: ReplicaPorts) {
     this.#settings = settings;
@@ -180,8 +184,10 @@ export class Replica implements Payments {
   }
 
   get vitals(): Vitals {
-    const { dispatcher, projector } = this.#running ?? {};
-    return { gossip: this.#link, store: projector, held: dispatcher?.held };
+    const { ledger, dispatcher, projector } = this.#running ?? {};
+    const { segmentsMax } = this.#settings;
+    const log = ledger && { segments: segmentOf(ledger.position) - this.#firstSegment + 1, segmentsMax };
+    return { gossip: this.#link, store: projector, log, held: dispatcher?.held };
   }
 
   readiness(): Readiness {
@@ -278,8 +284,11 @@ export class Replica implements Payments {
     const { clock, random, store, client, log: say, restart, observer, files } = this.#ports;
     const known = await load(this.#settings, this.#ports, restart);
     if (this.#member.phase !== "reading") return;
-    // the peer has stored more since, or the store does not answer any more
-    if (!known) return void clock.after(STORE_AGAIN_MS, () => this.#guard(this.#read()));
+    if (!known) {
+      // the peer has stored more since, the store does not answer any more, or it went back to where the log does not reach
+      if (++this.#readings < READINGS_MAX) return void clock.after(STORE_AGAIN_MS, () => this.#guard(this.#read()));
+      return restart("the log does not reach back to what the store holds");
+    }
     const { ledger, log, stored } = known;
     const limits = { ...this.#settings, dispatchPerSecond, horizonMs };
     const dispatcher = new Dispatcher({ self, ledger, clock, random, client, limits });

@@ -48,7 +48,7 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 export function createApp(payments: Payments, options: AppOptions): Hono {
   const {
     allowPurge,
-    adminToken,
+    adminToken = "",
     now,
     onInvariant,
     retryAfterS = 1,
@@ -62,9 +62,9 @@ export function createApp(payments: Payments, options: AppOptions): Hono {
   const get = (path: string, handler: Handler) => app.get(path, measured(metrics?.route("GET", path), handler));
   const post = (path: string, handler: Handler) => app.post(path, measured(metrics?.route("POST", path), handler));
   post("/payments", takePayment(payments, retryAfterS, bodyTimeoutMs));
-  get("/payments/:id", showPayment(payments, watching, now));
-  get("/payments-summary", showSummary(payments));
-  post("/purge-payments", purgePayments(payments, allowPurge, adminToken));
+  get("/payments/:id", showPayment(payments, watching, now, retryAfterS));
+  get("/payments-summary", showSummary(payments, retryAfterS));
+  post("/purge-payments", purgePayments(payments, { allowPurge, adminToken, retryAfterS }));
   get("/livez", showLiveness);
   get("/readyz", showReadiness(payments));
   get("/openapi.json", showDocument);

@@ -28,7 +28,7 @@ export function page(html: string, status = 200, headers: Readonly<Record<string
 
 /** A file of ours as text. */
 export async function pageFile(name: string): Promise<string> {
-  return await Deno.readTextFile(new URL(`../page/${name}`, import.meta.url));
+  return await Deno.readTextFile(new URL(`../console/page/${name}`, import.meta.url));
 }
 
 /**

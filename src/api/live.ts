@@ -22,7 +22,7 @@ export async function showLive(): Promise<Response> {
 
 /** A file of the page; the charts' are read from their package. */
 export const showWatchFile = showFile([...OURS, ...CHARTS], (name) => {
-  if (OURS.includes(name)) return new URL(`../page/${name}`, import.meta.url);
+  if (OURS.includes(name)) return new URL(`../console/page/${name}`, import.meta.url);
   return pathToFileURL(createRequire(import.meta.url).resolve(`uplot/dist/${name}`));
 });
 

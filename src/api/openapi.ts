@@ -14,10 +14,6 @@ const HEADERS: Readonly<Record<HeaderName | "Retry-After" | "Allow", Json>> = {
     description: "seconds after which it may work; not there where trying again is of no use",
     schema: { type: "integer", minimum: 0 },
   },
-  "X-Galo-Stale-Ms": {
-    description: "how long ago the other replica was last heard; only there when its newest payments may be missing",
-    schema: { type: "integer", minimum: 0 },
-  },
   "Allow": {
     required: true,
     description: "the methods that the path knows",

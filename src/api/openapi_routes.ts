@@ -13,7 +13,7 @@ export type SchemaName =
   | "Problem";
 
 /** The names of `components.headers`. */
-export type HeaderName = "Location" | "X-Galo-Stale-Ms" | "ETag" | "Cache-Control" | "Content-Security-Policy" | "Vary";
+export type HeaderName = "Location" | "ETag" | "Cache-Control" | "Content-Security-Policy" | "Vary";
 
 /** An answer that is no problem. */
 export interface RouteAnswer {
@@ -56,11 +56,11 @@ const processor = { state: "up", latencyMs: 3, inFlight: 2 };
 const readiness = {
   ready: true,
   replica: "a",
-  ack: "peer",
+  phase: "serving",
+  ack: "log",
   peer: "linked",
   store: "ready",
   notes: [],
-  epoch: 1,
   queue: 0,
   pending: 2,
   settled: 1234,
@@ -99,9 +99,10 @@ export const ROUTES: readonly Route[] = [
       "invalid-payment",
       "internal",
       "queue-full",
+      "log-full",
       "total-full",
       "uncovered",
-      "stopping",
+      "not-serving",
     ],
   },
   {
@@ -145,7 +146,7 @@ export const ROUTES: readonly Route[] = [
       },
       404: { description: "", content: { "text/html": null }, headers: ["Vary"] },
     },
-    problems: ["unknown-payment", "internal"],
+    problems: ["unknown-payment", "internal", "not-serving"],
   },
   {
     path: "/payments-summary",
@@ -153,20 +154,21 @@ export const ROUTES: readonly Route[] = [
     id: "showSummary",
     tag: "payments",
     summary: "What is booked where",
-    description: "The totals of both replicas over the instants that the processors were told, both ends inclusive.",
+    description:
+      "The totals of both replicas at the time of asking, over the instants that the processors were told, " +
+      "both ends inclusive.",
     summaryQuery: true,
     answers: {
       200: {
         description: "The totals of both processors",
         content: { "application/json": "Summary" },
-        headers: ["X-Galo-Stale-Ms"],
         example: {
           default: { totalRequests: 1234, totalAmount: 24556.6 },
           fallback: { totalRequests: 0, totalAmount: 0 },
         },
       },
     },
-    problems: ["invalid-query", "internal", "recovering"],
+    problems: ["invalid-query", "internal", "not-serving"],
   },
   {
     path: "/purge-payments",
@@ -174,16 +176,17 @@ export const ROUTES: readonly Route[] = [
     id: "purgePayments",
     tag: "operations",
     summary: "Forget every payment",
-    description: "Needs the ADMIN_TOKEN as bearer, unless ALLOW_PURGE=true lets everybody in. A body is not read.",
+    description: "Needs the ADMIN_TOKEN as bearer, unless ALLOW_PURGE=true lets everybody in. A body is not read. A " +
+      "payment that a processor may be booking now is not forgotten: it ends first, and counts.",
     secured: true,
     answers: {
       200: {
-        description: "Nothing is known any more, at either replica",
+        description: "They are forgotten, at both replicas",
         content: { "application/json": "Purged" },
         example: { message: "All payments are purged." },
       },
     },
-    problems: ["forbidden", "internal"],
+    problems: ["forbidden", "internal", "log-full", "not-serving"],
   },
   {
     path: "/livez",
@@ -207,7 +210,7 @@ export const ROUTES: readonly Route[] = [
       503: {
         description: "Not yet, or no longer",
         content: { "application/json": "Readiness" },
-        example: { ...readiness, ready: false, notes: ["recovering"] },
+        example: { ...readiness, ready: false, phase: "reading", notes: ["reading what was known before"] },
       },
     },
     problems: [],

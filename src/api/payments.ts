@@ -2,14 +2,14 @@
 import type { Context } from "@hono/hono";
 import { accepts } from "@hono/hono/accepts";
 import type { z } from "@zod/zod";
-import type { Fact } from "../payment/fact.ts";
 import { parseId } from "../payment/id.ts";
 import { amountOf, centsOf } from "../payment/money.ts";
+import type { Payment } from "../payment/payment.ts";
 import type { Payments } from "./service.ts";
 import type { Story, Watching } from "../console/watching.ts";
 import { BodyReader } from "./body.ts";
 import { decimalsOf, decodeText, longNumber, parseObject, wordForAmount } from "./json.ts";
-import { fieldProblem, problem, schemaProblem } from "./problem.ts";
+import { fieldProblem, problem, schemaProblem, starting } from "./problem.ts";
 import { progressOf, why } from "./reason.ts";
 import { page } from "./assets.ts";
 import { type paymentAnswer, paymentBody, TOO_MANY_DECIMALS } from "./schemas.ts";
@@ -24,6 +24,8 @@ const FORMS: Parameters<typeof accepts>[1] = {
 };
 /** One path, two forms. */
 const VARY = { vary: "Accept" };
+
+const LOG_FULL = "The payment was not taken: the log is as long as it may be (LOG_MAX_MB), or its disk is full";
 
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
@@ -45,20 +47,23 @@ export function takePayment(
     const { id, cents } = payment;
     const location = `/payments/${id}`;
     const later = { "retry-after": String(retryAfterS) };
-    const acceptance = await payments.accept(id, cents);
-    switch (acceptance) {
+    const acceptance = payments.accept(id, cents);
+    // waiting for nothing would still cost a turn
+    switch (typeof acceptance === "string" ? acceptance : await acceptance) {
       case "accepted":
         return new Response(null, { status: 202, headers: { location } });
       case "conflict":
         return problem("conflict", `Payment ${id} is known with another amount`, { instance: location });
       case "queue-full":
-        return problem(acceptance, "The payment was not taken: as many wait as may wait", {}, later);
+        return problem("queue-full", "The payment was not taken: as many wait as may wait (QUEUE_MAX)", {}, later);
+      case "log-full":
+        return problem("log-full", LOG_FULL, {}, later);
       case "total-full":
-        return problem(acceptance, "The payment was not taken: the totals would no longer be exact to the cent");
+        return problem("total-full", "The payment was not taken: the totals would no longer be exact to the cent");
       case "uncovered":
-        return problem(acceptance, "The payment may or may not have been taken: sending it again is safe", {}, later);
-      case "stopping":
-        return problem(acceptance, "The payment was not taken", {}, { ...later, connection: "close" });
+        return problem("uncovered", "The payment may have been taken: sending it again is safe", {}, later);
+      case "not-serving":
+        return problem("not-serving", "The payment was not taken", {}, { ...later, connection: "close" });
     }
   };
 }
@@ -101,38 +106,47 @@ function notAnObject(text: string): Response {
  * Tells what is known of a payment: JSON, and to who asks for HTML a page.
  *
  * @param now milliseconds since 1970, UTC
+ * @param retryAfterS when a caller may try again while the replica is starting, in seconds
  */
 export function showPayment(
   payments: Payments,
   watching: Watching,
   now: () => number,
+  retryAfterS: number,
 ): (c: Context) => Promise<Response> {
   return async (c) => {
     const id = parseId(c.req.param("id") ?? "");
-    const fact = id === undefined ? undefined : payments.find(id);
+    const payment = id === undefined ? undefined : payments.find(id);
+    if (!payment && id !== undefined && !knows(payments)) return starting(retryAfterS);
     const forPeople = accepts(c, FORMS) === "text/html";
     const pages = forPeople ? await import("./story.ts") : undefined;
-    if (!fact) {
+    if (!payment) {
       if (pages) return page(await pages.noStoryPage(), 404, VARY);
       return problem("unknown-payment", "No payment with this id is known here", {}, VARY);
     }
-    const answer = answerOf(fact, await watching.story(fact), now());
+    const answer = answerOf(payment, await watching.story(payment), now());
     return pages ? page(await pages.storyPage(answer), 200, VARY) : c.json(answer, 200, VARY);
   };
 }
 
-function answerOf(fact: Fact, story: Story, now: number): z.infer<typeof paymentAnswer> {
+/** Whether the replica knows what was known before it started. */
+function knows(payments: Payments): boolean {
+  const { phase } = payments.readiness();
+  return phase !== "starting" && phase !== "reading";
+}
+
+function answerOf(payment: Payment, story: Story, now: number): z.infer<typeof paymentAnswer> {
   return {
-    correlationId: fact.id,
-    state: fact.stage,
-    amount: amountOf(fact.cents),
-    processor: fact.processor,
-    requestedAt: fact.processor && new Date(fact.requestedAt).toISOString(),
-    acceptedAt: new Date(fact.acceptedAt).toISOString(),
-    attempts: fact.attempt,
-    reason: fact.reason,
-    why: progressOf(fact, now),
-    owner: fact.owner,
+    correlationId: payment.id,
+    state: payment.stage,
+    amount: amountOf(payment.cents),
+    processor: payment.processor,
+    requestedAt: payment.processor && new Date(payment.requestedAt).toISOString(),
+    acceptedAt: new Date(payment.acceptedAt).toISOString(),
+    attempts: payment.attempt,
+    reason: payment.reason,
+    why: progressOf(payment, now),
+    owner: payment.owner,
     facts: story.facts.map(({ at, stage, attempt, processor, replica, reason }) => (
       { at: new Date(at).toISOString(), state: stage, attempt, processor, replica, reason, why: why(reason) }
     )),

@@ -21,12 +21,12 @@ export const PROBLEMS = {
   "invalid-payment": [422, "A field of the payment is not valid"],
   "internal": [500, "Something went wrong here"],
   "queue-full": [503, "Too many payments are waiting"],
+  "log-full": [503, "The log takes nothing more"],
   "total-full": [503, "The totals cannot take this amount"],
   "uncovered": [503, "The payment cannot be acknowledged now"],
-  "recovering": [503, "This replica is starting"],
+  "not-serving": [503, "This replica is starting or stopping"],
   "watchers-full": [503, "Too many are watching"],
   "unavailable": [503, "No replica answers"],
-  "stopping": [503, "This replica is stopping"],
 } as const;
 
 /** The last part of a problem's `type`. */
@@ -57,6 +57,12 @@ export function problem(
     status,
     headers: { "content-type": "application/problem+json", ...headers },
   });
+}
+
+/** What is asked of a replica that does not know yet what was known before. */
+export function starting(retryAfterS: number): Response {
+  const detail = "What was known before this start is still being read";
+  return problem("not-serving", detail, {}, { "retry-after": String(retryAfterS) });
 }
 
 /** A problem with one field, naming it and the value it has. */

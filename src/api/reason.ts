@@ -1,5 +1,6 @@
 /** Why a payment is where it is, in a sentence for people. @module */
-import type { Fact, Reason } from "../payment/fact.ts";
+import type { Reason } from "../payment/fact.ts";
+import type { Payment } from "../payment/payment.ts";
 
 const REASON_TEXT: Readonly<Record<Reason, string>> = {
   "accepted": "no processor was chosen yet",
@@ -18,7 +19,8 @@ const REASON_TEXT: Readonly<Record<Reason, string>> = {
   "already-booked": "the processor held it already",
   "found-booked": "the processor was asked and held it already",
   "full": "no processor had a free place",
-  "peer-lost": "the other replica was lost before it knew of the attempt",
+  "rejected": "the processor refused it in a way that does not pass by itself",
+  "not-found": "the processor was asked and did not have it",
 };
 
 /** Why, for people; a clause without a full stop. */
@@ -31,14 +33,14 @@ export function why(reason: Reason): string {
  *
  * @param now milliseconds since 1970, UTC
  */
-export function progressOf(fact: Fact, now: number): string {
-  const doubt = fact.doubt && now < fact.doubtUntil
-    ? `; until ${new Date(fact.doubtUntil).toISOString()} a booking may still be under way`
-    : "";
-  return `${progress(fact, now)}: ${why(fact.reason)}${doubt}.`;
+export function progressOf(payment: Payment, now: number): string {
+  const doubt = payment.doubtedMs === null
+    ? ""
+    : "; the log may have lost what came after, so both processors are asked";
+  return `${progress(payment, now)}: ${why(payment.reason)}${doubt}.`;
 }
 
-function progress({ stage, attempt, processor, acceptedAt, requestedAt }: Fact, now: number): string {
+function progress({ stage, attempt, processor, acceptedAt, requestedAt }: Payment, now: number): string {
   switch (stage) {
     case "accepted":
       return `Waiting for its first attempt for ${age(acceptedAt, now)}`;

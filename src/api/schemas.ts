@@ -1,7 +1,8 @@
 /** What comes in and goes out over HTTP: validates requests, types answers, and describes both (OpenAPI). @module */
 import { z } from "@zod/zod";
-import { PROCESSORS, REASONS, REPLICAS, STAGES } from "../payment/fact.ts";
+import { PROCESSORS, REASONS, REPLICAS } from "../payment/fact.ts";
 import { amountOf, CENTS_MAX, centsOf } from "../payment/money.ts";
+import { STAGES } from "../payment/payment.ts";
 import { compareInstants, type Instant, ISO_PATTERN, parseInstant } from "./instant.ts";
 
 /** The complaint about an amount that cents cannot hold, also used where only its source text shows that. */
@@ -45,21 +46,21 @@ export const paymentAnswer = z.strictObject({
   attempts: z.int().nonnegative(),
   reason: z.enum(REASONS),
   why: z.string().meta({ description: "the reason, for people" }),
-  owner: z.enum(REPLICAS).meta({ description: "the replica that may act on the payment" }),
+  owner: z.enum(REPLICAS).meta({ description: "the replica that dispatches the payment" }),
   facts: z.array(z.strictObject({
     at: time,
     state: z.enum(STAGES),
     attempt: z.int().nonnegative(),
     processor: z.enum(PROCESSORS).nullable(),
     replica: z.enum(REPLICAS).meta({
-      description: "who did it; of `accepted`, who is to act on it, and so of a snapshot",
+      description: "who did it; of `accepted`, who dispatches it now, and so of a snapshot",
     }),
     reason: z.enum(REASONS),
     why: z.string(),
   })).meta({ description: "what happened, oldest first" }),
   complete: z.boolean().meta({ description: "false where steps among `facts` are not known any more" }),
   source: z.enum(["memory", "postgres", "snapshot"]).meta({
-    description: "where `facts` come from; `snapshot`: only the newest is left, or Postgres cannot be asked",
+    description: "where `facts` come from; `snapshot`: only where it is now is known, or Postgres cannot be asked",
   }),
 });
 
@@ -81,11 +82,19 @@ const processorStatus = z.strictObject({
 export const readinessAnswer = z.strictObject({
   ready: z.boolean(),
   replica: z.enum(REPLICAS),
-  ack: z.enum(["memory", "peer", "store"]).meta({ description: "what a 202 means at this moment" }),
-  peer: z.enum(["none", "linked", "unreachable"]),
+  phase: z.enum(["starting", "reading", "serving", "draining", "stopped"]).meta({
+    description:
+      "`starting`: waits to open the log; `reading`: reads what was known before; payments are taken while " +
+      "`serving`",
+  }),
+  ack: z.enum(["log", "store"]).meta({
+    description: "what a 202 means: the log holds the payment, or Postgres holds it as well",
+  }),
+  peer: z.enum(["none", "linked", "unreachable", "dead"]).meta({
+    description: "the other replica; `dead`: this one goes on with its payments",
+  }),
   store: z.enum(["none", "connecting", "ready", "unavailable"]),
   notes: z.array(z.string()).readonly().meta({ description: "what is not as it should be, one line each" }),
-  epoch: z.int().nonnegative().meta({ description: "purges so far" }),
   queue: z.int().nonnegative().meta({ description: "payments that wait to be dispatched by this replica" }),
   pending: z.int().nonnegative().meta({ description: "payments not settled, of both replicas" }),
   settled: z.int().nonnegative(),

@@ -9,7 +9,7 @@ const SOURCES: Readonly<Record<Payment["source"], string>> = {
   memory: "Told from memory.",
   postgres: "Told from Postgres.",
   snapshot:
-    "Only the newest fact is left: what happened in between is not known any more, or Postgres cannot be asked.",
+    "Only where it is now is known: what happened in between is not known any more, or Postgres cannot be asked.",
 };
 
 /** The page of one payment. */

@@ -5,15 +5,16 @@ import { amountOf } from "../payment/money.ts";
 import type { Total } from "../payment/totals.ts";
 import type { Payments } from "./service.ts";
 import { ceilMs } from "./instant.ts";
-import { problem, schemaProblem } from "./problem.ts";
+import { problem, schemaProblem, starting } from "./problem.ts";
 import { type summaryAnswer, summaryQuery } from "./schemas.ts";
 
-/** How many milliseconds ago the other replica was last heard; set only where its newest payments may be missing. */
-export const STALE_HEADER = "x-galo-stale-ms";
-
-/** Adds up what is settled from `from` to `to`, both ends inclusive to the millisecond. */
-export function showSummary(payments: Payments): (c: Context) => Promise<Response> {
-  return async (c) => {
+/**
+ * Adds up what is settled from `from` to `to`, both ends inclusive to the millisecond.
+ *
+ * @param retryAfterS when a caller may try again while the replica is starting, in seconds
+ */
+export function showSummary(payments: Payments, retryAfterS: number): (c: Context) => Response {
+  return (c) => {
     for (const field of ["from", "to"]) {
       if ((c.req.queries(field)?.length ?? 0) > 1) {
         return problem("invalid-query", `${field} is given more than once`, { field });
@@ -24,12 +25,8 @@ export function showSummary(payments: Payments): (c: Context) => Promise<Respons
     if (!parsed.success) return schemaProblem("invalid-query", parsed.error, query);
     const { from, to } = parsed.data;
     // payments are at whole milliseconds: those within exact bounds are those within the whole ones inside
-    const known = await payments.summary(from && ceilMs(from), to?.ms);
-    if (!known) {
-      return problem("recovering", "What was known before this start is still being read", {}, { "retry-after": "1" });
-    }
-    const { summary, staleMs } = known;
-    if (staleMs !== null) c.header(STALE_HEADER, String(staleMs));
+    const summary = payments.summary(from && ceilMs(from), to?.ms);
+    if (!summary) return starting(retryAfterS);
     const answer: z.infer<typeof summaryAnswer> = {
       default: totalOf(summary.default),
       fallback: totalOf(summary.fallback),

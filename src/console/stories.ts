@@ -1,9 +1,10 @@
 /**
- * What happened to the payments that were sent last. A fact tells only how far a payment has come, so who wants to know
- * how it came there has to listen.
+ * What happened to the payments that were sent last. A payment tells only how far it has come, so who wants to know how it
+ * came there has to listen.
  * @module
  */
-import { type Fact, type Processor, PROCESSORS, REASONS, type ReplicaId, REPLICAS, STAGES } from "../payment/fact.ts";
+import { type Processor, PROCESSORS, REASONS, REPLICAS, type Step } from "../payment/fact.ts";
+import { type Payment, STAGES } from "../payment/payment.ts";
 import type { Told } from "./watching.ts";
 
 /** Payments whose story is kept: at least so many, at most twice as many. */
@@ -11,14 +12,18 @@ export const STORIES_MIN = 2_048;
 /** Characters of a story, some 25 lines, after which its second line is dropped for each new one. */
 const TEXT_MAX = 800;
 
-/** What `fact` says that `replica` did, at `at` where the fact has no time of its own. */
-export function told(fact: Fact, replica: ReplicaId, at: number): Told {
-  const { stage, attempt, processor, reason, requestedAt } = fact;
-  return { at: stage === "dispatched" ? requestedAt : at, replica, stage, attempt, processor, reason };
+/** What a step that holds says; `payment` is what it made of its payment. */
+export function told({ at, by: replica, kind: stage, reason }: Step, { attempt, processor }: Payment): Told {
+  return { at, replica, stage, attempt, processor, reason };
+}
+
+/** All that is left of a story of which nothing was heard. */
+export function snapshot({ requestedAt, owner: replica, stage, attempt, processor, reason }: Payment): Told {
+  return { at: requestedAt, replica, stage, attempt, processor, reason };
 }
 
 /** The line with which every story begins. */
-export function beginning({ acceptedAt, owner }: Fact): Told {
+export function beginning({ acceptedAt, owner }: Payment): Told {
   return { at: acceptedAt, replica: owner, stage: "accepted", attempt: 0, processor: null, reason: "accepted" };
 }
 
@@ -27,23 +32,15 @@ export class Stories {
   #young = new Map<string, string>();
   #old = new Map<string, string>();
 
-  /**
-   * Adds what happened; acceptance is not kept, since every fact tells of it.
-   *
-   * @returns false where nothing did: a fact that is in doubt now is no further than it was
-   */
-  add(fact: Fact, replica: ReplicaId, now: number): boolean {
-    if (fact.stage === "accepted") return false;
-    const kept = this.get(fact.id);
-    const line = encodeLine(told(fact, replica, now));
-    const step = line.slice(0, line.indexOf(",", 2) + 1);
-    if (kept?.startsWith(step, kept.lastIndexOf(";") + 1)) return false;
-    if (!this.#young.has(fact.id) && this.#young.size >= STORIES_MIN) {
+  /** Adds what happened to a payment after it was accepted, of which every payment tells. */
+  add(id: string, step: Told): void {
+    const kept = this.get(id);
+    const line = encodeLine(step);
+    if (!this.#young.has(id) && this.#young.size >= STORIES_MIN) {
       this.#old = this.#young;
       this.#young = new Map();
     }
-    this.#young.set(fact.id, kept === undefined ? line : `${shortened(kept)};${line}`);
-    return true;
+    this.#young.set(id, kept === undefined ? line : `${shortened(kept)};${line}`);
   }
 
   /** @returns undefined where nothing is kept, else what {@link decodeStory} reads */
@@ -87,10 +84,10 @@ export function decodeStory(text: string): Told[] | undefined {
   return lines;
 }
 
-/** Whether these lines lead to `fact`. */
-export function leadsTo(lines: readonly Told[], fact: Fact): boolean {
+/** Whether these lines lead to where the payment is. */
+export function leadsTo(lines: readonly Told[], { stage, attempt }: Payment): boolean {
   const last = lines.at(-1);
-  return last?.stage === fact.stage && last.attempt === fact.attempt;
+  return last?.stage === stage && last.attempt === attempt;
 }
 
 /** Whether nothing is missing before the last line: every attempt is there, with its end but for the last. */

@@ -1,17 +1,19 @@
 /**
  * What people may see of a replica: looks at it every second, tells its peer, tells who watches, and logs what is worth a
- * line. It is told of facts as they happen, and takes no part in anything.
+ * line. It is told of the facts of both replicas, in the order of the log, and takes no part in anything.
  * @module
  */
-import type { Summary } from "../payment/book.ts";
-import { type Fact, peerOf, type Processor, PROCESSORS, type Reason, type ReplicaId } from "../payment/fact.ts";
-import type { Cancel, Clock } from "../clock.ts";
-import type { Metrics, Status, Vitals } from "../telemetry/metrics.ts";
 import type { Payments, Readiness } from "../api/service.ts";
-import type { Live, Point, Story, Told, Watcher, Watching } from "./watching.ts";
-import type { Witness } from "../ports/witness.ts";
+import type { Cancel, Clock } from "../clock.ts";
+import type { LedgerObserver } from "../ledger/ledger.ts";
+import type { Summary } from "../payment/book.ts";
+import { type Dispatched, type Fact, peerOf, type Processor } from "../payment/fact.ts";
+import { PROCESSORS, type Reason, type ReplicaId } from "../payment/fact.ts";
+import type { Payment } from "../payment/payment.ts";
+import type { Metrics, Status, Vitals } from "../telemetry/metrics.ts";
 import { Outages } from "./outages.ts";
-import { beginning, decodeStory, isComplete, leadsTo, Stories, told } from "./stories.ts";
+import { beginning, decodeStory, isComplete, leadsTo, snapshot, Stories, told } from "./stories.ts";
+import type { Live, Point, Story, Told, Watcher, Watching } from "./watching.ts";
 
 /** How often it looks, in milliseconds. */
 export const LOOK_MS = 1_000;
@@ -45,11 +47,13 @@ export interface WatchParts {
 export interface Subject {
   readonly payments: Payments;
   vitals(): Vitals;
-  totals(): Summary;
 }
 
+/** Of a replica that does not know yet. */
+const NOTHING: Summary = { default: { count: 0, cents: 0 }, fallback: { count: 0, cents: 0 } };
+
 /** The production {@link Watching}. */
-export class Watch implements Watching, Witness {
+export class Watch implements Watching, LedgerObserver {
   readonly points: Point[] = [];
   readonly #parts: WatchParts;
   readonly #stories = new Stories();
@@ -78,30 +82,29 @@ export class Watch implements Watching, Witness {
     this.#lookedMs = parts.clock.monotonic();
   }
 
-  did(fact: Fact): void {
-    if (!this.#happened(fact, this.#parts.self)) return;
-    if (fact.stage === "dispatched" && fact.processor === "fallback") this.#toFallback(fact);
+  folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
+    if (!holds) return;
+    switch (fact.kind) {
+      case "dispatched":
+      case "released":
+      case "settled": {
+        const step = told(fact, payment!);
+        this.#stories.add(fact.id, step);
+        if (fact.kind !== "settled") this.#decided({ ...step, id: fact.id });
+        if (fact.kind === "dispatched" && fact.by === this.#parts.self) this.#sent(fact);
+        return;
+      }
+      case "purged":
+        this.#stories.clear();
+        this.#decisions.clear();
+        return;
+    }
   }
 
-  heard(fact: Fact): void {
-    this.#happened(fact, peerOf(this.#parts.self));
-  }
-
-  forgot(): void {
-    this.#stories.clear();
-    this.#decisions.clear();
-  }
-
-  /** @returns false where it is no news */
-  #happened(fact: Fact, replica: ReplicaId): boolean {
-    const at = this.#parts.clock.now();
-    if (!this.#stories.add(fact, replica, at)) return false;
-    if (fact.stage === "settled") return true;
-    const alike = this.#decisions.get(fact.reason);
-    const decision = { ...told(fact, replica, at), id: fact.id };
-    if (!alike) this.#decisions.set(fact.reason, [decision]);
+  #decided(decision: Told & { readonly id: string }): void {
+    const alike = this.#decisions.get(decision.reason);
+    if (!alike) this.#decisions.set(decision.reason, [decision]);
     else if (alike.push(decision) > DECISIONS_EACH) alike.shift();
-    return true;
   }
 
   /** Counts what `metrics` counts, and takes the times of `POST /payments`. */
@@ -147,11 +150,11 @@ export class Watch implements Watching, Witness {
 
   live(): Live {
     const { self, clock, fees } = this.#parts;
-    const { payments, vitals, totals } = this.#subject!;
+    const { payments, vitals } = this.#subject!;
     const { ack, notes, peer, pending, settled, processors } = payments.readiness();
     const { gossip, held } = vitals();
     const silentMs = gossip?.silentMs ?? Infinity;
-    const booked = totals();
+    const booked = payments.summary() ?? NOTHING;
     const of = (processor: Processor) => ({ ...processors[processor], outages: this.#outages.of(processor) });
     return {
       ...{ at: clock.now(), since: this.#since, replica: self, ack, notes, peer, pending, settled, totals: booked },
@@ -170,21 +173,22 @@ export class Watch implements Watching, Witness {
     return this.#stories.get(id);
   }
 
-  async story(fact: Fact): Promise<Story> {
-    const first = beginning(fact);
-    if (fact.stage === "accepted") return { facts: [first], source: "memory", complete: true };
-    const lines = decodeStory(this.#stories.get(fact.id) ?? "") ?? [];
-    // what a catch-up brought was not witnessed
-    const known = leadsTo(lines, fact);
+  async story(payment: Payment): Promise<Story> {
+    const { id, stage } = payment;
+    const first = beginning(payment);
+    if (stage === "accepted") return { facts: [first], source: "memory", complete: true };
+    const lines = decodeStory(this.#stories.get(id) ?? "") ?? [];
+    // what was read at the start was not heard
+    const known = leadsTo(lines, payment);
     const memory = { facts: [first, ...lines], source: "memory", complete: isComplete(lines) } as const;
-    if (known && (memory.complete || fact.stage !== "settled")) return memory;
-    const text = fact.stage === "settled" ? await this.#recall(fact.id) : undefined;
+    if (known && (memory.complete || stage !== "settled")) return memory;
+    const text = stage === "settled" ? await this.#recall(id) : undefined;
     const stored = decodeStory(text ?? "") ?? [];
-    if (leadsTo(stored, fact) && !(known && stored.length <= lines.length)) {
+    if (leadsTo(stored, payment) && !(known && stored.length <= lines.length)) {
       return { facts: [first, ...stored], source: "postgres", complete: isComplete(stored) };
     }
     if (known) return memory;
-    return { facts: [first, told(fact, fact.owner, fact.requestedAt)], source: "snapshot", complete: false };
+    return { facts: [first, snapshot(payment)], source: "snapshot", complete: false };
   }
 
   /** What the store has, if it says so in time. */
@@ -277,7 +281,8 @@ export class Watch implements Watching, Witness {
     this.#fallback = undefined;
   }
 
-  #toFallback({ requestedAt: at, reason }: Fact): void {
+  #sent({ processor, at, reason }: Dispatched): void {
+    if (processor !== "fallback") return;
     if (!this.#fallback) {
       this.#fallback = { since: at, lastAt: at, payments: 0 };
       this.#parts.log("info", "the fallback is sent payments", { reason });

@@ -1,14 +1,15 @@
 /** What people may see of a running replica, and who shows it. @module */
 import type { Summary } from "../payment/book.ts";
-import type { Fact, Processor, Reason, ReplicaId, Stage } from "../payment/fact.ts";
+import type { Processor, Reason, ReplicaId } from "../payment/fact.ts";
+import type { Payment, Stage } from "../payment/payment.ts";
 import type { Status } from "../telemetry/metrics.ts";
 import type { AckLevel, ProcessorStatus, Readiness } from "../api/service.ts";
 
 /** One thing that happened to a payment; times are milliseconds since 1970, UTC. */
 export interface Told {
-  /** when, by the clock of the replica that keeps this; of an attempt's beginning, what the processor is told */
+  /** when, by the clock of the replica that did it; of an attempt's beginning, and of a snapshot's last line, what the processor is told */
   readonly at: number;
-  /** the replica that did it; of `accepted`, the one that is to act on it, and so of a snapshot's last line */
+  /** the replica that did it; of `accepted`, the one that dispatches it now, and so of a snapshot's last line */
   readonly replica: ReplicaId;
   readonly stage: Stage;
   /** 0 before the first */
@@ -20,7 +21,7 @@ export interface Told {
 /** Everything that happened to a payment, oldest first. */
 export interface Story {
   readonly facts: readonly Told[];
-  /** where they come from: `snapshot` is the payment's newest fact alone, when nothing else is left or can be reached */
+  /** where they come from: `snapshot` is where the payment is now, when nothing else is left or can be reached */
   readonly source: "memory" | "postgres" | "snapshot";
   /** false where steps in between are not known any more */
   readonly complete: boolean;
@@ -64,7 +65,7 @@ export interface Live {
   readonly peer: Readiness["peer"];
   /** how long ago the peer was heard; null when never, or where there is none */
   readonly silentMs: number | null;
-  /** age of the oldest fact that the peer has not acknowledged */
+  /** for how long the peer has not read what it was told of; 0 where it has */
   readonly lagMs: number;
   readonly pending: number;
   readonly settled: number;
@@ -93,5 +94,5 @@ export interface Watching {
   live(): Live;
   /** @returns how to stop watching; undefined where as many watch as may, or the replica stops */
   watch(watcher: Watcher): (() => void) | undefined;
-  story(fact: Fact): Promise<Story>;
+  story(payment: Payment): Promise<Story>;
 }

@@ -1,11 +1,12 @@
 /** A child process that is started again when it dies although nobody stopped it. @module */
 import { getLogger } from "@logtape/logtape";
+import { EXIT_RESTART } from "../exit_code.ts";
 import { StartError } from "../start_error.ts";
 
 /** Pause before a process that died is started again, in milliseconds. */
 const RESTART_MS = 250;
-/** After so long a child that was asked to stop is killed, in milliseconds. */
-const KILL_MS = 1_900;
+/** After so long a child that was asked to stop is killed, in milliseconds, where nothing else is said. */
+const KILL_MS = 2_000;
 /** How often a port is tried until it answers, in milliseconds, and how often at most. */
 const CONNECT_MS = 20;
 const CONNECT_TRIES = 500;
@@ -18,6 +19,8 @@ export interface ChildSpec {
   /** added to this process's own environment */
   readonly env: Readonly<Record<string, string>>;
   readonly restarts: boolean;
+  /** after so long a child that was asked to stop is killed, in milliseconds */
+  readonly killMs?: number;
   /** ready when this port answers; otherwise when the child says the first word on its standard output */
   readonly port?: number;
 }
@@ -25,6 +28,7 @@ export interface ChildSpec {
 export class Child {
   /** resolved when the child is ready; rejected with a {@link StartError} when it ended before */
   readonly ready: Promise<void>;
+  readonly #ready = Promise.withResolvers<void>();
   readonly #spec: ChildSpec;
   #process: Deno.ChildProcess;
   #stopping = false;
@@ -33,7 +37,11 @@ export class Child {
   constructor(spec: ChildSpec) {
     this.#spec = spec;
     this.#process = this.#spawn();
-    this.ready = spec.port === undefined ? this.#speaks() : this.#listens(spec.port);
+    this.ready = this.#ready.promise;
+    // also where nobody waits for it any more
+    this.ready.catch(() => {});
+    const ready = spec.port === undefined ? this.#speaks() : this.#listens(spec.port);
+    ready.catch((error) => this.#ready.reject(error));
     this.#watch();
   }
 
@@ -41,7 +49,7 @@ export class Child {
   async stop(): Promise<boolean> {
     this.#stopping = true;
     this.#signal("SIGTERM");
-    const timer = setTimeout(() => this.#signal("SIGKILL"), KILL_MS);
+    const timer = setTimeout(() => this.#signal("SIGKILL"), this.#spec.killMs ?? KILL_MS);
     const { success } = await this.#process.status;
     clearTimeout(timer);
     return success;
@@ -64,14 +72,17 @@ export class Child {
     reader.releaseLock();
     // what it says later is of no interest, but must not block it
     stdout.pipeTo(new WritableStream()).catch(() => {});
-    if (done) throw new StartError(`${this.#spec.name} did not start`);
+    if (!done) return this.#ready.resolve();
+    // who has to be started again is, and then it may be ready
+    const { code } = await this.#process.status;
+    if (code !== EXIT_RESTART) throw new StartError(`${this.#spec.name} did not start`);
   }
 
   async #listens(port: number): Promise<void> {
     for (let tries = 0; tries < CONNECT_TRIES; tries++) {
       try {
         (await Deno.connect({ port })).close();
-        return;
+        return this.#ready.resolve();
       } catch {
         await new Promise((resolve) => setTimeout(resolve, CONNECT_MS));
       }
@@ -83,15 +94,15 @@ export class Child {
     for (;;) {
       const { code, signal } = await this.#process.status;
       if (this.#stopping || !this.#spec.restarts) return;
-      const how = signal ?? `code ${code}`;
-      getLogger(["galo", "cluster"]).error("{name} ended with {how}: starting it again", {
-        name: this.#spec.name,
-        how,
-      });
+      const { name } = this.#spec;
+      const logger = getLogger(["galo", "cluster"]);
+      // it has said why itself
+      if (code === EXIT_RESTART) logger.info("{name} is started again, as it asked for", { name });
+      else logger.error("{name} ended with {how}: starting it again", { name, how: signal ?? `code ${code}` });
       await new Promise((resolve) => setTimeout(resolve, RESTART_MS));
       if (this.#stopping) return;
       this.#process = this.#spawn();
-      if (this.#spec.port === undefined) this.#speaks().catch(() => {});
+      if (this.#spec.port === undefined) this.#speaks().catch((error) => this.#ready.reject(error));
     }
   }
 

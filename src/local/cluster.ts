@@ -6,12 +6,14 @@
 import { getLogger } from "@logtape/logtape";
 import { Child, type ChildSpec } from "./child.ts";
 import type { Config } from "../config.ts";
-import { makeFolder } from "../process.ts";
+import { makeFolder } from "../file_system.ts";
 import { reason, StartError } from "../start_error.ts";
 import { PROCESSORS, REPLICAS } from "../payment/fact.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded.ts";
 
 const LOOPBACK = "127.0.0.1";
+/** A replica that takes so much longer to stop than it may is killed, in milliseconds. */
+const KILL_AFTER_MS = 1_000;
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const CADDYFILE = new URL("../../Caddyfile", import.meta.url).pathname;
 
@@ -65,6 +67,7 @@ export async function startCluster(config: Config, say: (line: string) => void):
     lines.push(`Postgres: ${postgres ? `embedded, in ${dataDir}/postgres` : "at DATABASE_URL"}`);
     await Promise.all(back.map(({ ready }) => ready));
 
+    const killMs = config.STOP_MS + KILL_AFTER_MS;
     for (const replica of REPLICAS.slice(0, config.REPLICAS)) {
       const env = {
         REPLICA: replica,
@@ -75,7 +78,7 @@ export async function startCluster(config: Config, say: (line: string) => void):
         DATABASE_URL: postgres?.url ?? config.DATABASE_URL,
         ...config.CADDY && { LISTEN: `${dataDir}/${replica}.sock` },
       };
-      front.push(child({ name: `replica ${replica}`, args: ["replica"], env, restarts: true }));
+      front.push(child({ name: `replica ${replica}`, args: ["replica"], env, restarts: true, killMs }));
     }
     if (config.CADDY) {
       const env = { GALO_PORT: `${port}`, GALO_SOCKETS: dataDir };

@@ -171,9 +171,19 @@ export class Exposition {
       "For how long the other replica has not read what it was told of, 0 when it has",
       ({ lagMs }) => lagMs / 1_000,
     );
-    add("gauge", "galo_gossip_silence_seconds", "Since the other replica was last heard", ({ silentMs }) => silentMs / 1_000);
+    add(
+      "gauge",
+      "galo_gossip_silence_seconds",
+      "Since the other replica was last heard",
+      ({ silentMs }) => silentMs / 1_000,
+    );
     add("counter", "galo_gossip_sent_bytes_total", "Bytes sent to the other replica", ({ bytesSent }) => bytesSent);
-    add("counter", "galo_gossip_received_bytes_total", "Bytes heard of the other replica", ({ bytesReceived }) => bytesReceived);
+    add(
+      "counter",
+      "galo_gossip_received_bytes_total",
+      "Bytes heard of the other replica",
+      ({ bytesReceived }) => bytesReceived,
+    );
   }
 
   #store({ distributions }: Meters, vitals: () => Vitals): void {

@@ -1,4 +1,4 @@
-/** The live page: listens to /live, and shows what it hears. What is heard is in src/ports/watch.ts. */
+/** The live page: listens to /live, and shows what it hears. What is heard is in src/console/watching.ts. */
 "use strict";
 
 /** How far back the outages are shown, in milliseconds. */
@@ -8,6 +8,10 @@ const STALE_MS = 3_500;
 /** How long after a refusal the page asks again, in milliseconds. */
 const RETRY_MS = 2_000;
 const POINTS_MAX = 180;
+/** For so long the other replica may not have read the log before it is worth a word, in milliseconds. */
+const LAG_MS = 1_000;
+/** What a 202 promises. */
+const ACKS = { log: "the log holds the payment", store: "Postgres holds the payment" };
 
 const byId = (id) => document.getElementById(id);
 const count = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -178,13 +182,11 @@ function timeline(name, outages, { at: now, since }) {
 
 function showReplicas(live) {
   const heard = live.silentMs === null ? "never heard" : `heard ${seconds(live.silentMs)} ago`;
-  const lag = live.lagMs > 0 ? `, behind by ${ms(live.lagMs)}` : "";
-  say(
-    "link",
-    live.peer === "none" ? "There is one replica only." : `The other replica is ${live.peer}, ${heard}${lag}. ` +
-      `An acknowledgement means: ${live.ack}.`,
-    "quiet",
-  );
+  const lag = live.lagMs >= LAG_MS ? `, and has not read the log for ${seconds(live.lagMs)}` : "";
+  const other = live.peer === "none"
+    ? "There is one replica only."
+    : `The other replica is ${live.peer}, ${heard}${lag}.`;
+  say("link", `${other} A 202 means: ${ACKS[live.ack]}.`, "quiet");
   const rows = ["a", "b"].filter((name) => live.peer !== "none" || name === live.replica).map((name) => {
     const status = live.replicas[name];
     const row = element("tr");

@@ -1,8 +1,9 @@
 /** The four who say what was booked: the router, Postgres, and both processors. @module */
 // @ts-types="@types/pg"
 import pg from "pg";
-import { type Processor, PROCESSORS, STAGES } from "../../payment/fact.ts";
+import { type Processor, PROCESSORS } from "../../payment/fact.ts";
 import { type Cents, centsOf } from "../../payment/money.ts";
+import { STAGES } from "../../payment/payment.ts";
 
 /** A call may take so long, in milliseconds. */
 const TIMEOUT_MS = 10_000;
@@ -72,25 +73,21 @@ export class Sides {
 
   /** What the router's summary says. */
   async router(window: Window): Promise<Totals> {
-    const answer = await this.#ask("the router", `${this.#addresses.router}/payments-summary${query(window)}`);
-    if (answer.stale) throw new AuditError("the router says that one of its replicas cannot be heard: ask later");
-    const of = (name: Processor) => totalOf(`the router's ${name}`, answer.body?.[name]);
+    const body = await this.#ask("the router", `${this.#addresses.router}/payments-summary${query(window)}`);
+    const of = (name: Processor) => totalOf(`the router's ${name}`, body?.[name]);
     return { default: of("default"), fallback: of("fallback") };
   }
 
   /** What a processor's own books say. */
   async processor(name: Processor, window: Window): Promise<Total> {
     const url = `${this.#addresses.processors[name]}/admin/payments-summary${query(window)}`;
-    return totalOf(
-      `the ${name} processor`,
-      (await this.#ask(`the ${name} processor`, url, this.#addresses.token)).body,
-    );
+    return totalOf(`the ${name} processor`, await this.#ask(`the ${name} processor`, url, this.#addresses.token));
   }
 
   /** Every settled payment of the store in the window, by `requestedAt`. */
   async store({ from, to }: Window): Promise<Booking[]> {
     const { rows } = await this.#database.query<{ id: string; cents: string; processor: number; at: string }>(
-      `select id, cents, processor, requested_at_ms as at from payment join store_state using (epoch)
+      `select id, cents, processor, requested_at_ms as at from payment
        where stage = $1 and requested_at_ms between $2 and $3 order by requested_at_ms, id`,
       [STAGES.indexOf("settled"), from, to],
     ).catch((error: Error) => {
@@ -106,7 +103,7 @@ export class Sides {
 
   /** What a processor says of an id; undefined where it does not have it. */
   async lookup(processor: Processor, id: string): Promise<Booking | undefined> {
-    const { body } = await this.#ask(
+    const body = await this.#ask(
       `the ${processor} processor`,
       `${this.#addresses.processors[processor]}/payments/${id}`,
     );
@@ -122,7 +119,7 @@ export class Sides {
 
   /** Where the router says that an id is settled; undefined where it is not. */
   async routerHas(id: string): Promise<Booking | undefined> {
-    const { body } = await this.#ask("the router", `${this.#addresses.router}/payments/${id}`);
+    const body = await this.#ask("the router", `${this.#addresses.router}/payments/${id}`);
     if (!body || body.state !== "settled") return undefined;
     return {
       id,
@@ -132,7 +129,8 @@ export class Sides {
     };
   }
 
-  async #ask(who: string, url: string, token?: string) {
+  /** @returns undefined for 404 */
+  async #ask(who: string, url: string, token?: string): Promise<Record<string, unknown> | undefined> {
     let response: Response;
     try {
       const headers: HeadersInit = { accept: "application/json", ...token !== undefined && { "x-rinha-token": token } };
@@ -141,12 +139,11 @@ export class Sides {
       throw new AuditError(`${who} does not answer: ${firstLine(error as Error)}`);
     }
     const text = await response.text();
-    if (response.status === 404) return { body: undefined, stale: false };
+    if (response.status === 404) return undefined;
     if (response.status === 401) throw new AuditError(`${who} does not take the token`);
     if (!response.ok) throw new AuditError(`${who} answers ${response.status}`);
     try {
-      const body = JSON.parse(text) as Record<string, unknown>;
-      return { body, stale: response.headers.has("x-galo-stale-ms") };
+      return JSON.parse(text) as Record<string, unknown>;
     } catch {
       throw new AuditError(`${who} answers no JSON`);
     }
