@@ -1,172 +1,380 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Book } from "../../src/payment/book.ts";
-import { accepted, dispatched, type Fact, PROCESSORS, released, settled, suspect } from "../../src/payment/fact.ts";
+import {
+  dispatched,
+  type Fact,
+  type Processor,
+  PROCESSORS,
+  released,
+  type ReplicaId,
+  REPLICAS,
+  settled,
+  type Step,
+} from "../../src/payment/fact.ts";
 import { TOTAL_CENTS_MAX } from "../../src/payment/money.ts";
-import { contradictingFact } from "./arbitrary.ts";
+import { mayBeBooked, type Payment } from "../../src/payment/payment.ts";
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 const OTHER_ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b4";
-const FIRST = accepted(ID, 1990, 1_000, "a");
-const BOUND = dispatched(FIRST, "a", "default", 1_005, "default-up");
-const DONE = settled(BOUND, "default", 1_005, 1990, "booked");
+const NONE = { count: 0, cents: 0 };
 
-function bookOf(...facts: readonly Fact[]): Book {
-  const book = new Book();
-  for (const fact of facts) book.fold(fact);
-  return book;
+/** A book and the log it is folded from. */
+class Told {
+  readonly book = new Book();
+  readonly log: Fact[] = [];
+
+  /** @returns whether the fact holds */
+  tell(fact: Fact): boolean {
+    this.log.push(fact);
+    return this.book.fold(fact, this.log.length);
+  }
+
+  accept(id: string, cents = 1990, by: ReplicaId = "a", doubt = false): boolean {
+    return this.tell({ kind: "accepted", by, id, cents, at: 1_000, doubt });
+  }
+
+  bind(id: string, processor: Processor = "default", by: ReplicaId = "a"): boolean {
+    return this.tell(dispatched(this.book.get(id)!, by, processor, 1_005, "default-up"));
+  }
+
+  free(id: string, ask = false): boolean {
+    return this.tell(released(this.book.get(id)!, "a", 1_010, "refused", ask));
+  }
+
+  settle(id: string, processor: Processor = "default", by: ReplicaId = "a", requestedAt = 1_005): boolean {
+    const payment = this.book.get(id)!;
+    return this.tell(settled(payment, by, 1_020, { processor, requestedAt, cents: payment.cents }, "booked"));
+  }
+
+  purge(): boolean {
+    return this.tell({ kind: "purged", by: "a", at: 2_000 });
+  }
+
+  get stages(): Record<string, string> {
+    return Object.fromEntries(Array.from(this.book.pending, ([id, { stage }]) => [id, stage]));
+  }
 }
 
-/** Every fact of a book's state. */
-function state(book: Book): Fact[] {
-  return [...book.pending.values(), ...Array.from({ length: book.settled.size }, (_, i) => book.settled.at(i))];
-}
-
-/** Everything that a book shows, apart from the order in which payments became known. */
+/** Everything a book shows. */
 function shown(book: Book) {
-  const windows = [];
-  for (let from = -1; from <= 5; from++) {
-    for (let to = from; to <= 5; to++) windows.push(book.summary(from, to));
-  }
-  const facts = state(book).sort((a, b) => a.id < b.id ? -1 : 1);
-  const pending = [...book.pending.keys()].sort();
-  // what is left of the limit tells the cents of what is pending
-  let known = 0;
-  while (!book.holds(TOTAL_CENTS_MAX - known)) known++;
-  return { epoch: book.epoch, facts, pending, settled: book.settled.size, all: book.summary(), windows, known };
+  const settled = Array.from({ length: book.settled.size }, (_, i) => book.settled.at(i));
+  const windows = [0, 1, 2, 3].flatMap((from) => [0, 1, 2, 3].map((to) => book.summary(from, to)));
+  const { settledBy, doubtedMs, purges } = book;
+  return { pending: [...book.pending.values()], settled, windows, all: book.summary(), settledBy, doubtedMs, purges };
 }
 
-Deno.test("a book shows the same for any order, repetition and grouping of the same facts", () => {
-  const history = fc.array(contradictingFact, { maxLength: 40 }).chain((facts) =>
-    fc.record({
-      facts: fc.constant(facts),
-      shuffled: fc.shuffledSubarray([...facts, ...facts], { minLength: 2 * facts.length, maxLength: 2 * facts.length }),
-      cut: fc.nat(facts.length),
-    })
-  );
-  fc.assert(
-    fc.property(history, ({ facts, shuffled, cut }) => {
-      const expected = shown(bookOf(...facts));
-      assert.deepEqual(shown(bookOf(...shuffled)), expected, "commutative and idempotent");
-      const [left, right] = [bookOf(...facts.slice(0, cut)), bookOf(...facts.slice(cut))];
-      assert.deepEqual(shown(bookOf(...state(left), ...state(right))), expected, "associative, right into left");
-      assert.deepEqual(shown(bookOf(...state(right), ...state(left))), expected, "associative, left into right");
-    }),
-    { numRuns: 400 },
-  );
+Deno.test("a payment goes from pending to settled and is counted once, in cents, for who settled it", () => {
+  const told = new Told();
+  const { book } = told;
+  told.accept(ID);
+  told.bind(ID);
+  assert.deepEqual(told.stages, { [ID]: "dispatched" });
+  assert.deepEqual(book.summary(), { default: NONE, fallback: NONE });
+  assert.equal(told.settle(ID, "default", "b"), true);
+  assert.deepEqual(told.stages, {});
+  assert.equal(book.get(ID)!.stage, "settled");
+  assert.equal(book.settled.size, 1);
+  assert.deepEqual(book.summary(), { default: { count: 1, cents: 1990 }, fallback: NONE });
+  const settledBy = {
+    a: { default: NONE, fallback: NONE },
+    b: { default: { count: 1, cents: 1990 }, fallback: NONE },
+  };
+  assert.deepEqual(book.settledBy, settledBy);
 });
 
-Deno.test("a book's totals are those of the settled facts it holds", () => {
-  fc.assert(
-    fc.property(fc.array(contradictingFact, { maxLength: 40 }), fc.nat(4), fc.nat(4), (facts, from, to) => {
-      const book = bookOf(...facts);
-      for (const processor of PROCESSORS) {
-        const inside = state(book).filter((fact) =>
-          fact.stage === "settled" && fact.processor === processor && fact.requestedAt >= from && fact.requestedAt <= to
-        );
-        const cents = inside.reduce((sum, fact) => sum + fact.cents, 0);
-        assert.deepEqual(book.summary(from, to)[processor], { count: inside.length, cents });
-      }
-    }),
-  );
+Deno.test("the same id again is void: the first in the log is the payment, pending or settled", () => {
+  const told = new Told();
+  assert.equal(told.accept(ID, 1990, "a"), true);
+  assert.equal(told.accept(ID, 5, "b"), false);
+  assert.deepEqual([told.book.get(ID)!.cents, told.book.get(ID)!.owner], [1990, "a"]);
+  told.settle(ID);
+  assert.equal(told.accept(ID, 5, "b"), false);
+  assert.equal(told.book.get(ID)!.stage, "settled");
+  assert.equal(told.book.pending.size, 0);
 });
 
-Deno.test("fold() says that a fact is new exactly when it changes the book", () => {
-  fc.assert(
-    fc.property(fc.array(contradictingFact, { maxLength: 20 }), contradictingFact, (facts, last) => {
-      const book = bookOf(...facts);
-      const before = book.get(last.id);
-      assert.equal(book.fold(last), !isSame(before, book.get(last.id)));
-      assert.equal(book.fold(last), false);
-    }),
-  );
+Deno.test("a step of a payment that is not known, or settled, is void and changes nothing", () => {
+  const told = new Told();
+  told.accept(ID);
+  const stale = settled(told.book.get(ID)!, "a", 1, { processor: "fallback", requestedAt: 1, cents: 7 }, "booked");
+  assert.equal(told.tell({ ...stale, id: OTHER_ID }), false);
+  assert.equal(told.settle(ID), true);
+  const before = shown(told.book);
+  assert.equal(told.tell(stale), false);
+  assert.equal(told.tell({ ...stale, over: 0 }), false);
+  assert.deepEqual(shown(told.book), before);
 });
 
-function isSame(a: Fact | undefined, b: Fact | undefined): boolean {
-  return JSON.stringify(Object.entries(a ?? {}).sort()) === JSON.stringify(Object.entries(b ?? {}).sort());
-}
-
-Deno.test("a payment goes from pending to settled and is counted once, in cents", () => {
-  const book = bookOf(FIRST, BOUND);
-  assert.deepEqual([...book.pending.values()], [BOUND]);
-  assert.deepEqual(book.summary(), { default: { count: 0, cents: 0 }, fallback: { count: 0, cents: 0 } });
-  assert.equal(book.fold(DONE), true);
-  assert.equal(book.fold(DONE), false);
-  assert.equal(book.pending.size, 0);
-  assert.deepEqual(book.get(ID), DONE);
-  assert.deepEqual(book.summary(), { default: { count: 1, cents: 1990 }, fallback: { count: 0, cents: 0 } });
+Deno.test("of two that were made from the same fact the first holds and the second is void", () => {
+  const told = new Told();
+  told.accept(ID);
+  const payment = told.book.get(ID)!;
+  assert.equal(told.tell(dispatched(payment, "a", "default", 1, "default-up")), true);
+  assert.equal(told.tell(dispatched(payment, "b", "fallback", 2, "patience-over")), false);
+  assert.deepEqual([told.book.get(ID)!.processor, told.book.get(ID)!.attempt], ["default", 1]);
 });
 
-Deno.test("a settled payment stays settled when facts of earlier and later attempts arrive late", () => {
-  const late = released(
-    dispatched(released(BOUND, "refused", false), "b", "fallback", 9, "patience-over"),
-    "refused",
-    true,
-  );
-  const book = bookOf(DONE, FIRST, BOUND, late, suspect(late, 99));
-  assert.deepEqual(book.get(ID), DONE);
-  assert.equal(book.pending.size, 0);
-  assert.equal(book.summary().default.count, 1);
+Deno.test("moved gives the heir all that the dead owner had not settled, and nothing else", () => {
+  const told = new Told();
+  told.accept(ID, 1, "a");
+  told.bind(ID);
+  told.accept(OTHER_ID, 2, "b");
+  const { last } = told.book.get(OTHER_ID)!;
+  assert.equal(told.tell({ kind: "moved", by: "b", from: "a", at: 1 }), true);
+  assert.deepEqual([...told.book.pending.values()].map(({ owner, stage, last }) => [owner, stage, last]), [
+    ["b", "dispatched", 4],
+    ["b", "accepted", last],
+  ]);
 });
 
-Deno.test("a payment settled twice in conflict is counted once, where the greater fact says", () => {
-  const elsewhere = settled({ ...BOUND, attempt: 2 }, "fallback", 2_000, 500, "found-booked");
-  for (const facts of [[DONE, elsewhere], [elsewhere, DONE], [elsewhere, DONE, elsewhere]]) {
-    const book = bookOf(...facts);
-    assert.deepEqual(book.summary(), { default: { count: 0, cents: 0 }, fallback: { count: 1, cents: 500 } });
-    assert.deepEqual(book.summary(1_005, 1_005).default, { count: 0, cents: 0 });
-    assert.equal(book.settled.size, 1);
-  }
+Deno.test("doubted puts all that is pending in doubt, and later payments where their writer says so", () => {
+  const told = new Told();
+  told.accept(ID);
+  assert.equal(told.book.doubtedMs, null);
+  assert.equal(told.tell({ kind: "doubted", by: "a", at: 1, uptimeMs: 60_000.5 }), true);
+  assert.equal(told.book.doubtedMs, 60_000.5);
+  assert.deepEqual([told.book.get(ID)!.doubtedMs, told.book.get(ID)!.last], [60_000.5, 2]);
+  const [sure, unsure] = [crypto.randomUUID(), crypto.randomUUID()];
+  told.accept(sure, 1, "a", false);
+  told.accept(unsure, 1, "a", true);
+  assert.deepEqual([told.book.get(sure)!.doubtedMs, told.book.get(unsure)!.doubtedMs], [null, 60_000.5]);
 });
 
-Deno.test("a payment that needed more attempts than are kept of it is new only once", () => {
-  const tried = { ...BOUND, attempt: 2 ** 31 };
-  const book = bookOf(tried);
-  const done = settled(tried, "default", 1_005, 1990, "booked");
-  assert.equal(book.fold(done), true);
-  assert.equal(book.fold(done), false);
-  assert.deepEqual(book.get(ID), done);
+Deno.test("a purge keeps what may be booked, which then ends and counts, and forgets everything else", () => {
+  const told = new Told();
+  const ids = ["accepted", "bound", "refused", "free", "doubted", "settled"];
+  const id = Object.fromEntries(ids.map((name) => [name, crypto.randomUUID() as string])) as Record<string, string>;
+  for (const name of ids) told.accept(id[name]!, 10, "a");
+  for (const name of ["bound", "refused", "free", "settled"]) told.bind(id[name]!);
+  told.free(id.refused!, true);
+  told.free(id.free!);
+  told.settle(id.settled!);
+  const again = crypto.randomUUID();
+  told.tell({ kind: "accepted", by: "a", id: again, cents: 10, at: 1, doubt: true });
+  assert.equal(told.purge(), true);
+  assert.deepEqual(told.stages, { [id.bound!]: "dispatched", [id.refused!]: "released", [again]: "accepted" });
+  assert.equal(told.book.purges, 1);
+  assert.deepEqual([told.book.settled.size, told.book.summary()], [0, { default: NONE, fallback: NONE }]);
+  assert.deepEqual([told.book.get(id.settled!), told.book.get(id.accepted!)], [undefined, undefined]);
+  assert.equal(told.book.holds(TOTAL_CENTS_MAX - 30), true);
+  assert.equal(told.book.holds(TOTAL_CENTS_MAX - 29), false);
+  assert.equal(told.settle(id.bound!), true);
+  assert.deepEqual(told.book.summary().default, { count: 1, cents: 10 });
+});
+
+Deno.test("an id that was purged is a new payment, and what was made from the old one is void", () => {
+  const told = new Told();
+  told.accept(ID, 1990);
+  const old = dispatched(told.book.get(ID)!, "a", "default", 1, "default-up");
+  told.purge();
+  assert.equal(told.tell(old), false);
+  assert.equal(told.accept(ID, 5), true);
+  assert.equal(told.tell(old), false);
+  assert.deepEqual([told.book.get(ID)!.cents, told.book.get(ID)!.stage], [5, "accepted"]);
+});
+
+Deno.test("what was settled before a purge stays in what the peer is compared with", () => {
+  const told = new Told();
+  told.accept(ID);
+  told.settle(ID, "fallback", "b");
+  told.purge();
+  assert.deepEqual(told.book.settledBy.b, { default: NONE, fallback: { count: 1, cents: 1990 } });
+});
+
+Deno.test("what the store held is known and counted, but settled by nobody since the log was read", () => {
+  const first = new Told();
+  first.accept(ID);
+  first.bind(ID);
+  first.accept(OTHER_ID, 10);
+  first.settle(OTHER_ID, "fallback");
+  const book = new Book();
+  for (const id of [ID, OTHER_ID]) book.load(first.book.get(id)!);
+  book.loadDoubt(7.5);
+  assert.deepEqual(book.get(ID), first.book.get(ID));
+  assert.deepEqual(book.get(OTHER_ID), first.book.get(OTHER_ID));
+  assert.deepEqual(book.summary(), first.book.summary());
+  assert.deepEqual(book.settledBy, {
+    a: { default: NONE, fallback: NONE },
+    b: { default: NONE, fallback: NONE },
+  });
+  assert.equal(book.doubtedMs, 7.5);
+  assert.equal(book.holds(TOTAL_CENTS_MAX - 2_000), true);
+  assert.equal(book.holds(TOTAL_CENTS_MAX - 1_999), false);
+  // what goes on from the store goes on as from the log
+  const end = settled(book.get(ID)!, "a", 1, { processor: "default", requestedAt: 1, cents: 1990 }, "booked");
+  assert.equal(book.fold(end, 99), true);
 });
 
 Deno.test("a summary includes both ends of its window, to the millisecond", () => {
-  const book = bookOf(DONE);
+  const told = new Told();
+  told.accept(ID);
+  told.settle(ID, "default", "a", 1_005);
   for (
     const [from, to, count] of [[1_005, 1_005, 1], [1_006, undefined, 0], [undefined, 1_004, 0], [1_006, 1_004, 0]]
   ) {
-    assert.equal(book.summary(from, to).default.count, count, `${from} to ${to}`);
+    assert.equal(told.book.summary(from, to).default.count, count, `${from} to ${to}`);
   }
 });
 
-Deno.test("a book holds payments up to the total it can count, pending ones included", () => {
-  const book = bookOf(FIRST, settled(accepted(OTHER_ID, 10, 1_000, "b"), "fallback", 1_000, 10, "booked"));
-  assert.equal(book.holds(TOTAL_CENTS_MAX - 2_000), true);
-  assert.equal(book.holds(TOTAL_CENTS_MAX - 1_999), false);
-  book.fold(DONE);
-  assert.equal(book.holds(TOTAL_CENTS_MAX - 2_000), true);
-  assert.equal(book.holds(TOTAL_CENTS_MAX - 1_999), false);
+Deno.test("a book holds payments up to the total it can count, pending ones included, and void ones not", () => {
+  const told = new Told();
+  told.accept(ID);
+  told.accept(ID, 7);
+  told.accept(OTHER_ID, 10);
+  told.settle(OTHER_ID, "fallback");
+  const full = () => [told.book.holds(TOTAL_CENTS_MAX - 2_000), told.book.holds(TOTAL_CENTS_MAX - 1_999)];
+  assert.deepEqual(full(), [true, false]);
+  told.bind(ID);
+  assert.deepEqual(full(), [true, false]);
+  told.settle(ID);
+  assert.deepEqual(full(), [true, false]);
 });
 
-Deno.test("a purge empties the book when the epoch is newer, and only then", () => {
-  const book = bookOf(FIRST, settled(accepted(OTHER_ID, 10, 1_000, "b"), "fallback", 1_000, 10, "booked"));
-  const before = state(book);
-  assert.equal(book.purge(0), false);
-  assert.deepEqual(state(book), before);
-  assert.equal(book.purge(3), true);
-  assert.equal(book.epoch, 3);
-  assert.deepEqual(state(book), []);
-  assert.equal(book.get(ID), undefined);
-  assert.equal(book.get(OTHER_ID), undefined);
-  assert.deepEqual(book.summary(), { default: { count: 0, cents: 0 }, fallback: { count: 0, cents: 0 } });
-  assert.equal(book.holds(TOTAL_CENTS_MAX), true);
-  assert.equal(book.purge(2), false);
-  assert.equal(book.purge(3), false);
-  assert.equal(book.epoch, 3);
+/** One fact, made from what is known of its payment now or was known at some time before. */
+interface Move {
+  readonly kind: Fact["kind"];
+  readonly id: number;
+  readonly by: ReplicaId;
+  readonly processor: Processor;
+  readonly cents: number;
+  readonly at: number;
+  readonly flag: boolean;
+  /** how many facts about the payment ago its snapshot was taken */
+  readonly ago: number;
+}
+
+const IDS = ["a", "b", "c"].map((digit) => `4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b${digit}`);
+const step = (kind: Fact["kind"], weight: number) => ({ weight, arbitrary: fc.constant(kind) });
+const moves = fc.array(
+  fc.record<Move>({
+    kind: fc.oneof(
+      ...[step("accepted", 4), step("dispatched", 6), step("released", 4), step("settled", 4)],
+      ...[step("moved", 1), step("purged", 1), step("doubted", 1)],
+    ),
+    id: fc.nat(IDS.length - 1),
+    by: fc.constantFrom(...REPLICAS),
+    processor: fc.constantFrom(...PROCESSORS),
+    cents: fc.integer({ min: 1, max: 3 }),
+    at: fc.nat(3),
+    flag: fc.boolean(),
+    ago: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 3 }) }),
+  }),
+  { minLength: 20, maxLength: 80 },
+);
+
+/** The fact of a move, from a snapshot; undefined where there is none to make it from. */
+function factOf({ kind, by, processor, cents, at, flag }: Move, id: string, from?: Payment): Fact | undefined {
+  if (kind === "accepted") return { kind, by, id, cents, at, doubt: flag };
+  if (kind === "moved") return { kind, by, from: by === "a" ? "b" : "a", at };
+  if (kind === "purged") return { kind, by, at };
+  if (kind === "doubted") return { kind, by, at, uptimeMs: at };
+  if (!from) return undefined;
+  if (kind === "dispatched") return dispatched(from, by, processor, at, "default-up");
+  if (kind === "released") return released(from, by, at, "refused", flag);
+  return settled(from, by, at, { processor, requestedAt: at, cents }, "booked");
+}
+
+/** Folds the facts of moves, and asserts of each whether it holds. @returns the facts */
+function play(all: readonly Move[]): Told {
+  const told = new Told();
+  const snapshots = new Map<string, Payment[]>(IDS.map((id) => [id, []]));
+  for (const move of all) {
+    const id = IDS[move.id]!;
+    const known = snapshots.get(id)!;
+    const from = known.at(-1 - move.ago);
+    const fact = factOf(move, id, from);
+    if (!fact) continue;
+    const now = told.book.get(id);
+    const before = shown(told.book);
+    const holds = told.tell(fact);
+    if ("over" in fact) {
+      const newest = now !== undefined && now.stage !== "settled" && from!.last === now.last;
+      const fits = fact.kind === "settled" || (fact.kind === "released") === (now?.stage === "dispatched");
+      assert.equal(holds, newest && fits, `${fact.kind} over ${fact.over} of ${now?.stage} at ${now?.last}`);
+    } else if (fact.kind === "accepted") assert.equal(holds, now === undefined);
+    else assert.equal(holds, true);
+    if (!holds) assert.deepEqual(shown(told.book), before);
+    if (fact.kind === "purged") assert.ok([...told.book.pending.values()].every(mayBeBooked));
+    for (const each of IDS) {
+      const payment = told.book.get(each);
+      if (payment) snapshots.get(each)!.push(payment);
+    }
+  }
+  return told;
+}
+
+Deno.test("a fact holds exactly where it was made from its payment's newest one, and a void one changes nothing", () => {
+  fc.assert(fc.property(moves, (all) => void play(all)), { numRuns: 300 });
 });
 
-Deno.test("books that hear of epochs in any order end in the greatest one", () => {
-  fc.assert(fc.property(fc.array(fc.nat(9), { minLength: 1 }), (epochs) => {
-    const book = new Book();
-    for (const epoch of epochs) book.purge(epoch);
-    assert.equal(book.epoch, Math.max(...epochs));
-  }));
+Deno.test("totals are those of the settled payments that the book shows, and pending ones are known besides", () => {
+  fc.assert(
+    fc.property(moves, fc.nat(3), fc.nat(3), (all, from, to) => {
+      const { book } = play(all);
+      const settled = Array.from({ length: book.settled.size }, (_, i) => book.settled.at(i));
+      for (const processor of PROCESSORS) {
+        const inside = settled.filter((payment) =>
+          payment.processor === processor && payment.requestedAt >= from && payment.requestedAt <= to
+        );
+        const cents = inside.reduce((sum, payment) => sum + payment.cents, 0);
+        assert.deepEqual(book.summary(from, to)[processor], { count: inside.length, cents });
+      }
+      const ids = [...book.pending.keys(), ...settled.map(({ id }) => id)];
+      assert.equal(new Set(ids).size, ids.length, "each once");
+      const known = [...book.pending.values(), ...settled].reduce((sum, { cents }) => sum + cents, 0);
+      assert.equal(book.holds(TOTAL_CENTS_MAX - known), true);
+      assert.equal(book.holds(TOTAL_CENTS_MAX - known + 1), false);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("whoever folds the same facts in the same order has the same book, also from what another one knew midway", () => {
+  fc.assert(
+    fc.property(moves, fc.nat(80), (all, cut) => {
+      const { log, book } = play(all);
+      const again = new Book();
+      log.forEach((fact, i) => again.fold(fact, i + 1));
+      assert.deepEqual(shown(again), shown(book));
+      // as the store hands it on: pending ones, then settled ones in their order
+      const [first, second] = [new Book(), new Book()];
+      const middle = Math.min(cut, log.length);
+      log.slice(0, middle).forEach((fact, i) => first.fold(fact, i + 1));
+      for (const payment of first.pending.values()) second.load(payment);
+      for (let i = 0; i < first.settled.size; i++) second.load(first.settled.at(i));
+      second.loadDoubt(first.doubtedMs);
+      log.slice(middle).forEach((fact, i) => second.fold(fact, middle + i + 1));
+      const { pending, settled, windows, doubtedMs } = shown(second);
+      const expected = shown(book);
+      assert.deepEqual({ pending, settled, windows, doubtedMs }, {
+        ...{ pending: expected.pending, settled: expected.settled },
+        ...{ windows: expected.windows, doubtedMs: expected.doubtedMs },
+      });
+    }),
+    { numRuns: 200 },
+  );
+});
+
+Deno.test("a step is void for every step of the same snapshot but the first that holds", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom<Step["kind"]>("dispatched", "released", "settled"), { minLength: 2, maxLength: 6 }),
+      fc.constantFrom<"accepted" | "dispatched">("accepted", "dispatched"),
+      (kinds, stage) => {
+        const told = new Told();
+        told.accept(ID);
+        if (stage === "dispatched") told.bind(ID);
+        const snapshot = told.book.get(ID)!;
+        const booking = { processor: "default", requestedAt: 1, cents: 1990 } as const;
+        const make: Record<Step["kind"], () => Step> = {
+          dispatched: () => dispatched(snapshot, "a", "default", 1, "probe"),
+          released: () => released(snapshot, "a", 1, "refused", false),
+          settled: () => settled(snapshot, "a", 1, booking, "booked"),
+        };
+        const held = kinds.filter((kind) => told.tell(make[kind]()));
+        assert.ok(held.length <= 1, held.join());
+      },
+    ),
+  );
 });

@@ -1,125 +1,25 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
-import {
-  accepted,
-  bit,
-  compareFacts,
-  dispatched,
-  type Fact,
-  homeOf,
-  other,
-  peerOf,
-  PROCESSORS,
-  REASONS,
-  released,
-  REPLICAS,
-  settled,
-  SETTLED_ATTEMPT_MAX,
-  STAGES,
-  SUSPECT,
-  suspect,
-} from "../../src/payment/fact.ts";
-import { anyFact, contradictingFact } from "./arbitrary.ts";
+import { dispatched, other, peerOf, PROCESSORS, REASONS, released, REPLICAS, settled } from "../../src/payment/fact.ts";
+import { STAGES, taken } from "../../src/payment/payment.ts";
 
-const FIRST = accepted("4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3", 1990, 1_000, "a");
-const BOUND = dispatched(FIRST, "a", "default", 1_005, "default-up");
-const REFUSED = released(BOUND, "refused", false);
-const DONE = settled(BOUND, "default", 1_005, 1990, "booked");
+const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
+const PAYMENT = taken({ kind: "accepted", by: "a", id: ID, cents: 1990, at: 1_000, doubt: false }, 77, null);
 
-/** Two or three facts about one payment. */
-const ofOnePayment = (count: number) =>
-  fc.array(fc.oneof(contradictingFact, anyFact), { minLength: count, maxLength: count })
-    .map((facts) => facts.map((fact): Fact => ({ ...fact, id: FIRST.id })));
-
-Deno.test("compareFacts() is antisymmetric, and zero only for the same fact", () => {
-  fc.assert(
-    fc.property(ofOnePayment(2), ([a, b]) => {
-      const [there, back] = [compareFacts(a!, b!), compareFacts(b!, a!)];
-      assert.equal(Math.sign(there) + Math.sign(back), 0);
-      if (there === 0) assert.deepEqual(a, b);
-      assert.equal(compareFacts(a!, { ...a! }), 0);
-    }),
-    { numRuns: 2_000 },
-  );
+Deno.test("dispatched() binds the next attempt, over the payment's newest fact", () => {
+  const fact = { kind: "dispatched", by: "b", id: ID, over: 77, processor: "fallback", at: 1_005, reason: "probe" };
+  assert.deepEqual(dispatched(PAYMENT, "b", "fallback", 1_005, "probe"), fact);
 });
 
-Deno.test("compareFacts() decides by any one field in which facts about a payment differ, the same way round for both", () => {
-  const fields = Object.keys(FIRST).filter((field) => field !== "id") as (keyof Fact)[];
-  fc.assert(
-    fc.property(ofOnePayment(2), ([a, from]) => {
-      for (const field of fields) {
-        const b = { ...a!, [field]: from![field] };
-        const [there, back] = [compareFacts(a!, b), compareFacts(b, a!)];
-        assert.equal(Math.sign(there) + Math.sign(back), 0, field);
-        assert.equal(there === 0, a![field] === b[field], field);
-      }
-    }),
-    { numRuns: 1_000 },
-  );
+Deno.test("released() says whether the processor is to be asked, over the payment's newest fact", () => {
+  const fact = { kind: "released", by: "a", id: ID, over: 77, at: 1_010, reason: "refused", ask: true };
+  assert.deepEqual(released(PAYMENT, "a", 1_010, "refused", true), fact);
+  assert.deepEqual(released(PAYMENT, "a", 1_010, "refused", false), { ...fact, ask: false });
 });
 
-Deno.test("compareFacts() is transitive", () => {
-  fc.assert(
-    fc.property(ofOnePayment(3), (facts) => {
-      const [least, middle, greatest] = facts.toSorted(compareFacts);
-      assert.ok(compareFacts(least!, middle!) <= 0);
-      assert.ok(compareFacts(middle!, greatest!) <= 0);
-      assert.ok(compareFacts(least!, greatest!) <= 0);
-    }),
-    { numRuns: 2_000 },
-  );
-});
-
-Deno.test("compareFacts() ranks settled above all, then attempts, then released, dispatched and accepted, then doubt", () => {
-  const second = dispatched(REFUSED, "b", "fallback", 1_010, "patience-over");
-  const refusedInDoubt = released(BOUND, "refused", true);
-  const risen = [FIRST, suspect(FIRST, 9), BOUND, REFUSED, refusedInDoubt, suspect(REFUSED, 9), second, DONE];
-  for (const [i, lesser] of risen.entries()) {
-    for (const greater of risen.slice(i + 1)) {
-      assert.ok(
-        compareFacts(lesser, greater) < 0,
-        `${lesser.stage} ${lesser.attempt} < ${greater.stage} ${greater.attempt}`,
-      );
-    }
-  }
-});
-
-Deno.test("every step of a payment's way makes a greater fact", () => {
-  const way = [FIRST, BOUND, REFUSED, dispatched(REFUSED, "b", "fallback", 2, "patience-over")];
-  way.push(released(way[3]!, "refused", true), settled(way[3]!, "fallback", 2, 1990, "booked"));
-  for (const [i, fact] of way.entries()) if (i > 0) assert.ok(compareFacts(fact, way[i - 1]!) > 0, `step ${i}`);
-});
-
-Deno.test("an attempt that ended with an answer of doubt puts its processor in doubt, another does not", () => {
-  assert.equal(released(BOUND, "refused", false).doubt, 0);
-  assert.equal(released(BOUND, "refused", true).doubt, bit("default"));
-  assert.equal(released({ ...BOUND, doubt: bit("fallback") }, "refused", true).doubt, SUSPECT);
-});
-
-Deno.test("a new attempt keeps the doubt about its own processor and drops the other's", () => {
-  const doubted = suspect(REFUSED, 9);
-  assert.equal(dispatched(doubted, "a", "default", 1, "probe").doubt, bit("default"));
-  assert.equal(dispatched(doubted, "a", "fallback", 1, "probe").doubt, bit("fallback"));
-  assert.equal(dispatched(REFUSED, "a", "fallback", 1, "probe").doubt, 0);
-});
-
-Deno.test("a settled fact is without doubt and keeps at most SETTLED_ATTEMPT_MAX attempts", () => {
-  const tried = { ...suspect(BOUND, 9), attempt: SETTLED_ATTEMPT_MAX + 5 };
-  const done = settled(tried, "fallback", 7, 3, "found-booked");
-  const expected = {
-    stage: "settled",
-    processor: "fallback",
-    requestedAt: 7,
-    cents: 3,
-    reason: "found-booked",
-  } as const;
-  assert.deepEqual(done, { ...BOUND, ...expected, attempt: SETTLED_ATTEMPT_MAX, doubt: 0, doubtUntil: 0 });
-});
-
-Deno.test("homeOf() sends half of all ids to each replica, and all to the only one", () => {
-  const homes = Array.from("0123456789abcdef", (digit) => homeOf(FIRST.id.slice(0, 35) + digit, REPLICAS));
-  assert.equal(homes.filter((home) => home === "a").length, 8);
-  assert.equal(homeOf(FIRST.id, ["b"]), "b");
+Deno.test("settled() takes what is booked, not what was asked for, over the payment's newest fact", () => {
+  const booking = { processor: "fallback", requestedAt: 900, cents: 1_989 } as const;
+  const fact = { kind: "settled", by: "a", id: ID, over: 77, ...booking, at: 1_020, reason: "found-booked" };
+  assert.deepEqual(settled(PAYMENT, "a", 1_020, booking, "found-booked"), fact);
 });
 
 Deno.test("other() and peerOf() lead to the other one and back", () => {
@@ -133,9 +33,19 @@ Deno.test("other() and peerOf() lead to the other one and back", () => {
   }
 });
 
-Deno.test("codes on the wire and in the store stay within the bits that hold them, without repetition", () => {
+Deno.test("codes in the log, on the wire and in the store stay within the bits that hold them, without repetition", () => {
   for (const [values, max] of [[PROCESSORS, 2], [REPLICAS, 2], [STAGES, 4], [REASONS, 128]] as const) {
     assert.ok(values.length <= max);
     assert.equal(new Set<string>(values).size, values.length);
   }
+});
+
+Deno.test("codes that are kept in logs and stores do not change: new ones go to the end", () => {
+  const first = ["accepted", "default-up", "default-slow", "default-full", "default-refusing", "both-refusing"];
+  const rest = ["patience-over", "probe", "in-doubt", "refused", "processor-full", "unreachable", "booked"];
+  const last = ["already-booked", "found-booked", "full", "rejected", "not-found"];
+  assert.deepEqual(REASONS.slice(0, 18), [...first, ...rest, ...last]);
+  assert.deepEqual(PROCESSORS, ["default", "fallback"]);
+  assert.deepEqual(REPLICAS, ["a", "b"]);
+  assert.deepEqual(STAGES, ["accepted", "dispatched", "released", "settled"]);
 });

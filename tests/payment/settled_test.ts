@@ -1,19 +1,20 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { accepted, type Fact, settled } from "../../src/payment/fact.ts";
 import { readId } from "../../src/payment/id.ts";
+import type { Payment } from "../../src/payment/payment.ts";
 import { BYTES_PER_PAYMENT, SettledIndex } from "../../src/payment/settled.ts";
-import { anyFact } from "./arbitrary.ts";
-
-const settledFact = anyFact.filter((fact) => fact.stage === "settled");
+import { settledPayment } from "./arbitrary.ts";
 
 /** The id of four words. */
 function idOf(...four: number[]): string {
   return readId(new Uint32Array(four), 0);
 }
 
-function factOf(id: string, cents = 1): Fact {
-  return settled(accepted(id, cents, 1_000, "a"), "default", 1_005, cents, "booked");
+function paymentOf(id: string, cents = 1): Payment {
+  return {
+    ...{ id, cents, acceptedAt: 1_000, owner: "a", stage: "settled", attempt: 1, processor: "default" },
+    ...{ requestedAt: 1_005, reason: "booked", last: 0, refusedBy: null, doubtedMs: null },
+  };
 }
 
 /** Adds all ids and looks for each of them, with the position as the amount. */
@@ -21,40 +22,40 @@ function assertKeeps(ids: readonly string[]): void {
   const index = new SettledIndex();
   for (const [i, id] of ids.entries()) {
     assert.equal(index.find(id), -1, id);
-    index.set(factOf(id, i + 1));
+    index.add(paymentOf(id, i + 1));
   }
   assert.equal(index.size, ids.length);
   for (const [i, id] of ids.entries()) {
     assert.equal(index.find(id), i, id);
-    assert.deepEqual(index.at(i), factOf(id, i + 1));
+    assert.deepEqual(index.at(i), paymentOf(id, i + 1));
   }
 }
 
-Deno.test("every field of a settled fact comes back", () => {
+Deno.test("every field of a settled payment comes back", () => {
   fc.assert(
-    fc.property(fc.uniqueArray(settledFact, { selector: (fact) => fact.id, maxLength: 50 }), (facts) => {
+    fc.property(fc.uniqueArray(settledPayment, { selector: ({ id }) => id, maxLength: 50 }), (payments) => {
       const index = new SettledIndex();
-      for (const fact of facts) index.set(fact);
-      assert.equal(index.size, facts.length);
-      for (const [i, fact] of facts.entries()) {
-        assert.equal(index.find(fact.id), i);
-        assert.deepEqual(index.at(i), fact);
+      for (const payment of payments) index.add(payment);
+      assert.equal(index.size, payments.length);
+      for (const [i, payment] of payments.entries()) {
+        assert.equal(index.find(payment.id), i);
+        assert.deepEqual(index.at(i), payment);
       }
     }),
   );
 });
 
-Deno.test("a fact about a known id replaces the one before, in its place", () => {
-  fc.assert(fc.property(settledFact, settledFact, (first, second) => {
-    const index = new SettledIndex();
-    const [id, neighbour] = [idOf(1, 2, 3, 4), factOf(idOf(4, 3, 2, 1))];
-    index.set({ ...first, id });
-    index.set(neighbour);
-    index.set({ ...second, id });
-    assert.equal(index.size, 2);
-    assert.deepEqual(index.at(index.find(id)), { ...second, id });
-    assert.deepEqual(index.at(1), neighbour);
-  }));
+Deno.test("a known id stops everything: a payment is settled once", () => {
+  const index = new SettledIndex();
+  const [id, neighbour] = [idOf(1, 2, 3, 4), idOf(4, 3, 2, 1)];
+  index.add(paymentOf(id, 7));
+  index.add(paymentOf(neighbour));
+  assert.throws(
+    () => index.add(paymentOf(id, 8)),
+    /invariant: payment 00000001-0000-0002-0000-000300000004 is settled/,
+  );
+  assert.equal(index.size, 2);
+  assert.deepEqual(index.at(index.find(id)), paymentOf(id, 7));
 });
 
 Deno.test("the index finds every id and no other while it grows through its segments", () => {
@@ -88,7 +89,7 @@ Deno.test("an empty index knows nothing, not even the id of zeros", () => {
 Deno.test("the index takes little more than BYTES_PER_PAYMENT for each of many", () => {
   const index = new SettledIndex();
   const count = 50_000;
-  for (let i = 0; i < count; i++) index.set(factOf(idOf(i, i, i, i)));
+  for (let i = 0; i < count; i++) index.add(paymentOf(idOf(i, i, i, i)));
   // a slot of four bytes, at least three eighths of them in use, and a segment begun
   assert.ok(index.bytes <= count * (BYTES_PER_PAYMENT + 4 * 8 / 3) + (1 << 13) * BYTES_PER_PAYMENT);
 });
