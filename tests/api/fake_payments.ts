@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { type AppOptions, createApp } from "../../src/api/app.ts";
 import type { Problem } from "../../src/api/problem.ts";
 import { problemAnswer } from "../../src/api/schemas.ts";
-import { Book } from "../../src/payment/book.ts";
-import { assertDocumented } from "./documented.ts";
-import { accepted, dispatched, type Fact, settled } from "../../src/payment/fact.ts";
+import type { Acceptance, Payments, Readiness } from "../../src/api/service.ts";
 import { Watch } from "../../src/console/watch.ts";
 import type { Cents } from "../../src/payment/money.ts";
-import type { Acceptance, Payments, Readiness } from "../../src/api/service.ts";
+import type { Payment } from "../../src/payment/payment.ts";
+import { Facts } from "../support/facts.ts";
+import { assertDocumented } from "./documented.ts";
 
 /** 2025-07-15T12:34:56.000Z */
 export const NOW = Date.UTC(2025, 6, 15, 12, 34, 56);
@@ -17,53 +17,64 @@ export const NOW = Date.UTC(2025, 6, 15, 12, 34, 56);
 export const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 
 export class FakePayments implements Payments {
-  readonly book = new Book();
+  readonly facts = new Facts();
   /** what became of the payments handed in, instead of taking them */
   refusal: Exclude<Acceptance, "accepted"> | undefined;
   /** thrown by every method but that of readiness */
   error: Error | undefined;
-  staleMs: number | null = null;
-  ready = true;
+  phase: Readiness["phase"] = "serving";
+  /** whether an acknowledgement has to be waited for */
+  waits = false;
+  /** whether the log takes a purge */
+  purges = true;
   watchersMax = 2;
   /** the windows that were asked for */
   readonly windows: (readonly [number | undefined, number | undefined])[] = [];
 
-  accept(id: string, cents: Cents): Promise<Acceptance> {
-    if (this.error) return Promise.reject(this.error);
-    if (this.refusal) return Promise.resolve(this.refusal);
-    const known = this.book.get(id);
-    if (!known) this.book.fold(accepted(id, cents, NOW, "a"));
-    return Promise.resolve(!known || known.cents === cents ? "accepted" : "conflict");
+  get book() {
+    return this.facts.book;
   }
 
-  find(id: string): Fact | undefined {
+  accept(id: string, cents: Cents): Acceptance | Promise<Acceptance> {
+    if (this.error) throw this.error;
+    const acceptance = this.refusal ?? this.#take(id, cents);
+    return this.waits ? Promise.resolve(acceptance) : acceptance;
+  }
+
+  #take(id: string, cents: Cents): Acceptance {
+    const known = this.book.get(id);
+    if (!known) this.facts.accept(id, cents, NOW);
+    return !known || known.cents === cents ? "accepted" : "conflict";
+  }
+
+  find(id: string): Payment | undefined {
     if (this.error) throw this.error;
     return this.book.get(id);
   }
 
   summary(from?: number, to?: number): ReturnType<Payments["summary"]> {
-    if (!this.ready) return Promise.resolve(undefined);
-    if (this.error) return Promise.reject(this.error);
+    if (this.phase === "starting" || this.phase === "reading") return undefined;
+    if (this.error) throw this.error;
     this.windows.push([from, to]);
-    return Promise.resolve({ summary: this.book.summary(from, to), staleMs: this.staleMs });
+    return this.book.summary(from, to);
   }
 
-  purge(): Promise<void> {
-    if (this.error) return Promise.reject(this.error);
-    this.book.purge(this.book.epoch + 1);
-    return Promise.resolve();
+  purge(): boolean {
+    if (this.error) throw this.error;
+    if (this.purges) this.facts.purge();
+    return this.purges;
   }
 
   readiness(): Readiness {
     const processor = { state: "up", latencyMs: 3, inFlight: 0 } as const;
     return {
-      ready: this.ready,
+      ready: this.phase === "serving",
       replica: "a",
-      ack: "memory",
+      phase: this.phase,
+      ack: "log",
       peer: "none",
       store: "none",
-      notes: this.ready ? [] : ["recovering"],
-      epoch: this.book.epoch,
+      notes: this.phase === "serving" ? [] : ["not now"],
       queue: 0,
       pending: this.book.pending.size,
       settled: this.book.settled.size,
@@ -73,8 +84,9 @@ export class FakePayments implements Payments {
 
   /** Books a payment at the default processor. */
   settle(id: string, cents: Cents, requestedAt: number): void {
-    const bound = dispatched(accepted(id, cents, requestedAt, "a"), "a", "default", requestedAt, "default-up");
-    this.book.fold(settled(bound, "default", requestedAt, cents, "default-up"));
+    this.facts.accept(id, cents, requestedAt);
+    this.facts.dispatch(id, "default", "default-up", requestedAt);
+    this.facts.settle(id, "default-up", requestedAt);
   }
 }
 
@@ -82,7 +94,7 @@ export class FakePayments implements Payments {
 export function fakeWatch(payments: FakePayments): Watch {
   const watch = new Watch({
     self: "a",
-    clock: { now: () => NOW, monotonic: () => 0, after: () => () => {}, soon() {} },
+    clock: { now: () => NOW, monotonic: () => 0, uptime: () => 0, after: () => () => {}, soon() {} },
     get watchersMax() {
       return payments.watchersMax;
     },
@@ -92,8 +104,8 @@ export function fakeWatch(payments: FakePayments): Watch {
     recall: () => Promise.resolve(undefined),
     log() {},
   });
-  const vitals = () => ({ gossip: undefined, store: undefined, held: undefined });
-  watch.start({ payments, vitals, totals: () => payments.book.summary() });
+  const vitals = () => ({ gossip: undefined, store: undefined, log: undefined, held: undefined });
+  watch.start({ payments, vitals });
   return watch;
 }
 

@@ -69,19 +69,22 @@ Deno.test("everything that the document tells of is answered", needs("read"), as
     ["/payments", post(VALID, "text/plain")],
     ["/payments", post(" ".repeat(BODY_BYTES_MAX + 1))],
     ["/payments", { method: "POST", body: new ReadableStream() }],
-    ...(["queue-full", "total-full", "uncovered", "stopping"] as const).map((refusal) =>
+    ...(["queue-full", "log-full", "total-full", "uncovered", "not-serving"] as const).map((refusal) =>
       ["/payments", post(VALID), { refusal }] as const
     ),
     [`/payments/${ID}`],
     ["/payments/7"],
+    [`/payments/${ID.replace("4", "5")}`, {}, { phase: "reading" }],
     ["/payments-summary"],
     ["/payments-summary?from=7"],
-    ["/payments-summary", {}, { ready: false }],
+    ["/payments-summary", {}, { phase: "reading" }],
     ["/purge-payments", bearer],
+    ["/purge-payments", bearer, { purges: false }],
+    ["/purge-payments", bearer, { purges: false, phase: "draining" }],
     ["/purge-payments", { method: "POST" }],
     ["/livez"],
     ["/readyz"],
-    ["/readyz", {}, { ready: false }],
+    ["/readyz", {}, { phase: "reading" }],
     ["/openapi.json"],
     ["/openapi.json", { headers: { "if-none-match": "*" } }],
     ["/docs"],
@@ -97,7 +100,8 @@ Deno.test("everything that the document tells of is answered", needs("read"), as
   requests.push(["/payments", post(VALID), { error }], ["/purge-payments", bearer, { error }]);
   requests.push([`/payments/${ID}`, {}, { error }], ["/payments-summary", {}, { error }]);
   for (const [path, init, set = {}] of requests) {
-    Object.assign(payments, { refusal: undefined, ready: true, error: undefined, watchersMax: 2 }, set);
+    const usual = { refusal: undefined, phase: "serving", purges: true, error: undefined, watchersMax: 2 };
+    Object.assign(payments, usual, set);
     await (await app.request(path, init)).body?.cancel();
   }
   const told = Object.values(DOCUMENT.paths).flatMap((operations) =>

@@ -15,10 +15,10 @@ Deno.test("says that the process answers", async () => {
 Deno.test("answers 200 with the state of the replica when it is ready, else 503", async () => {
   const { app, payments } = fakeApp();
   payments.settle(ID, 100, NOW);
-  for (const ready of [true, false]) {
-    payments.ready = ready;
+  for (const phase of ["starting", "reading", "serving", "draining", "stopped"] as const) {
+    payments.phase = phase;
     const answer = await app.request("/readyz");
-    assert.equal(answer.status, ready ? 200 : 503);
+    assert.equal(answer.status, phase === "serving" ? 200 : 503);
     assert.deepEqual(await answer.json(), payments.readiness());
   }
 });
@@ -30,6 +30,20 @@ Deno.test("purges for everyone when that is allowed", async () => {
   assert.equal(answer.status, 200);
   assert.deepEqual(await answer.json(), { message: "All payments are purged." });
   assert.equal(payments.find(ID), undefined);
+});
+
+Deno.test("answers 503 to a purge that the log does not take, saying when to come again", async () => {
+  const { app, payments } = fakeApp({ allowPurge: true, retryAfterS: 3 });
+  payments.settle(ID, 100, NOW);
+  payments.purges = false;
+  for (const [phase, kind] of [["serving", "log-full"], ["reading", "not-serving"], ["draining", "not-serving"]]) {
+    payments.phase = phase as typeof payments.phase;
+    const answer = await app.request("/purge-payments", purge());
+    assert.equal(answer.status, 503);
+    assert.equal(answer.headers.get("retry-after"), "3");
+    assert.equal((await problemOf(answer)).type, `/problems/${kind}`);
+  }
+  assert.ok(payments.find(ID));
 });
 
 Deno.test("purges for the holder of the token only", async () => {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { BODY_BYTES_MAX } from "../../src/api/payments.ts";
 import { paymentAnswer } from "../../src/api/schemas.ts";
-import { accepted, released } from "../../src/payment/fact.ts";
 import { fakeApp, ID, NOW, post, problemOf } from "./fake_payments.ts";
 
 const VALID = { correlationId: ID, amount: 19.9 };
@@ -299,18 +298,40 @@ Deno.test("answers 503 when a payment is not acknowledged, saying when to come a
   const { app, payments } = fakeApp({ retryAfterS: 3 });
   const cases = [
     ["queue-full", "3", null],
+    ["log-full", "3", null],
     ["uncovered", "3", null],
-    ["stopping", "3", "close"],
+    ["not-serving", "3", "close"],
     ["total-full", null, null],
   ] as const;
   for (const [refusal, retryAfter, connection] of cases) {
     payments.refusal = refusal;
+    payments.waits = refusal === "uncovered";
     const answer = await app.request("/payments", post(VALID));
     assert.equal(answer.status, 503);
     assert.equal(answer.headers.get("retry-after"), retryAfter);
     assert.equal(answer.headers.get("connection"), connection);
     assert.equal((await problemOf(answer)).type, `/problems/${refusal}`);
   }
+});
+
+Deno.test("says which limit is reached when a payment is not taken", async () => {
+  const { app, payments } = fakeApp();
+  const detail = async (refusal: "queue-full" | "log-full") => {
+    payments.refusal = refusal;
+    return (await problemOf(await app.request("/payments", post(VALID)))).detail;
+  };
+  assert.equal(await detail("queue-full"), "The payment was not taken: as many wait as may wait (QUEUE_MAX)");
+  assert.equal(
+    await detail("log-full"),
+    "The payment was not taken: the log is as long as it may be (LOG_MAX_MB), or its disk is full",
+  );
+});
+
+Deno.test("answers 202 once the acknowledgement is there when that takes time", async () => {
+  const { app, payments } = fakeApp();
+  payments.waits = true;
+  assert.equal((await app.request("/payments", post(VALID))).status, 202);
+  assert.equal((await app.request("/payments", post({ ...VALID, amount: 20 }))).status, 409);
 });
 
 /** One line of a story that replica a made. */
@@ -377,14 +398,31 @@ Deno.test("tells where a settled payment is booked, and why there", async () => 
 });
 
 Deno.test("tells the last attempt of a payment that was refused", async () => {
-  const { app, payments } = fakeApp();
-  const bound = { ...accepted(ID, 100, NOW, "b"), stage: "dispatched", attempt: 2, processor: "fallback" } as const;
-  payments.book.fold(released({ ...bound, requestedAt: NOW + 50 }, "refused", true));
+  const { app, payments: { facts } } = fakeApp();
+  facts.accept(ID, 100, NOW, "b");
+  facts.dispatch(ID, "default", "default-up", NOW + 20, "b");
+  facts.release(ID, "processor-full", NOW + 40, "b");
+  facts.dispatch(ID, "fallback", "patience-over", NOW + 50, "b");
+  facts.release(ID, "refused", NOW + 60, "b");
   const story = paymentAnswer.parse(await (await app.request(`/payments/${ID}`)).json());
   assert.equal(story.state, "released");
   assert.equal(story.processor, "fallback");
   assert.equal(story.attempts, 2);
   assert.equal(story.owner, "b");
+});
+
+Deno.test("answers 503 while it is not known yet what was known before the start", async () => {
+  const { app, payments } = fakeApp({ retryAfterS: 3 });
+  for (const phase of ["starting", "reading"] as const) {
+    payments.phase = phase;
+    const answer = await app.request(`/payments/${ID}`);
+    assert.equal(answer.status, 503);
+    assert.equal(answer.headers.get("retry-after"), "3");
+    assert.equal((await problemOf(answer)).type, "/problems/not-serving");
+    assert.equal((await app.request("/payments/7")).status, 404, "no payment has this id");
+  }
+  payments.phase = "draining";
+  assert.equal((await app.request(`/payments/${ID}`)).status, 404);
 });
 
 Deno.test("answers 404 when the payment is unknown or its id is no UUID", async () => {

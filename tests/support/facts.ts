@@ -1,0 +1,62 @@
+/** Facts in the order of a log that a test writes: each stands on what is known, and holds. @module */
+import assert from "node:assert/strict";
+import type { LedgerObserver } from "../../src/ledger/ledger.ts";
+import { Book } from "../../src/payment/book.ts";
+import { dispatched, type Fact, type Processor, type Reason, released } from "../../src/payment/fact.ts";
+import { type ReplicaId, settled } from "../../src/payment/fact.ts";
+import type { Cents } from "../../src/payment/money.ts";
+import type { Payment } from "../../src/payment/payment.ts";
+
+/** A book, who is told of its facts, and short words for them; what a fact does not say is done by a, at 0. */
+export class Facts {
+  readonly book = new Book();
+  readonly #observers: readonly LedgerObserver[];
+  #position = 0;
+
+  constructor(...observers: LedgerObserver[]) {
+    this.#observers = observers;
+  }
+
+  /** Folds a fact and tells the observers. @returns what it made of its payment */
+  fold(fact: Fact): Payment | undefined {
+    const holds = this.book.fold(fact, ++this.#position);
+    assert.ok(holds, `void: ${JSON.stringify(fact)}`);
+    const payment = "id" in fact ? this.book.get(fact.id) : undefined;
+    for (const observer of this.#observers) observer.folded(fact, holds, payment);
+    return payment;
+  }
+
+  accept(id: string, cents: Cents = 1990, at = 0, by: ReplicaId = "a", doubt = false): Payment {
+    return this.fold({ kind: "accepted", by, id, cents, at, doubt })!;
+  }
+
+  dispatch(id: string, processor: Processor, reason: Reason = "default-up", at = 0, by: ReplicaId = "a"): Payment {
+    return this.fold(dispatched(this.#of(id), by, processor, at, reason))!;
+  }
+
+  release(id: string, reason: Reason = "refused", at = 0, by: ReplicaId = "a"): Payment {
+    return this.fold(released(this.#of(id), by, at, reason, reason === "refused"))!;
+  }
+
+  /** Where it is dispatched, under what the processor was told. */
+  settle(id: string, reason: Reason = "booked", at = 0, by: ReplicaId = "a"): Payment {
+    const payment = this.#of(id);
+    const { processor, requestedAt, cents } = payment;
+    return this.fold(settled(payment, by, at, { processor: processor!, requestedAt, cents }, reason))!;
+  }
+
+  purge(at = 0, by: ReplicaId = "a"): void {
+    this.fold({ kind: "purged", by, at });
+  }
+
+  /** The log may have lost facts. */
+  doubt(uptimeMs: number, at = 0, by: ReplicaId = "a"): void {
+    this.fold({ kind: "doubted", by, at, uptimeMs });
+  }
+
+  #of(id: string): Payment {
+    const payment = this.book.get(id);
+    assert.ok(payment, `unknown: ${id}`);
+    return payment;
+  }
+}
