@@ -8,7 +8,7 @@ import { readId, writeId } from "../payment/id.ts";
 
 /** The length of a record: it divides every size of page and sector, so that no record lies across two of them. */
 export const RECORD_BYTES = 64;
-/** Of the format. A record of another version is a bad one. */
+/** Of the format. */
 const VERSION = 1;
 
 /** The first record of a segment. */
@@ -98,10 +98,9 @@ export class RecordBuffer {
     return (this.#words[CODES]! & 0xff) === SEALED;
   }
 
-  /** Whether the bytes are a record: written whole, and not changed since. */
+  /** Whether the bytes are a record, if of another version: written whole, and not changed since. */
   get valid(): boolean {
-    const kind = this.#words[CODES]! & 0xff;
-    return kind > 0 && kind < KINDS.length && this.#words[0] === checksum(this.#words);
+    return this.#words[0] === checksum(this.#words);
   }
 
   /** Writes a record. */

@@ -68,7 +68,9 @@ export class SegmentLog implements Log {
     this.#tellGone = options.gone;
     if (!this.#enter(segmentOf(position))) throw new LogGoneError(`segment ${segmentOf(position)} of the log is gone`);
     while (this.#index < indexOf(position)) {
-      if (!this.#record(this.#scratch)) throw new LogGoneError(`the log ends before the place ${position}`);
+      if (this.#record(this.#scratch)) continue;
+      this.#file.close();
+      throw new LogGoneError(`the log ends before the place ${position}`);
     }
   }
 

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { mix, type Opened, type Record, RECORD_BYTES, RecordBuffer } from "../../src/ledger/record.ts";
+import { anyFact, place } from "../payment/arbitrary.ts";
+
+const opened: fc.Arbitrary<Opened> = fc.record({
+  kind: fc.constant("opened" as const),
+  log: fc.uuid(),
+  segment: fc.integer({ min: 1, max: 2 ** 29 }),
+  boot: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
+  base: fc.option(fc.record({ stored: place, of: fc.nat(2 ** 32 - 1), from: place }, { noNullPrototype: true })),
+}, { noNullPrototype: true });
+const record: fc.Arbitrary<Record> = fc.oneof(
+  { weight: 7, arbitrary: anyFact },
+  { weight: 2, arbitrary: opened },
+  { weight: 1, arbitrary: fc.constant<Record>({ kind: "sealed" }) },
+);
+const nonce = fc.nat(2 ** 32 - 1);
+
+/** What another process reads of it. */
+function copy({ bytes }: RecordBuffer): RecordBuffer {
+  const read = new RecordBuffer();
+  read.bytes.set(bytes);
+  return read;
+}
+
+/** Another value in one of the 32-bit words, with the checksum that belongs to it. */
+function forged(buffer: RecordBuffer, word: number, value: (before: number) => number): RecordBuffer {
+  const forged = copy(buffer);
+  const words = new Uint32Array(forged.bytes.buffer);
+  words[word] = value(words[word]!);
+  words[0] = words.subarray(1).reduce(mix, 0x9e3779b9);
+  return forged;
+}
+
+/** The word with the record's codes: kind, replica, processor, reason and version. */
+const CODES = 1;
+const PURGED: Record = { kind: "purged", by: "b", at: 1_000 };
+
+Deno.test("every record comes back as it was written, whatever the buffer held before", () => {
+  const written = new RecordBuffer();
+  fc.assert(
+    fc.property(record, nonce, (one, nonce) => {
+      const read = copy(written.write(one, nonce));
+      assert.equal(read.valid, true);
+      assert.deepEqual(read.read(), one);
+      assert.equal(read.sum, written.sum);
+      assert.equal(read.seals, one.kind === "sealed");
+      if (one.kind !== "opened") assert.equal(read.nonce, nonce);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+Deno.test("a record with any one bit changed is no record", () => {
+  fc.assert(
+    fc.property(record, nonce, (one, nonce) => {
+      const buffer = new RecordBuffer().write(one, nonce);
+      for (let bit = 0; bit < 8 * RECORD_BYTES; bit++) {
+        buffer.bytes[bit >> 3]! ^= 1 << (bit & 7);
+        assert.equal(buffer.valid, false, `bit ${bit} of ${one.kind}`);
+        buffer.bytes[bit >> 3]! ^= 1 << (bit & 7);
+      }
+      assert.equal(buffer.valid, true);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+Deno.test("a record of which only the first or the last bytes are there is none", () => {
+  fc.assert(
+    fc.property(record, nonce, fc.integer({ min: 1, max: RECORD_BYTES - 1 }), (one, nonce, length) => {
+      const { bytes } = new RecordBuffer().write(one, nonce);
+      for (const [from, to] of [[0, length], [length, RECORD_BYTES]] as const) {
+        const part = new RecordBuffer();
+        part.bytes.set(bytes.subarray(from, to), from);
+        // what is missing may have been zeros
+        assert.equal(part.valid, part.bytes.every((byte, i) => byte === bytes[i]));
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+Deno.test("zeros, as a file system may leave them, are no record", () => {
+  assert.equal(new RecordBuffer().valid, false);
+});
+
+Deno.test("two records that differ only in their writer's number differ", () => {
+  const [one, other] = [1, 2].map((nonce) => new RecordBuffer().write(PURGED, nonce));
+  assert.notEqual(one!.sum, other!.sum);
+});
+
+Deno.test("a record of another version, or of a kind that is not known, stops everything: it is no torn one", () => {
+  const written = new RecordBuffer().write(PURGED, 7);
+  const later = forged(written, CODES, (codes) => codes & 0xff_ffff | 2 << 24);
+  const unknown = forged(written, CODES, (codes) => codes & ~0xff | 200);
+  assert.deepEqual([later.valid, unknown.valid], [true, true]);
+  assert.throws(() => later.read(), /invariant: the log has a record of version 2/);
+  assert.throws(() => unknown.read(), /invariant: the log has a record of kind 200/);
+});

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { FileSegments } from "../../src/ledger/file_segments.ts";
+import { LogGoneError, placeOf } from "../../src/ledger/log.ts";
+import { SegmentLog } from "../../src/ledger/segment_log.ts";
+import { needs } from "../support/permissions.ts";
+import { logContract } from "./log_contract.ts";
+import { MemorySegments } from "./memory_segments.ts";
+import { begin, BOOT, REREADS, Side } from "./side.ts";
+
+const disk = needs("read", "write");
+
+function folder(): { readonly path: string } & Disposable {
+  const path = Deno.makeTempDirSync({ prefix: "galo-log-" });
+  return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
+}
+
+logContract("in memory", () => {
+  const files = new MemorySegments();
+  return { files: () => files, [Symbol.dispose]: () => {} };
+});
+
+logContract("in files", () => {
+  const home = folder();
+  return { files: () => new FileSegments(home.path), [Symbol.dispose]: () => home[Symbol.dispose]() };
+}, disk);
+
+Deno.test("a log leaves no file open: where it goes on, is closed, or does not begin", () => {
+  const files = new MemorySegments();
+  begin(files);
+  {
+    using a = new Side(files, 0, { segmentRecords: 2 });
+    for (let n = 1; n < 9; n++) a.accept(n);
+    assert.equal(files.opened, 1);
+  }
+  assert.equal(files.opened, 0);
+  for (const position of [placeOf(8, 5), placeOf(9, 0)]) {
+    const options = { files, boot: BOOT, position, rereads: REREADS, gone() {} };
+    assert.throws(() => new SegmentLog(options), LogGoneError);
+    assert.equal(files.opened, 0, `at ${position}`);
+  }
+});
+
+Deno.test("segments of a folder are the files with their numbers, for their owner only", disk, () => {
+  using home = folder();
+  const files = new FileSegments(home.path);
+  files.create(12, Uint8Array.of(1));
+  Deno.writeTextFileSync(`${home.path}/13.log`, "");
+  Deno.writeTextFileSync(`${home.path}/000000000014.log.bak`, "");
+  assert.deepEqual(files.list(), [12]);
+  const { mode } = Deno.statSync(`${home.path}/000000000012.log`);
+  if (Deno.build.os !== "windows") assert.equal(mode! & 0o777, 0o600);
+});
+
+Deno.test("no draft of a segment is left in the folder, made or not", disk, () => {
+  using home = folder();
+  const files = new FileSegments(home.path);
+  assert.deepEqual([files.create(1, Uint8Array.of(1)), files.create(1, Uint8Array.of(2))], [true, false]);
+  assert.deepEqual(Array.from(Deno.readDirSync(home.path), ({ name }) => name), ["000000000001.log"]);
+});
+
+Deno.test("a folder that is missing is an error where it is read, and takes no segment", disk, () => {
+  const files = new FileSegments("/nowhere/galo");
+  assert.throws(() => files.list(), Deno.errors.NotFound);
+  assert.equal(files.create(1, Uint8Array.of(1)), false);
+  assert.equal(files.open(1), undefined);
+});
