@@ -1,11 +1,16 @@
-/** The system as it is graded: the project's compose file, and stand-in processors where the grader's are. @module */
+/** Systems of containers, side by side: the project's compose file as it is graded, and what it is compared with. @module */
 import { cgroups } from "../report/processes.ts";
 import type { Addresses } from "../graded/api.ts";
-import { REASONS, STAGES } from "../../src/payment/fact.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-const HERE = "bench/compose";
-const SERVICES = ["a", "b", "caddy", "db"] as const;
+const HERE = new URL("./", import.meta.url).pathname;
+/** Nobody else's projects, network and ports: what else runs in the same engine is left alone. */
+const PREFIX = "galo-reach";
+const NETWORK = `${PREFIX}-processors`;
+const PORTS = { galo: 9980, trivial: 9981, floor: 9982, before: 9983, default: 9984, fallback: 9985 } as const;
+
+/** For `--help`. */
+export const PORTS_USED = `${Math.min(...Object.values(PORTS))} to ${Math.max(...Object.values(PORTS))}`;
 
 /** Docker cannot do what the bench needs of it; the message is its own last line. */
 export class DockerError extends Error {
@@ -22,55 +27,155 @@ export interface Usage {
   readonly throttled: number;
 }
 
+/** By the name of the service. */
 export type Usages = ReadonlyMap<string, Usage>;
 
-export const FLOOR_URL = "http://127.0.0.1:9998";
-export const ADDRESSES: Addresses = {
-  router: "http://127.0.0.1:9999",
-  processors: { default: "http://127.0.0.1:8001", fallback: "http://127.0.0.1:8002" },
+/** One system: a compose project with a port of its own. */
+export class Containers {
+  /** where it takes payments */
+  readonly url: string;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #files: readonly string[];
+  readonly #folder: string;
+  #pids = new Map<string, number>();
+
+  /**
+   * @param name of the project, and of the image that its replicas run
+   * @param files the first is relative to `folder`, which paths in all of them are relative to
+   */
+  constructor(readonly name: string, port: number, files: readonly string[], folder = ROOT) {
+    this.url = `http://127.0.0.1:${port}`;
+    this.#env = { REACH_PORT: `${port}`, REACH_IMAGE: `${PREFIX}-${name}`, REACH_NETWORK: NETWORK };
+    this.#files = files;
+    this.#folder = folder;
+  }
+
+  /** Removes what ran of it before, and starts it anew with these settings. */
+  async up(settings: Readonly<Record<string, string>> = {}): Promise<void> {
+    await this.down();
+    await this.start(settings);
+  }
+
+  /** Starts what does not run. */
+  async start(settings: Readonly<Record<string, string>> = {}): Promise<void> {
+    await this.compose(settings, "up", "--build", "--detach", "--wait");
+    this.#pids = await this.#find();
+  }
+
+  async down(): Promise<void> {
+    await this.compose({}, "down", "--volumes", "--remove-orphans", "--timeout", "5");
+  }
+
+  /** `docker compose` for this system, with these settings in its environment. */
+  compose(settings: Readonly<Record<string, string>>, ...args: string[]): Promise<string> {
+    const files = this.#files.flatMap((file) => ["--file", file]);
+    const env = { ...this.#env, ...settings };
+    return docker(env, this.#folder, "compose", "--project-name", `${PREFIX}-${this.name}`, ...files, ...args);
+  }
+
+  /** What each of its containers has used so far, from their cgroups' own accounts. */
+  async usage(): Promise<Usages> {
+    const ended = await Promise.all([...this.#pids.values()].map(isGone));
+    // one that died was started again
+    if (ended.includes(true)) this.#pids = await this.#find();
+    const all = await Promise.all(
+      [...this.#pids].map(async ([service, pid]) => [service, await usageOf(pid)] as const),
+    );
+    return new Map(all);
+  }
+
+  async #find(): Promise<Map<string, number>> {
+    const format = '{{index .Config.Labels "com.docker.compose.service"}} {{.State.Pid}}';
+    const ids = (await this.compose({}, "ps", "--quiet")).split("\n");
+    const lines = (await docker({}, ROOT, "inspect", "--format", format, ...ids)).split("\n").toSorted();
+    return new Map(lines.map((line) => line.split(" ")).map(([service, pid]) => [service!, Number(pid)]));
+  }
+}
+
+/** The project's own compose file, as it is graded. */
+export function galo(): Containers {
+  return new Containers("galo", PORTS.galo, ["compose.yaml", `${HERE}beside.yaml`]);
+}
+
+/** Its Caddy, networks and limits, with replicas that do as little as can be and no Postgres. */
+export function trivial(): Containers {
+  return new Containers("trivial", PORTS.trivial, ["compose.yaml", `${HERE}beside.yaml`, `${HERE}trivial.yaml`]);
+}
+
+/** A static answer of the same Caddy. */
+export function floor(): Containers {
+  return new Containers("floor", PORTS.floor, [`${HERE}floor.yaml`]);
+}
+
+/**
+ * Galo as it was at a commit, by its own compose file; its files are in a temporary folder until `remove` is called.
+ *
+ * @param ref anything that names a commit
+ */
+export async function galoBefore(ref: string): Promise<{ system: Containers; remove(): Promise<void> }> {
+  const folder = await Deno.makeTempDir({ prefix: "galo-before-" });
+  const remove = () => Deno.remove(folder, { recursive: true });
+  try {
+    await output("git", {}, ROOT, "archive", "--output", `${folder}/files.tar`, ref);
+    await output("tar", {}, folder, "--extract", "--file", "files.tar");
+    // the containers' users read what is mounted from it
+    await Deno.chmod(folder, 0o755);
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  const system = new Containers("before", PORTS.before, ["compose.yaml", `${HERE}beside.yaml`], folder);
+  return { system, remove };
+}
+
+/** Stand-in processors for every system here, where the grader has the real ones. */
+export const processors = {
+  addresses: {
+    default: `http://127.0.0.1:${PORTS.default}`,
+    fallback: `http://127.0.0.1:${PORTS.fallback}`,
+  } satisfies Addresses["processors"],
+
+  /** Starts them with these fees. */
+  async up(fees: { readonly default: number; readonly fallback: number }): Promise<void> {
+    const inspect = docker({}, ROOT, "network", "inspect", NETWORK);
+    await inspect.catch(() => docker({}, ROOT, "network", "create", NETWORK));
+    const env = { FEE_DEFAULT: `${fees.default}`, FEE_FALLBACK: `${fees.fallback}` };
+    await composeProcessors(env, "up", "--build", "--detach", "--wait");
+  },
+
+  /** Stops them; their network goes once no system is on it. */
+  async down(): Promise<void> {
+    await composeProcessors({}, "down", "--timeout", "1");
+    await docker({}, ROOT, "network", "rm", "--force", NETWORK);
+  },
 };
 
-/** Starts processors with these fees and a fresh router with these settings; what ran before is removed. */
-export async function up(
-  fees: { readonly default: number; readonly fallback: number },
-  settings: Readonly<Record<string, string>> = {},
-): Promise<void> {
-  await docker({}, "network", "inspect", "payment-processor").catch(() =>
-    docker({}, "network", "create", "payment-processor")
-  );
-  await compose("galo-bench", "compose.yaml", {}, "down", "--volumes", "--timeout", "5");
-  const env = { FEE_DEFAULT: `${fees.default}`, FEE_FALLBACK: `${fees.fallback}` };
-  await compose("galo-processors", `${HERE}/processors.yaml`, env, "up", "--build", "--detach", "--wait");
-  await compose("galo-bench", "compose.yaml", settings, "up", "--build", "--detach", "--wait");
+function composeProcessors(env: Readonly<Record<string, string>>, ...args: string[]): Promise<string> {
+  const own = { PROCESSOR_NETWORK: NETWORK, PORT_DEFAULT: `${PORTS.default}`, PORT_FALLBACK: `${PORTS.fallback}` };
+  return docker({ ...own, ...env }, ROOT, "compose", "-p", NETWORK, "-f", `${HERE}processors.yaml`, ...args);
 }
 
-export async function upFloor(): Promise<void> {
-  await compose("galo-floor", `${HERE}/floor.yaml`, {}, "up", "--detach", "--wait");
+function docker(env: Readonly<Record<string, string>>, cwd: string, ...args: string[]): Promise<string> {
+  return output("docker", env, cwd, ...args);
 }
 
-export async function down(): Promise<void> {
-  await compose("galo-bench", "compose.yaml", {}, "down", "--volumes", "--timeout", "5");
-  await compose("galo-processors", `${HERE}/processors.yaml`, {}, "down", "--timeout", "1");
-  await compose("galo-floor", `${HERE}/floor.yaml`, {}, "down", "--timeout", "1");
+async function output(
+  program: string,
+  env: Readonly<Record<string, string>>,
+  cwd: string,
+  ...args: string[]
+): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(program, { args, env, cwd }).output().catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new DockerError(`there is no ${program} here`);
+  });
+  if (success) return new TextDecoder().decode(stdout).trim();
+  const said = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
+  throw new DockerError(`${program} ${args.join(" ")}: ${said}`);
 }
 
-/** What each of the four containers of the router has used so far. */
-export async function usage(): Promise<Usages> {
-  const all = await Promise.all(
-    SERVICES.map(async (service) => [service, await usageOf(await pidOf(service))] as const),
-  );
-  return new Map(all);
-}
-
-const pids = new Map<string, number>();
-
-async function pidOf(service: string): Promise<number> {
-  const name = `galo-bench-${service}-1`;
-  const known = pids.get(service);
-  if (known !== undefined && await Deno.stat(`/proc/${known}`).then(() => true, () => false)) return known;
-  const pid = Number(await docker({}, "inspect", "--format", "{{.State.Pid}}", name));
-  pids.set(service, pid);
-  return pid;
+function isGone(pid: number): Promise<boolean> {
+  return Deno.stat(`/proc/${pid}`).then(() => false, () => true);
 }
 
 async function usageOf(pid: number): Promise<Usage> {
@@ -89,32 +194,4 @@ async function usageOf(pid: number): Promise<Usage> {
     periods: field(stat, "nr_periods"),
     throttled: field(stat, "nr_throttled"),
   };
-}
-
-function compose(project: string, file: string, env: Readonly<Record<string, string>>, ...args: string[]) {
-  return docker(env, "compose", "-p", project, "-f", file, ...args);
-}
-
-async function docker(env: Readonly<Record<string, string>>, ...args: string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command("docker", { args, env, cwd: ROOT }).output().catch(() => {
-    throw new DockerError("there is no docker: the figures are those of containers with limits");
-  });
-  if (success) return new TextDecoder().decode(stdout).trim();
-  const said = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
-  throw new DockerError(`docker ${args.join(" ")}: ${said}`);
-}
-
-/** Puts so many settled payments into the store, 300 a second in turns of 20 ms, and starts both replicas anew. */
-export async function keep(count: number): Promise<void> {
-  const turnAt = `${Date.now() - 4 * count} + n / 6 * 20`;
-  await docker(
-    {},
-    ...["exec", "galo-bench-db-1", "psql", "-q", "-U", "galo", "-d", "galo", "-c"],
-    `insert into payment select gen_random_uuid(), epoch, 1990, ${turnAt} - 7, n % 2, ${
-      STAGES.indexOf("settled")
-    }, 1, 0,
-       ${turnAt}, 0, 0, ${REASONS.indexOf("booked")} from store_state, generate_series(1, ${count}) n`,
-  );
-  await compose("galo-bench", "compose.yaml", {}, "stop", "a", "b");
-  await compose("galo-bench", "compose.yaml", {}, "up", "--detach", "--wait");
 }

@@ -13,6 +13,7 @@ const HIGHEST_US = 120_000_000;
 export interface LatencySummary {
   readonly count: number;
   readonly medianMs: number;
+  readonly p90Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
 }
@@ -33,8 +34,8 @@ export class Latency {
     const { maxValue } = this.#histogram;
     const at = (percentile: number) => Math.min(maxValue, this.#histogram.getValueAtPercentile(percentile)) / 1_000;
     const count = this.#histogram.totalCount;
-    if (count === 0) return { count, medianMs: 0, p99Ms: 0, maxMs: 0 };
-    return { count, medianMs: at(50), p99Ms: at(99), maxMs: maxValue / 1_000 };
+    if (count === 0) return { count, medianMs: 0, p90Ms: 0, p99Ms: 0, maxMs: 0 };
+    return { count, medianMs: at(50), p90Ms: at(90), p99Ms: at(99), maxMs: maxValue / 1_000 };
   }
 
   reset(): void {

@@ -6,10 +6,10 @@ import type { Cents } from "../../src/payment/money.ts";
 import { type Processor, PROCESSORS } from "../../src/payment/fact.ts";
 import { Totals } from "../../src/payment/totals.ts";
 import type { Clock } from "../../src/clock.ts";
-import type { Attempt, Health, Lookup, Outcome, ProcessorClient } from "../../src/routing/processor_client.ts";
+import type { Health, Lookup, Order, Outcome, ProcessorClient } from "../../src/routing/processor_client.ts";
 import { ConcurrencyLimiter } from "../../src/local/standin_limits.ts";
-import { Replica } from "../../src/replica.ts";
-import type { ReplicaSettings } from "../../src/replica_parts.ts";
+import { Replica, type ReplicaSettings } from "../../src/replica.ts";
+import { MemorySegments } from "../../tests/ledger/memory_segments.ts";
 import { Timeline } from "../../tests/simulation/timeline.ts";
 import { Prng } from "../../tests/simulation/prng.ts";
 import type { ProcessorState, Scenario } from "../graded/scenario.ts";
@@ -24,7 +24,11 @@ export const ANSWER_MS = 2;
 export const END_MS = 1_000;
 /** The first moment of virtual time. */
 export const START_MS = Date.UTC(2025, 0, 1);
-const LIMITS = { batchMax: 1, intervalMs: 0, backlogMax: 1 };
+/** Nothing dies here, no log is ever full, and small segments keep it quick to append to a log in memory. */
+const SETTINGS = {
+  ...{ ack: "log", queueMax: 10_000_000, requestTimeoutMs: 10_000, horizonMs: 15_000, recallMs: 0, stopMs: 0 },
+  ...{ storeIntervalMs: 0, segmentsMax: Infinity, segmentRecords: 256, rereads: 0 },
+} as const;
 
 /** What is varied: times in milliseconds. */
 export type Policy = Pick<ReplicaSettings, "patienceMs" | "slowMs" | "maxInFlight" | "dispatchPerSecond">;
@@ -42,19 +46,19 @@ export interface Outturn {
 
 /** A processor that follows the model: a delay, a service time, a limit of calls. */
 export class ModelProcessor {
-  readonly #booked = new Map<string, Attempt>();
+  readonly #booked = new Map<string, Order>();
   readonly #limiter = new ConcurrencyLimiter();
   totals = new Totals();
   state: ProcessorState = { delayMs: 0, failing: false };
 
   constructor(private readonly timeline: Timeline, private readonly prng: Prng) {}
 
-  async pay(attempt: Attempt): Promise<Outcome> {
+  async pay(order: Order): Promise<Outcome> {
     const place = this.#limiter.enter();
     if (!place) return { kind: "refused", why: "processor-full" };
     await place;
     await this.#pause(this.state.delayMs + SERVICE_MS * (1 + this.prng.float()));
-    const outcome = this.#conclude(attempt);
+    const outcome = this.#conclude(order);
     this.#limiter.leave();
     await this.#pause(RETURN_MS);
     return outcome;
@@ -65,11 +69,11 @@ export class ModelProcessor {
     return booked ? { kind: "found", ...booked } : { kind: "absent" };
   }
 
-  #conclude(attempt: Attempt): Outcome {
+  #conclude(order: Order): Outcome {
     if (this.state.failing) return { kind: "failed" };
-    if (this.#booked.has(attempt.id)) return { kind: "already-booked" };
-    this.#booked.set(attempt.id, attempt);
-    this.totals.add(attempt.requestedAt, attempt.cents);
+    if (this.#booked.has(order.id)) return { kind: "already-booked" };
+    this.#booked.set(order.id, order);
+    this.totals.add(order.requestedAt, order.cents);
     return { kind: "booked" };
   }
 
@@ -87,6 +91,7 @@ export async function run(scenario: Scenario, policy: Policy, seed: number): Pro
   const clock: Clock = {
     now,
     monotonic: () => timeline.ms,
+    uptime: () => timeline.ms,
     after: (ms, action) => {
       const happening = timeline.in(ms, action);
       return () => happening.run = undefined;
@@ -94,19 +99,20 @@ export async function run(scenario: Scenario, policy: Policy, seed: number): Pro
     soon: (action) => void timeline.in(0, action),
   };
   const client: ProcessorClient = {
-    pay: (processor, attempt) => processors[processor].pay(attempt),
+    pay: (processor, order) => processors[processor].pay(order),
     lookup: (processor, id) => Promise.resolve(processors[processor].lookup(id)),
     health: (processor) => Promise.resolve(healthOf(processors[processor].state)),
   };
-  const limits = { ...policy, ...LIMITS, queueMax: 10_000_000, requestTimeoutMs: 10_000, recallMs: 0, drainMs: 0 };
-  // each has its half of the payments and its own view, as in production; what they tell each other changes no route
+  const fail = (error: unknown) => {
+    throw error;
+  };
+  // each has its half of the payments, its own log and its own view: what they tell each other changes no route
   const replicas = (["a", "b"] as const).map((self) =>
-    new Replica({ self, ack: "memory", ...limits }, {
-      ...{ clock, client, random: () => prng.float(), incarnation: crypto.randomUUID(), log: () => {} },
-      lock: { tryAcquire: () => ({ left: "", write() {}, release() {} }) },
-      fail: (error) => {
-        throw error;
-      },
+    new Replica({ self, ...policy, ...SETTINGS }, {
+      ...{ clock, client, random: () => prng.float(), files: new MemorySegments(), boot: 1 },
+      lock: { tryAcquire: () => ({ valid: true, release() {} }) },
+      uuid: () => crypto.randomUUID(),
+      ...{ log: () => {}, fail, restart: fail },
     })
   );
   for (const replica of replicas) replica.start();
@@ -120,7 +126,10 @@ export async function run(scenario: Scenario, policy: Policy, seed: number): Pro
 
   const queue: number[] = [];
   for (let second = 1; second <= scenario.durationSeconds; second++) {
-    timeline.in(1_000 * second, () => queue.push(replicas.reduce((sum, { book }) => sum + book.pending.size, 0)));
+    timeline.in(
+      1_000 * second,
+      () => queue.push(replicas.reduce((sum, replica) => sum + replica.readiness().pending, 0)),
+    );
   }
   let audits = 0;
   let inconsistencies = 0;
@@ -131,7 +140,7 @@ export async function run(scenario: Scenario, policy: Policy, seed: number): Pro
       const window = [now() - 1_000 * fromSecondsAgo, now() - 1_000 * toSecondsAgo] as const;
       const differences = PROCESSORS.map((name) =>
         processors[name].totals.window(...window).count -
-        replicas.reduce((sum, { book }) => sum + book.summary(...window)[name].count, 0)
+        replicas.reduce((sum, replica) => sum + replica.summary(...window)![name].count, 0)
       );
       inconsistencies += compare === "sum"
         ? Math.abs(differences[0]! + differences[1]!)

@@ -1,5 +1,5 @@
-/** The measurements behind the table: each resolves to plain figures that are kept as JSON. @module */
-import { ADDRESSES, FLOOR_URL, up, usage, type Usages } from "../compose/containers.ts";
+/** Measurements of one system at a time: each resolves to plain figures that are kept as JSON. @module */
+import { type Containers, galo, processors, type Usages } from "../compose/containers.ts";
 import { startLoad } from "../graded/generator.ts";
 import { Latency } from "../graded/latency.ts";
 import type { LoadPlan, LoadSecond } from "../graded/load_event.ts";
@@ -7,6 +7,8 @@ import type { OfficialResult } from "../graded/result.ts";
 import { run, type RunRecord } from "../graded/run.ts";
 import type { Scenario } from "../graded/scenario.ts";
 import { median } from "../graded/table.ts";
+import { PROCESSORS, REASONS, REPLICAS } from "../../src/payment/fact.ts";
+import { STAGES } from "../../src/payment/payment.ts";
 
 /** So long after an outage the backlog is drained, in seconds. */
 const DRAIN_S = 30;
@@ -40,11 +42,15 @@ export async function graded(
   settings: Readonly<Record<string, string>>,
   told: (line: string) => void,
 ): Promise<GradedRun> {
-  await up(scenario.fees, settings);
-  const watch = new Watch();
+  const system = galo();
+  await processors.up(scenario.fees);
+  await system.up(settings);
+  const watch = new Watch(system);
   await watch.start();
-  const record = await run(scenario, ADDRESSES, "galo", ({ second }) => told(`${second.second + 1} s`));
+  const addresses = { router: system.url, processors: processors.addresses };
+  const record = await run(scenario, addresses, "galo", ({ second }) => told(`${second.second + 1} s`));
   const used = await watch.stop();
+  await system.down();
   const { books, load, audits, score } = record;
   return {
     official: record.official,
@@ -60,15 +66,23 @@ export async function graded(
   };
 }
 
-/** The p99 of a static answer of Caddy under the same load, over all of it and over the same seconds. */
-export async function floor(scenario: Scenario): Promise<{ readonly p99Ms: number; readonly drainP99Ms: number }> {
+/** The p99 of a scenario's payments, over all of it and over the seconds after its outage. */
+export interface AnswersOnly {
+  readonly p99Ms: number;
+  readonly drainP99Ms: number;
+}
+
+/** A scenario's load, without its outages, on a fresh system that does nothing but answer. */
+export async function answersOnly(scenario: Scenario, system: Containers): Promise<AnswersOnly> {
   const { durationSeconds, users, thinkMs, amount } = scenario;
-  const { seconds, p99Ms } = await load({ url: FLOOR_URL, amount: amount / 100, durationSeconds, users, thinkMs });
+  await system.up();
+  const { seconds, p99Ms } = await load({ url: system.url, amount: amount / 100, durationSeconds, users, thinkMs });
+  await system.down();
   return { p99Ms, drainP99Ms: windowP99(seconds, drainWindow(scenario)) };
 }
 
 /** What a constant rate comes to. */
-export interface Steady {
+export interface Rate {
   readonly rate: number;
   readonly p99Ms: number;
   readonly failed: number;
@@ -79,24 +93,39 @@ export interface Steady {
   readonly memoryByContainer: Readonly<Record<string, number>>;
 }
 
-/** Payments at a constant rate against what runs. */
-export async function steady(users: number, thinkMs: number, seconds: number): Promise<Steady> {
-  const watch = new Watch();
+/** Payments at a constant rate against a system that runs. */
+export async function atRate(system: Containers, users: number, thinkMs: number, seconds: number): Promise<Rate> {
+  const watch = new Watch(system);
   await watch.start();
   const plan = { amount: 19.9, durationSeconds: seconds, users: { from: users, to: users }, thinkMs };
-  const { ok, failed, p99Ms } = await load({ url: ADDRESSES.router, ...plan });
+  const { ok, failed, p99Ms } = await load({ url: system.url, ...plan });
   return { rate: Math.round(ok / seconds), p99Ms, failed, ...await watch.stop() };
 }
 
 /** The median time of a summary, in milliseconds, asked for one after the other. */
-export async function summaryMs(): Promise<number> {
+export async function summaryMs({ url }: Containers): Promise<number> {
   const times: number[] = [];
   for (let n = 0; n < SUMMARY_ASKS; n++) {
     const start = performance.now();
-    await (await fetch(`${ADDRESSES.router}/payments-summary`)).text();
+    await (await fetch(`${url}/payments-summary`)).text();
     times.push(performance.now() - start);
   }
   return median(times);
+}
+
+/** Puts so many settled payments into the store, 300 a second in turns of 20 ms, and starts both replicas anew. */
+export async function keep(system: Containers, count: number): Promise<void> {
+  const at = `${Date.now() - 4 * count} + n / 6 * 20`;
+  const [settled, booked] = [STAGES.indexOf("settled"), REASONS.indexOf("booked")];
+  await system.compose(
+    {},
+    ...["exec", "-T", "db", "psql", "-q", "-U", "galo", "-d", "galo", "-c"],
+    `insert into payment (id, cents, accepted_at_ms, owner, stage, attempt, processor, requested_at_ms, reason)
+     select gen_random_uuid(), 1990, ${at} - 7, n % ${REPLICAS.length}, ${settled}, 1, ${PROCESSORS.indexOf("default")},
+       ${at}, ${booked} from generate_series(1, ${count}) n`,
+  );
+  await system.compose({}, "stop", "a", "b");
+  await system.start();
 }
 
 async function load(plan: LoadPlan) {
@@ -124,14 +153,19 @@ function windowP99(seconds: RunRecord["seconds"], [from, to]: readonly [number, 
 
 /** What the containers use, looked at once a second. */
 class Watch {
+  readonly #system: Containers;
   #first!: Usages;
   #last!: Usages;
   #startMs = 0;
   #worst = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
 
+  constructor(system: Containers) {
+    this.#system = system;
+  }
+
   async start(): Promise<void> {
-    this.#first = this.#last = await usage();
+    this.#first = this.#last = await this.#system.usage();
     this.#startMs = performance.now();
     this.#timer = setInterval(() => this.#look(), 1_000);
   }
@@ -155,7 +189,7 @@ class Watch {
   }
 
   async #look(): Promise<void> {
-    const now = await usage();
+    const now = await this.#system.usage();
     for (const [name, { periods, throttled }] of now) {
       const before = this.#last.get(name)!;
       if (periods > before.periods) {

@@ -49,8 +49,8 @@ export async function rival(scenario: Scenario, seed: number): Promise<{
   const send = async (id: string): Promise<void> => {
     const to = choose(known);
     if (!to) return void timeline.in(RETRY_MS, () => send(id));
-    const attempt = { id, cents: scenario.amount, requestedAt: START_MS + Math.floor(timeline.ms) };
-    const { kind } = await processors[to].pay(attempt);
+    const order = { id, cents: scenario.amount, requestedAt: START_MS + Math.floor(timeline.ms) };
+    const { kind } = await processors[to].pay(order);
     if (kind === "booked") return;
     if (kind === "failed") known[to].failing = true;
     timeline.in(RETRY_MS, () => send(id));

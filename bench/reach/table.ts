@@ -1,46 +1,58 @@
-/** The table of what was reached, as Markdown. Pure. @module */
+/** The page of what was reached, as Markdown. Pure. @module */
 import { median, whole } from "../graded/table.ts";
-import type { Results } from "./main.ts";
-import type { GradedRun } from "./measure.ts";
-
-type Row = readonly [what: string, reach: string, measured: string, reached: boolean];
+import { lines, type Row } from "./markdown.ts";
+import type { AnswersOnly, GradedRun } from "./measure.ts";
+import { LEVELS, LIMIT_MS, type Results } from "./results.ts";
+import { steadyRows, steadySections } from "./steady_table.ts";
 
 /** The whole page. */
 export function table(results: Results): string {
-  const rows = [...previewRows(results), ...finalRows(results), ...unseenRows(results), ...otherRows(results)];
+  const { steady, preview, final, unseen } = results;
+  const all = Object.values(steady ?? {});
+  const rows = [
+    ...all.flatMap(steadyRows),
+    ...previewRows(results),
+    ...finalRows(results),
+    ...unseenRows(results),
+    ...otherRows(results),
+  ];
   return `# How close to the floor
 
-Written by \`deno task bench:reach\`; the figures behind it are in reach.json. Medians where there are several runs, each
-beside its own floor in turn: a static 202 of the same Caddy under the same limits.
+Written by \`deno task bench:reach\`; the figures behind it are in reach.json. Measured on
+${results.machine}. Load generator, processors, Docker's proxy and the containers
+(1.5 CPUs and 350 MB for each system) share these cores, so these are ratios and shares, not what the challenge's machine
+would show.
 
-Measured on ${results.machine}. Load generator, processors, Docker's proxy and the router's four
-containers (1.5 CPUs and 350 MB together) share these cores, so these are ratios and shares, not what the challenge's
-machine would show.
+## Against what we set out for
 
+${targets(rows)}
+${all.map(steadySections).join("\n")}${
+    preview || final || unseen
+      ? `
 ## Graded runs
 
 ${runsTable(results)}
 p99 is over every successful request, the score the challenge's formula; the official fields of each run are in reach.json.
 What they are not: the challenge's machine has six cores for what two do here, its processors are not these stand-ins, and
 k6 is another load generator.
+`
+      : ""
+  }`;
+}
 
-## Against what we set out for
-
-| what | reach | measured | |
-|---|---|---|---|
-${
-    rows.map(([what, reach, measured, reached]) =>
-      `| ${what} | ${reach} | ${measured} | ${reached ? "reached" : "**not reached**"} |`
-    ).join("\n")
-  }
-`;
+function targets(rows: readonly Row[]): string {
+  return lines(
+    ["what", "reach", "measured", ""],
+    rows.map(([what, reach, measured, reached]) => {
+      return [what, reach, measured, reach === "" ? "" : reached ? "reached" : "**not reached**"];
+    }),
+  );
 }
 
 /** Every graded run, and the medians. */
 function runsTable({ preview, final, unseen }: Results): string {
   const groups: [string, readonly GradedRun[]][] = [
-    ["preview", preview?.peer ?? []],
-    ["preview, ACK=memory", preview?.memory ?? []],
+    ...LEVELS.map((ack): [string, readonly GradedRun[]] => [`preview, ACK=${ack}`, preview?.[ack] ?? []]),
     ["final", final?.runs ?? []],
     ...(unseen ?? []).map(({ seed, run }): [string, GradedRun[]] => [`outages of seed ${seed}`, [run]]),
   ];
@@ -53,7 +65,7 @@ function runsTable({ preview, final, unseen }: Results): string {
     `${audits}, off by ${inconsistencies}`,
     whole(Math.round(official.total_liquido)),
   ];
-  const lines = groups.flatMap(([name, runs]) => {
+  const rows = groups.flatMap(([name, runs]) => {
     const rows = runs.map((run, n) => [runs.length > 1 ? `${name} ${n + 1}` : name, ...cells(run)]);
     if (runs.length < 2) return rows;
     const mid = (of: (run: GradedRun) => number) => median(runs.map(of));
@@ -67,29 +79,40 @@ function runsTable({ preview, final, unseen }: Results): string {
     ];
     return [...rows, [`**${name}, median**`, ...middle]];
   });
-  const head = ["run", "p99", "default", "fallback", "lag", "failed", "audits", "score"];
-  return [head, head.map(() => "---"), ...lines].map((row) => `| ${row.join(" | ")} |\n`).join("");
+  return lines(["run", "p99", "default", "fallback", "lag", "failed", "audits", "score"], rows);
 }
 
 function previewRows({ preview }: Results): Row[] {
   if (!preview) return [];
-  const { floor, peer, memory } = preview;
-  const ratio = (all: readonly { p99Ms: number }[], to: readonly { p99Ms: number }[]) =>
-    median(all.map(({ p99Ms }, n) => p99Ms / to[n]!.p99Ms));
-  const over = ratio(peer, floor);
-  const drain = median(peer.map(({ drainP99Ms }, n) => drainP99Ms / floor[n]!.drainP99Ms));
-  const ack = ratio(peer, memory);
+  const { log, store, trivial, floor } = preview;
+  const ratio = (of: keyof AnswersOnly, to: readonly AnswersOnly[]) =>
+    median(log.map((run, n) => run[of] / to[n]![of]));
+  const p99 = median(log.map(({ p99Ms }) => p99Ms));
+  const drain = ratio("drainP99Ms", trivial);
   return [
-    ["preview, p99 ÷ the floor's", "≤ 1.25", `${over.toFixed(2)} (${list(peer)} ms over ${list(floor)})`, over <= 1.25],
-    ["the same while the backlog drains", "≤ 1.4", drain.toFixed(2), drain <= 1.4],
-    ["p99 ACK=peer ÷ ACK=memory", "≤ 1.10", `${ack.toFixed(2)} (memory ${list(memory)} ms)`, ack <= 1.1],
-    carried("preview", peer, 99.9, 0),
+    [`p99 of the whole preview`, "< 10 ms", `${p99.toFixed(2)} ms (${list(log)})`, p99 < 10],
+    [
+      "p99 in the 30 s after its outage ÷ the trivial replicas'",
+      "≤ 1.5",
+      `${drain.toFixed(2)}; ÷ the static answer's ${ratio("drainP99Ms", floor).toFixed(2)}`,
+      drain <= 1.5,
+    ],
+    [
+      "p99 of the whole preview ÷ the trivial replicas'",
+      "",
+      `${ratio("p99Ms", trivial).toFixed(2)}; ÷ the static answer's ${ratio("p99Ms", floor).toFixed(2)}`,
+      true,
+    ],
+    ["the same at ACK=store", "", `${list(store)} ms`, true],
+    carried("preview, ACK=log", log, 99.9, 0),
+    carried("preview, ACK=store", store, 99.9, 0),
   ];
 }
 
 function finalRows({ final }: Results): Row[] {
   if (!final) return [];
   const { runs, ours, rivals } = final;
+  const p99 = median(runs.map(({ p99Ms }) => p99Ms));
   const more = 100 * (ours / rivals - 1);
   const cores = median(runs.map((run) => run.cores));
   const throttled = Math.max(...runs.map((run) => run.throttled));
@@ -97,7 +120,8 @@ function finalRows({ final }: Results): Row[] {
   const scores = runs.map(({ official }) => official.total_liquido);
   return [
     carried("final", runs, 80, 0.2),
-    ["final, p99 and score", "", `${list(runs)} ms; ${whole(Math.round(median(scores)))}`, true],
+    ["p99 of the whole final", "< 10 ms", `${p99.toFixed(2)} ms (${list(runs)})`, p99 < 10],
+    ["score of the final", "", whole(Math.round(median(scores))), true],
     [
       "final at equal p99, against the winner's policy (both on the model)",
       "≥ 0.5 % more",
@@ -132,14 +156,14 @@ function unseenRows({ unseen }: Results): Row[] {
   });
 }
 
-function otherRows({ steady, kept }: Results): Row[] {
+function otherRows({ rates, kept }: Results): Row[] {
   const rows: Row[] = [];
-  if (steady) {
-    const good = steady.filter(({ p99Ms, failed }) => p99Ms < 11 && failed === 0).at(-1);
-    const last = steady.at(-1)!;
+  if (rates) {
+    const good = rates.filter(({ p99Ms, failed }) => p99Ms < LIMIT_MS && failed === 0).at(-1);
+    const last = rates.at(-1)!;
     const first = Object.entries(last.cpuByContainer).map(([name, cores]) => `${name} ${cores.toFixed(2)}`).join(", ");
     rows.push([
-      "highest steady rate with p99 under 11 ms",
+      `highest steady rate with p99 under ${LIMIT_MS} ms`,
       "stated",
       `${good?.rate ?? 0}/s; at ${last.rate}/s p99 is ${last.p99Ms.toFixed(1)} ms, cores: ${first}, worst second ${
         percent(last.throttled)
@@ -154,13 +178,13 @@ function otherRows({ steady, kept }: Results): Row[] {
     );
     rows.push([
       `${whole(after!.kept)} payments kept, against none`,
-      "flat but for the ids",
+      "flat but for the ids; ≤ 350 MB",
       `p99 ${before!.p99Ms.toFixed(2)} → ${after!.p99Ms.toFixed(2)} ms, summary ${before!.summaryMs.toFixed(2)} → ${
         after!.summaryMs.toFixed(2)
       } ms, memory ${before!.memoryMiB.toFixed(0)} → ${after!.memoryMiB.toFixed(0)} MiB, an id ${
         bytes.map((value) => value.toFixed(0)).join(" and ")
       } bytes a replica`,
-      after!.failed === 0,
+      after!.failed === 0 && after!.memoryMiB * 1.048576 <= 350,
     ]);
   }
   return rows;

@@ -1,0 +1,9 @@
+/** Parts of a page of Markdown. Pure. @module */
+
+/** What was set out for, empty where nothing was, and what came of it. */
+export type Row = readonly [what: string, reach: string, measured: string, reached: boolean];
+
+/** A table; each line ends with a new line. */
+export function lines(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |\n`).join("");
+}
