@@ -73,7 +73,8 @@ export class Watch implements Watching, LedgerObserver {
   #peer: { readonly status: Status; readonly heardMs: number } | undefined;
   /** stories are asked for one at a time: who writes must not wait for who reads */
   #recalls: Promise<void> = Promise.resolve();
-  #full: number | undefined;
+  /** limits that are reached, and since when */
+  readonly #reached = new Map<string, number>();
   #fallback: { readonly since: number; lastAt: number; payments: number } | undefined;
 
   constructor(parts: WatchParts) {
@@ -218,10 +219,10 @@ export class Watch implements Watching, LedgerObserver {
   }
 
   #look({ payments, vitals }: Subject): void {
-    const { clock, memory } = this.#parts;
+    const { clock, memory, queueMax } = this.#parts;
     const at = clock.now();
     const readiness = payments.readiness();
-    const { gossip, store } = vitals();
+    const { gossip, store, log } = vitals();
     const took = Float64Array.from(this.#took).sort();
     const lookedMs = clock.monotonic();
     // after a stop of the event loop it is more than a second
@@ -244,6 +245,12 @@ export class Watch implements Watching, LedgerObserver {
     this.#lookedMs = lookedMs;
     gossip?.tellStatus(own);
     this.#logChanges(readiness, at);
+    const { pending } = readiness;
+    this.#logLimit("as many payments wait as may wait (QUEUE_MAX)", pending >= queueMax, at, { pending });
+    if (log) {
+      const { segments, segmentsMax } = log;
+      this.#logLimit("the log is as long as it may be (LOG_MAX_MB)", segments > segmentsMax, at, { segments });
+    }
     const peer = this.#peerNow();
     const both = peer ? [own, peer] : [own];
     const busy = both.filter(({ posts }) => posts > 0);
@@ -260,25 +267,30 @@ export class Watch implements Watching, LedgerObserver {
     for (const watcher of this.#watchers) watcher.tell(live, point);
   }
 
-  #logChanges({ processors, pending }: Readiness, at: number): void {
-    const { log, queueMax } = this.#parts;
+  #logChanges({ processors }: Readiness, at: number): void {
+    const { log } = this.#parts;
     for (const processor of PROCESSORS) {
       const change = this.#outages.look(processor, processors[processor].state === "up", at);
       if (change?.state === "down") log("warning", "a processor takes nothing", { processor });
       else if (change) log("info", "a processor takes payments again", { processor, afterMs: change.forMs });
-    }
-    if (pending >= queueMax && this.#full === undefined) {
-      this.#full = at;
-      log("warning", "as many payments wait as may wait: new ones are refused", { pending });
-    } else if (pending < queueMax && this.#full !== undefined) {
-      log("info", "payments are taken again", { pending, afterMs: at - this.#full });
-      this.#full = undefined;
     }
     const fallback = this.#fallback;
     if (!fallback || at - fallback.lastAt < QUIET_MS) return;
     const forMs = fallback.lastAt - fallback.since;
     log("info", "the fallback is sent no more payments", { payments: fallback.payments, forMs });
     this.#fallback = undefined;
+  }
+
+  #logLimit(name: string, reached: boolean, at: number, fields: Record<string, unknown>): void {
+    const since = this.#reached.get(name);
+    const { log } = this.#parts;
+    if (reached && since === undefined) {
+      this.#reached.set(name, at);
+      log("warning", `${name}: new payments are refused`, fields);
+    } else if (!reached && since !== undefined) {
+      this.#reached.delete(name);
+      log("info", "payments are taken again", { ...fields, afterMs: at - since });
+    }
   }
 
   #sent({ processor, at, reason }: Dispatched): void {

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { accepted, dispatched, type Processor, type Reason, released, settled } from "../../src/payment/fact.ts";
+import type { Fact, Processor, Reason } from "../../src/payment/fact.ts";
 import type { GossipVitals, Status, Vitals } from "../../src/telemetry/metrics.ts";
 import type { Readiness } from "../../src/api/service.ts";
 import type { Live, Point } from "../../src/console/watching.ts";
 import { encodeStory } from "../../src/console/stories.ts";
 import { LOOK_MS, POINTS_MAX, RECALL_MS, Watch } from "../../src/console/watch.ts";
 import { FakePayments } from "../api/fake_payments.ts";
+import { Facts } from "../support/facts.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 
 const idOf = (n: number) => `4a7901b8-7d26-4d9d-aa19-${n.toString(16).padStart(12, "0")}`;
@@ -28,6 +29,7 @@ function setup(
   const vitals: { -readonly [K in keyof Vitals]: Vitals[K] } = {
     gossip,
     store: { state: "ready", backlog: 0, oldestDirtyMs: 7 },
+    log: { segments: 2, segmentsMax: 2 },
     held: undefined,
   };
   const logged: string[] = [];
@@ -37,17 +39,17 @@ function setup(
     recall: options.recall ?? ((id) => Promise.resolve(options.stored?.[id])),
     log: (level, message, fields) => logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
   });
-  watch.start({ payments, vitals: () => vitals, totals: () => payments.book.summary() });
+  watch.start({ payments, vitals: () => vitals });
+  const facts = new Facts(watch);
   const up = (processor: Processor, is: boolean) => {
     const { processors } = payments.readiness();
     state.processors = { ...processors, [processor]: { ...processors[processor], state: is ? "up" : "down" } };
   };
   const send = (n: number, processor: Processor, reason: Reason) => {
-    const fact = dispatched(accepted(idOf(n), 1990, clock.now(), "a"), "a", processor, clock.now(), reason);
-    watch.did(fact);
-    return fact;
+    facts.accept(idOf(n), 1990, clock.now());
+    return facts.dispatch(idOf(n), processor, reason, clock.now());
   };
-  return { clock, payments, state, gossip, vitals, told, logged, watch, up, send };
+  return { clock, facts, payments, state, gossip, vitals, told, logged, watch, up, send };
 }
 
 /** A request of `POST /payments` that takes so long. */
@@ -94,7 +96,7 @@ Deno.test("who watches sees both replicas, until the peer is silent", async () =
   assert.deepEqual(live.totals.default, { count: 1, cents: 1999 });
   // a tenth of 19.99, rounded down
   assert.equal(live.savedCents, 199);
-  assert.deepEqual([live.silentMs, live.lagMs, live.peer, live.ack], [40, 3, "none", "memory"]);
+  assert.deepEqual([live.silentMs, live.lagMs, live.peer, live.ack], [40, 3, "none", "log"]);
   await clock.advance(3 * LOOK_MS);
   assert.equal(seen.at(-1)!.live.replicas.b, null);
   assert.equal(seen.at(-1)!.point.posts, 0);
@@ -153,8 +155,21 @@ Deno.test("a queue that is full is a line when it begins and one when it ends", 
   state.pending = 2;
   await clock.advance(2 * LOOK_MS);
   assert.deepEqual(logged, [
-    'warning as many payments wait as may wait: new ones are refused {"pending":3}',
+    'warning as many payments wait as may wait (QUEUE_MAX): new payments are refused {"pending":3}',
     'info payments are taken again {"pending":2,"afterMs":2000}',
+  ]);
+});
+
+Deno.test("a log that is full is a line when it begins and one when it ends", async () => {
+  const { clock, logged, vitals } = setup();
+  await clock.advance(LOOK_MS);
+  vitals.log = { segments: 3, segmentsMax: 2 };
+  await clock.advance(2 * LOOK_MS);
+  vitals.log = { segments: 1, segmentsMax: 2 };
+  await clock.advance(2 * LOOK_MS);
+  assert.deepEqual(logged, [
+    'warning the log is as long as it may be (LOG_MAX_MB): new payments are refused {"segments":3}',
+    'info payments are taken again {"segments":1,"afterMs":2000}',
   ]);
 });
 
@@ -171,17 +186,19 @@ Deno.test("the fallback's turn is a line when it begins and one when it is over"
 });
 
 Deno.test("the newest decisions of each reason are shown, newest first, of both replicas", async () => {
-  const { clock, watch, send } = setup();
+  const { clock, facts, watch, send } = setup();
   send(1, "fallback", "default-slow");
   for (let n = 2; n < 8; n++) {
     await clock.advance(1);
-    const fact = send(n, "default", "default-up");
-    watch.did(settled(fact, "default", fact.requestedAt, fact.cents, "booked"));
+    send(n, "default", "default-up");
+    facts.settle(idOf(n), "booked", clock.now());
   }
   await clock.advance(1);
-  const peers = dispatched(accepted(idOf(9), 1990, clock.now(), "b"), "b", "default", clock.now(), "probe");
-  watch.heard(peers);
-  watch.heard(released(peers, "refused", false));
+  facts.accept(idOf(9), 1990, clock.now(), "b");
+  facts.dispatch(idOf(9), "default", "probe", clock.now(), "b");
+  facts.release(idOf(9), "refused", clock.now(), "b");
+  // what does not hold has not happened
+  watch.folded(VOID, false, facts.book.get(idOf(9)));
   const shown = watch.live().decisions.map(({ id, replica, stage, reason }) =>
     `${parseInt(id.slice(-4), 16)} ${replica} ${stage} ${reason}`
   );
@@ -205,7 +222,7 @@ Deno.test("a figure a second is one also after the event loop stood still", asyn
   assert.equal(set.told[0]!.posts, 2);
 });
 
-Deno.test("a story comes from memory, from the store, or from the newest fact alone", async () => {
+Deno.test("a story comes from memory, from the store, or from where the payment is alone", async () => {
   const stored = { [idOf(2)]: encodeStory(STORED), [idOf(3)]: "of a newer version" };
   const { clock, watch, send } = setup({ stored });
   const at = clock.now();
@@ -215,74 +232,108 @@ Deno.test("a story comes from memory, from the store, or from the newest fact al
   assert.deepEqual(await watch.story(here), { facts: [first, sent], source: "memory", complete: true });
   assert.equal(watch.stored(idOf(1)), `1,1,${at},0,0,1`);
   assert.equal(watch.stored(idOf(2)), undefined);
-  const booked = settled({ ...here, id: idOf(2) }, "default", at, 1990, "booked");
+  const booked = unheard(2, at);
   assert.deepEqual(await watch.story(booked), { facts: [first, ...STORED], source: "postgres", complete: true });
   const last = { ...sent, stage: "settled", reason: "booked" };
   const snapshot = { facts: [first, last], source: "snapshot", complete: false };
-  assert.deepEqual(await watch.story({ ...booked, id: idOf(3) }), snapshot);
-  const waiting = accepted(idOf(4), 1990, at, "a");
+  assert.deepEqual(await watch.story(unheard(3, at)), snapshot);
+  const waiting = new Facts().accept(idOf(4), 1990, at);
   assert.deepEqual(await watch.story(waiting), { facts: [first], source: "memory", complete: true });
   const alone = setup({ recall: () => Promise.reject(new Error("no Postgres")) }).watch;
   assert.deepEqual(await alone.story(booked), snapshot);
 });
 
-Deno.test("what a catch-up brought was not witnessed: memory that is behind is not told", async () => {
+Deno.test("a story tells who took it, who sent it and who settled it, whatever replica that was", async () => {
+  const { clock, watch, facts } = setup();
+  const at = clock.now();
+  facts.accept(idOf(1), 1990, at, "b");
+  facts.dispatch(idOf(1), "default", "default-up", at, "b");
+  facts.fold({ kind: "moved", by: "a", from: "b", at: at + 1 });
+  const { facts: told, complete } = await watch.story(facts.settle(idOf(1), "already-booked", at + 2, "a"));
+  assert.deepEqual(told.map(({ stage, replica }) => [stage, replica]).slice(1), [["dispatched", "b"], [
+    "settled",
+    "a",
+  ]]);
+  assert.equal(complete, true);
+});
+
+Deno.test("what was read at the start was not heard: memory that is behind is not told", async () => {
   const { clock, watch, send } = setup({ stored: { [idOf(1)]: encodeStory(STORED) } });
-  const here = send(1, "default", "default-up");
-  const booked = settled(here, "default", clock.now(), 1990, "booked");
-  assert.equal((await watch.story(booked)).source, "postgres");
-  const refused = released(here, "refused", false);
+  send(1, "default", "default-up");
+  const at = clock.now();
+  assert.equal((await watch.story(unheard(1, at))).source, "postgres");
+  const facts = new Facts();
+  facts.accept(idOf(1), 1990, at);
+  facts.dispatch(idOf(1), "default");
+  const refused = facts.release(idOf(1));
   assert.deepEqual((await watch.story(refused)).facts.map(({ stage }) => stage), ["accepted", "released"]);
   assert.equal((await watch.story(refused)).source, "snapshot");
 });
 
 Deno.test("a story that began before this life says so, unless the store knows more", async () => {
-  const { clock, watch, send } = setup({ stored: { [idOf(2)]: encodeStory(STORED) } });
+  const { watch } = setup({ stored: { [idOf(2)]: encodeStory(STORED) } });
+  const facts = new Facts();
   for (const n of [1, 2]) {
-    const released2 = released({ ...send(9, "default", "probe"), id: idOf(n) }, "refused", false);
-    watch.did(released2);
-    watch.did(settled(released2, "default", clock.now(), 1990, "already-booked"));
+    facts.accept(idOf(n));
+    facts.dispatch(idOf(n), "default", "probe");
   }
-  const fact = settled(released(send(8, "default", "probe"), "refused", false), "default", clock.now(), 1990, "booked");
-  const one = await watch.story({ ...fact, id: idOf(1) });
+  facts.observe(watch);
+  for (const n of [1, 2]) {
+    facts.release(idOf(n));
+    facts.settle(idOf(n), "already-booked");
+  }
+  const booked = facts.book.get(idOf(1))!;
+  const one = await watch.story(booked);
   assert.deepEqual(one.facts.map(({ stage }) => stage), ["accepted", "released", "settled"]);
   assert.deepEqual([one.source, one.complete], ["memory", false]);
-  const other = await watch.story({ ...fact, id: idOf(2) });
+  const other = await watch.story({ ...booked, id: idOf(2) });
   assert.equal(other.source, "memory", "the store knows no more than memory");
   const whole = setup({ stored: { [idOf(1)]: encodeStory([STORED[0], ...STORED]) } });
-  assert.equal((await whole.watch.story({ ...fact, id: idOf(1) })).source, "postgres");
+  assert.equal((await whole.watch.story(booked)).source, "postgres");
 });
 
-Deno.test("an epoch that begins takes stories and decisions with it", async () => {
-  const { watch, send } = setup();
-  const fact = send(1, "default", "default-up");
-  watch.forgot();
+Deno.test("a purge takes stories and decisions with it", async () => {
+  const { watch, facts, send } = setup();
+  const payment = send(1, "default", "default-up");
+  facts.purge();
   assert.deepEqual(watch.live().decisions, []);
   assert.equal(watch.stored(idOf(1)), undefined);
-  assert.equal((await watch.story(fact)).source, "snapshot");
+  assert.equal((await watch.story(payment)).source, "snapshot");
 });
 
 Deno.test("the store is asked for one story at a time, and no longer than it is waited for", async () => {
   const asked: string[] = [];
   const answers: ((text: string) => void)[] = [];
-  const { clock, watch, send } = setup({
+  const { clock, watch } = setup({
     recall: (id) => {
       asked.push(id);
       return new Promise((resolve) => answers.push(resolve));
     },
   });
-  const fact = settled(send(9, "default", "probe"), "default", clock.now(), 1990, "booked");
-  const stories = [1, 2, 3].map((n) => watch.story({ ...fact, id: idOf(n) }));
+  const stories = [1, 2, 3].map((n) => watch.story(unheard(n, 0)));
   await clock.advance(RECALL_MS);
   assert.deepEqual((await Promise.all(stories)).map(({ source }) => source), ["snapshot", "snapshot", "snapshot"]);
   assert.deepEqual(asked, [idOf(1)]);
-  const next = watch.story({ ...fact, id: idOf(4) });
+  const next = watch.story(unheard(4, 0));
   answers[0]!("");
   await clock.advance(1);
   assert.deepEqual(asked, [idOf(1), idOf(4)]);
   answers[1]!(encodeStory(STORED));
   assert.equal((await next).source, "postgres");
 });
+
+/** A payment that was settled after one attempt, of which nothing was heard. */
+function unheard(n: number, at: number) {
+  const facts = new Facts();
+  facts.accept(idOf(n), 1990, at);
+  facts.dispatch(idOf(n), "default", "default-up", at);
+  return facts.settle(idOf(n), "booked", at);
+}
+
+/** A fact that another one was quicker than. */
+const VOID: Fact = {
+  ...{ kind: "dispatched", by: "b", id: idOf(9), over: 0, processor: "fallback", at: 0, reason: "patience-over" },
+};
 
 const STORED = [
   { at: 900, replica: "b", stage: "dispatched", attempt: 1, processor: "default", reason: "default-up" },

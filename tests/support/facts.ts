@@ -10,11 +10,16 @@ import type { Payment } from "../../src/payment/payment.ts";
 /** A book, who is told of its facts, and short words for them; what a fact does not say is done by a, at 0. */
 export class Facts {
   readonly book = new Book();
-  readonly #observers: readonly LedgerObserver[];
+  readonly #observers: LedgerObserver[];
   #position = 0;
 
   constructor(...observers: LedgerObserver[]) {
     this.#observers = observers;
+  }
+
+  /** Has an observer told of what comes from now on. */
+  observe(observer: LedgerObserver): void {
+    this.#observers.push(observer);
   }
 
   /** Folds a fact and tells the observers. @returns what it made of its payment */
