@@ -308,13 +308,10 @@ export class Replica implements Payments {
   }
 
   #serve(): void {
-    const { dispatcher, ledger } = this.#running!;
-    dispatcher.start();
+    this.#running!.dispatcher.start();
     this.#poller.start();
     this.#agree(this.#agreement.look());
     this.#link?.tell(this.#progress);
-    const { pending, settled } = ledger.book;
-    this.#ports.log("info", "serving", { pending: pending.size, settled: settled.size });
   }
 
   /** Who gets the lock of the peer has proof of its death, and what it wrote is in the log. */
@@ -344,6 +341,7 @@ export class Replica implements Payments {
 
   #lost(why: string): void {
     if (this.#member.phase === "serving") this.#ports.log("warning", "the peer is lost", { why });
+    this.#agreement.forget();
     this.#happened({ kind: "lost" });
   }
 

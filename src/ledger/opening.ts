@@ -60,15 +60,33 @@ export function openLog(parts: OpeningParts): Opening {
   if (peerServes) return { kind: "wait", why: "the store holds what is not in the log that the peer uses" };
   const fresh = !newest && stored.log === null;
   // on top of what the store holds, all that is left and not in it
-  const left = segments.find((opened) => opened.log !== stored.log || opened.segment > segmentOf(stored.position));
-  const from = left ? placeOf(left.segment, 0) : 0;
+  const { position } = stored;
+  const left = segments.find(({ log, segment }) =>
+    isOfCluster(log, stored.log) && (segment > segmentOf(position) ||
+      segment === segmentOf(position) && log === stored.log && reaches(files, position, boot, rereads))
+  );
+  const from = left ? Math.max(placeOf(left.segment, 0), position) : 0;
   // another log, since places of the one before may have been used that nobody knows of any more
-  return begin(parts, parts.uuid(), { stored: stored.position, of: bitsOf(stored.log), from }, fresh);
+  const log = successor(stored.log ?? newest?.log, parts.uuid());
+  return begin(parts, log, { stored: stored.position, of: bitsOf(stored.log), from }, fresh);
+}
+
+/** Digits of an identity that tell a cluster's logs apart: the rest tells clusters apart, and all logs of one share it. */
+const OWN_DIGITS = 8;
+
+/** The identity of another log of the same cluster. */
+function successor(log: string | undefined, uuid: string): string {
+  return log === undefined ? uuid : uuid.slice(0, OWN_DIGITS) + log.slice(OWN_DIGITS);
+}
+
+/** Whether a log is one of those whose projection the store is: any, where nothing was ever stored. */
+function isOfCluster(log: string, stored: string | null): boolean {
+  return stored === null || log.slice(OWN_DIGITS) === stored.slice(OWN_DIGITS);
 }
 
 /** The first 32 bits of a log's identity. */
 function bitsOf(log: string | null): number {
-  return log === null ? 0 : Number.parseInt(log.slice(0, 8), 16);
+  return log === null ? 0 : Number.parseInt(log.slice(0, OWN_DIGITS), 16);
 }
 
 /** Where reading begins for who has loaded what the store holds; undefined where the log does not go on from there. */
@@ -83,17 +101,23 @@ export function locate(files: SegmentFiles, stored: Stored, rereads: number): Be
   const found = { log: newest.log, openFrom };
   const { log, position } = stored;
   if (log !== newest.log) {
-    const follows = base?.base?.stored === position && base.base.of === bitsOf(log);
+    const follows = base?.base?.stored === position && base.base.of === bitsOf(log) &&
+      reaches(files, base.base.from, newest.boot, rereads);
     return follows ? { ...found, position: base.base.from, holes: true } : undefined;
   }
   if (base && position < placeOf(base.segment, 0)) return undefined;
   const numbers = files.list().filter((segment) => segment >= segmentOf(position));
   if (numbers.some((segment, i) => segment !== segmentOf(position) + i)) return undefined;
+  return reaches(files, position, newest.boot, rereads) ? { ...found, position, holes: false } : undefined;
+}
+
+/** Whether a place is in the log, or at the end of one of its segments. */
+function reaches(files: SegmentFiles, position: number, boot: number, rereads: number): boolean {
   try {
-    new SegmentLog({ files, boot: newest.boot, position, rereads, gone() {} }).close();
-    return { ...found, position, holes: false };
+    new SegmentLog({ files, boot, position, rereads, gone() {} }).close();
+    return true;
   } catch (error) {
-    if (error instanceof LogGoneError) return undefined;
+    if (error instanceof LogGoneError) return false;
     throw error;
   }
 }

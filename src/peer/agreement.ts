@@ -80,6 +80,11 @@ export class Agreement {
     return this.look();
   }
 
+  /** The peer is not heard any more: it may come back with another log. */
+  forget(): void {
+    this.#ahead = [];
+  }
+
   /** More of the log has been read here. @returns how the replicas differ, in one line, the first time it is seen */
   look(): string | undefined {
     if (this.#ahead.length === 0) return undefined;

@@ -22,12 +22,16 @@ export interface AskedPayment {
   acks: Ack[];
   /** where the log took it; undefined where it did not, and where that place is lost */
   place: number | undefined;
+  /** when it did, in milliseconds */
+  takenMs: number;
   /** it was settled at some time */
   settled: boolean;
   /** when a purge last forgot it, in milliseconds; -1 where none did */
   purgedMs: number;
   /** when the log or the store last lost it with what it was acknowledged for, in milliseconds; -1 where neither did */
   lostMs: number;
+  /** the store may have held it, and went back to a backup */
+  unstored: boolean;
   /** it was booked before a purge forgot it: nobody may send it again */
   retired: boolean;
   /** it was sent, retired and taken at the same instant: nothing is promised */
@@ -46,7 +50,16 @@ export class Asked {
   sent(id: string, cents: Cents): AskedPayment {
     let payment = this.payments.get(id);
     if (!payment) {
-      const never = { place: undefined, settled: false, purgedMs: -1, lostMs: -1, retired: false, excused: false };
+      const never = {
+        place: undefined,
+        takenMs: 0,
+        settled: false,
+        purgedMs: -1,
+        lostMs: -1,
+        unstored: false,
+        retired: false,
+        excused: false,
+      };
       payment = { id, ordinal: this.payments.size, amounts: new Set(), acks: [], ...never };
       this.payments.set(id, payment);
     }

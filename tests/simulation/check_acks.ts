@@ -41,7 +41,7 @@ export class AckChecker {
       world.violate("conflict", `${id} is accepted with ${cents} cents, and the log has ${held.cents}`);
     }
     const { database, settings: { ack: level } } = world;
-    if (level === "store" && !database!.rows.has(id) && database!.restoredMs < calledMs) {
+    if (level === "store" && !database!.rows.has(id) && !payment.unstored) {
       world.violate("acks", `${id} is acknowledged, and the store does not hold it`);
     }
     // a replica that has not heard yet that the store went back is the last to hold it
@@ -49,11 +49,11 @@ export class AckChecker {
     if (!isShaky) payment.acks.push({ ms, replica: life.replica, cents, level });
   }
 
-  /** The log has lost what stands at a place and behind it, while nobody used it. */
-  logLost(fromPlace: number): void {
+  /** The log has lost some of it, while nobody used it. */
+  logLost(isLost: (place: number, takenMs: number) => boolean): void {
     const { database } = this.world;
     for (const payment of this.world.asked.payments.values()) {
-      if (payment.place === undefined || payment.place < fromPlace) continue;
+      if (payment.place === undefined || !isLost(payment.place, payment.takenMs)) continue;
       payment.place = undefined;
       if (!database?.rows.has(payment.id)) this.#lose(payment, database?.restoredMs ?? -Infinity);
     }
@@ -63,8 +63,18 @@ export class AckChecker {
   storeRestored(): void {
     const { database, timeline } = this.world;
     for (const payment of this.world.asked.payments.values()) {
-      if (database!.rows.has(payment.id) || this.#inLog(payment)) continue;
-      this.#lose(payment, timeline.ms);
+      if (database!.rows.has(payment.id)) continue;
+      payment.unstored = true;
+      if (!this.#inLog(payment)) this.#lose(payment, timeline.ms);
+    }
+  }
+
+  /** A segment was deleted: the store held it, before it went back. */
+  deleted(): void {
+    const { database, timeline } = this.world;
+    if (!database || database.restoredMs < 0) return;
+    for (const payment of this.world.asked.payments.values()) {
+      if (payment.unstored && !database.rows.has(payment.id) && !this.#inLog(payment)) this.#lose(payment, timeline.ms);
     }
   }
 

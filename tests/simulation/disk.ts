@@ -5,7 +5,7 @@
  * @module
  */
 import type { SegmentFile, SegmentFiles } from "../../src/ledger/log.ts";
-import { placeOf } from "../../src/ledger/log.ts";
+import { placeOf, segmentOf } from "../../src/ledger/log.ts";
 import { RECORD_BYTES, RecordBuffer } from "../../src/ledger/record.ts";
 import { KILLED, type Life } from "./life.ts";
 import type { World } from "./world.ts";
@@ -66,6 +66,12 @@ type Files = Map<number, Inode>;
 const KIND = 4;
 const MOVED = new RecordBuffer().write({ kind: "moved", by: "a", from: "b", at: 0 }, 0).bytes[KIND];
 
+/** The place behind the last record. */
+function endOf(files: Files): number {
+  const last = Math.max(0, ...files.keys());
+  return placeOf(last, Math.floor((files.get(last)?.length ?? 0) / RECORD_BYTES));
+}
+
 /** The folder. */
 export class Disk {
   /** bytes that the disk still takes */
@@ -74,6 +80,7 @@ export class Disk {
   fileMax = Infinity;
   #files: Files = new Map();
   #copy: Files | undefined;
+  #copiedMs = 0;
   readonly #scratch = new RecordBuffer();
 
   constructor(private readonly world: World, readonly prng: World["prng"], readonly faults: DiskFaults) {}
@@ -123,25 +130,36 @@ export class Disk {
 
   /** Keeps a copy of the folder as it is now, to come back to. */
   backUp(): void {
+    this.#copiedMs = this.world.timeline.ms;
     this.#copy = new Map(Array.from(this.#files, ([segment, inode]) => [segment, inode.copy()]));
   }
 
-  /** Something happens to the folder while nobody uses it. @returns the first place that is lost */
-  lose(loss: Loss): number {
+  /** Whether the copy ends before a place. */
+  copyIsBehind(place: number): boolean {
+    return this.#copy !== undefined && endOf(this.#copy) < place;
+  }
+
+  /** Something happens to the folder while nobody uses it. @returns whether what was taken at a place and time is lost */
+  lose(loss: Loss): (place: number, takenMs: number) => boolean {
     switch (loss) {
       case "none":
-        return Infinity;
-      case "tail":
-        return this.#loseTail();
-      case "older":
-        if (!this.#copy) return Infinity;
-        this.#files = new Map(Array.from(this.#copy, ([segment, inode]) => [segment, inode.copy()]));
-        return this.#end();
+        return () => false;
+      case "tail": {
+        const from = this.#loseTail();
+        return (place) => place >= from;
+      }
+      case "older": {
+        const copied = this.#copy;
+        if (!copied) return () => false;
+        this.#files = new Map(Array.from(copied, ([segment, inode]) => [segment, inode.copy()]));
+        return (place, takenMs) => takenMs > this.#copiedMs || !copied.has(segmentOf(place));
+      }
       case "foreign":
-        return this.#foreign();
+        this.#foreign();
+        return () => true;
       case "all":
         this.#files = new Map();
-        return 0;
+        return () => true;
     }
   }
 
@@ -201,6 +219,7 @@ export class Disk {
     this.world.logs.removed(life, segment, placeOf(segment, Math.floor(inode.length / RECORD_BYTES)));
     this.world.fault("segment-deleted", segment);
     this.#files.delete(segment);
+    this.world.acks.deleted();
   }
 
   #read(records: Uint8Array): ReturnType<RecordBuffer["read"]> {
@@ -233,13 +252,8 @@ export class Disk {
     return first;
   }
 
-  #end(): number {
-    const last = this.#list().at(-1);
-    return last === undefined ? 0 : placeOf(last, Math.floor(this.#files.get(last)!.length / RECORD_BYTES));
-  }
-
   /** What is there is another cluster's log, with payments that this one never heard of. */
-  #foreign(): number {
+  #foreign(): void {
     const { prng } = this;
     const [inode, segment] = [new Inode(), prng.whole(1, 9)];
     const write = (record: Parameters<RecordBuffer["write"]>[0]) =>
@@ -249,7 +263,6 @@ export class Disk {
     const at = this.world.machine.now();
     for (let i = 0; i < 3; i++) write({ kind: "accepted", by: "a", id: prng.uuid(), cents: 777, at, doubt: false });
     this.#files = new Map([[segment, inode]]);
-    return 0;
   }
 }
 

@@ -56,7 +56,9 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
   },
   "log-lost"(world, prng) {
     // who finds neither log nor store cannot know that there was anything
-    if (world.database?.stored.log) world.lose(prng.pick(["all", "older", "foreign"] as const));
+    if (!world.database?.stored.log) return;
+    const loss = prng.pick(["all", "older", "foreign"] as const);
+    world.lose(loss === "older" && !isKnownOlder(world) ? "all" : loss);
   },
   "disk-full"({ disk, timeline }, prng, lastMs) {
     disk.room = prng.whole(0, 20 * RECORD_BYTES);
@@ -141,6 +143,13 @@ export function endFaults(world: World): void {
     world.resume(name);
     world.start(name);
   }
+}
+
+/** Whether everybody can tell the copy from the log: not where the store is older still, or cannot be asked. */
+function isKnownOlder({ plan: { incidents }, database, disk }: World): boolean {
+  const { fails, refused, unknown } = database!.faults;
+  const answers = fails + refused + unknown + incidents["store-down"] + incidents["store-restored"] === 0;
+  return answers && disk.copyIsBehind(database!.stored.position);
 }
 
 function cut(world: World, lastMs: number, to: readonly ("a" | "b")[]): void {

@@ -187,10 +187,10 @@ export class World {
   lose(loss: Loss): void {
     for (const { life } of this.living) life.die();
     this.truth.catchUp();
-    const place = this.disk.lose(loss);
-    this.note("lost", undefined, this.fault(`log-${loss}`, 0), 0, () => `${loss}, from ${place}`);
+    const isLost = this.disk.lose(loss);
+    this.note("lost", undefined, this.fault(`log-${loss}`, 0));
     if (loss === "none") return;
-    this.acks.logLost(place);
+    this.acks.logLost(isLost);
     this.truth.forget();
     this.logs.forget();
   }
