@@ -16,7 +16,8 @@ Deno.test("nothing set is every default", () => {
   assert.equal(config.PORT, 9999);
   assert.equal(config.PATIENCE_MS, 75_000);
   assert.equal(config.ALLOW_PURGE, false);
-  assert.equal(config.ACK, "peer");
+  assert.equal(config.ACK, "log");
+  assert.deepEqual([config.HORIZON_MS, config.LOG_MAX_MB, config.STOP_MS], [30_000, 1_024, 3_000]);
   assert.equal(config.REPLICAS, 2);
   assert.equal(config.DATABASE_URL, "");
 });
@@ -35,6 +36,9 @@ Deno.test("a value that will not do is named, shown and explained in one line", 
       ["MAX_IN_FLIGHT", "1.5"],
       ["ALLOW_PURGE", "yes"],
       ["ACK", "disk"],
+      ["ACK", "Peer"],
+      ["LOG_MAX_MB", "7"],
+      ["STOP_MS", "0"],
       ["REPLICA", "c"],
       ["LOG_LEVEL", "loud"],
       ["FEE_DEFAULT", "5"],
@@ -45,6 +49,21 @@ Deno.test("a value that will not do is named, shown and explained in one line", 
     assert.ok(message.startsWith(`${name}: ${JSON.stringify(value)} will not do`), message);
     assert.equal(message.includes("\n"), false);
   }
+});
+
+Deno.test("what an earlier version knew is refused with what to write instead", () => {
+  const said: readonly (readonly [Record<string, string>, string])[] = [
+    [{ ACK: "peer" }, 'ACK: "peer" is no more: write log, which loses nothing when both replicas die'],
+    [{ ACK: " memory" }, 'ACK: "memory" is no more: write log, which is as fast and loses nothing when a replica dies'],
+    [{ DRAIN_MS: "1500" }, "DRAIN_MS is no more: write STOP_MS, how long stopping may take in all"],
+    [{ STORE_BATCH: "500" }, "STORE_BATCH is no more: take it out: batches need no limit any more"],
+    [
+      { STORE_BACKLOG_MAX: "100" },
+      "STORE_BACKLOG_MAX is no more: take it out, or write LOG_MAX_MB: what waits for Postgres is in the log",
+    ],
+  ];
+  for (const [environment, message] of said) assert.equal(refused(environment), message);
+  assert.equal(readConfig({ DRAIN_MS: "", STORE_BATCH: " " }).STOP_MS, 3_000);
 });
 
 Deno.test("one processor without the other will not do", () => {

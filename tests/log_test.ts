@@ -60,10 +60,10 @@ async function readable(code: string): Promise<string[]> {
 Deno.test("for people a line has the values that its message does not show", processes, async () => {
   const lines = await readable(`
     log.warn("the peer is lost", { why: "reset", left: { a: [1, "x"] } });
-    log.info("epoch {epoch} begins", { epoch: 3, by: "a" });`);
+    log.info("replica {replica} stops", { replica: 3, by: "a" });`);
   assert.deepEqual(lines, [
     'WRN galo·test: the peer is lost why="reset" left={ a: [ 1, "x" ] }',
-    'INF galo·test: epoch 3 begins by="a"',
+    'INF galo·test: replica 3 stops by="a"',
   ]);
 });
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { systemClock } from "../src/system_clock.ts";
+import { bootNumber, systemClock } from "../src/system_clock.ts";
+import { needs } from "./support/permissions.ts";
 
 Deno.test("the system's time is a whole number of milliseconds, its monotonic time goes on", () => {
   assert.ok(Number.isSafeInteger(systemClock.now()));
@@ -42,3 +43,15 @@ Deno.test("soon() runs after every promise that is ready", async () => {
   await promise;
   assert.deepEqual(ran, ["now", "promise", "soon"]);
 });
+
+Deno.test(
+  "the machine's uptime goes on with the monotonic time, and a boot has one number",
+  needs("read", "sys"),
+  () => {
+    const [uptime, monotonic] = [systemClock.uptime(), systemClock.monotonic()];
+    assert.ok(Math.abs(uptime / 1_000 - Deno.osUptime()) < 2, `${uptime} ms`);
+    assert.ok(systemClock.uptime() - uptime <= systemClock.monotonic() - monotonic + 1);
+    assert.ok(Number.isSafeInteger(bootNumber()) && bootNumber() > 0);
+    assert.equal(bootNumber(), bootNumber());
+  },
+);

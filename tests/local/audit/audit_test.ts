@@ -102,8 +102,9 @@ Deno.test("galo audit finds what a doctored book has lost, doubled, moved and ch
   await t.step("a payment that no processor has booked", async () => {
     const lost = crypto.randomUUID();
     await database.query(
-      `insert into payment select $1, epoch, cents, accepted_at_ms, owner, stage, attempt, processor, requested_at_ms,
-         doubt, doubt_until_ms, reason from payment where id = $2`,
+      `insert into payment (id, cents, accepted_at_ms, owner, stage, attempt, processor, requested_at_ms, reason)
+       select $1, cents, accepted_at_ms, owner, stage, attempt, processor, requested_at_ms, reason
+       from payment where id = $2`,
       [lost, id],
     );
     assert.deepEqual(await found(), {

@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { EXIT_RESTART } from "../../src/exit_code.ts";
+import { Child, type ChildSpec } from "../../src/local/child.ts";
+import { StartError } from "../../src/start_error.ts";
+import { needs } from "../support/permissions.ts";
+
+const real = needs("run", "read", "write", "env");
+
+/** A shell that runs a script; each life of it adds a line to the file. */
+async function lives(script: string, more: Partial<ChildSpec> = {}) {
+  const folder = await Deno.makeTempDir({ prefix: "galo-child-" });
+  const file = `${folder}/lives`;
+  const args = ["-c", `echo >> ${file}; n=$(wc -l < ${file}); ${script}`];
+  const child = new Child({ name: "child", program: "sh", args, env: {}, restarts: true, ...more });
+  return {
+    child,
+    count: async () => (await Deno.readTextFile(file)).length,
+    remove: () => Deno.remove(folder, { recursive: true }),
+  };
+}
+
+Deno.test("a child that asks to be started again is, and is ready when the next one is", real, async () => {
+  const { child, count, remove } = await lives(`[ $n = 1 ] && exit ${EXIT_RESTART}; echo ready; exec sleep 60`);
+  await child.ready;
+  assert.equal(await count(), 2);
+  await child.stop();
+  await remove();
+});
+
+Deno.test("a child that ends before it is ready did not start", real, async () => {
+  const { child, remove } = await lives("exit 70", { restarts: false });
+  await assert.rejects(child.ready, new StartError("child did not start"));
+  await remove();
+});
+
+Deno.test("a child that does not stop is killed", real, async () => {
+  const { child, remove } = await lives("trap '' TERM; echo ready; while :; do sleep 1; done", { killMs: 50 });
+  await child.ready;
+  assert.equal(await child.stop(), false);
+  await remove();
+});
