@@ -1,5 +1,5 @@
 /**
- * What an acknowledgement level costs: the p99 of POST at ACK=memory, peer and store, each a whole cluster of its own,
+ * What an acknowledgement level costs: the p99 of POST at ACK=log and at ACK=store, each a whole cluster of its own,
  * loaded in turn in one run so that the machine's moods hit all of them alike.
  *
  *     deno task bench:ack [--rounds 7] [--seconds 5] [--users 300]
@@ -11,7 +11,7 @@ import { findCaddy, startSystem, type System } from "./graded/system.ts";
 import { median } from "./graded/table.ts";
 import { loadFor } from "./rounds.ts";
 
-const LEVELS = ["memory", "peer", "store"] as const;
+const LEVELS = ["log", "store"] as const;
 
 const { values } = parseArgs({
   options: {
@@ -23,7 +23,7 @@ const { values } = parseArgs({
 const users = Number(values.users);
 const caddy = await findCaddy();
 const systems = new Map<string, System>();
-const rounds: Record<string, LatencySummary[]> = { memory: [], peer: [], store: [] };
+const rounds: Record<string, LatencySummary[]> = { log: [], store: [] };
 try {
   for (const level of LEVELS) {
     systems.set(level, await startSystem({ fees: { default: 0.05, fallback: 0.15 } }, caddy, { ACK: level }));
@@ -48,7 +48,7 @@ const p99 = (level: string) => median(rounds[level]!.map(({ p99Ms }) => p99Ms));
 console.table(Object.fromEntries(LEVELS.map((level) => [level, {
   "median ms": median(rounds[level]!.map(({ medianMs }) => medianMs)),
   "p99 ms": p99(level),
-  "p99 to memory": Number(
-    median(rounds[level]!.map(({ p99Ms }, round) => p99Ms / rounds.memory![round]!.p99Ms)).toFixed(2),
+  "p99 to log": Number(
+    median(rounds[level]!.map(({ p99Ms }, round) => p99Ms / rounds.log![round]!.p99Ms)).toFixed(2),
   ),
 }])));

@@ -3,13 +3,14 @@ import type { Context } from "@hono/hono";
 import { Histogram, Registry } from "prom-client";
 import { measured } from "../src/api/measured.ts";
 import { Meters } from "../src/telemetry/meters.ts";
-import { accepted, dispatched, settled } from "../src/payment/fact.ts";
-import { timedClient, timedRecord } from "../src/telemetry/timed.ts";
+import { dispatched, settled } from "../src/payment/fact.ts";
+import { timedClient } from "../src/telemetry/timed.ts";
 import { FakePayments, ID } from "../tests/api/fake_payments.ts";
+import { Facts } from "../tests/support/facts.ts";
 
 const payments = new FakePayments();
-const meters = new Meters("0");
-meters.start(payments, () => ({ gossip: undefined, store: undefined, held: undefined }));
+const meters = new Meters("a", "0");
+meters.start(payments, () => ({ gossip: undefined, store: undefined, log: undefined, held: undefined }));
 meters.stop();
 
 const answer = new Response(null, { status: 202 });
@@ -34,24 +35,24 @@ const asTheirs = measured({
 }, handler);
 Deno.bench("a request in prom-client's histogram", { group: "request" }, async () => void await asTheirs(context));
 
-const bound = dispatched(accepted(ID, 1990, 1, "a"), "a", "default", 2, "default-up");
-const end = settled(bound, "default", 2, 1990, "default-up");
-const yes = Promise.resolve(true);
+const facts = new Facts();
+const taken = facts.accept(ID);
+const bound = facts.dispatch(ID, "default");
+const first = dispatched(taken, "a", "default", 2, "default-up");
+const booking = { processor: "default", requestedAt: 2, cents: 1990 } as const;
+const last = settled(bound, "a", 3, booking, "booked");
+const end = facts.settle(ID);
 const booked = Promise.resolve({ kind: "booked" } as const);
 const client = { pay: () => booked, lookup: () => Promise.reject(), health: () => Promise.reject() };
-const through = async (record: typeof plain.record, pay: typeof plain.client) => {
-  await record(bound);
-  await pay.pay("default", bound);
-  await record(end);
-};
-const plain = { record: timedRecord(undefined, () => yes), client: client as ReturnType<typeof timedClient> };
-const told = { record: timedRecord(meters, () => yes), client: timedClient(meters, client) };
-Deno.bench(
-  "dispatch and call, not counted",
-  { group: "dispatch", baseline: true },
-  () => through(plain.record, plain.client),
-);
-Deno.bench("dispatch and call, counted", { group: "dispatch" }, () => through(told.record, told.client));
+const told = timedClient(meters, client);
+Deno.bench("dispatch and call, not counted", { group: "dispatch", baseline: true }, async () => {
+  await client.pay();
+});
+Deno.bench("dispatch and call, counted", { group: "dispatch" }, async () => {
+  meters.folded(first, true, bound);
+  await told.pay("default", bound);
+  meters.folded(last, true, end);
+});
 
 await meters.scrape();
 Deno.bench("GET /metrics", async () => void await meters.scrape());

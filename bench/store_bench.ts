@@ -1,17 +1,21 @@
-/** Rows into a real PostgreSQL, by the size of a batch. Each run writes {@link ROWS} new payments. @module */
-import { accepted, dispatched, type Fact, settled } from "../src/payment/fact.ts";
+/** Payments into a real PostgreSQL, by how many there are in a step. Each run writes {@link ROWS} new ones. @module */
 import { startEmbeddedPostgres } from "../src/local/embedded.ts";
+import type { Payment } from "../src/payment/payment.ts";
 import { PostgresStore } from "../src/store/postgres.ts";
+import type { Stored } from "../src/store/store.ts";
 
 const ROWS = 1_000;
+const LOG = crypto.randomUUID();
 
 let number = 0;
 
-function facts(count: number): Fact[] {
+function settled(count: number): Payment[] {
   return Array.from({ length: count }, () => {
-    const atMs = 1_751_328_000_000 + number++;
-    const bound = dispatched(accepted(crypto.randomUUID(), 1990, atMs, "a"), "a", "default", atMs, "default-up");
-    return settled(bound, "default", atMs, 1990, "booked");
+    const acceptedAt = 1_751_328_000_000 + number++;
+    return {
+      ...{ id: crypto.randomUUID(), cents: 1990, acceptedAt, owner: "a", stage: "settled", attempt: 1 },
+      ...{ processor: "default", requestedAt: acceptedAt, reason: "booked", last: 0, refusedBy: null, doubtedMs: null },
+    };
   });
 }
 
@@ -22,23 +26,28 @@ addEventListener("unload", () => {
   Deno.kill(postgres.pid, "SIGKILL");
   Deno.removeSync(folder, { recursive: true });
 });
-await store.open("a");
+let stored: Stored = await store.stored();
+
+async function step(payments: readonly Payment[]): Promise<void> {
+  const to = { log: LOG, position: stored.position + payments.length, hash: 0, doubtedMs: null };
+  stored = await store.write({ from: stored, to, purges: false, payments });
+}
 
 for (const batch of [1, 16, 256, 1000]) {
-  Deno.bench(`${ROWS} payments, ${batch} a statement`, {
+  Deno.bench(`${ROWS} payments, ${batch} a step`, {
     group: "write",
     baseline: batch === 1,
-    // every row of batches of one is a commit of its own: half a second each time
+    // every row of steps of one is a commit of its own: half a second each time
     ...batch === 1 && { n: 3, warmup: 1 },
   }, async (b) => {
-    const batches = facts(ROWS);
+    const payments = settled(ROWS);
     b.start();
-    for (let from = 0; from < ROWS; from += batch) await store.write(0, batches.slice(from, from + batch));
+    for (let from = 0; from < ROWS; from += batch) await step(payments.slice(from, from + batch));
     b.end();
   });
 }
 
-const one = facts(1);
+const one = settled(1);
 Deno.bench("the same payment again", { group: "again" }, async () => {
-  await store.write(0, one);
+  await step(one);
 });

@@ -62,8 +62,6 @@ export function sections(figures: Figures): Section[] {
 const DELAYS = {
   answer: "the answer",
   settling: "settling a payment",
-  storing: "storing a fact",
-  takeover: "storing, while a replica takes over",
   summary: "the summary",
 } as const;
 
@@ -104,8 +102,8 @@ function answers(figures: Figures): Section {
       spreadRow("through Caddy: GET /livez", edge.through),
       spreadRow("directly: GET /livez", edge.direct),
       spreadRow("replica: POST, head to head", timings.post),
-      spreadRow("of it accept", timings.accept),
-      spreadRow("of it acknowledgement (peer or store)", timings.acknowledge),
+      spreadRow("of it accept: the log holds the payment", timings.accept),
+      ...timings.acknowledge.count > 0 ? [spreadRow("after it the wait for the commit", timings.acknowledge)] : [],
       ["sockets, kernel, client: the rest", rest("median"), rest("p99"), ""],
       spreadRow("event loop lag of the replicas", timings["loop-lag"]),
       spreadRow("the machine's own: a timer in an idle thread", machineLag),
@@ -121,9 +119,7 @@ function dispatch({ timings, inFlightMax, processorMs, settings }: Figures): Sec
     head: ["", "median", "p99", "max"],
     rows: [
       spreadRow("route: accepted until bound (whole ms)", timings["route-wait"]),
-      spreadRow("send: bound until that is safe", timings.bind),
       spreadRow("processor: call until answer", timings.processor),
-      spreadRow("record: one fact to book, peer and store", timings.record),
     ],
   });
 }
@@ -133,7 +129,7 @@ function summary({ summary: { memory, sql, same } }: Figures): Section {
     text: `Postgres ${same ? "gives the same totals" : "does NOT give the same totals"}. Its plan is below.`,
     head: ["", "median", "p99"],
     rows: [
-      ["GET /payments-summary, from memory, directly", ms(memory.median), ms(memory.p99)],
+      ["GET /payments-summary, from the book, directly", ms(memory.median), ms(memory.p99)],
       ["the same totals by SQL", ms(sql.medianMs), `${ms(sql.maxMs)} (max)`],
     ],
     verbatim: sql.plan,
@@ -141,17 +137,20 @@ function summary({ summary: { memory, sql, same } }: Figures): Section {
 }
 
 function database({ timings, seconds, settings, database }: Figures): Section {
-  const { counters, indexes, connectionsMax, activeMax, pool, catchUp } = database;
+  const { counters, indexes, connectionsMax, activeMax, catchUp } = database;
   const rows = timings["store-rows"];
   return section("Database", {
     text: "Counters are Postgres' own over the run and what settled after it; the report's queries are in commits.",
     head: ["", ""],
     rows: [
       ["batches", `${whole(rows.count)}, ${(rows.count / seconds).toFixed(1)} a second`],
-      ["facts a batch", `mean ${rows.mean.toFixed(1)}, at most ${Math.floor(rows.max)} of ${settings.STORE_BATCH}`],
-      ["facts a second", (rows.mean * rows.count / seconds).toFixed(1)],
+      ["payments a batch", `mean ${rows.mean.toFixed(1)}, at most ${Math.floor(rows.max)}`],
+      ["payments a second", (rows.mean * rows.count / seconds).toFixed(1)],
       ["one batch", `median ${ms(timings["store-write"].median)}, p99 ${ms(timings["store-write"].p99)}`],
-      ["oldest fact at its commit", `median ${ms(timings["store-age"].median)}, p99 ${ms(timings["store-age"].p99)}`],
+      [
+        "oldest payment at its commit",
+        `median ${ms(timings["store-age"].median)}, p99 ${ms(timings["store-age"].p99)}`,
+      ],
       ["all stored after the run's end", catchUp === undefined ? "not within a minute" : `after ${ms(catchUp)}`],
       ["commits (pg_stat_database)", `${whole(counters.commits)}, ${(counters.commits / seconds).toFixed(1)} a second`],
       [
@@ -165,7 +164,6 @@ function database({ timings, seconds, settings, database }: Figures): Section {
         "connections of both replicas",
         `at most ${connectionsMax} open, ${activeMax} at work, of ${2 * settings.STORE_POOL}`,
       ],
-      ["a batch beside recovery's read", `${ms(pool.besideMs)}, alone ${ms(pool.aloneMs)}`],
       ["scans of payment", `${whole(counters.indexScans)} by index, ${whole(counters.seqScans)} sequential`],
       ...Object.entries(indexes).map(([name, scans]) => [`index ${name}`, `${whole(scans)} scans`]),
     ],

@@ -1,16 +1,15 @@
 /** What Postgres says: the summary by SQL, its plan, and the statistics of a run. @module */
 // @ts-types="@types/pg"
 import pg from "pg";
-import { PROCESSORS, STAGES } from "../../src/payment/fact.ts";
-import { PostgresStore } from "../../src/store/postgres.ts";
+import { PROCESSORS } from "../../src/payment/fact.ts";
+import { STAGES } from "../../src/payment/payment.ts";
 import type { BothBooks } from "../graded/score.ts";
 import { median } from "../graded/table.ts";
 
 const SETTLED = STAGES.indexOf("settled");
 /** The summary as a program without a book in memory would ask for it; `$1` and `$2` as `from` and `to`. */
 const SUMMARY = `select processor, count(*)::int as count, coalesce(sum(cents), 0)::float8 as cents from payment
-  where stage = ${SETTLED} and epoch = (select epoch from store_state) and requested_at_ms between $1 and $2
-  and processor in (0, 1) group by processor`;
+  where stage = ${SETTLED} and requested_at_ms between $1 and $2 and processor in (0, 1) group by processor`;
 /** So often something is timed, for a median. */
 const TRIES = 15;
 const ALL_MS = [0, 9_007_199_254_740_991] as const;
@@ -33,18 +32,10 @@ export interface SqlSummary {
   readonly plan: readonly string[];
 }
 
-/** What a batch takes alone, and beside a read of everything as recovery does it. */
-export interface PoolWait {
-  readonly aloneMs: number;
-  readonly besideMs: number;
-}
-
 export class Database {
-  readonly #url: string;
   readonly #pool: pg.Pool;
 
   constructor(url: string) {
-    this.#url = url;
     this.#pool = new pg.Pool({ connectionString: url, max: 1, application_name: "galo-report" });
   }
 
@@ -79,8 +70,7 @@ export class Database {
   /** Payments that are stored as settled. */
   async settled(): Promise<number> {
     const { rows: [{ count }] } = await this.#pool.query(
-      `select count(*)::int as count from payment
-       where stage = ${SETTLED} and epoch = (select epoch from store_state)`,
+      `select count(*)::int as count from payment where stage = ${SETTLED}`,
     );
     return count;
   }
@@ -103,33 +93,6 @@ export class Database {
       books,
       plan: rows.map((row) => row["QUERY PLAN"]),
     };
-  }
-
-  /**
-   * Times an empty batch alone, and beside recovery's read of everything, on a pool of a replica's size: what all
-   * batches wait for while a replica takes over, where there is no second connection.
-   */
-  async poolWait(poolMax: number): Promise<PoolWait> {
-    const store = new PostgresStore({ url: this.#url, poolMax });
-    const batch = async () => {
-      const startMs = performance.now();
-      await store.write(0, []);
-      return performance.now() - startMs;
-    };
-    try {
-      // both connections are there before anything is timed
-      await Promise.all([batch(), batch()]);
-      const [alone, beside]: [number[], number[]] = [[], []];
-      for (let tries = 0; tries < TRIES; tries++) {
-        alone.push(await batch());
-        const reading = store.load(() => {});
-        beside.push(await batch());
-        await reading;
-      }
-      return { aloneMs: median(alone), besideMs: median(beside) };
-    } finally {
-      await store.close(false);
-    }
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 /** Everything that a report rests on. Milliseconds unless a name says otherwise. @module */
 import type { TimingName } from "../../src/telemetry/timings.ts";
 import type { BothBooks } from "../graded/score.ts";
-import type { Counters, PoolWait, SqlSummary } from "./database.ts";
+import type { Counters, SqlSummary } from "./database.ts";
 import type { ProcessFigures } from "./processes.ts";
 
 /** Some times, or other figures, in figures. */
@@ -22,7 +22,6 @@ export interface Figures {
   readonly targetMs: number;
   /** what of the settings the rules look at */
   readonly settings: {
-    readonly STORE_BATCH: number;
     readonly STORE_POOL: number;
     readonly STORE_INTERVAL_MS: number;
     readonly MAX_IN_FLIGHT: number;
@@ -60,7 +59,6 @@ export interface Figures {
     readonly indexes: Readonly<Record<string, number>>;
     readonly connectionsMax: number;
     readonly activeMax: number;
-    readonly pool: PoolWait;
     /** from the end of the run until all that is settled was stored; undefined: it did not come to that in time */
     readonly catchUp: number | undefined;
   };

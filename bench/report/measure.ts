@@ -45,7 +45,7 @@ export interface Plan {
 }
 
 const NAMES: readonly TimingName[] = [
-  ...["post", "accept", "acknowledge", "summary", "route-wait", "bind", "processor", "record"] as const,
+  ...["post", "accept", "acknowledge", "summary", "route-wait", "processor"] as const,
   ...["store-write", "store-rows", "store-age", "loop-lag"] as const,
 ];
 
@@ -137,7 +137,6 @@ async function figuresOf(
       ),
       connectionsMax: beside.connectionsMax,
       activeMax: beside.activeMax,
-      pool: await database.poolWait(system.settings.STORE_POOL),
       catchUp,
     },
     processes,
@@ -146,9 +145,9 @@ async function figuresOf(
 
 /** Without what is secret or of no interest. */
 function shown(
-  { STORE_BATCH, STORE_POOL, STORE_INTERVAL_MS, MAX_IN_FLIGHT, DISPATCH_PER_SECOND, ACK }: Figures["settings"],
+  { STORE_POOL, STORE_INTERVAL_MS, MAX_IN_FLIGHT, DISPATCH_PER_SECOND, ACK }: Figures["settings"],
 ): Figures["settings"] {
-  return { STORE_BATCH, STORE_POOL, STORE_INTERVAL_MS, MAX_IN_FLIGHT, DISPATCH_PER_SECOND, ACK };
+  return { STORE_POOL, STORE_INTERVAL_MS, MAX_IN_FLIGHT, DISPATCH_PER_SECOND, ACK };
 }
 
 /** A steady load on processors that always take the same time: what differs between two reports is then the router. */

@@ -36,7 +36,7 @@ Usage: deno task bench:report [OPTIONS]
   --help
 
 Starts stand-in processors, Postgres, two replicas with TIMINGS=true and Caddy, each a process of its own; settings of
-the replicas come from the environment (STORE_BATCH=1 deno task bench:report). It needs a Caddy of 2.8 or later: on the
+the replicas come from the environment (MAX_IN_FLIGHT=1 deno task bench:report). It needs a Caddy of 2.8 or later: on the
 PATH, or where CADDY says. CPU and memory come from /proc, so it needs Linux for those.
 
 How it measures. The load is that of bench:graded: a closed loop in a process of its own, latencies in steps below 1 µs,

@@ -3,10 +3,11 @@
  * does not reach its threshold says nothing.
  * @module
  */
+import { TURN_MS } from "../../src/routing/turns.ts";
 import type { Figures } from "./figures.ts";
 
 /** What the milliseconds of a finding are taken from. */
-export type Delays = "answer" | "settling" | "storing" | "takeover" | "summary";
+export type Delays = "answer" | "settling" | "summary";
 
 /** One thing to look at. */
 export interface Finding {
@@ -31,16 +32,12 @@ export interface Rule {
   measure(figures: Figures): { readonly ms: number; readonly figure: string; readonly look: string };
 }
 
-/** A turn of the dispatcher: a payment waits for the next one in any case. */
-const TURN_MS = 4;
-/** A batch that holds this share of what it may hold is a full one. */
-const FULL_SHARE = 0.9;
 /** Own work of `POST` from which lateness of the event loop is laid at its door, in milliseconds. */
 const OWN_WORK_MS = 1;
 
 const ms = (value: number) => `${value.toFixed(2)} ms`;
 
-/** The part of `POST` that is the replica's own: not what the acknowledgement waits for. */
+/** The part of `POST` that is the replica's own: not the wait for the commit at `ACK=store`. */
 export function ownWork({ timings }: Figures): number {
   return Math.max(0, timings.post.median - timings.acknowledge.median);
 }
@@ -56,8 +53,8 @@ export const RULES: readonly Rule[] = [
     name: "work in POST",
     delays: "answer",
     says:
-      `the median of POST less acknowledgement is a replica's own work; from ${OWN_WORK_MS} ms on, what waits behind it ` +
-      "counts with it: the greater of the p99 of acknowledgement and of the event loop's lag",
+      `the median of POST less the wait for a commit is a replica's own work; from ${OWN_WORK_MS} ms on, what waits ` +
+      "behind it counts with it: the greater of the p99 of that wait and of the event loop's lag",
     thresholdMs: OWN_WORK_MS,
     measure(figures) {
       const own = ownWork(figures);
@@ -65,9 +62,9 @@ export const RULES: readonly Rule[] = [
       const inAccept = accept.median > own / 2;
       return {
         ms: own >= OWN_WORK_MS ? own + Math.max(acknowledge.p99, lag.p99) : own,
-        figure: `${ms(own)} of work a POST, ${ms(accept.median)} of it in accept(); acknowledgement p99 ` +
+        figure: `${ms(own)} of work a POST, ${ms(accept.median)} of it in accept(); wait for a commit p99 ` +
           `${ms(acknowledge.p99)}, event loop lag p99 ${ms(lag.p99)}`,
-        look: inAccept ? "accept() in src/replica.ts" : "src/http/payments.ts",
+        look: inAccept ? "accept() in src/replica.ts" : "src/api/payments.ts",
       };
     },
   },
@@ -98,41 +95,7 @@ export const RULES: readonly Rule[] = [
         ms: full ? 0 : Math.max(0, timings["route-wait"].median - TURN_MS),
         figure: `median wait for a route ${ms(timings["route-wait"].median)}; DISPATCH_PER_SECOND=` +
           `${settings.DISPATCH_PER_SECOND}, event loop lag p99 ${ms(timings["loop-lag"].p99)}`,
-        look: "DISPATCH_PER_SECOND, src/dispatch/pace.ts",
-      };
-    },
-  },
-  {
-    name: "batch size",
-    delays: "storing",
-    says: `batches are on average ${100 * FULL_SHARE} % full: the median age of a batch at its commit above ` +
-      "STORE_INTERVAL_MS and one batch's time",
-    thresholdMs: 10,
-    measure({ timings, settings }) {
-      const { "store-age": age, "store-rows": rows, "store-write": write } = timings;
-      const full = rows.mean >= FULL_SHARE * settings.STORE_BATCH;
-      return {
-        ms: full ? Math.max(0, age.median - settings.STORE_INTERVAL_MS - write.median) : 0,
-        figure:
-          `${
-            rows.mean.toFixed(1)
-          } facts a batch on average of STORE_BATCH=${settings.STORE_BATCH}; the oldest fact of a ` +
-          `batch waited ${ms(age.median)} (median), a batch takes ${ms(write.median)}`,
-        look: "STORE_BATCH",
-      };
-    },
-  },
-  {
-    name: "connections to the store",
-    delays: "takeover",
-    says: "a batch beside recovery's read of everything, less a batch alone, both measured on a pool of STORE_POOL",
-    thresholdMs: 5,
-    measure({ database: { pool }, settings }) {
-      return {
-        ms: Math.max(0, pool.besideMs - pool.aloneMs),
-        figure: `a batch takes ${ms(pool.aloneMs)} alone and ${ms(pool.besideMs)} while everything is read, with ` +
-          `STORE_POOL=${settings.STORE_POOL}`,
-        look: settings.STORE_POOL === 1 ? "STORE_POOL" : "the server's CPU and disk: connections are there",
+        look: "DISPATCH_PER_SECOND, src/routing/pace.ts",
       };
     },
   },
@@ -156,8 +119,8 @@ export const RULES: readonly Rule[] = [
     name: "acknowledgement",
     delays: "answer",
     says:
-      "p99 of the wait for what ACK promises, less the p99 lag of the two event loops that it passes, where own work " +
-      `of POST (below ${OWN_WORK_MS} ms) does not explain it`,
+      "at ACK=store, p99 of the wait for the commit, less the p99 lag of the event loop on its way out and back, where " +
+      `own work of POST (below ${OWN_WORK_MS} ms) does not explain it`,
     thresholdMs: 5,
     measure(figures) {
       const { timings, settings } = figures;
@@ -165,7 +128,7 @@ export const RULES: readonly Rule[] = [
       return {
         ms: ownWork(figures) >= OWN_WORK_MS ? 0 : Math.max(0, acknowledge.p99 - 2 * lag.p99),
         figure: `p99 ${ms(acknowledge.p99)} at ACK=${settings.ACK}; event loop lag p99 ${ms(lag.p99)}`,
-        look: settings.ACK === "store" ? "ACK, STORE_INTERVAL_MS" : "src/gossip/session.ts",
+        look: "ACK, src/store/projector.ts; the server's CPU and disk",
       };
     },
   },
@@ -186,19 +149,6 @@ export const RULES: readonly Rule[] = [
     },
   },
   {
-    name: "binding",
-    delays: "settling",
-    says: "median time until a binding is safe to act on",
-    thresholdMs: 5,
-    measure({ timings: { bind } }) {
-      return {
-        ms: bind.median,
-        figure: `median ${ms(bind.median)}, p99 ${ms(bind.p99)}`,
-        look: "ACK, src/gossip/session.ts",
-      };
-    },
-  },
-  {
     name: "calls",
     delays: "settling",
     says: "median of a call to a processor, less what the processor was told to take",
@@ -214,13 +164,13 @@ export const RULES: readonly Rule[] = [
   {
     name: "summary",
     delays: "summary",
-    says: "p99 of the summary in memory, its round trip to the peer included",
+    says: "p99 of the summary, directly at a replica's socket: it reads the log to its end first",
     thresholdMs: 10,
     measure({ summary: { memory } }) {
       return {
         ms: memory.p99,
         figure: `median ${ms(memory.median)}, p99 ${ms(memory.p99)}`,
-        look: "src/gossip/gossip.ts",
+        look: "summary() in src/replica.ts, src/payment/totals.ts",
       };
     },
   },

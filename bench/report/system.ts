@@ -35,7 +35,6 @@ export interface ReportSystem {
   readonly postgresPid: number;
   /** what of its settings the rules look at */
   readonly settings: {
-    readonly STORE_BATCH: number;
     readonly STORE_POOL: number;
     readonly STORE_INTERVAL_MS: number;
     readonly MAX_IN_FLIGHT: number;

@@ -16,7 +16,8 @@ Replica.prototype.accept = function (id, cents) {
   return accept.call(this, id, cents);
 };
 
-const host = startReplica(readConfig(), new Histograms());
+const config = readConfig();
+const host = startReplica(config, new Histograms(config.REPLICA));
 Deno.addSignalListener("SIGTERM", async () => {
   await host.stop();
   Deno.exit(0);

@@ -3,6 +3,7 @@ import { sections, verdict } from "../../bench/report/content.ts";
 import { html } from "../../bench/report/html.ts";
 import { markdown } from "../../bench/report/markdown.ts";
 import { findings, RULES } from "../../bench/report/rules.ts";
+import { TURN_MS } from "../../src/routing/turns.ts";
 import { QUIET, spread, withTimings } from "./report_figures.ts";
 
 Deno.test("findings() says nothing of a quiet run", () => {
@@ -10,23 +11,23 @@ Deno.test("findings() says nothing of a quiet run", () => {
 });
 
 Deno.test("a rule finds something from its threshold on", () => {
-  const pool = (besideMs: number) => ({ ...QUIET, database: { ...QUIET.database, pool: { aloneMs: 1, besideMs } } });
-  assert.deepEqual(findings(pool(5.99)), []);
-  assert.deepEqual(findings(pool(6)).map(({ rule, ms }) => [rule, ms]), [["connections to the store", 5]]);
+  const calls = (medianMs: number) => withTimings({ processor: spread(medianMs) });
+  assert.deepEqual(findings(calls(29.99)), []);
+  assert.deepEqual(findings(calls(30)).map(({ rule, ms }) => [rule, ms]), [["calls", 10]]);
 });
 
 Deno.test("findings() puts what gives back most first", () => {
-  const figures = withTimings({ bind: spread(7), "route-wait": spread(54) }, {
+  const figures = withTimings({ processor: spread(32), "route-wait": spread(TURN_MS + 50) }, {
     edge: { through: spread(1, 20), direct: spread(1, 2) },
   });
   assert.deepEqual(findings(figures).map(({ rule, ms, delays }) => [rule, ms, delays]), [
     ["dispatch pace", 50, "settling"],
     ["Caddy", 17.5, "answer"],
-    ["binding", 7, "settling"],
+    ["calls", 12, "settling"],
   ]);
 });
 
-Deno.test("work in POST answers for the event loop's lag and the peer's", () => {
+Deno.test("work in POST answers for the event loop's lag and the wait for a commit", () => {
   const busy = withTimings({
     post: spread(5.5),
     accept: spread(5.125),
@@ -38,7 +39,7 @@ Deno.test("work in POST answers for the event loop's lag and the peer's", () => 
     delays: "answer",
     ms: 65.25,
     figure:
-      "5.25 ms of work a POST, 5.13 ms of it in accept(); acknowledgement p99 60.00 ms, event loop lag p99 30.00 ms",
+      "5.25 ms of work a POST, 5.13 ms of it in accept(); wait for a commit p99 60.00 ms, event loop lag p99 30.00 ms",
     look: "accept() in src/replica.ts",
   }]);
 });
@@ -50,7 +51,7 @@ Deno.test("work in POST outside accept() is the HTTP edge's", () => {
     acknowledge: spread(0.25, 1),
     "loop-lag": spread(1),
   });
-  assert.deepEqual(findings(busy).map(({ ms, look }) => [ms, look]), [[5, "src/http/payments.ts"]]);
+  assert.deepEqual(findings(busy).map(({ ms, look }) => [ms, look]), [[5, "src/api/payments.ts"]]);
 });
 
 Deno.test("without work in POST to blame, lag and acknowledgement stand for themselves", () => {
@@ -67,21 +68,13 @@ Deno.test("what the machine makes everybody wait for is nobody's fault", () => {
 });
 
 Deno.test("a wait for a route is laid at MAX_IN_FLIGHT where that was reached, else at the pace", () => {
-  const waits = (inFlightMax: number) => withTimings({ "route-wait": spread(104) }, { inFlightMax });
+  const waits = (inFlightMax: number) => withTimings({ "route-wait": spread(TURN_MS + 100) }, { inFlightMax });
   assert.deepEqual(findings(waits(300)).map(({ rule, ms, look }) => [rule, ms, look]), [
     ["calls in flight", 100, "MAX_IN_FLIGHT"],
   ]);
   assert.deepEqual(findings(waits(299)).map(({ rule, ms, look }) => [rule, ms, look]), [
-    ["dispatch pace", 100, "DISPATCH_PER_SECOND, src/dispatch/pace.ts"],
+    ["dispatch pace", 100, "DISPATCH_PER_SECOND, src/routing/pace.ts"],
   ]);
-});
-
-Deno.test("facts that wait are laid at STORE_BATCH where batches are full", () => {
-  const waits = (rows: number) => withTimings({ "store-age": spread(121.5), "store-rows": spread(rows) });
-  assert.deepEqual(findings(waits(450)).map(({ rule, ms, look }) => [rule, ms, look]), [
-    ["batch size", 100, "STORE_BATCH"],
-  ]);
-  assert.deepEqual(findings(waits(449)), []);
 });
 
 Deno.test("throttling counts milliseconds a period, of the worst process", () => {
@@ -107,6 +100,13 @@ Deno.test("a plan that reads the whole table of payments is found, one that read
   assert.deepEqual(findings(planned("  ->  Seq Scan on store_state  (cost=0)")), []);
 });
 
+Deno.test("the wait for a commit is shown where there is one", () => {
+  const shown = (figures: typeof QUIET) =>
+    sections(figures).some(({ rows }) => rows.flat().some((cell) => /the commit$/.test(cell)));
+  assert.equal(shown(QUIET), false);
+  assert.equal(shown(withTimings({ acknowledge: spread(4) })), true);
+});
+
 Deno.test("verdict() tells the gap to the target in milliseconds and percent", () => {
   assert.equal(verdict({ p99: 5.5, targetMs: 11 }), "p99 5.50 ms, 5.50 ms (50 %) below the target of 11 ms");
   assert.equal(verdict({ p99: 13.75, targetMs: 11 }), "p99 13.75 ms, 2.75 ms (25 %) above the target of 11 ms");
@@ -126,9 +126,9 @@ Deno.test("a report shows every rule with its threshold and what it came to", ()
 });
 
 Deno.test("a report without findings says so, one with findings lists them", () => {
-  const slow = withTimings({ bind: spread(7) });
+  const slow = withTimings({ processor: spread(37) });
   assert.match(markdown(QUIET), /## Findings\n\nNo rule reached its threshold/);
-  assert.match(markdown(slow), /\| 1 \| 7\.00 ms \| settling a payment \| binding \|/);
+  assert.match(markdown(slow), /\| 1 \| 17\.00 ms \| settling a payment \| calls \|/);
 });
 
 Deno.test("the page takes nothing from elsewhere, and escapes what it shows", () => {

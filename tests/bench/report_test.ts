@@ -1,4 +1,4 @@
-/** The bottleneck report names a handicap first: real processes, real Postgres, 15 to 25 s each. @module */
+/** The bottleneck report names a handicap first: real processes, real Postgres, 15 s each. @module */
 import assert from "node:assert/strict";
 import { findCaddy } from "../../bench/graded/system.ts";
 import type { Figures } from "../../bench/report/figures.ts";
@@ -12,9 +12,9 @@ const caddy = PERMISSIONS.ignore ? undefined : await findCaddy();
 if (!PERMISSIONS.ignore && !caddy) console.warn("left out: tests of bench:report, which needs Caddy");
 const OPTIONS = { ignore: PERMISSIONS.ignore || !caddy };
 
-async function measured(seconds: number, settings: Record<string, string>, entry?: string): Promise<Figures> {
+async function measured(settings: Record<string, string>, entry?: string): Promise<Figures> {
   return await measure({
-    ...{ seconds, users: 150, processorMs: 20, targetMs: 11, caddy: caddy!, settings },
+    ...{ seconds: 10, users: 150, processorMs: 20, targetMs: 11, caddy: caddy!, settings },
     ...entry !== undefined && { entry },
   }, () => {});
 }
@@ -25,17 +25,18 @@ function assertFirst(found: readonly Finding[], rule: string, look: string): voi
   assert.deepEqual([found[0]?.rule, found[0]?.look], [rule, look], all);
 }
 
-// what a single connection costs grows with what recovery reads, so that run is longer
 const HANDICAPS = [
-  ["STORE_BATCH=1", 10, { STORE_BATCH: "1" }, undefined, "batch size", "STORE_BATCH"],
-  ["STORE_POOL=1", 20, { STORE_POOL: "1" }, undefined, "connections to the store", "STORE_POOL"],
-  ["MAX_IN_FLIGHT=1", 10, { MAX_IN_FLIGHT: "1" }, undefined, "calls in flight", "MAX_IN_FLIGHT"],
-  ["5 ms of busy work a POST", 10, {}, BUSY_REPLICA, "work in POST", "accept() in src/replica.ts"],
+  ["MAX_IN_FLIGHT=1", { MAX_IN_FLIGHT: "1" }, undefined, "calls in flight", "MAX_IN_FLIGHT"],
+  [
+    ...["DISPATCH_PER_SECOND=50", { DISPATCH_PER_SECOND: "50" }, undefined] as const,
+    ...["dispatch pace", "DISPATCH_PER_SECOND, src/routing/pace.ts"] as const,
+  ],
+  ["5 ms of busy work a POST", {}, BUSY_REPLICA, "work in POST", "accept() in src/replica.ts"],
 ] as const;
 
-for (const [handicap, seconds, settings, entry, rule, look] of HANDICAPS) {
+for (const [handicap, settings, entry, rule, look] of HANDICAPS) {
   Deno.test(`the report names ${handicap} first`, OPTIONS, async () => {
-    const figures = await measured(seconds, settings, entry);
+    const figures = await measured(settings, entry);
     assert.equal(figures.failed, 0);
     assert.equal(figures.inconsistencies, 0);
     assertFirst(findings(figures), rule, look);
@@ -43,9 +44,10 @@ for (const [handicap, seconds, settings, entry, rule, look] of HANDICAPS) {
 }
 
 Deno.test("the report has a figure for everything it shows, and Postgres agrees on the totals", OPTIONS, async () => {
-  const figures = await measured(10, {});
+  const figures = await measured({ ACK: "store" });
   for (const [name, { count }] of Object.entries(figures.timings)) assert.notEqual(count, 0, name);
   assert.equal(figures.timings.post.count, figures.accepted);
+  assert.equal(figures.timings.acknowledge.count, figures.accepted);
   assert.equal(figures.timings["route-wait"].count, figures.accepted);
   assert.equal(figures.summary.same, true);
   assert.equal(figures.summary.sql.books.default.count + figures.summary.sql.books.fallback.count, figures.accepted);

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { Histograms } from "../../src/telemetry/histograms.ts";
-import { accepted, dispatched, settled } from "../../src/payment/fact.ts";
-import type { Store } from "../../src/store/store.ts";
+import { NOTHING_STORED } from "../../src/ledger/opening.ts";
+import type { Payment } from "../../src/payment/payment.ts";
+import type { Move, Store, Stored } from "../../src/store/store.ts";
 import type { TimingName, Timings } from "../../src/telemetry/timings.ts";
-import { timedRecord, timedStore } from "../../src/telemetry/timed.ts";
+import { timedPayments, timedStore } from "../../src/telemetry/timed.ts";
+import type { Acceptance, Payments } from "../../src/api/service.ts";
+import { Facts } from "../support/facts.ts";
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
-const taken = accepted(ID, 1990, 1_000, "a");
-const bound = dispatched(taken, "a", "default", 1_007, "default-up");
+const OTHER = "5b7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
+const LOG = "0f5b3c26-5d8a-4f6e-9b6f-0a4f2d6a1e11";
 
 /** Timings whose clock the test moves. */
 function fake() {
@@ -17,55 +20,74 @@ function fake() {
     now: () => 1_000 + time.ms,
     monotonic: () => time.ms,
     record: (name, value) => records.push([name, value]),
-    recordFact: () => {},
+    folded: () => {},
     recordCall: () => {},
   };
   return { records, time, timings };
 }
 
-Deno.test("timedRecord() is the very function where nothing is timed", () => {
-  const record = () => Promise.resolve(true);
-  assert.equal(timedRecord(undefined, record), record);
-});
-
-Deno.test("timedRecord() tells a binding's wait for a route, its own time and when it was safe", async () => {
+Deno.test("timedPayments() tells what taking a payment took, and the wait for a commit where there is one", async () => {
   const { records, time, timings } = fake();
-  const safe = Promise.withResolvers<boolean>();
-  const record = timedRecord(timings, () => {
+  const commit = Promise.withResolvers<Acceptance>();
+  const answers: (Acceptance | Promise<Acceptance>)[] = ["accepted", commit.promise];
+  const accept = () => {
     time.ms += 2;
-    return safe.promise;
-  });
-  const recording = record(bound);
-  time.ms += 3;
-  safe.resolve(false);
-  assert.equal(await recording, false);
-  assert.deepEqual(records, [["record", 2], ["route-wait", 7], ["bind", 5]]);
+    return answers.shift()!;
+  };
+  const payments = timedPayments(timings, { accept } as unknown as Payments);
+  assert.equal(payments.accept(ID, 1990), "accepted");
+  assert.deepEqual(records, [["accept", 2]]);
+  const covered = payments.accept(ID, 1990);
+  time.ms += 5;
+  commit.resolve("uncovered");
+  assert.equal(await covered, "uncovered");
+  assert.deepEqual(records, [["accept", 2], ["accept", 2], ["acknowledge", 5]]);
 });
 
-Deno.test("timedRecord() tells only its own time of another fact", async () => {
-  const { records, timings } = fake();
-  const done = settled(bound, "default", 1_007, 1990, "default-up");
-  assert.equal(await timedRecord(timings, () => Promise.resolve(true))(done), true);
-  assert.deepEqual(records, [["record", 0]]);
-});
+/** A step of the projection that writes these payments. */
+function moveOf(...payments: Payment[]): Move {
+  const to = { ...NOTHING_STORED, log: LOG, position: 9 };
+  return { from: { log: LOG, position: 4 }, to, purges: false, payments };
+}
 
-Deno.test("timedStore() tells a batch's time, facts and oldest age, and nothing of an empty one", async () => {
+Deno.test("timedStore() tells a batch's time, payments and oldest age; nothing of one that is empty or came too late", async () => {
   const { records, time, timings } = fake();
+  const found: { stored?: Stored } = {};
   const store = timedStore(timings, {
-    write: () => {
+    write: ({ to, payments }: Move) => {
       time.ms += 10;
-      return Promise.resolve();
+      for (const _ of payments);
+      return Promise.resolve(found.stored ?? to);
     },
   } as unknown as Store);
-  await store.write(0, []);
+  await store.write(moveOf());
   assert.deepEqual(records, []);
-  await store.write(0, [bound, taken]);
+  const facts = new Facts();
+  facts.accept(ID, 1990, 1_000);
+  const batch = moveOf(facts.dispatch(ID, "default", "default-up", 1_007), facts.accept(OTHER, 1990, 1_000));
+  assert.deepEqual(await store.write(batch), batch.to);
   assert.deepEqual(records, [["store-write", 10], ["store-rows", 2], ["store-age", 20]]);
+  found.stored = { ...batch.to, position: 12 };
+  assert.deepEqual(await store.write(batch), found.stored);
+  assert.equal(records.length, 3);
+});
+
+Deno.test("Histograms keep a payment's wait for its first route, of facts that this replica made", () => {
+  const histograms = new Histograms("a");
+  const facts = new Facts(histograms);
+  for (const [id, by] of [[ID, "a"], [OTHER, "b"]] as const) {
+    facts.accept(id, 1990, 1_000, by);
+    facts.dispatch(id, "default", "default-up", 1_007, by);
+    facts.release(id, "processor-full", 1_020, by);
+    facts.dispatch(id, "default", "default-up", 1_050, by);
+  }
+  const { count, median } = histograms.summaries()["route-wait"]!;
+  assert.deepEqual([count, median], [1, 7]);
 });
 
 Deno.test("a handler that is served with timings tells them at /timings, and forgets them on DELETE", async () => {
-  const histograms = new Histograms();
-  const served = histograms.served("b", () => new Response(null, { status: 202 }));
+  const histograms = new Histograms("b");
+  const served = histograms.served(() => new Response(null, { status: 202 }));
   const ask = async (method: string, path: string) => await served(new Request(`http://x${path}`, { method }));
   assert.equal((await ask("POST", "/payments")).status, 202);
   assert.equal((await ask("GET", "/payments-summary")).status, 202);
@@ -77,7 +99,7 @@ Deno.test("a handler that is served with timings tells them at /timings, and for
 });
 
 Deno.test("a histogram's figures are those that were recorded, to three digits", () => {
-  const histograms = new Histograms();
+  const histograms = new Histograms("a");
   for (const ms of [1, 1, 1, 400]) histograms.record("post", ms);
   const { histogram: _, ...figures } = histograms.summaries().post!;
   assert.deepEqual(figures, { count: 4, mean: 100.75, median: 1, p99: 400, max: 400 });
