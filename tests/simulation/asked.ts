@@ -22,8 +22,9 @@ export interface AskedPayment {
   acks: Ack[];
   /** where the log took it; undefined where it did not, and where that place is lost */
   place: number | undefined;
-  /** when it did, in milliseconds */
+  /** when it did, in milliseconds, and what the fact has for that */
   takenMs: number;
+  takenAt: number;
   /** it was settled at some time */
   settled: boolean;
   /** when a purge last forgot it, in milliseconds; -1 where none did */
@@ -53,6 +54,7 @@ export class Asked {
       const never = {
         place: undefined,
         takenMs: 0,
+        takenAt: 0,
         settled: false,
         purgedMs: -1,
         lostMs: -1,

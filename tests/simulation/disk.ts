@@ -217,7 +217,7 @@ export class Disk {
     const inode = this.#files.get(segment);
     if (!inode) return;
     this.world.logs.removed(life, segment, placeOf(segment, Math.floor(inode.length / RECORD_BYTES)));
-    this.world.fault("segment-deleted", segment);
+    this.world.saw("segment-deleted", segment);
     this.#files.delete(segment);
     this.world.acks.deleted();
   }

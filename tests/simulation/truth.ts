@@ -41,7 +41,9 @@ export class Truth implements LedgerObserver {
       () => `${fact.by} ${fact.kind} ${holds ? "" : "(void) "}${id} ${JSON.stringify(fact)}`,
     );
     if (!holds) return;
-    if (fact.kind === "accepted" && asked) Object.assign(asked, { place: payment!.last, takenMs: world.timeline.ms });
+    if (fact.kind === "accepted" && asked) {
+      Object.assign(asked, { place: payment!.last, takenMs: world.timeline.ms, takenAt: fact.at });
+    }
     if (fact.kind === "settled" && asked) asked.settled = true;
     if (fact.kind === "purged") this.#purged();
   }
