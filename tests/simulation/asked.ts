@@ -33,6 +33,8 @@ export interface AskedPayment {
   lostMs: number;
   /** the store may have held it, and went back to a backup */
   unstored: boolean;
+  /** a purge kept it, since it was bound: where the log loses that, the purge forgets it */
+  kept: boolean;
   /** it was booked before a purge forgot it: nobody may send it again */
   retired: boolean;
   /** it was sent, retired and taken at the same instant: nothing is promised */
@@ -59,6 +61,7 @@ export class Asked {
         purgedMs: -1,
         lostMs: -1,
         unstored: false,
+        kept: false,
         retired: false,
         excused: false,
       };

@@ -40,10 +40,15 @@ export class AckChecker {
     if (held && held.cents !== cents && payment.lostMs < 0) {
       world.violate("conflict", `${id} is accepted with ${cents} cents, and the log has ${held.cents}`);
     }
+    // what was there before a purge that is lost is there again
+    if (held && held.acceptedAt !== payment.takenAt) {
+      Object.assign(payment, { place: undefined, takenAt: held.acceptedAt });
+    }
     const { ack: level } = world.settings;
     if (level === "store" && !this.#stored(payment) && !payment.unstored) {
       world.violate("acks", `${id} is acknowledged, and the store does not hold it`);
     }
+    if (this.#stored(payment)) payment.unstored = false;
     // a replica that has not heard yet that the store went back is the last to hold it
     const isShaky = payment.lostMs >= 0 && !this.#stored(payment) && !this.#inLog(payment);
     if (!isShaky) payment.acks.push({ ms, replica: life.replica, cents, level });
@@ -53,6 +58,7 @@ export class AckChecker {
   logLost(isLost: (place: number, takenMs: number) => boolean): void {
     const { database } = this.world;
     for (const payment of this.world.asked.payments.values()) {
+      if (payment.kept) this.#lose(payment, Infinity);
       if (payment.place === undefined || !isLost(payment.place, payment.takenMs)) continue;
       payment.place = undefined;
       if (!this.#stored(payment)) this.#lose(payment, database?.restoredMs ?? -Infinity);
@@ -63,6 +69,7 @@ export class AckChecker {
   storeRestored(): void {
     const { timeline } = this.world;
     for (const payment of this.world.asked.payments.values()) {
+      if (payment.kept) this.#lose(payment, Infinity);
       if (this.#stored(payment)) continue;
       payment.unstored = true;
       if (!this.#inLog(payment)) this.#lose(payment, timeline.ms);
@@ -90,7 +97,7 @@ export class AckChecker {
   #lose(payment: AskedPayment, restoredMs: number): void {
     const { world } = this;
     for (const { level, ms, replica } of payment.acks) {
-      if (level === "log" || ms <= restoredMs) continue;
+      if (level === "log" || ms <= restoredMs || payment.unstored) continue;
       world.violate("acks", `${payment.id}, acknowledged by ${replica} at level store, is not in the store`);
     }
     if (payment.acks.length > 0) world.saw("acknowledged-lost", payment.ordinal);

@@ -72,6 +72,7 @@ async function live(world: World): Promise<void> {
   if (broken()) return;
   world.note("faults end", undefined, 0);
   endFaults(world);
+  world.callers.callLate();
   const untilMs = timeline.ms + LIVENESS_MS + plan.settings.patienceMs;
   let left = "";
   do {

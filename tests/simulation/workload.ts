@@ -9,6 +9,8 @@ const TRIES_MAX = 6;
 const ANSWER_MS = 1_000;
 const SUMMARIES = 12;
 const FIXED_CENTS = 1990;
+/** When they come that call in the end, in milliseconds. */
+const LATE_CALLS_MS = [1_000, 8_000, 30_000];
 /** Callers that come again after a purge. */
 const AGAIN_MAX = 8;
 /** Callers that come at once while a replica is overtaken: enough to fill a segment and more. */
@@ -50,6 +52,15 @@ export class Callers {
     for (let i = 0; i < SUMMARIES; i++) {
       const [ms, name, whole] = [prng.between(0, plan.safetyMs), prng.pick(this.world.names), prng.chance(0.5)];
       timeline.in(ms, () => this.#ask(name, prng, whole));
+    }
+  }
+
+  /** When faults are over, some still call: who has nothing to do does not look what its store holds. */
+  callLate(): void {
+    const { world } = this;
+    for (const ms of LATE_CALLS_MS) {
+      const caller = new Caller(world, world.prng.fork(), world.prng.uuid(), FIXED_CENTS);
+      for (const name of world.names) world.timeline.in(ms, () => caller.send(name, FIXED_CENTS));
     }
   }
 
