@@ -297,7 +297,7 @@ export async function statusOf(answer: Promise<Response>): Promise<number> {
   return response.status;
 }
 
-/** Pays ids through `send` with so many senders at once, until `stop` says so or they run out. */
+/** Pays fresh ids through `send` with so many senders at once, until `stop` says so or they run out. */
 export async function load(
   send: (id: string) => Promise<number>,
   options: { readonly count?: number; readonly senders?: number; readonly stop?: () => boolean },
