@@ -107,7 +107,11 @@ export function locate(files: SegmentFiles, stored: Stored, rereads: number): Be
       reaches(files, base.base.from, newest.boot, rereads);
     return follows ? { ...found, position: base.base.from, holes: true } : undefined;
   }
-  if (base && position < placeOf(base.segment, 0)) return undefined;
+  if (base && position < placeOf(base.segment, 0)) {
+    // the store follows the log that began anew, and holds nothing of it
+    const follows = position === base.base!.from && reaches(files, position, newest.boot, rereads);
+    return follows ? { ...found, position, holes: true } : undefined;
+  }
   const numbers = files.list().filter((segment) => segment >= segmentOf(position));
   if (numbers.some((segment, i) => segment !== segmentOf(position) + i)) return undefined;
   return reaches(files, position, newest.boot, rereads) ? { ...found, position, holes: false } : undefined;

@@ -12,6 +12,8 @@ export function unfinished(world: World): string {
     if (!running?.life.alive) return `${name} does not live`;
     const { phase, pending, peer, notes } = running.replica.readiness();
     if (phase !== "serving") return `${name} does not serve (${phase}): ${notes.join(", ")}`;
+    const { position } = running.replica.ledger!;
+    if (position !== world.truth.catchUp()?.position) return `${name} has read the log up to ${position} only`;
     if (world.names.length > 1 && !world.left && peer !== "linked") return `${name} is not linked`;
     if (pending > 0) {
       const first = running.replica.ledger!.book.pending.values().next().value;
