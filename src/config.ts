@@ -158,7 +158,7 @@ export const SETTINGS = {
   STORE_POOL: setting(whole(1, 50), "2", "connections", "to Postgres per replica; writes use one, stories another"),
   STORE_INTERVAL_MS: setting(
     ms(10_000),
-    "20",
+    "100",
     "ms",
     "between two batches at least: more is cheaper, less loses less when the machine dies",
   ),
