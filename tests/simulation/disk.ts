@@ -63,7 +63,7 @@ class Inode {
 type Files = Map<number, Inode>;
 
 /** Where a record has its kind. */
-const KIND = 4;
+const KIND = 0;
 const MOVED = new RecordBuffer().write({ kind: "moved", by: "a", from: "b", at: 0 }, 0).bytes[KIND];
 
 /** The place behind the last record. */
