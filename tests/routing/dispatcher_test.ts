@@ -538,6 +538,26 @@ Deno.test("the outcome of a call that is no longer this replica's is the new own
   assert.deepEqual([world.client.paid.length, world.dispatcher.waiting], [1, 0]);
 });
 
+Deno.test("what waits when this replica is taken for dead is the heir's: nothing of it is sent from here any more", async () => {
+  const world = new World(...bound(1));
+  const { client, clock, dispatcher } = world;
+  // one that is bound and one that is not wait for a default that is down
+  dispatcher.hear("default", { failing: true, minResponseMs: 0 });
+  world.accept(2);
+  await clock.advance(10);
+  assert.deepEqual([client.paid.length, dispatcher.waiting], [0, 2]);
+  world.b.ledger.append({ kind: "moved", by: "b", from: "a", at: 1 });
+  world.a.ledger.catchUp();
+  assert.equal(dispatcher.waiting, 0);
+  dispatcher.hear("default", { failing: false, minResponseMs: 0 });
+  await clock.advance(HORIZON_MS);
+  assert.equal(client.paid.length, 0);
+  // it goes on with what it accepts from now on
+  world.accept(3);
+  await clock.advance(10);
+  assert.deepEqual(client.paid.map(([, { id }]) => id), [idOf(3)]);
+});
+
 Deno.test("a refusal that repeating will not mend is repeated rarely", async () => {
   const world = new World();
   const { client, clock } = world;
