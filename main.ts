@@ -133,7 +133,7 @@ function number(name: string, text: string, max: number): number {
 
 async function instant(name: string, text: string | undefined): Promise<number | undefined> {
   if (text === undefined) return undefined;
-  const { parseInstant } = await import("./src/api/instant.ts");
+  const { parseInstant } = await import("./src/payment/instant.ts");
   const parsed = parseInstant(text);
   if (parsed) return parsed.ms;
   throw new ConfigError(`${name}: ${JSON.stringify(text.slice(0, 80))} is no time such as 2025-07-01T12:00:00Z`);
