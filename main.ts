@@ -69,10 +69,9 @@ async function run(args: string[]): Promise<Stop | undefined> {
     }
     case "replica": {
       const { startReplica } = await import("./src/process.ts");
-      const { REPLICA, TIMINGS, OTEL_DENO } = config;
-      const timings = TIMINGS ? new (await import("./src/telemetry/histograms.ts")).Histograms(REPLICA) : undefined;
+      const { REPLICA, OTEL_DENO } = config;
       const traces = OTEL_DENO ? new (await import("./src/telemetry/traces.ts")).Traces(REPLICA) : undefined;
-      const host = startReplica(config, timings, traces);
+      const host = startReplica(config, traces);
       host.serving.then((where) => console.log(`replica ${REPLICA} takes payments on ${where}`), refuse);
       return host.stop;
     }

@@ -3,7 +3,7 @@
  * socket, no file and no clock of its own: those come in through ports, in production and in simulation alike.
  * @module
  */
-import type { Acceptance, AckLevel, Payments, Readiness } from "./api/service.ts";
+import type { Acceptance, AckLevel, Readiness } from "./api/service.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { Ledger, LedgerObserver } from "./ledger/ledger.ts";
 import { type SegmentFiles, segmentOf } from "./ledger/log.ts";
@@ -23,7 +23,7 @@ import type { RouteLimits } from "./routing/route.ts";
 import { load, open } from "./start.ts";
 import { Projector } from "./store/projector.ts";
 import type { Store } from "./store/store.ts";
-import type { Vitals } from "./telemetry/metrics.ts";
+import type { Observed, Vitals } from "./telemetry/metrics.ts";
 
 /** How often a replica looks whether its lock still is its own, in milliseconds. */
 const LOCK_CHECK_MS = 5_000;
@@ -58,6 +58,12 @@ export interface ReplicaSettings extends RouteLimits {
   readonly rereads: number;
 }
 
+/** Told of every fact, after the replica's own parts, and of what the replica does itself. */
+export interface ReplicaObserver extends LedgerObserver {
+  /** The store has committed a batch of this replica: its payments, and how long it took in milliseconds. */
+  stored?(payments: number, tookMs: number): void;
+}
+
 /** Everything outside. */
 export interface ReplicaPorts {
   readonly clock: Clock;
@@ -72,8 +78,7 @@ export interface ReplicaPorts {
   /** the way to the peer; none for a replica on its own */
   readonly transport?: Transport;
   readonly store?: Store;
-  /** told of every fact, after the replica's own parts */
-  readonly observer?: LedgerObserver;
+  readonly observer?: ReplicaObserver;
   log(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
   /** An invariant is broken: the replica must not go on. */
   fail(error: unknown): void;
@@ -88,7 +93,7 @@ interface Running {
   readonly projector: Projector | undefined;
 }
 
-export class Replica implements Payments {
+export class Replica implements Observed {
   readonly #settings: ReplicaSettings;
   readonly #ports: ReplicaPorts;
   readonly #link: PeerLink | undefined;
@@ -294,6 +299,7 @@ export class Replica implements Payments {
     const dispatcher = new Dispatcher({ self, ledger, clock, random, client, limits });
     const projector = store && new Projector({
       ...{ self, store, clock, random, ledger, log, intervalMs, from: stored, say },
+      onBatch: (payments, tookMs) => observer?.stored?.(payments, tookMs),
       onStored: () => this.#moved(),
       onAhead: restart,
     });
