@@ -202,20 +202,28 @@ export class CrashTest implements AsyncDisposable {
 
   async #kill(kind: Kind, random: Random): Promise<void> {
     this.#dead = kind === "postgres" ? [] : kind === "one-replica" ? [random() < 0.5 ? "a" : "b"] : ["a", "b"];
+    // the other one stands still meanwhile
+    const paused = kind === "one-replica" && random() < 0.4
+      ? this.cluster.replicas.find(({ id }) => id !== this.#dead[0])
+      : undefined;
+    paused?.signal("SIGSTOP");
     const ends = this.#dead.map((id) => this.cluster[id].end("SIGKILL"));
     if (kind === "postgres" || kind === "everything" || kind.startsWith("machine")) await this.postgres.kill();
     await Promise.all(ends);
+    if (paused) await sleep(random() * 1_500);
+    paused?.signal("SIGCONT");
   }
 
   /** @returns after a machine's death: the ids that Postgres had committed */
   async #restart(kind: Kind, random: Random): Promise<ReadonlySet<string>> {
     const { cluster } = this;
     const machine = kind.startsWith("machine");
-    const startReplicas = () => Promise.all(this.#dead.map((id) => cluster[id].start({ ACK: this.#ack })));
+    const startReplicas = async () => {
+      if (random() < 0.3) await this.#dieStarting(random);
+      await Promise.all(this.#dead.map((id) => cluster[id].start({ ACK: this.#ack })));
+    };
     const startPostgres = async () => {
-      if (machine || kind.includes("postgres") || kind === "everything") {
-        await this.postgres.start();
-      }
+      if (machine || kind.includes("postgres") || kind === "everything") await this.postgres.start();
     };
     let committed = new Set<string>();
     if (machine) {
@@ -227,6 +235,15 @@ export class CrashTest implements AsyncDisposable {
     } else await Promise.all([startPostgres(), startReplicas()]);
     await cluster.untilLinked();
     return committed;
+  }
+
+  /** They are started, and die somewhere between that and having moved and stored what there was. */
+  async #dieStarting(random: Random): Promise<void> {
+    const replicas = this.#dead.map((id) => this.cluster[id]);
+    const started = replicas.map((replica) => replica.start({ ACK: this.#ack }));
+    await sleep(200 + random() * 600);
+    await Promise.all(replicas.map((replica) => replica.end("SIGKILL")));
+    await Promise.allSettled(started);
   }
 
   /** Both replicas run at this acknowledgement level. */

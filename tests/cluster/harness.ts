@@ -67,7 +67,11 @@ export class ReplicaProcess {
   /** Sends a signal and waits for the end. */
   async end(name: Deno.Signal): Promise<Deno.CommandStatus> {
     this.#ended = true;
-    this.signal(name);
+    try {
+      this.signal(name);
+    } catch {
+      // it has ended by itself
+    }
     return await this.#process!.status;
   }
 
@@ -206,12 +210,8 @@ export class Cluster implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#caddy?.[Symbol.asyncDispose]();
     for (const replica of this.replicas) {
-      try {
-        replica.signal("SIGCONT");
-        await replica.end("SIGKILL");
-      } catch {
-        // ended already
-      }
+      // also one that stands still
+      await replica.end("SIGKILL");
       replica.close();
     }
     await Promise.all([this.processors.default.close(), this.processors.fallback.close()]);
