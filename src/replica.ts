@@ -118,8 +118,8 @@ export class Replica implements Observed {
     const checkpoints = () => this.#running?.ledger.checkpoints ?? [];
     this.#agreement = new Agreement(peerOf(self), checkpoints);
     if (transport) {
-      const incarnation = ports.uuid();
-      this.#link = new PeerLink({ self, incarnation, clock, random, transport, checkpoints }, {
+      const progress = () => this.#progress;
+      this.#link = new PeerLink({ self, clock, random, transport, progress, checkpoints }, {
         linked: () => this.#linked(),
         lost: (why) => this.#lost(why),
         progress: ({ position, stored }) => {
@@ -130,7 +130,6 @@ export class Replica implements Observed {
         },
         checkpoint: (told) => this.#agree(this.#agreement.told(told)),
         health: (processor, health) => this.#running?.dispatcher.hear(processor, health),
-        status: () => {},
       });
     }
     this.#poller = new HealthPoller(clock, lock, client, (processor, health) => {
@@ -306,7 +305,7 @@ export class Replica implements Observed {
     this.#firstSegment = files.list()[0] ?? 0;
     ledger.observe(dispatcher);
     if (projector) ledger.observe(projector);
-    ledger.observe({ folded: () => this.#link?.tell(this.#progress) });
+    ledger.observe({ folded: () => this.#link?.tell() });
     this.#catchUp(ledger);
     if (observer) ledger.observe(observer);
     this.#running = { ledger, dispatcher, projector };
@@ -317,7 +316,7 @@ export class Replica implements Observed {
     this.#running!.dispatcher.start();
     this.#poller.start();
     this.#agree(this.#agreement.look());
-    this.#link?.tell(this.#progress);
+    this.#link?.tell();
   }
 
   /** Who gets the lock of the peer has proof of its death, and what it wrote is in the log. */
@@ -344,7 +343,6 @@ export class Replica implements Observed {
     this.#agreement.forget();
     if (this.#member.phase === "serving") this.#ports.log("info", "the peer is linked");
     this.#happened({ kind: "linked" });
-    this.#link!.tell(this.#progress);
   }
 
   #lost(why: string): void {
@@ -355,7 +353,7 @@ export class Replica implements Observed {
 
   /** The store holds more of the log. */
   #moved(): void {
-    this.#link?.tell(this.#progress);
+    this.#link?.tell();
     this.#trim();
   }
 
@@ -385,7 +383,7 @@ export class Replica implements Observed {
    *
    * @param read how far the peer has read: everything, to who holds its lock
    */
-  #trim(read = this.#link ? this.#link.peerPosition ?? 0 : Infinity): void {
+  #trim(read = this.#link?.peerPosition ?? Infinity): void {
     const { projector, ledger } = this.#running ?? {};
     if (!projector || !ledger) return;
     const keep = segmentOf(Math.min(projector.position, ledger.position, read));
