@@ -53,10 +53,9 @@ export function openLog(parts: OpeningParts): Opening {
     if (whole) return { kind: "opened", doubted: false };
     return { kind: "wait", why: "the store does not answer, and the log does not reach back to its beginning" };
   }
-  if (newest && locate(files, stored, rereads)) {
-    // a peer that serves lives since before any death of the machine, whatever its boot looks like from here
-    if (newest.boot === boot || peerServes) return { kind: "opened", doubted: false };
-    return begin(parts, newest.log, null);
+  // a peer that serves lives since before any death of the machine, whatever its boot looks like from here
+  if (newest && (newest.boot === boot || peerServes) && locate(files, stored, rereads)) {
+    return { kind: "opened", doubted: false };
   }
   if (peerServes) return { kind: "wait", why: "the store holds what is not in the log that the peer uses" };
   // a segment whose beginning is broken was one before the machine died
