@@ -69,20 +69,20 @@ export function openLog(parts: OpeningParts): Opening {
   );
   const from = left ? Math.max(placeOf(left.segment, 0), position) : 0;
   // another log, since places of the one before may have been used that nobody knows of any more
-  const log = successor(stored.log ?? newest?.log, parts.uuid());
+  const log = successor(left?.log ?? stored.log ?? newest?.log, parts.uuid());
   return begin(parts, log, { stored: stored.position, of: bitsOf(stored.log), from }, fresh);
 }
 
 /**
  * The identity of another log of the same cluster. Its first eight digits are its own, the next eight those of the log
- * that it follows, and all logs of a cluster share the rest.
+ * in which its reading begins, and all logs of a cluster share the rest.
  */
 function successor(log: string | undefined, uuid: string): string {
   if (log === undefined) return uuid;
   return `${uuid.slice(0, 8)}-${log.slice(0, 4)}-${log.slice(4, 8)}${log.slice(18)}`;
 }
 
-/** Whether a log is the one that another follows. */
+/** Whether a log is the one in which the reading of another begins. */
 function isBefore(log: string, next: string | null): boolean {
   return next !== null && isOfCluster(log, next) && next.slice(9, 18) === `${log.slice(0, 4)}-${log.slice(4, 8)}`;
 }
@@ -104,9 +104,8 @@ export function locate(files: SegmentFiles, stored: Stored, rereads: number): Be
   if (!newest) return undefined;
   // where the newest log began, which what is left of another one says nothing of
   const base = segments.findLast((opened) => opened.base !== null && opened.log === newest.log);
-  // where an earlier boot or an earlier log ends
-  const openFrom =
-    segments.findLast((opened, i) => opened.base !== null || opened.boot !== segments[i - 1]?.boot)!.segment;
+  // where an earlier log ends, and with it every earlier boot
+  const openFrom = (segments.findLast((opened) => opened.base !== null) ?? segments[0]!).segment;
   const found = { log: newest.log, openFrom };
   const { log, position } = stored;
   if (log !== newest.log) {
@@ -147,12 +146,12 @@ function survey(files: SegmentFiles, rereads: number): Opened[] {
 }
 
 /** Begins a segment with a number that no segment had, as far as log and store know. */
-function begin(parts: OpeningParts, log: string, base: Base | null, fresh = false): Opening {
+function begin(parts: OpeningParts, log: string, base: Base, fresh: boolean): Opening {
   const { files, boot, self: by, at, uptimeMs, stored } = parts;
   const segment = Math.max(files.list().at(-1) ?? 0, segmentOf(stored!.position)) + 1;
   const opened: Opened = {
     ...{ kind: "opened", log, segment, boot },
-    base: base && { ...base, from: base.from || placeOf(segment, 0) },
+    base: { ...base, from: base.from || placeOf(segment, 0) },
   };
   const bytes = new Uint8Array(fresh ? RECORD_BYTES : 2 * RECORD_BYTES);
   bytes.set(new RecordBuffer().write(opened, 0).bytes);

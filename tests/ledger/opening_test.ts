@@ -313,7 +313,7 @@ Deno.test("where the store went back to an earlier log, all that came after is r
   const base = { stored: placeOf(3, 3), of: BITS, from: placeOf(4, 0) };
   files.create(4, bytesOf({ ...follows(4, BOOT, NEXT_ID), base }, accepted(4)));
   const first = opened(files, held, true, { uuid: () => THIRD_UUID });
-  assert.equal(first.log, "00112233" + NEXT_ID.slice(8));
+  assert.equal(first.log, "00112233-aabb-ccdd" + LOG_ID.slice(18));
   assert.deepEqual(firstOf(files, 5).base, { stored: placeOf(3, 2), of: BITS, from: placeOf(4, 0) });
   assert.deepEqual(pending(first), [1, 2, 3, 4].map((n) => [n, UPTIME_MS]));
 });
@@ -325,6 +325,20 @@ Deno.test("what is left behind the store's place is read where the log that bega
   const first = opened(files, { ...held, stored: { ...held.stored, log: NEXT_ID } }, true);
   assert.deepEqual(firstOf(files, 4).base!.from, placeOf(2, 2));
   assert.deepEqual(pending(first), [1, 2, 3].map((n) => [n, UPTIME_MS]));
+});
+
+Deno.test("what is left behind the store's place is read however often the log began anew there and was lost", () => {
+  const files = three();
+  const held = heldAt(files, placeOf(2, 2));
+  let stored = held.stored;
+  for (const digits of ["00000001", "00000002", "00000003"]) {
+    const copy = three();
+    const uuid = () => digits + UUID.slice(8);
+    const first = opened(copy, { ...held, stored }, true, { uuid });
+    assert.deepEqual(pending(first), [1, 2, 3].map((n) => [n, UPTIME_MS]));
+    // the store follows, and the machine dies before anything else is on the disk
+    stored = { ...stored, log: first.log, position: placeOf(2, 2) };
+  }
 });
 
 Deno.test("what the store holds already is not read again, also of an earlier log that is still there", () => {
