@@ -4,22 +4,11 @@ import { Meters } from "../../src/metrics/meters.ts";
 import { startEmbeddedPostgres } from "../../src/store/embedded.ts";
 import { Cluster, load, type ReplicaProcess, statusOf, until } from "../cluster/harness.ts";
 import { FakePayments } from "../http/fake_payments.ts";
-import { needs } from "../support/permissions.ts";
+import { needs, needsOf, NO_PROMTOOL, PROMTOOL } from "../support/permissions.ts";
 
 const clusters = needs("run", "net", "read", "write", "env", "sys");
 
-/** promtool of this machine, if there is one. */
-const PROMTOOL = (() => {
-  if (clusters.ignore) return undefined;
-  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
-    try {
-      if (Deno.statSync(`${folder}/promtool`).isFile) return `${folder}/promtool`;
-    } catch {
-      // not in this one
-    }
-  }
-  console.warn("left out: promtool, of Debian's package prometheus, is not in PATH");
-})();
+const withPromtool = needsOf(clusters, () => PROMTOOL !== undefined, NO_PROMTOOL);
 
 async function scrape(replica: ReplicaProcess): Promise<string> {
   const answer = await replica.request("/metrics");
@@ -256,9 +245,7 @@ Deno.test("times are told in seconds, and the version that runs", async () => {
   assert.equal(valueOf(text, "galo_build_info", `version="1.2.3"`), 1);
 });
 
-Deno.test("promtool finds nothing to say about any metric, with or without values", {
-  ignore: clusters.ignore || PROMTOOL === undefined,
-}, async () => {
+Deno.test("promtool finds nothing to say about any metric, with or without values", withPromtool, async () => {
   await using cluster = await Cluster.start();
   for (const text of [await exposition().text(), await scrape(cluster.a)]) {
     const checking = new Deno.Command(PROMTOOL!, {
