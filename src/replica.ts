@@ -246,7 +246,7 @@ export class Replica implements Payments {
   }
 
   #parted(why: string): void {
-    if (!this.#stopping) this.#ports.log("warning", "the peer is lost", { why });
+    if (!this.#stopping) this.#ports.log(this.#complete ? "warning" : "info", "the peer is lost", { why });
     // should the peer come back in a new life, that one does not know what the old one had to store
     const unstored = this.#peerBacklog.take();
     if (unstored) { for (const fact of unstored) this.#writer?.note(this.book.get(fact.id) ?? fact); }
@@ -262,7 +262,7 @@ export class Replica implements Payments {
 
   #tookOver(left: Left): void {
     this.#gossip?.bury();
-    this.#ports.log("warning", "the peer is dead: its payments are taken over", { left });
+    if (left) this.#ports.log("warning", "the peer is dead: its payments are taken over", { left });
     if (!this.#complete && !this.#recovering) {
       this.#peerLeft = left;
       return this.#recover();
