@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { type StandIn, startStandIn } from "../../src/local/standin.ts";
+import { CADDY, type Needs, needsOf, NO_CADDY } from "../support/permissions.ts";
 
 export type Id = "a" | "b";
 
@@ -208,17 +209,10 @@ export class Caddy implements AsyncDisposable {
   }
 }
 
-/** The Caddy on this machine, if there is one that may be run. */
-export const CADDY: string | undefined = (() => {
-  if (Deno.permissions.querySync({ name: "run" }).state !== "granted") return undefined;
-  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
-    try {
-      if (Deno.statSync(`${folder}/caddy`).isFile) return `${folder}/caddy`;
-    } catch {
-      // not in this one
-    }
-  }
-})();
+/** The options of a test that runs behind Caddy. */
+export function behindCaddy(real: Needs): Needs {
+  return needsOf(real, () => CADDY !== undefined, NO_CADDY);
+}
 
 /** Waits for a condition, looking again and again. */
 export async function until(is: () => Promise<boolean> | boolean, timeoutMs = 30_000): Promise<void> {

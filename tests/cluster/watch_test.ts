@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { needs } from "../support/permissions.ts";
-import { CADDY, Cluster, type ReplicaProcess, statusOf, until } from "./harness.ts";
+import { behindCaddy, Cluster, type ReplicaProcess, statusOf, until } from "./harness.ts";
 
 const real = needs("net", "run", "read", "write", "env", "sys");
 
@@ -51,10 +51,7 @@ Deno.test("either replica tells a payment's story, and after a restart Postgres 
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("the stream comes through Caddy every second, with both replicas in it", {
-  ...real,
-  ignore: real.ignore || !CADDY,
-}, async () => {
+Deno.test("the stream comes through Caddy every second, with both replicas in it", behindCaddy(real), async () => {
   await using cluster = await Cluster.start({ caddy: true });
   const answer = await fetch(`${cluster.url}/live`);
   assert.equal(answer.headers.get("content-type"), "text/event-stream");

@@ -1,6 +1,6 @@
 /**
- * Issue 3's line on containers: `docker compose up --build`, limits, and a client that notices nothing of what happens
- * behind port 9999. Runs with `GALO_COMPOSE=1 deno test -A tests/compose` where a Docker engine answers.
+ * `docker compose up --build`, limits, and a client that notices nothing of what happens
+ * behind port 9999. `deno task test:compose` runs it where a Docker engine answers.
  */
 import assert from "node:assert/strict";
 import { load } from "../cluster/harness.ts";
