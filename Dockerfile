@@ -4,6 +4,8 @@ COPY deno.json deno.lock ./
 COPY main.ts ./
 COPY src ./src
 RUN deno install --frozen --entrypoint main.ts && deno cache --frozen main.ts
+# a new volume takes over whose it is, and that nobody else may look into it
+RUN install -d -m 700 -o deno -g deno /var/lib/galo
 USER deno
 # one arena, given back early: what is freed would otherwise stay with the process
 ENV DENO_NO_UPDATE_CHECK=1 MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072

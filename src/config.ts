@@ -158,7 +158,7 @@ export const SETTINGS = {
   STORE_POOL: setting(whole(1, 50), "2", "connections", "to Postgres per replica; writes use one, stories another"),
   STORE_INTERVAL_MS: setting(
     ms(10_000),
-    "20",
+    "100",
     "ms",
     "between two batches at least: more is cheaper, less loses less when the machine dies",
   ),
@@ -178,7 +178,7 @@ export const SETTINGS = {
     ms(86_400_000),
     "30000",
     "ms",
-    "how long a call that was given up may still be booked: must exceed the longest time a processor ever takes to; less frees such payments sooner, too little charges twice",
+    "for so long after a call was given up a processor may still book it: must exceed the longest time that takes; less frees such payments sooner, too little charges twice",
   ),
   STOP_MS: setting(
     whole(100, 600_000),

@@ -56,20 +56,10 @@ export function startReplica(config: Config, timings?: Histograms, traces?: Trac
   checkConfig(config);
   const logger = getLogger(["galo", "replica", config.REPLICA]);
   const fail = failing(logger);
-  const folder = `${config.DATA_DIR}/log`;
-  makeFolder(folder);
-  checkFileSystem(folder);
-  const lock = new FileLock(config.DATA_DIR);
-  if (!lock.tryAcquire(`process-${config.REPLICA}`)) {
-    throw new StartError(`replica ${config.REPLICA} is running already in ${config.DATA_DIR}`);
-  }
+  const { lock, files } = claim(config);
   const meters = new Meters(config.REPLICA, galo.version);
   const told = [timings, traces].reduce<Timings>((all, more) => more ? both(all, more) : all, meters);
-  const client = new HttpProcessorClient({
-    urls: { default: config.PROCESSOR_DEFAULT_URL, fallback: config.PROCESSOR_FALLBACK_URL },
-    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
-    connectionsMax: config.MAX_IN_FLIGHT,
-  });
+  const client = clientOf(config);
   const log = (level: "info" | "warning", message: string, fields?: Record<string, unknown>) =>
     logger[level](message, fields);
   const watch = new Watch({
@@ -93,15 +83,14 @@ export function startReplica(config: Config, timings?: Histograms, traces?: Trac
     },
   };
   const replica = new Replica(settingsOf(config), {
-    ...{ clock: systemClock, random: Math.random, lock, observer, log, fail },
+    ...{ clock: systemClock, random: Math.random, lock, files, observer, log, fail },
     client: timedClient(told, traces ? traces.client(client) : client),
-    files: new FileSegments(folder),
     boot: bootNumber(),
     uuid: () => crypto.randomUUID(),
     ...config.REPLICAS === 2 && { transport: new UnixTransport(`${config.DATA_DIR}/gossip.sock`, fail) },
     ...store && { store: timedStore(told, store) },
     restart(why) {
-      logger.warning("this replica starts again and reads anew what is known: {why}", { why });
+      logger.warning("this replica is to be started again, to read anew what is known", { why });
       Deno.exit(EXIT_RESTART);
     },
   });
@@ -120,13 +109,9 @@ export function startReplica(config: Config, timings?: Histograms, traces?: Trac
     return timings ? timings.served(fetch, internal) : fetch;
   };
   const front = new Front(config, app, logger);
-  logger.info("starting", {
-    version: galo.version,
-    ack: config.ACK,
-    replicas: config.REPLICAS,
-    store: store !== undefined,
-    ...front.operations && { operations: front.operations },
-  });
+  const { operations } = front;
+  const { ACK: ack, REPLICAS: replicas } = config;
+  logger.info("starting", { version: galo.version, ack, replicas, store: !!store, ...operations && { operations } });
   timings?.start();
   meters.start(replica, () => replica.vitals);
   watch.start({ payments: replica, vitals: () => replica.vitals });
@@ -220,6 +205,26 @@ async function within(ms: number, work: Promise<void>): Promise<void> {
   clearTimeout(timer);
 }
 
+/** Makes the folders, and takes the lock that one process of this replica has there. */
+function claim({ DATA_DIR, REPLICA }: Config): { readonly lock: FileLock; readonly files: FileSegments } {
+  const folder = `${DATA_DIR}/log`;
+  makeFolder(folder);
+  checkFileSystem(folder);
+  const lock = new FileLock(DATA_DIR);
+  if (!lock.tryAcquire(`process-${REPLICA}`)) {
+    throw new StartError(`replica ${REPLICA} is running already in ${DATA_DIR}`);
+  }
+  return { lock, files: new FileSegments(folder) };
+}
+
+function clientOf(config: Config): HttpProcessorClient {
+  return new HttpProcessorClient({
+    urls: { default: config.PROCESSOR_DEFAULT_URL, fallback: config.PROCESSOR_FALLBACK_URL },
+    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+    connectionsMax: config.MAX_IN_FLIGHT,
+  });
+}
+
 function settingsOf(config: Config): ReplicaSettings {
   return {
     self: config.REPLICA,
@@ -248,7 +253,7 @@ function checkConfig({ PROCESSOR_DEFAULT_URL, ACK, DATABASE_URL }: Config): void
 /** Ends the process where an invariant is broken; wherever that comes to light, nothing may go on. */
 function failing(logger: Logger): (error: unknown) => void {
   const fail = (error: unknown) => {
-    logger.fatal("stopping at once: {error}", { error });
+    logger.fatal("stopping at once: an invariant is broken", { error });
     Deno.exit(EXIT_INVARIANT);
   };
   globalThis.addEventListener("unhandledrejection", ({ reason }) => fail(reason));

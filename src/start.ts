@@ -44,12 +44,28 @@ export async function open(settings: ReplicaSettings, ports: ReplicaPorts): Prom
     peer?.release();
     const [at, uptimeMs] = [clock.now(), clock.uptime()];
     const opening = openLog({ files, boot, self, stored, peerServes: !peer, rereads, at, uptimeMs, uuid });
-    if (opening.kind === "opened") return { own, doubted: opening.doubted };
+    const follows = opening.kind === "opened" && await follow(ports, stored, rereads);
+    if (follows) return { own, doubted: opening.doubted };
     own.release();
-    return { why: opening.why };
+    return { why: opening.kind === "wait" ? opening.why : "the store did not take the log that begins anew" };
   } finally {
     turn.release();
   }
+}
+
+/**
+ * Has the store follow a log that began anew, before anything is recorded there: what a dead process sent to the store
+ * and is not committed yet then comes too late, as it must, since the new log does not have it.
+ *
+ * @returns whether it does
+ */
+async function follow(ports: ReplicaPorts, stored: Stored | undefined, rereads: number): Promise<boolean> {
+  const { files, store } = ports;
+  const beginning = stored && locate(files, stored, rereads);
+  if (!store || !beginning || beginning.log === stored.log) return true;
+  const to = { ...stored, log: beginning.log, position: beginning.position };
+  const now = await answer(ports, store.write({ from: stored, to, purges: false, payments: [] }));
+  return now?.log === to.log && now.position === to.position;
 }
 
 /**

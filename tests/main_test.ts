@@ -121,3 +121,63 @@ Deno.test("start is a whole cluster from an empty folder, and SIGTERM ends all o
   await again.stderr.cancel();
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test(
+  "a first start logs no warning; a replica that is killed is started again, a line for each",
+  real,
+  async () => {
+    const folder = await Deno.makeTempDir({ prefix: "galo-" });
+    const env = { PORT: "0", HOST: "127.0.0.1", DATA_DIR: folder, STAND_IN_PORT: "0" };
+    const process = galo([], env).spawn();
+    let [said, logged] = ["", ""];
+    const reading = [
+      process.stdout.pipeThrough(new TextDecoderStream()).pipeTo(
+        new WritableStream({ write: (text) => void (said += text) }),
+      ),
+      process.stderr.pipeThrough(new TextDecoderStream()).pipeTo(
+        new WritableStream({ write: (text) => void (logged += text) }),
+      ),
+    ];
+    const lines = () => logged.split("\n").slice(0, -1).map((line) => JSON.parse(line));
+    const told = (logger: string, message: string) =>
+      lines().filter((line) => line.logger === logger && line.message === message).length;
+    await until(() => said.includes("Ctrl-C"));
+    const url = /2 replicas on (http:\S+)/.exec(said)![1]!;
+    await until(async () => (await (await fetch(`${url}/readyz`)).json()).peer === "linked");
+    assert.deepEqual(lines().filter(({ level }) => level !== "INFO"), []);
+
+    const ids = Array.from({ length: 50 }, () => crypto.randomUUID());
+    const statuses = await Promise.all(ids.map((id) => statusOf(fetch(`${url}/payments`, payment(id)))));
+    assert.deepEqual(new Set(statuses), new Set([202]));
+    Deno.kill(replicaIn(folder, "b"), "SIGKILL");
+    await until(() => told("galo.replica.b", "payments are taken") === 2);
+    assert.equal(told("galo.cluster", "replica b ended with SIGKILL: starting it again"), 1);
+    const total = async () => (await (await fetch(`${url}/payments-summary`)).json()).default.totalRequests;
+    // a connection to the dead one may be tried first
+    await until(async () => await total().catch(() => 0) === ids.length);
+
+    process.kill("SIGTERM");
+    assert.equal((await process.status).code, 0);
+    await Promise.all(reading);
+    for (const id of ["a", "b"]) {
+      assert.equal(
+        told(`galo.replica.${id}`, "stopped, and the next start finds everything"),
+        1,
+      );
+    }
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+/** The process of a replica that keeps its data in this folder. */
+function replicaIn(folder: string, id: string): number {
+  const of = ({ name }: Deno.DirEntry) => {
+    try {
+      const environment = Deno.readTextFileSync(`/proc/${name}/environ`).split("\0");
+      return environment.includes(`DATA_DIR=${folder}`) && environment.includes(`REPLICA=${id}`);
+    } catch {
+      return false;
+    }
+  };
+  return Number([...Deno.readDirSync("/proc")].find((entry) => /^\d+$/.test(entry.name) && of(entry))!.name);
+}

@@ -167,7 +167,8 @@ class Watch {
   async start(): Promise<void> {
     this.#first = this.#last = await this.#system.usage();
     this.#startMs = performance.now();
-    this.#timer = setInterval(() => this.#look(), 1_000);
+    // what goes wrong for good is heard when it stops
+    this.#timer = setInterval(() => this.#look().catch(() => {}), 1_000);
   }
 
   async stop() {

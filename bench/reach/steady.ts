@@ -122,7 +122,10 @@ async function slice(system: Containers, rate: number, seconds: number): Promise
       failed += second.failed;
     }
     if (second.second !== RAMP_S - 1 && second.second !== RAMP_S + seconds - 1) return;
-    looks.push(system.usage());
+    const look = system.usage();
+    // heard where it is waited for, at the end
+    look.catch(() => {});
+    looks.push(look);
     steal.look();
   });
   try {

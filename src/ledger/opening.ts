@@ -54,11 +54,13 @@ export function openLog(parts: OpeningParts): Opening {
     return { kind: "wait", why: "the store does not answer, and the log does not reach back to its beginning" };
   }
   if (newest && locate(files, stored, rereads)) {
-    if (newest.boot === boot) return { kind: "opened", doubted: false };
+    // a peer that serves lives since before any death of the machine, whatever its boot looks like from here
+    if (newest.boot === boot || peerServes) return { kind: "opened", doubted: false };
     return begin(parts, newest.log, null);
   }
   if (peerServes) return { kind: "wait", why: "the store holds what is not in the log that the peer uses" };
-  const fresh = !newest && stored.log === null;
+  // a segment whose beginning is broken was one before the machine died
+  const fresh = files.list().length === 0 && stored.log === null;
   // on top of what the store holds, all that is left and not in it
   const { position } = stored;
   const left = segments.find(({ log, segment }) =>
@@ -105,7 +107,11 @@ export function locate(files: SegmentFiles, stored: Stored, rereads: number): Be
       reaches(files, base.base.from, newest.boot, rereads);
     return follows ? { ...found, position: base.base.from, holes: true } : undefined;
   }
-  if (base && position < placeOf(base.segment, 0)) return undefined;
+  if (base && position < placeOf(base.segment, 0)) {
+    // the store follows the log that began anew, and holds nothing of it
+    const follows = position === base.base!.from && reaches(files, position, newest.boot, rereads);
+    return follows ? { ...found, position, holes: true } : undefined;
+  }
   const numbers = files.list().filter((segment) => segment >= segmentOf(position));
   if (numbers.some((segment, i) => segment !== segmentOf(position) + i)) return undefined;
   return reaches(files, position, newest.boot, rereads) ? { ...found, position, holes: false } : undefined;

@@ -58,11 +58,14 @@ const KINDS = [
 
 const SEALED = KINDS.indexOf("sealed");
 
-// the words of a record: checksum, then codes (kind, by, processor, reason), id, four numbers of 64 bits, nonce, flag
-const CODES = 1;
+// the words of a record: codes (kind, by, flag, processor, reason, version), checksum, id, four numbers of 64 bits, nonce,
+// and an end that no record begins with: where a write was cut off, what is written next does not complete it
+const CODES = 0;
+const SUM = 1;
 const ID = 2;
 const NONCE = 14;
-const FLAG = 15;
+const END = 15;
+const END_MARK = 0xffff_ffff;
 const WORDS = RECORD_BYTES / 4;
 /** The four numbers, by their place among doubles. */
 const OVER = 3;
@@ -90,7 +93,7 @@ export class RecordBuffer {
 
   /** The checksum. */
   get sum(): number {
-    return this.#words[0]!;
+    return this.#words[SUM]!;
   }
 
   /** Whether it is the last record of a segment. */
@@ -100,7 +103,7 @@ export class RecordBuffer {
 
   /** Whether the bytes are a record, if of another version: written whole, and not changed since. */
   get valid(): boolean {
-    return this.#words[0] === checksum(this.#words);
+    return this.#words[SUM] === checksum(this.#words);
   }
 
   /** Writes a record. */
@@ -111,7 +114,9 @@ export class RecordBuffer {
     const processor = "processor" in record ? PROCESSORS.indexOf(record.processor) + 1 : 0;
     const reason = "reason" in record ? REASONS.indexOf(record.reason) : 0;
     const by = "by" in record ? REPLICAS.indexOf(record.by) : 0;
-    words[CODES] = KINDS.indexOf(record.kind) | by << 8 | processor << 12 | reason << 16 | VERSION << 24;
+    const flag = Number(flagOf(record));
+    words[CODES] = KINDS.indexOf(record.kind) | by << 8 | flag << 11 | processor << 12 | reason << 16 | VERSION << 24;
+    words[END] = END_MARK;
     if ("id" in record) writeId(record.id, words, ID);
     if ("over" in record) doubles[OVER] = record.over;
     if ("at" in record) doubles[AT] = record.at;
@@ -124,25 +129,15 @@ export class RecordBuffer {
         words[NONCE] = record.base?.of ?? 0;
         doubles[AT] = record.segment;
         doubles[OTHER] = record.boot;
-        words[FLAG] = Number(record.base !== null);
-        break;
-      case "accepted":
-        words[FLAG] = Number(record.doubt);
-        break;
-      case "released":
-        words[FLAG] = Number(record.ask);
         break;
       case "settled":
         doubles[OTHER] = record.requestedAt;
-        break;
-      case "moved":
-        words[FLAG] = REPLICAS.indexOf(record.from);
         break;
       case "doubted":
         doubles[OTHER] = record.uptimeMs;
         break;
     }
-    words[0] = checksum(words);
+    words[SUM] = checksum(words);
     return this;
   }
 
@@ -156,10 +151,10 @@ export class RecordBuffer {
     const codes = words[CODES]!;
     if (codes >>> 24 !== VERSION) throw new Error(`invariant: the log has a record of version ${codes >>> 24}`);
     const kind = KINDS[codes & 0xff]!;
-    const by = REPLICAS[codes >>> 8 & 0xf] as ReplicaId;
+    const by = REPLICAS[codes >>> 8 & 0x7] as ReplicaId;
     const processor = PROCESSORS[(codes >>> 12 & 0xf) - 1] as Processor;
     const reason = REASONS[codes >>> 16 & 0xff]!;
-    const flag = words[FLAG]!;
+    const flag = codes >>> 11 & 1;
     const [over, at, cents, other] = [doubles[OVER]!, doubles[AT]!, doubles[CENTS]!, doubles[OTHER]!];
     const id = () => readId(words, ID);
     switch (kind) {
@@ -193,10 +188,26 @@ export class RecordBuffer {
   }
 }
 
-/** Mixes all words but the first; zeros do not have the sum zero. */
+/** What a record says with one bit. */
+function flagOf(record: Record): boolean {
+  switch (record.kind) {
+    case "opened":
+      return record.base !== null;
+    case "accepted":
+      return record.doubt;
+    case "released":
+      return record.ask;
+    case "moved":
+      return record.from === REPLICAS[1];
+    default:
+      return false;
+  }
+}
+
+/** Mixes all words but the checksum; zeros do not have the sum zero. */
 function checksum(words: Uint32Array): number {
-  let sum = 0x9e3779b9;
-  for (let i = 1; i < WORDS; i++) sum = mix(sum, words[i]!);
+  let sum = mix(0x9e3779b9, words[CODES]!);
+  for (let i = ID; i < WORDS; i++) sum = mix(sum, words[i]!);
   return sum;
 }
 

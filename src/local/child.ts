@@ -97,8 +97,8 @@ export class Child {
       const { name } = this.#spec;
       const logger = getLogger(["galo", "cluster"]);
       // it has said why itself
-      if (code === EXIT_RESTART) logger.info("{name} is started again, as it asked for", { name });
-      else logger.error("{name} ended with {how}: starting it again", { name, how: signal ?? `code ${code}` });
+      if (code === EXIT_RESTART) logger.info(`${name} is started again, as it asked for`);
+      else logger.error(`${name} ended with ${signal ?? `code ${code}`}: starting it again`);
       await new Promise((resolve) => setTimeout(resolve, RESTART_MS));
       if (this.#stopping) return;
       this.#process = this.#spawn();

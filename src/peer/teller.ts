@@ -7,7 +7,7 @@ import type { Frame } from "./frame.ts";
 import type { Progress } from "./link.ts";
 
 /** The peer is told how far this replica is at most this often, in milliseconds. */
-export const GOSSIP_MS = 20;
+export const GOSSIP_MS = 100;
 
 /** What a {@link Teller} needs. */
 export interface TellerParts {

@@ -76,8 +76,12 @@ export function columns(payments: readonly Payment[], story: (id: string) => str
   ];
 }
 
-/** A comma for every column: what is null is nothing between two of them. */
-const PACKED = NAMES.map((name) => `coalesce(${name}::text, '')`).join(" || ',' || ");
+const NULLABLE = ["processor", "refused_by", "doubted_ms"];
+
+/** A comma between all columns: what is null is nothing between two of them. */
+const PACKED = `concat_ws(',', ${
+  NAMES.map((name) => NULLABLE.includes(name) ? `coalesce(${name}::text, '')` : name).join(", ")
+})`;
 
 /** Pending payments, packed. */
 export const PENDING = `select ${PACKED} from payment where stage <> ${SETTLED}`;

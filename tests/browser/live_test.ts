@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Page } from "puppeteer-core";
 import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
-import { Cluster, load, until } from "../cluster/harness.ts";
+import { Cluster, freePort, load, until } from "../cluster/harness.ts";
 import { assertAccessible, inBrowser, TestBrowser, untilText } from "./browser.ts";
 
 const SCREENSHOTS = new URL("./screenshots/", import.meta.url);
@@ -10,11 +10,6 @@ const SCREENSHOTS = new URL("./screenshots/", import.meta.url);
 const shoots = Deno.permissions.querySync({ name: "env" }).state === "granted" && Deno.env.has("GALO_SCREENSHOTS");
 
 const LAYOUTS = [[1_440, "light"], [1_440, "dark"], [360, "light"], [360, "dark"]] as const;
-
-function freePort(): number {
-  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  return (listener.addr as Deno.NetAddr).port;
-}
 
 /** Pays at both replicas until it is told to stop. */
 function paying(cluster: Cluster): () => Promise<number> {

@@ -3,18 +3,23 @@
  * replicas as processes of their own that can be killed, paused and started again, and Caddy where there is one.
  */
 import assert from "node:assert/strict";
+import { REPLICAS } from "../../src/payment/fact.ts";
 import { type StandIn, startStandIn } from "../../src/local/standin.ts";
 import { CADDY, type Needs, needsOf, NO_CADDY } from "../support/permissions.ts";
+import { EXIT_RESTART } from "../../src/exit_code.ts";
 
 export type Id = "a" | "b";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const CADDYFILE = new URL("../../Caddyfile", import.meta.url).pathname;
 
-/** One replica's process, reached through its socket. */
+/** One replica's process, reached through its socket. One that asks to be started again is. */
 export class ReplicaProcess {
   #process: Deno.ChildProcess | undefined;
+  #ended = false;
   #client: Deno.HttpClient;
+  /** how often it asked for that */
+  restarts = 0;
 
   constructor(readonly id: Id, readonly socket: string, private readonly env: Record<string, string>) {
     this.#client = Deno.createHttpClient({ proxy: { transport: "unix", path: socket }, poolMaxIdlePerHost: 64 });
@@ -24,20 +29,33 @@ export class ReplicaProcess {
     return this.#process!.pid;
   }
 
-  /** Starts the process; resolved once the replica has recovered and serves. */
+  /** Starts the process; resolved once the replica knows what was known before, and serves. */
   async start(env: Record<string, string> = {}): Promise<void> {
-    this.#process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", MAIN, "replica", "--parent"],
-      env: { ...this.env, ...env },
-      stdin: "piped",
-      stdout: "piped",
-      stderr: Deno.env.get("GALO_TEST_LOGS") ? "inherit" : "null",
-    }).spawn();
-    const reader = this.#process.stdout.getReader();
-    const { done } = await reader.read();
-    reader.releaseLock();
-    this.#process.stdout.pipeTo(new WritableStream()).catch(() => {});
-    assert.equal(done, false, `replica ${this.id} did not start`);
+    this.#ended = false;
+    const serving = Promise.withResolvers<void>();
+    void this.#live({ ...this.env, ...env }, serving);
+    await serving.promise;
+  }
+
+  async #live(env: Record<string, string>, serving: PromiseWithResolvers<void>): Promise<void> {
+    for (;;) {
+      const process = this.#process = new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--quiet", MAIN, "replica", "--parent"],
+        env,
+        stdin: "piped",
+        stdout: "piped",
+        stderr: Deno.env.get("GALO_TEST_LOGS") ? "inherit" : "null",
+      }).spawn();
+      const reader = process.stdout.getReader();
+      if (!(await reader.read()).done) serving.resolve();
+      reader.releaseLock();
+      process.stdout.pipeTo(new WritableStream()).catch(() => {});
+      const { code } = await process.status;
+      if (code !== EXIT_RESTART || this.#ended) {
+        return serving.reject(new Error(`replica ${this.id} ended with ${code}`));
+      }
+      this.restarts++;
+    }
   }
 
   signal(name: Deno.Signal): void {
@@ -46,6 +64,7 @@ export class ReplicaProcess {
 
   /** Sends a signal and waits for the end. */
   async end(name: Deno.Signal): Promise<Deno.CommandStatus> {
+    this.#ended = true;
     this.signal(name);
     return await this.#process!.status;
   }
@@ -64,6 +83,15 @@ export class ReplicaProcess {
     return await response.json();
   }
 
+  /** What it says of a payment; undefined where it knows of none. */
+  async find(id: string): Promise<Found | undefined> {
+    const response = await this.request(`/payments/${id}`);
+    const body = await response.json();
+    if (response.status === 404) return undefined;
+    assert.equal(response.status, 200);
+    return body;
+  }
+
   async readyz(): Promise<Record<string, unknown> & { peer: string; store: string; queue: number; pending: number }> {
     return await (await this.request("/readyz")).json();
   }
@@ -71,6 +99,14 @@ export class ReplicaProcess {
   close(): void {
     this.#client.close();
   }
+}
+
+/** A payment, as far as it is of interest. */
+export interface Found {
+  readonly state: string;
+  readonly amount: number;
+  readonly processor: "default" | "fallback" | null;
+  readonly owner: Id;
 }
 
 export interface Totals {
@@ -81,6 +117,8 @@ export interface Totals {
 export interface ClusterOptions {
   readonly env?: Record<string, string>;
   readonly caddy?: boolean;
+  /** false: they never hear each other */
+  readonly gossip?: boolean;
   /** a folder to use again, for a second life of the same cluster */
   readonly folder?: string;
   readonly processors?: { readonly default: StandIn; readonly fallback: StandIn };
@@ -95,21 +133,20 @@ export class Cluster implements AsyncDisposable {
   private constructor(
     readonly folder: string,
     readonly processors: { readonly default: StandIn; readonly fallback: StandIn },
-    env: Record<string, string>,
+    { env = {}, gossip = true }: ClusterOptions,
   ) {
     const shared = {
-      DATA_DIR: folder,
       PROCESSOR_DEFAULT_URL: processors.default.url,
       PROCESSOR_FALLBACK_URL: processors.fallback.url,
       ALLOW_PURGE: "true",
       ...env,
     };
-    const replica = (id: Id) => {
+    const replica = (id: Id, data: string) => {
       const socket = `${folder}/${id}.sock`;
-      return new ReplicaProcess(id, socket, { ...shared, REPLICA: id, LISTEN: socket });
+      return new ReplicaProcess(id, socket, { ...shared, REPLICA: id, LISTEN: socket, DATA_DIR: data });
     };
-    this.a = replica("a");
-    this.b = replica("b");
+    this.a = replica("a", folder);
+    this.b = replica("b", gossip ? folder : sharedButGossip(folder));
   }
 
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
@@ -119,9 +156,10 @@ export class Cluster implements AsyncDisposable {
     };
     // the path of a UNIX socket has room for about a hundred characters
     const folder = options.folder ?? await Deno.makeTempDir({ prefix: "galo-" });
-    const cluster = new Cluster(folder, processors, options.env ?? {});
+    const cluster = new Cluster(folder, processors, options);
     await Promise.all([cluster.a.start(), cluster.b.start()]);
-    await cluster.untilLinked();
+    if (options.gossip !== false) await cluster.untilLinked();
+    else for (const replica of cluster.replicas) assert.equal((await replica.readyz()).peer, "unreachable");
     if (options.caddy) cluster.#caddy = await Caddy.start(folder);
     return cluster;
   }
@@ -140,9 +178,12 @@ export class Cluster implements AsyncDisposable {
     for (const replica of this.replicas) await until(async () => (await replica.readyz()).peer === "linked");
   }
 
-  /** Waits until nothing is pending at this replica. */
+  /** Waits until nothing is pending, as this replica knows once it has read the log to its end. */
   async untilSettled(replica: ReplicaProcess = this.a, timeoutMs = 60_000): Promise<void> {
-    await until(async () => (await replica.readyz()).pending === 0, timeoutMs);
+    await until(async () => {
+      await replica.summary();
+      return (await replica.readyz()).pending === 0;
+    }, timeoutMs);
   }
 
   /** What the processors' own books say, in the summary's words. */
@@ -176,6 +217,16 @@ export class Cluster implements AsyncDisposable {
   }
 }
 
+/** A folder with the same log and the same locks as `folder`, and no gossip socket. */
+function sharedButGossip(folder: string): string {
+  const other = `${folder}/other`;
+  Deno.mkdirSync(other);
+  Deno.mkdirSync(`${folder}/log`);
+  const locks = [...REPLICAS, "log", "poll", "process-a", "process-b"].map((name) => `${name}.lock`);
+  for (const name of ["log", ...locks]) Deno.symlinkSync(`../${name}`, `${other}/${name}`);
+  return other;
+}
+
 /** The load balancer of this repository, on a free port. `await using` stops it. */
 export class Caddy implements AsyncDisposable {
   private constructor(readonly port: number, private readonly process: Deno.ChildProcess) {}
@@ -185,9 +236,7 @@ export class Caddy implements AsyncDisposable {
    * @param caddyfile another than the repository's
    */
   static async start(sockets: string, caddyfile = CADDYFILE): Promise<Caddy> {
-    const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-    const { port } = listener.addr as Deno.NetAddr;
-    listener.close();
+    const port = freePort();
     const process = new Deno.Command(CADDY!, {
       args: ["run", "--adapter", "caddyfile", "--config", caddyfile],
       env: { GALO_PORT: `${port}`, GALO_SOCKETS: sockets },
@@ -214,6 +263,12 @@ export function behindCaddy(real: Needs): Needs {
   return needsOf(real, () => CADDY !== undefined, NO_CADDY);
 }
 
+/** A TCP port that nothing listens on now. */
+export function freePort(): number {
+  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  return (listener.addr as Deno.NetAddr).port;
+}
+
 /** Waits for a condition, looking again and again. */
 export async function until(is: () => Promise<boolean> | boolean, timeoutMs = 30_000): Promise<void> {
   const end = performance.now() + timeoutMs;
@@ -236,7 +291,7 @@ export async function statusOf(answer: Promise<Response>): Promise<number> {
   return response.status;
 }
 
-/** Pays ids through `send` with so many senders at once, until `stop` says so or they run out. */
+/** Pays fresh ids through `send` with so many senders at once, until `stop` says so or they run out. */
 export async function load(
   send: (id: string) => Promise<number>,
   options: { readonly count?: number; readonly senders?: number; readonly stop?: () => boolean },

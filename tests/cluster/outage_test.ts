@@ -15,6 +15,9 @@ const PREVIEW = [
   { atMs: 5_000, default: [0, false], fallback: [500, false] },
 ] as const;
 
+/** Calls are given up soon, and what is not booked by then is not booked at all: stand-ins take no longer here. */
+const SOON_SURE = { REQUEST_TIMEOUT_MS: "500", HORIZON_MS: "1500" };
+
 Deno.test(
   "5,000 payments through the outages of the preview are each booked once, and the summary agrees",
   real,
@@ -52,7 +55,7 @@ Deno.test(
   "5,000 payments through faults in random order are each booked once, and the summary agrees",
   real,
   async () => {
-    await using cluster = await Cluster.start({ env: { PATIENCE_MS: "200", REQUEST_TIMEOUT_MS: "500" } });
+    await using cluster = await Cluster.start({ env: { PATIENCE_MS: "200", ...SOON_SURE } });
     const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
     console.log(`faults from seed ${seed}`);
     const random = seeded(seed);
@@ -73,6 +76,64 @@ Deno.test(
     assert.equal(accepted.length, 5_000);
     cluster.assertBookedOnce(accepted);
     for (const replica of cluster.replicas) assert.deepEqual(await replica.summary(), cluster.books());
+  },
+);
+
+Deno.test(
+  "5,000 payments over both replicas, with faults and a restart, agree with the processors' books",
+  real,
+  async () => {
+    await using cluster = await Cluster.start({ env: { PATIENCE_MS: "2000", ...SOON_SURE } });
+    const { default: first, fallback: second } = cluster.processors;
+    const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
+    console.log(`faults from seed ${seed}`);
+    const random = seeded(seed);
+    const accepted: string[] = [];
+    const pay = async (count: number, to = cluster.replicas as readonly (typeof cluster.a)[]) => {
+      let turn = 0;
+      const done = await load((id) => to[turn++ % to.length]!.pay(id), { count, senders: 32 });
+      assert.deepEqual(done.failed, []);
+      accepted.push(...done.accepted);
+    };
+
+    await pay(1_000);
+    for (const fault of ["book-then-drop", "book-then-500", "never-answer"] as const) {
+      for (const processor of [first, second]) {
+        processor.setFault({
+          fault,
+          probability: 0.05,
+          seed: Math.floor(random() * 1e9),
+        });
+      }
+      await pay(500);
+    }
+    for (const processor of [first, second]) processor.setFault({ fault: "none" });
+    first.setFailing(true);
+    await pay(500);
+    first.setFailing(false);
+
+    // the link is cut: one side stands still long enough to be taken for lost, and comes back
+    cluster.b.signal("SIGSTOP");
+    await until(async () => (await cluster.a.readyz()).peer === "unreachable");
+    await pay(500, [cluster.a]);
+    cluster.b.signal("SIGCONT");
+    await cluster.untilLinked();
+    await pay(500);
+
+    await cluster.b.end("SIGTERM");
+    await pay(500, [cluster.a]);
+    await cluster.b.start();
+    await cluster.untilLinked();
+    await pay(500);
+
+    await cluster.untilSettled(cluster.a);
+    await cluster.untilSettled(cluster.b);
+    assert.equal(accepted.length, 5_000);
+    cluster.assertBookedOnce(accepted);
+    const books = cluster.books();
+    assert.equal(books.default.totalRequests + books.fallback.totalRequests, 5_000);
+    assert.deepEqual(await cluster.a.summary(), books);
+    assert.deepEqual(await cluster.b.summary(), books);
   },
 );
 

@@ -1,14 +1,9 @@
 /** What an outsider can reach: a test for each line of that table in README.md. @module */
 import assert from "node:assert/strict";
 import { needs } from "../support/permissions.ts";
-import { Cluster, payment, statusOf } from "./harness.ts";
+import { Cluster, freePort, payment, statusOf } from "./harness.ts";
 
 const real = needs("net", "run", "read", "write", "env", "sys");
-
-function freePort(): number {
-  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  return (listener.addr as Deno.NetAddr).port;
-}
 
 const INTERNAL = ["/", "/live", "/metrics", "/timings"];
 const PUBLIC = ["/payments-summary", "/livez", "/readyz", "/openapi.json", "/docs"];
@@ -82,7 +77,7 @@ Deno.test("purging needs authority, and nothing of the processors' admin API is 
   assert.equal(await statusOf(cluster.a.request(`/payments/${id}`)), 404);
 });
 
-Deno.test("folder, locks and sockets are private to the user, that for payments to its group", real, async () => {
+Deno.test("folder, log, locks and sockets are private to the user, that for payments to its group", real, async () => {
   const parent = await Deno.makeTempDir({ prefix: "galo-" });
   await Deno.chmod(parent, 0o755);
   await using cluster = await Cluster.start({ folder: `${parent}/data` });
@@ -90,9 +85,11 @@ Deno.test("folder, locks and sockets are private to the user, that for payments 
   assert.equal(modeOf(""), "700");
   const modes: Record<string, string> = {};
   for (const { name } of Deno.readDirSync(cluster.folder)) modes[name] = modeOf(`/${name}`);
+  for (const { name } of Deno.readDirSync(`${cluster.folder}/log`)) modes[`log/${name}`] = modeOf(`/log/${name}`);
   assert.deepEqual(modes, {
     ...{ "a.sock": "660", "b.sock": "660", "gossip.sock": "600" },
-    ...{ "a.lock": "600", "b.lock": "600", "poll.lock": "600", "process-a.lock": "600", "process-b.lock": "600" },
+    ...{ "a.lock": "600", "b.lock": "600", "log.lock": "600", "poll.lock": "600" },
+    ...{ "process-a.lock": "600", "process-b.lock": "600", log: "700", "log/000000000001.log": "600" },
   });
   await Deno.remove(parent, { recursive: true });
 });

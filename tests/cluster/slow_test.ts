@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { PROBLEMS } from "../../src/api/problem.ts";
 import { fakeApp, ID } from "../api/fake_payments.ts";
 import { needs } from "../support/permissions.ts";
-import { behindCaddy, Caddy, statusOf, until } from "./harness.ts";
+import { behindCaddy, Caddy, freePort, statusOf, until } from "./harness.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 const proxied = behindCaddy(real);
@@ -195,14 +195,12 @@ Deno.test("a replica that has run out of open files takes connections again once
   const folder = await Deno.makeTempDir();
   // a dead processor: what is accepted stays where it is
   const processors = { PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" };
-  const free = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  const operations = (free.addr as Deno.NetAddr).port;
-  free.close();
+  const operations = freePort();
   const replica = new Deno.Command("sh", {
     args: ["-c", 'ulimit -n 128; exec "$0" run -A --quiet main.ts replica --parent', Deno.execPath()],
     cwd: new URL("../..", import.meta.url),
     env: {
-      ...{ DATA_DIR: folder, REPLICAS: "1", ACK: "memory", HOST: "127.0.0.1", PORT: "0", OPS_LISTEN: `${operations}` },
+      ...{ DATA_DIR: folder, REPLICAS: "1", HOST: "127.0.0.1", PORT: "0", OPS_LISTEN: `${operations}` },
       ...{ LOG_LEVEL: "error", ...processors },
     },
     stdin: "piped",

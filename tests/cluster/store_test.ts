@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import pg from "pg";
 import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { needs } from "../support/permissions.ts";
-import { Cluster, load, until } from "./harness.ts";
+import { Cluster, freePort, load, until } from "./harness.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 
@@ -17,23 +17,48 @@ async function rows(url: string): Promise<{ count: number; cents: number }> {
   return rows[0];
 }
 
-Deno.test("without Postgres at the start a cluster serves, says so, and catches up when it comes", real, async () => {
+Deno.test("a new cluster waits for Postgres, which may hold more than its log, and says so", real, async () => {
   const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
   // the address of a server that is not there yet
   const first = await startEmbeddedPostgres(folder);
   await first.stop();
-  await using cluster = await Cluster.start({
-    env: { DATABASE_URL: first.url, REQUEST_TIMEOUT_MS: "300", RECALL_MS: "0" },
+  const port = freePort();
+  const starting = Cluster.start({ env: { DATABASE_URL: first.url, OPS_LISTEN: `${port}` } });
+  const why = "the store does not answer, and the log does not reach back to its beginning";
+  await until(async () => {
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
+    const { notes } = await answer?.json() ?? {};
+    return answer?.status === 503 && notes.includes(why);
   });
+  const postgres = await startEmbeddedPostgres(folder);
+  await using cluster = await starting;
+  const { accepted } = await load((id) => cluster.a.pay(id), { count: 10 });
+  await cluster.untilSettled();
+  cluster.assertBookedOnce(accepted);
+  for (const replica of cluster.replicas) await replica.end("SIGTERM");
+  await postgres.stop();
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("without Postgres a restart serves from the log, says so, and catches up when it comes", real, async () => {
+  const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
+  const first = await startEmbeddedPostgres(folder);
+  await using cluster = await Cluster.start({ env: { DATABASE_URL: first.url } });
+  const before = await load((id) => cluster.a.pay(id), { count: 50 });
+  await cluster.untilSettled();
+  for (const replica of cluster.replicas) assert.equal((await replica.end("SIGTERM")).code, 0);
+  await first.stop();
+  await Promise.all(cluster.replicas.map((replica) => replica.start()));
   assert.equal((await cluster.a.readyz()).store, "unavailable");
-  const { accepted, failed } = await load((id) => cluster.a.pay(id), { count: 300 });
-  assert.deepEqual(failed, []);
+  assert.deepEqual(await cluster.a.summary(), cluster.books());
+  const during = await load((id) => cluster.a.pay(id), { count: 300 });
+  assert.deepEqual([...before.failed, ...during.failed], []);
   await cluster.untilSettled();
   const postgres = await startEmbeddedPostgres(folder);
   for (const replica of cluster.replicas) await until(async () => (await replica.readyz()).store === "ready");
-  await until(async () => (await rows(postgres.url)).count === 300);
-  assert.deepEqual(await rows(postgres.url), { count: 300, cents: 300 * 1990 });
-  cluster.assertBookedOnce(accepted);
+  await until(async () => (await rows(postgres.url)).count === 350);
+  assert.deepEqual(await rows(postgres.url), { count: 350, cents: 350 * 1990 });
+  cluster.assertBookedOnce([...before.accepted, ...during.accepted]);
   assert.deepEqual(await cluster.b.summary(), cluster.books());
   for (const replica of cluster.replicas) await replica.end("SIGTERM");
   await postgres.stop();
@@ -47,13 +72,12 @@ Deno.test(
     const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
     let postgres = await startEmbeddedPostgres(folder);
     await using cluster = await Cluster.start({
-      env: { DATABASE_URL: postgres.url, ACK: "store", STORE_BACKLOG_MAX: "100" },
+      env: { DATABASE_URL: postgres.url, ACK: "store" },
     });
     const before = await load((id) => cluster.a.pay(id), { count: 50 });
     assert.deepEqual(before.failed, []);
     Deno.kill(postgres.pid, "SIGKILL");
     await postgres.exited;
-    // more than may wait for the store, so that those who wait are told
     const during = await load((id) => cluster.a.pay(id), { count: 200, senders: 200 });
     assert.deepEqual(during.accepted, []);
     assert.deepEqual([...new Set(during.failed.map(({ why }) => why))], ["status 503"]);
@@ -74,8 +98,8 @@ Deno.test(
 Deno.test("after SIGTERM of both the next start knows everything and asks nobody", real, async () => {
   const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
   const postgres = await startEmbeddedPostgres(folder);
-  // a suspect would wait for as long
-  const env = { DATABASE_URL: postgres.url, REQUEST_TIMEOUT_MS: "600000" };
+  // what is in doubt would wait for as long
+  const env = { DATABASE_URL: postgres.url, HORIZON_MS: "600000" };
   await using cluster = await Cluster.start({ env });
   const { default: first, fallback: second } = cluster.processors;
   const settled = await load((id) => cluster.a.pay(id), { count: 200 });

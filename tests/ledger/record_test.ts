@@ -29,12 +29,13 @@ function forged(buffer: RecordBuffer, word: number, value: (before: number) => n
   const forged = copy(buffer);
   const words = new Uint32Array(forged.bytes.buffer);
   words[word] = value(words[word]!);
-  words[0] = words.subarray(1).reduce(mix, 0x9e3779b9);
+  words[SUM] = words.reduce((sum, one, i) => i === SUM ? sum : mix(sum, one), 0x9e3779b9);
   return forged;
 }
 
-/** The word with the record's codes: kind, replica, processor, reason and version. */
-const CODES = 1;
+// the words with the record's codes and its checksum
+const CODES = 0;
+const SUM = 1;
 const PURGED: Record = { kind: "purged", by: "b", at: 1_000 };
 
 Deno.test("every record comes back as it was written, whatever the buffer held before", () => {
@@ -79,6 +80,20 @@ Deno.test("a record of which only the first or the last bytes are there is none"
       }
     }),
     { numRuns: 500 },
+  );
+});
+
+Deno.test("a record that was cut off is not completed by the record that is written next, at whatever byte", () => {
+  fc.assert(
+    fc.property(record, nonce, record, nonce, (one, first, next, second) => {
+      const [cut, behind] = [new RecordBuffer().write(one, first), new RecordBuffer().write(next, second)];
+      for (let length = 1; length < RECORD_BYTES; length++) {
+        const read = copy(cut);
+        read.bytes.set(behind.bytes.subarray(0, RECORD_BYTES - length), length);
+        assert.equal(read.valid, false, `${one.kind} cut after ${length} bytes, then ${next.kind}`);
+      }
+    }),
+    { numRuns: 3_000 },
   );
 });
 

@@ -22,8 +22,9 @@ export interface AskedPayment {
   acks: Ack[];
   /** where the log took it; undefined where it did not, and where that place is lost */
   place: number | undefined;
-  /** when it did, in milliseconds */
+  /** when it did, in milliseconds, and what the fact has for that */
   takenMs: number;
+  takenAt: number;
   /** it was settled at some time */
   settled: boolean;
   /** when a purge last forgot it, in milliseconds; -1 where none did */
@@ -32,6 +33,8 @@ export interface AskedPayment {
   lostMs: number;
   /** the store may have held it, and went back to a backup */
   unstored: boolean;
+  /** a purge kept it, since it was bound: where the log loses that, the purge forgets it */
+  kept: boolean;
   /** it was booked before a purge forgot it: nobody may send it again */
   retired: boolean;
   /** it was sent, retired and taken at the same instant: nothing is promised */
@@ -53,10 +56,12 @@ export class Asked {
       const never = {
         place: undefined,
         takenMs: 0,
+        takenAt: 0,
         settled: false,
         purgedMs: -1,
         lostMs: -1,
         unstored: false,
+        kept: false,
         retired: false,
         excused: false,
       };

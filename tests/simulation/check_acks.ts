@@ -33,19 +33,24 @@ export class AckChecker {
     this.acknowledged++;
     if (!held) world.violate("acks", `${id} is acknowledged by ${life.replica}, and the log does not hold it`);
     for (const earlier of payment.acks) {
-      if (earlier.cents === cents) continue;
+      // what was lost can come in again with another amount than it is found to be booked with
+      if (earlier.cents === cents || payment.lostMs >= 0) continue;
       world.violate("conflict", `${id} was accepted with ${earlier.cents} and with ${cents} cents`);
     }
-    // what was lost can be found to be booked with another amount
     if (held && held.cents !== cents && payment.lostMs < 0) {
       world.violate("conflict", `${id} is accepted with ${cents} cents, and the log has ${held.cents}`);
     }
-    const { database, settings: { ack: level } } = world;
-    if (level === "store" && !database!.rows.has(id) && !payment.unstored) {
+    // what was there before a purge that is lost is there again
+    if (held && held.acceptedAt !== payment.takenAt) {
+      Object.assign(payment, { place: undefined, takenAt: held.acceptedAt });
+    }
+    const { ack: level } = world.settings;
+    if (level === "store" && !this.#stored(payment) && !payment.unstored) {
       world.violate("acks", `${id} is acknowledged, and the store does not hold it`);
     }
+    if (this.#stored(payment)) payment.unstored = false;
     // a replica that has not heard yet that the store went back is the last to hold it
-    const isShaky = payment.lostMs >= 0 && !database?.rows.has(id) && !this.#inLog(payment);
+    const isShaky = payment.lostMs >= 0 && !this.#stored(payment) && !this.#inLog(payment);
     if (!isShaky) payment.acks.push({ ms, replica: life.replica, cents, level });
   }
 
@@ -53,17 +58,19 @@ export class AckChecker {
   logLost(isLost: (place: number, takenMs: number) => boolean): void {
     const { database } = this.world;
     for (const payment of this.world.asked.payments.values()) {
+      if (payment.kept) this.#lose(payment, Infinity);
       if (payment.place === undefined || !isLost(payment.place, payment.takenMs)) continue;
       payment.place = undefined;
-      if (!database?.rows.has(payment.id)) this.#lose(payment, database?.restoredMs ?? -Infinity);
+      if (!this.#stored(payment)) this.#lose(payment, database?.restoredMs ?? -Infinity);
     }
   }
 
   /** The store went back to a backup: what was deleted from the log since then is gone. */
   storeRestored(): void {
-    const { database, timeline } = this.world;
+    const { timeline } = this.world;
     for (const payment of this.world.asked.payments.values()) {
-      if (database!.rows.has(payment.id)) continue;
+      if (payment.kept) this.#lose(payment, Infinity);
+      if (this.#stored(payment)) continue;
       payment.unstored = true;
       if (!this.#inLog(payment)) this.#lose(payment, timeline.ms);
     }
@@ -74,8 +81,13 @@ export class AckChecker {
     const { database, timeline } = this.world;
     if (!database || database.restoredMs < 0) return;
     for (const payment of this.world.asked.payments.values()) {
-      if (payment.unstored && !database.rows.has(payment.id) && !this.#inLog(payment)) this.#lose(payment, timeline.ms);
+      if (payment.unstored && !this.#stored(payment) && !this.#inLog(payment)) this.#lose(payment, timeline.ms);
     }
+  }
+
+  /** Whether the store has it, and not what was taken under the same id before a purge. */
+  #stored({ id, takenAt }: AskedPayment): boolean {
+    return this.world.database?.rows.get(id)?.acceptedAt === takenAt;
   }
 
   #inLog({ place }: AskedPayment): boolean {
@@ -85,10 +97,10 @@ export class AckChecker {
   #lose(payment: AskedPayment, restoredMs: number): void {
     const { world } = this;
     for (const { level, ms, replica } of payment.acks) {
-      if (level === "log" || ms <= restoredMs) continue;
+      if (level === "log" || ms <= restoredMs || payment.unstored) continue;
       world.violate("acks", `${payment.id}, acknowledged by ${replica} at level store, is not in the store`);
     }
-    if (payment.acks.length > 0) world.fault("acknowledged-lost", payment.ordinal);
+    if (payment.acks.length > 0) world.saw("acknowledged-lost", payment.ordinal);
     payment.acks = [];
     payment.lostMs = world.timeline.ms;
   }

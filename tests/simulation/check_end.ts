@@ -1,16 +1,20 @@
 /** Checks, when all is quiet, that everything that was acknowledged is booked once and that all books are the same. @module */
 import { PROCESSORS } from "../../src/payment/fact.ts";
 import type { Payment } from "../../src/payment/payment.ts";
+import type { Replica } from "../../src/replica.ts";
 import type { World } from "./world.ts";
 
 /** What is still to be done before a run can end; empty when nothing is. */
 export function unfinished(world: World): string {
   for (const name of world.names) {
+    if (name === world.left) continue;
     const running = world.running[name];
     if (!running?.life.alive) return `${name} does not live`;
     const { phase, pending, peer, notes } = running.replica.readiness();
     if (phase !== "serving") return `${name} does not serve (${phase}): ${notes.join(", ")}`;
-    if (world.names.length > 1 && peer !== "linked") return `${name} is not linked`;
+    const { position } = running.replica.ledger!;
+    if (position !== world.truth.catchUp()?.position) return `${name} has read the log up to ${position} only`;
+    if (world.names.length > 1 && !world.left && peer !== "linked") return `${name} is not linked`;
     if (pending > 0) {
       const first = running.replica.ledger!.book.pending.values().next().value;
       return `${name} has ${pending} pending payments: ${JSON.stringify(first)}`;
@@ -18,7 +22,7 @@ export function unfinished(world: World): string {
   }
   const { database } = world;
   if (!database) return "";
-  const { book } = world.running.a!.replica.ledger!;
+  const { book } = lasting(world)[0]!.ledger!;
   for (const { id } of world.asked.payments.values()) {
     const [payment, row] = [book.get(id), database.rows.get(id)];
     if (shown(payment) !== shown(row)) return `${id} is ${shown(payment)} and stored as ${shown(row)}`;
@@ -26,9 +30,14 @@ export function unfinished(world: World): string {
   return "";
 }
 
+/** Replicas that live in the end. */
+export function lasting(world: World): Replica[] {
+  return world.names.filter((name) => name !== world.left).map((name) => world.running[name]!.replica);
+}
+
 /** Compares everything with everything. */
 export function checkEnd(world: World): void {
-  const ledgers = world.names.map((name) => world.running[name]!.replica.ledger!);
+  const ledgers = lasting(world).map(({ ledger }) => ledger!);
   for (const ledger of ledgers) ledger.catchUp();
   const truth = world.truth.catchUp()!;
   for (const { position, hash } of ledgers) {

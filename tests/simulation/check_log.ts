@@ -41,7 +41,7 @@ export class LogChecker {
     }
     world.truth.forget();
     if (first.base) this.forget();
-    world.fault("log-begun", first.segment);
+    world.saw("log-begun", first.segment);
   }
 
   /** A process is about to delete a segment, which ends at a place. */

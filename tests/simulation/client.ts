@@ -33,7 +33,7 @@ type Finish = (outcome: Outcome) => void;
 
 /** The {@link ProcessorClient} of one process. */
 export class SimulatedClient implements ProcessorClient {
-  constructor(private readonly world: World, private readonly life: Life, private readonly timeoutMs: number) {}
+  constructor(readonly world: World, readonly life: Life, private readonly timeoutMs: number) {}
 
   pay(processor: Processor, order: Order): Promise<Outcome> {
     const { promise, resolve } = Promise.withResolvers<Outcome>();

@@ -63,7 +63,7 @@ class Inode {
 type Files = Map<number, Inode>;
 
 /** Where a record has its kind. */
-const KIND = 4;
+const KIND = 0;
 const MOVED = new RecordBuffer().write({ kind: "moved", by: "a", from: "b", at: 0 }, 0).bytes[KIND];
 
 /** The place behind the last record. */
@@ -217,7 +217,7 @@ export class Disk {
     const inode = this.#files.get(segment);
     if (!inode) return;
     this.world.logs.removed(life, segment, placeOf(segment, Math.floor(inode.length / RECORD_BYTES)));
-    this.world.fault("segment-deleted", segment);
+    this.world.saw("segment-deleted", segment);
     this.#files.delete(segment);
     this.world.acks.deleted();
   }

@@ -58,7 +58,7 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
     // who finds neither log nor store cannot know that there was anything
     if (!world.database?.stored.log) return;
     const loss = prng.pick(["all", "older", "foreign"] as const);
-    world.lose(loss === "older" && !isKnownOlder(world) ? "all" : loss);
+    world.lose(loss === "older" && !isKnownOlder(world) ? "foreign" : loss);
   },
   "disk-full"({ disk, timeline }, prng, lastMs) {
     disk.room = prng.whole(0, 20 * RECORD_BYTES);
@@ -82,12 +82,12 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
   },
   purge(world, prng) {
     const running = world.running[prng.pick(world.names)];
-    if (running) world.callers.purge(running);
+    if (running) world.callers.purge(running, prng);
   },
 };
 
-const SPARED: readonly Loss[] = ["none", "tail", "tail"];
-const DEATHS: readonly Loss[] = [...SPARED, "all", "older"];
+const SPARED: readonly Loss[] = ["none", "tail"];
+const DEATHS: readonly Loss[] = [...SPARED, "older", "older", "all"];
 
 /** Plans every incident of a run. */
 export function scheduleIncidents(world: World): void {
@@ -138,6 +138,11 @@ export function endFaults(world: World): void {
   }
   for (const processor of PROCESSORS) {
     Object.assign(processors[processor], { delayMs: 0, failing: false, rejecting: undefined });
+  }
+  if (world.plan.leaves) {
+    world.left = world.prng.pick(world.names);
+    world.fault("never-again", 0);
+    world.running[world.left]?.life.die();
   }
   for (const name of world.names) {
     world.resume(name);

@@ -57,6 +57,8 @@ export interface Plan {
   readonly network: NetworkFaults;
   readonly disk: DiskFaults;
   readonly storeFaults: StoreFaults;
+  /** whether one replica dies for good in the end */
+  readonly leaves: boolean;
   /** share of starts that die again before they are done */
   readonly dieStarting: number;
   /** shares of payments: sent again with the same or another amount, hung up on */
@@ -72,10 +74,20 @@ export interface Plan {
 
 /** Payments of a run when nothing else is said: the mean of what is drawn. */
 export const PAYMENTS = 250;
-/** How often a replica of a run reads a record again that looks bad. */
-export const REREADS = 40;
-/** What happens once in a run, if at all: each costs a run much of what could go wrong without it. */
-const RARE: readonly Incident[] = ["machine-death", "log-lost", "store-restored", "disk-full", "file-limit"];
+/** What every replica is told: how often a record that looks bad is read again, and shares of the run's horizon and recall. */
+export const TOLD = { rereads: 40, horizon: 1, recall: 1 };
+/** In which share of the runs an incident happens, and how often at most, where that is not 0.3 and 4. */
+const OFTEN: Partial<Record<Incident, readonly [number, number]>> = {
+  "kill": [0.5, 4],
+  "machine-death": [0.5, 6],
+  "pause": [0.4, 4],
+  "restart": [0.4, 4],
+  "purge": [0.4, 4],
+  "log-lost": [0.45, 5],
+  "store-restored": [0.4, 3],
+  "disk-full": [0.3, 3],
+  "file-limit": [0.3, 3],
+};
 
 /** Draws the plan of a seed. What is left out does not shift what else is drawn. */
 export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
@@ -85,10 +97,13 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const store = prng.chance(0.75) || ack === "store";
   const replicas = prng.chance(0.9) ? 2 : 1;
   const incidents = Object.fromEntries(INCIDENTS.map((kind) => {
-    const [on, count] = [prng.chance(0.3), prng.whole(1, RARE.includes(kind) ? 2 : 4)];
+    const [share, max] = OFTEN[kind] ?? [0.3, 4];
+    const [on, count] = [prng.chance(share), prng.whole(1, max)];
     return [kind, on && !without.has(kind) ? count : 0];
   })) as Record<Incident, number>;
   if (replicas === 1) { for (const kind of INCIDENTS) if (kind.startsWith("link")) incidents[kind] = 0; }
+  const one = (kind: FaultKind, of: readonly number[]) =>
+    [prng.pick(of)].map((drawn) => without.has(kind) ? 0 : drawn)[0]!;
   const requestTimeoutMs = prng.whole(100, 1_000);
   const share = shares(prng);
   const [http, network, disk, database, client] = (["http", "network", "disk", "store", "client"] as const).map((
@@ -120,7 +135,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     replicas,
     store,
     payments: options.payments ?? prng.whole(PAYMENTS / 2, PAYMENTS * 3 / 2),
-    safetyMs: prng.whole(1_500, 6_000),
+    safetyMs: prng.chance(0.3) ? prng.whole(6_000, 20_000) : prng.whole(1_500, 6_000),
     incidents,
     http: {
       wayMs: prng.between(0.1, 3),
@@ -134,22 +149,29 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
       rejected: http(0.1),
       late: http(0.15),
       lookupFails: http(0.15),
-      healthLies: http(1) > 0 ? 0.8 : 0,
-      healthStaleMs: http(900),
+      healthLies: one("http", [0, 0.5, 1]),
+      healthStaleMs: one("http", [0, 100, 900]),
     },
     network: { delayMs: prng.between(0.05, 2), split: network(0.2), late: network(0.1), refuse: network(0.2) },
-    disk: { cut: disk(0.03), late: disk(0.2), unmade: disk(0.3), overtaken: disk(0.1), moveDies: disk(0.8) },
+    disk: {
+      cut: disk(0.03),
+      late: disk(0.2),
+      unmade: disk(0.3),
+      overtaken: disk(0.1),
+      moveDies: one("disk", [0, 0.5, 1]),
+    },
     storeFaults: {
-      delayMs: prng.between(0.2, 8),
+      delayMs: prng.between(0.2, 15),
       ...{ slow: database(0.2), fails: database(0.2), refused: database(0.05), unknown: database(0.2) },
     },
+    leaves: prng.chance(0.6) && replicas === 2 && !without.has("kill"),
     dieStarting: disk(0.6),
     client: { again: client(0.3), otherAmount: client(0.3), hangsUp: client(0.3) },
     fixedAmount: prng.chance(0.4),
     slowestMs: requestTimeoutMs * prng.between(0.1, 2),
     lagMs: prng.pick([0, 0.5, 5]),
-    limiter: prng.chance(0.5)
-      ? { running: prng.whole(1, 6), waiting: prng.whole(0, 3) }
+    limiter: prng.chance(0.6)
+      ? { running: prng.whole(1, 4), waiting: prng.whole(0, 2) }
       : { running: 800, waiting: 500 },
   };
 }

@@ -3,17 +3,24 @@
  * methods of the production classes, or wraps a port, for as long as it is planted.
  * @module
  */
-import { Dispatcher } from "../../src/routing/dispatcher.ts";
-import { Gossip } from "../../src/peer/gossip.ts";
-import { Tenure } from "../../src/peer/tenure.ts";
+import { Ledger } from "../../src/ledger/ledger.ts";
+import { placeOf, type SegmentFiles, segmentOf } from "../../src/ledger/log.ts";
+import { RECORD_BYTES, RecordBuffer } from "../../src/ledger/record.ts";
 import { Book } from "../../src/payment/book.ts";
-import type { Fact } from "../../src/payment/fact.ts";
+import { type Fact, peerOf, released } from "../../src/payment/fact.ts";
+import type { Payment } from "../../src/payment/payment.ts";
 import { Totals } from "../../src/payment/totals.ts";
-import type { Lookup, Outcome } from "../../src/routing/processor_client.ts";
+import { PeerLink } from "../../src/peer/link.ts";
 import { Replica } from "../../src/replica.ts";
-import { Recovery } from "../../src/store/recovery.ts";
-import { StoreWriter } from "../../src/store/writer.ts";
+import { Dispatcher } from "../../src/routing/dispatcher.ts";
+import type { Lookup, Outcome } from "../../src/routing/processor_client.ts";
+import { Projector } from "../../src/store/projector.ts";
+import { Unsaved } from "../../src/store/unsaved.ts";
 import { SimulatedClient } from "./client.ts";
+import { Disk } from "./disk.ts";
+import { Locks } from "./locks.ts";
+import { TOLD } from "./plan.ts";
+import { Database } from "./store.ts";
 
 /** A bug: planting it returns what digs it out again. */
 export type Plant = () => () => void;
@@ -36,32 +43,47 @@ function outcomes(change: (outcome: Outcome) => Outcome): () => void {
     });
 }
 
-/** Every bug, by what is broken. */
-export const PLANTS: Readonly<Record<string, Plant>> = {
-  "lock ignored": () => replace(Tenure.prototype, "owns", () => () => true),
-  "tie-break removed": () => {
-    // the replica that takes a payment also sends it
-    let taker: "a" | "b" | undefined;
-    const accept = replace(Replica.prototype, "accept", (was) =>
-      function (this: Replica, id, cents) {
-        taker = this.readiness().replica;
-        const answer = was.call(this, id, cents);
-        taker = undefined;
-        return answer;
-      });
-    const fold = replace(Book.prototype, "fold", (was) =>
-      function (this: Book, fact) {
-        if (taker && fact.stage === "accepted") (fact as { owner: string }).owner = taker;
-        return was.call(this, fact);
-      });
-    return () => [accept, fold].forEach((undo) => undo());
-  },
-  "binding forgotten on timeout": () =>
-    outcomes((outcome) => outcome.kind === "unknown" ? { kind: "refused", why: "unreachable" } : outcome),
-  "5xx without a lookup": () =>
-    outcomes((outcome) => outcome.kind === "failed" ? { kind: "refused", why: "unreachable" } : outcome),
+/** Has replicas told another setting than the run has. */
+function told(setting: Partial<typeof TOLD>): () => void {
+  const was = { ...TOLD };
+  Object.assign(TOLD, setting);
+  return () => Object.assign(TOLD, was);
+}
+
+/** Changes what a fact makes of a book, before or after it. */
+function folds(change: (book: Book, fact: Fact, fold: () => boolean, position: number) => boolean): () => void {
+  return replace(Book.prototype, "fold", (was) =>
+    function (this: Book, fact, position) {
+      return change(this, fact, () => was.call(this, fact, position), position);
+    });
+}
+
+function pendingOf(book: Book): Map<string, Payment> {
+  return book.pending as Map<string, Payment>;
+}
+
+const REFUSED: Outcome = { kind: "refused", why: "unreachable" };
+
+/** What is taken of a call's end, an answer and an amount. */
+const CALLS: Readonly<Record<string, Plant>> = {
+  "binding forgotten on timeout": () => outcomes((outcome) => outcome.kind === "unknown" ? REFUSED : outcome),
+  "5xx without a lookup": () => outcomes((outcome) => outcome.kind === "failed" ? REFUSED : outcome),
   "already booked taken for refused": () =>
-    outcomes((outcome) => outcome.kind === "already-booked" ? { kind: "refused", why: "refused" } : outcome),
+    outcomes((outcome) => outcome.kind === "already-booked" ? REFUSED : outcome),
+  "a refusal after an unknown releases": () => {
+    const unsure = new Set<string>();
+    return replace(SimulatedClient.prototype, "pay", (pay) =>
+      async function (this: SimulatedClient, processor, order) {
+        const outcome = await pay.call(this, processor, order);
+        if (outcome.kind === "unknown") unsure.add(order.id);
+        if (outcome.kind !== "refused" || !unsure.delete(order.id)) return outcome;
+        const { ledger } = this.world.running[this.life.replica]!.replica;
+        const payment = ledger?.book.pending.get(order.id);
+        if (payment?.stage === "dispatched") ledger!.append(released(payment, this.life.replica, 0, "refused", false));
+        return outcome;
+      });
+  },
+  "released by a lookup before the horizon": () => told({ horizon: 0 }),
   "no answer to a lookup taken for absent": () =>
     replace(
       SimulatedClient.prototype,
@@ -72,55 +94,174 @@ export const PLANTS: Readonly<Record<string, Plant>> = {
           return lookup.kind === "unanswered" ? { kind: "absent" } : lookup;
         },
     ),
-  "acknowledged before the peer holds it": () => {
-    const now = () => Promise.resolve(true);
-    const publish = replace(Gossip.prototype, "publish", (was) =>
-      function (this: Gossip, fact) {
-        was.call(this, fact);
-        return now();
-      });
-    const held = replace(Gossip.prototype, "held", () => now);
-    return () => [publish, held].forEach((undo) => undo());
-  },
-  "a lost link taken for an acknowledgement": () =>
-    replace(Gossip.prototype, "publish", (was) =>
-      async function (this: Gossip, fact) {
-        await was.call(this, fact);
-        return true;
-      }),
-  "acknowledged before the commit": () => replace(StoreWriter.prototype, "covered", () => () => Promise.resolve(true)),
-  "off by one in the window": () =>
-    replace(Totals.prototype, "window", (was) =>
-      function (this: Totals, from = -Infinity, to = Infinity) {
-        return was.call(this, from - 1, to + 1);
-      }),
   "money in floats": () =>
     replace(
       SimulatedClient.prototype,
       "pay",
       (was) =>
-        function (this: SimulatedClient, processor, { cents, ...attempt }) {
-          return was.call(this, processor, {
-            ...attempt,
-            cents: Math.trunc(cents / 100 * 100),
-          });
+        function (this: SimulatedClient, processor, { cents, ...order }) {
+          return was.call(this, processor, { ...order, cents: Math.trunc(cents / 100 * 100) });
         },
     ),
-  "epoch ignored": () => replace(Book.prototype, "purge", () => () => false),
-  "suspect dispatched at once": () => replace(Recovery.prototype, "doubt", () => () => {}),
-  "the newest fact wins, not the greatest": () =>
-    replace(Book.prototype, "fold", (was) =>
-      function (this: Book, fact) {
-        const known = this.pending.get(fact.id);
-        if (known && fact.stage !== "settled" && fact !== known) (this.pending as Map<string, Fact>).delete(fact.id);
-        return was.call(this, fact);
-      }),
-  "of two facts that got equally far the first stays": () =>
-    replace(Book.prototype, "fold", (was) =>
-      function (this: Book, fact) {
-        const known = this.pending.get(fact.id);
-        return known?.stage === fact.stage && known.attempt === fact.attempt ? false : was.call(this, fact);
-      }),
-  "the summary does not ask the peer": () => replace(Gossip.prototype, "exchange", () => () => Promise.resolve(true)),
-  "what was taken over is not dispatched": () => replace(Dispatcher.prototype, "wake", () => () => {}),
 };
+
+/** What becomes of facts. */
+const FACTS: Readonly<Record<string, Plant>> = {
+  "folded by arrival instead of log order": () => {
+    const early = new WeakMap<Book, Fact>();
+    const append = replace(Ledger.prototype, "append", (was) =>
+      function (this: Ledger, fact) {
+        if (this.book.fold(fact, this.position)) early.set(this.book, fact);
+        return was.call(this, fact);
+      });
+    const fold = folds((book, fact, as) => {
+      const own = early.get(book);
+      if (!own || own.kind !== fact.kind || own.by !== fact.by || own.at !== fact.at) return as();
+      if ("id" in own && own.id !== (fact as typeof own).id) return as();
+      early.delete(book);
+      return true;
+    });
+    return () => [append, fold].forEach((undo) => undo());
+  },
+  "holds decided before reading back": () =>
+    replace(Ledger.prototype, "append", (was) =>
+      function (this: Ledger, fact) {
+        const receipt = was.call(this, fact);
+        if (receipt.kind !== "void" || !receipt.payment) return receipt;
+        const cents = fact.kind === "accepted" ? fact.cents : receipt.payment.cents;
+        return { kind: "holds", payment: { ...receipt.payment, cents } };
+      }),
+  "doubt kept only in memory": () =>
+    replace(Database.prototype, "of", (was) =>
+      function (this: Database, life) {
+        const store = was.call(this, life);
+        return {
+          ...store,
+          stored: async () => ({ ...await store.stored(), doubtedMs: null }),
+          load: async (visit) => {
+            const stored = await store.load((payments) => {
+              visit(payments.map((payment) => ({ ...payment, doubtedMs: null })));
+            });
+            return { ...stored, doubtedMs: null };
+          },
+        };
+      }),
+  "accepted in the recall window without doubt": () => told({ recall: 0 }),
+  "a purge forgets a binding": () =>
+    folds((book, fact, as) => {
+      const holds = as();
+      if (fact.kind === "purged") pendingOf(book).clear();
+      return holds;
+    }),
+  "a move forgets a binding": () =>
+    folds((book, fact, as) => {
+      const holds = as();
+      if (fact.kind !== "moved") return holds;
+      for (const [id, payment] of pendingOf(book)) {
+        if (payment.owner === fact.by) pendingOf(book).set(id, { ...payment, stage: "released" });
+      }
+      return holds;
+    }),
+  "a move without the lock": () =>
+    replace(Locks.prototype, "of", (was) =>
+      function (this: Locks, life) {
+        const lock = was.call(this, life);
+        return {
+          tryAcquire: (name) => {
+            const held = lock.tryAcquire(name);
+            if (held || name !== peerOf(life.replica) || this.holder("log") === life) return held;
+            return { valid: true, release() {} };
+          },
+        };
+      }),
+  "what was taken over is not dispatched": () =>
+    replace(Dispatcher.prototype, "folded", (was) =>
+      function (this: Dispatcher, fact, ...more) {
+        if (fact.kind !== "moved") was.call(this, fact, ...more);
+      }),
+  "a start does not read the log to its end": () => {
+    const begun = new WeakSet<Ledger>();
+    return replace(Ledger.prototype, "catchUp", (was) =>
+      function (this: Ledger) {
+        if (begun.has(this)) return was.call(this);
+        begun.add(this);
+        this.book.fold = () => true;
+        was.call(this);
+        delete (this.book as Partial<Book>).fold;
+      });
+  },
+  "a summary without catching up": () =>
+    replace(Replica.prototype, "summary", () =>
+      function (this: Replica, from, to) {
+        return this.ledger?.book.summary(from, to);
+      }),
+  "off by one in the window": () =>
+    replace(Totals.prototype, "window", (was) =>
+      function (this: Totals, from = -Infinity, to = Infinity) {
+        return was.call(this, from - 1, to + 1);
+      }),
+};
+
+/** What becomes of files and of the store. */
+const STORES: Readonly<Record<string, Plant>> = {
+  "a bad record taken for one at once": () => told({ rereads: 0 }),
+  "a segment deleted before the store holds it": () =>
+    replace(Projector.prototype, "position", (was) =>
+      function (this: Projector) {
+        const position = (was as unknown as () => number).call(this);
+        return placeOf(segmentOf(position) + 1, 0);
+      } as never),
+  "a segment deleted before the peer has read it": () =>
+    replace(PeerLink.prototype, "peerPosition", () => (() => Infinity) as never),
+  "a segment's number used again": () =>
+    replace(Disk.prototype, "of", (was) =>
+      function (this: Disk, life) {
+        return numberedAnew(was.call(this, life));
+      }),
+  "the store's position committed apart from its rows": () =>
+    replace(Database.prototype, "of", (was) =>
+      function (this: Database, life) {
+        const store = was.call(this, life);
+        return {
+          ...store,
+          write: async (move) => {
+            const payments = [...move.payments];
+            const now = await store.write({ ...move, payments: [] });
+            if (now.position !== move.to.position) return now;
+            return await store.write({ ...move, from: move.to, purges: false, payments });
+          },
+        };
+      }),
+  "what a store lost that went back is not written again": () =>
+    replace(Unsaved.prototype, "all", (was) =>
+      function (this: Unsaved, place, nowMs) {
+        // a purge says so in the place that it has
+        if (new Error().stack!.includes("folded")) was.call(this, place, nowMs);
+      }),
+  "acknowledged before the commit": () => replace(Projector.prototype, "covered", () => () => Promise.resolve(true)),
+  "a duplicate acknowledged before the commit": () =>
+    replace(Replica.prototype, "accept", (was) =>
+      function (this: Replica, id, cents) {
+        return this.ledger?.book.get(id)?.cents === cents ? "accepted" : was.call(this, id, cents);
+      }),
+};
+
+/** Begins a log anew with the number after the last that is there, whatever the store knows. */
+function numberedAnew(files: SegmentFiles): SegmentFiles {
+  return {
+    ...files,
+    create: (segment, records) => {
+      const [first, rest] = [new RecordBuffer(), records.slice()];
+      first.bytes.set(records.subarray(0, RECORD_BYTES));
+      const opened = first.read();
+      if (opened.kind !== "opened" || !opened.base) return files.create(segment, records);
+      const number = (files.list().at(-1) ?? 0) + 1;
+      const from = Math.min(opened.base.from, placeOf(number, 0));
+      rest.set(first.write({ ...opened, segment: number, base: { ...opened.base, from } }, 0).bytes);
+      return files.create(number, rest);
+    },
+  };
+}
+
+/** Every bug, by what is broken. */
+export const PLANTS: Readonly<Record<string, Plant>> = { ...CALLS, ...FACTS, ...STORES };

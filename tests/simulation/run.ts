@@ -19,6 +19,8 @@ export interface Report {
   readonly payments: number;
   readonly acknowledged: number;
   readonly faults: ReadonlyMap<string, number>;
+  /** what followed from them */
+  readonly seen: ReadonlyMap<string, number>;
   readonly violation: Violation | undefined;
   /** where it was asked for */
   readonly lines: readonly string[];
@@ -53,6 +55,7 @@ export async function run(seed: number, options: RunOptions = {}): Promise<Repor
     payments: world.asked.payments.size,
     acknowledged: world.acks.acknowledged,
     faults: world.faults,
+    seen: world.seen,
     violation: world.violation,
     lines: world.trace.lines,
   };
@@ -69,6 +72,7 @@ async function live(world: World): Promise<void> {
   if (broken()) return;
   world.note("faults end", undefined, 0);
   endFaults(world);
+  world.callers.callLate();
   const untilMs = timeline.ms + LIVENESS_MS + plan.settings.patienceMs;
   let left = "";
   do {
@@ -78,7 +82,7 @@ async function live(world: World): Promise<void> {
   if (left !== "") world.violate("liveness", left);
   if (broken()) return;
   world.closing = true;
-  for (const name of world.names) world.summaries.ask(world.running[name]!);
+  for (const { life, replica } of world.living) world.summaries.ask({ life, replica });
   if (!broken()) checkEnd(world);
 }
 

@@ -6,12 +6,13 @@ import { parseArgs } from "node:util";
 import { FAULT_KINDS, type FaultKind, type PlanOptions } from "./plan.ts";
 import { run } from "./run.ts";
 import { command, gist, shrink } from "./shrink.ts";
+import { drawSeed } from "./seed.ts";
 import { add, newTally, type Tally } from "./tally.ts";
 import type { Share } from "./simulate_worker.ts";
 
 const HELP = `deno task simulate [options]
 
-  --seed N          the first seed [1]
+  --seed N          the first seed [drawn, and printed]
   --seeds K         how many [1000]
   --payments N      in each seed [drawn, about 250]
   --without KINDS   faults that do not happen, separated by commas: ${FAULT_KINDS.join(", ")}
@@ -27,7 +28,7 @@ const LINES_MAX = 60;
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
-      seed: { type: "string", default: "1" },
+      seed: { type: "string", default: String(drawSeed()) },
       seeds: { type: "string", default: "1000" },
       payments: { type: "string" },
       without: { type: "string", default: "" },
@@ -63,6 +64,7 @@ async function trace(seed: number, options: PlanOptions): Promise<number> {
 }
 
 async function simulate(seed: number, seeds: number, workers: number, options: PlanOptions): Promise<number> {
+  console.log(`first seed       ${seed}`);
   const startedMs = performance.now();
   const tally = newTally();
   await Promise.all(Array.from({ length: workers }, (_, i) => {
@@ -118,6 +120,10 @@ function progress(tally: Tally, seeds: number, startedMs: number): void {
   );
 }
 
+function listed(counts: Readonly<Record<string, number>>): string[] {
+  return Object.entries(counts).sort(([a], [b]) => a < b ? -1 : 1).map(([kind, n]) => `  ${kind.padEnd(24)} ${n}`);
+}
+
 function summaryOf(tally: Tally, seconds: number): string {
   const speed = Math.round(tally.payments / seconds);
   return [
@@ -126,7 +132,9 @@ function summaryOf(tally: Tally, seconds: number): string {
     `payments         ${tally.payments} (${tally.acknowledged} acknowledgements)`,
     `time             ${seconds.toFixed(1)} s, ${speed} payments/s`,
     `faults`,
-    ...Object.entries(tally.faults).sort(([a], [b]) => a < b ? -1 : 1).map(([kind, n]) => `  ${kind.padEnd(24)} ${n}`),
+    ...listed(tally.faults),
+    `what followed`,
+    ...listed(tally.seen),
     `violations       ${tally.violations.length}`,
   ].join("\n");
 }

@@ -1,16 +1,20 @@
 import assert from "node:assert/strict";
 import { drawPlan, FAULT_KINDS } from "./plan.ts";
 import { run } from "./run.ts";
+import { drawSeed } from "./seed.ts";
 import { command } from "./shrink.ts";
 
 /** A short form of `deno task simulate`. */
 const SEEDS = 300;
 
-Deno.test(`${SEEDS} hostile schedules break no promise`, async () => {
-  for (let seed = 1; seed <= SEEDS; seed++) {
-    const { violation } = await run(seed);
-    assert.equal(violation, undefined, `${command(seed, {})}: ${violation?.check}: ${violation?.message}`);
-  }
+Deno.test(`${SEEDS} hostile schedules break no promise`, async (test) => {
+  const first = drawSeed();
+  await test.step(`again: deno task simulate --seed ${first} --seeds ${SEEDS}`, async () => {
+    for (let seed = first; seed < first + SEEDS; seed++) {
+      const { violation } = await run(seed);
+      assert.equal(violation, undefined, `${command(seed, {})}: ${violation?.check}: ${violation?.message}`);
+    }
+  });
 });
 
 Deno.test("the same seed gives the same trace", async () => {
@@ -31,7 +35,7 @@ Deno.test("a kind of fault that is left out does not happen, and shifts no other
   const all = drawPlan(5);
   for (const kind of FAULT_KINDS) {
     const less = drawPlan(5, { without: [kind] });
-    assert.deepEqual(less.settings, { ...all.settings, requestTimeoutMs: less.settings.requestTimeoutMs });
+    assert.deepEqual(less.settings, all.settings);
     for (const [other, times] of Object.entries(less.incidents)) {
       assert.equal(times, other === kind ? 0 : all.incidents[other as keyof typeof all.incidents]);
     }

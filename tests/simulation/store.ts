@@ -93,7 +93,7 @@ export class Database {
   #write({ from, to, purges }: Move, payments: readonly Payment[]): Stored {
     const { stored } = this;
     if (stored.log !== from.log || stored.position !== from.position) {
-      this.world.fault("store-overtaken", stored.position);
+      this.world.saw("store-overtaken", stored.position);
       return stored;
     }
     const rows = purges ? new Map<string, Payment>() : this.#content.rows;
@@ -113,11 +113,15 @@ export class Database {
     const slowMs = prng.chance(faults.slow) ? world.fault("store-slow", SLOW_MS * prng.float()) : 0;
     const broken = (why: string, kind: StoreError["kind"] = "unavailable") =>
       life.hear(() => reject(new StoreError(kind, why)));
-    // the transaction of a process that dies may have been sent, or not
-    const sent = prng.chance(0.5);
+    // the transaction of a process that dies may have been sent, or not, and may happen long after
+    let late = 1;
+    const sent = prng.chance(0.8);
     const era = this.#era;
-    world.timeline.in(wayMs() + slowMs, () => {
-      if (!life.alive && !sent) return;
+    const arrive = () => {
+      if (!life.alive) {
+        if (!sent) return;
+        if (late-- > 0) return void world.timeline.in(world.fault("store-late-commit", SLOW_MS * prng.float()), arrive);
+      }
       if (this.down || era !== this.#era) return broken("connection refused");
       if (prng.chance(faults.fails)) {
         world.fault("store-fails", 0);
@@ -134,7 +138,8 @@ export class Database {
         if (unknown || this.down || era !== this.#era) broken("connection reset");
         else life.hear(() => resolve(value));
       });
-    });
+    };
+    world.timeline.in(wayMs() + slowMs, arrive);
     return promise;
   }
 }

@@ -10,18 +10,30 @@ export interface Tally {
   payments: number;
   acknowledged: number;
   faults: Record<string, number>;
+  seen: Record<string, number>;
   violations: { readonly seed: number; readonly violation: Violation }[];
 }
 
 export function newTally(): Tally {
-  return { seeds: 0, ms: 0, payments: 0, acknowledged: 0, faults: {}, violations: [] };
+  return { seeds: 0, ms: 0, payments: 0, acknowledged: 0, faults: {}, seen: {}, violations: [] };
 }
 
 /** Adds a run. */
 export function count(tally: Tally, report: Report): void {
-  const faults = Object.fromEntries(report.faults);
+  const [faults, seen] = [report.faults, report.seen].map((counts) => Object.fromEntries(counts)) as [
+    Record<string, number>,
+    Record<string, number>,
+  ];
   const { seed, ms, payments, acknowledged, violation } = report;
-  add(tally, { seeds: 1, ms, payments, acknowledged, faults, violations: violation ? [{ seed, violation }] : [] });
+  add(tally, {
+    seeds: 1,
+    ms,
+    payments,
+    acknowledged,
+    faults,
+    seen,
+    violations: violation ? [{ seed, violation }] : [],
+  });
 }
 
 /** Adds other sums. */
@@ -30,6 +42,8 @@ export function add(tally: Tally, more: Tally): void {
   tally.ms += more.ms;
   tally.payments += more.payments;
   tally.acknowledged += more.acknowledged;
-  for (const [kind, times] of Object.entries(more.faults)) tally.faults[kind] = (tally.faults[kind] ?? 0) + times;
+  for (const counts of ["faults", "seen"] as const) {
+    for (const [kind, times] of Object.entries(more[counts])) tally[counts][kind] = (tally[counts][kind] ?? 0) + times;
+  }
   tally.violations.push(...more.violations);
 }

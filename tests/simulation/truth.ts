@@ -41,7 +41,9 @@ export class Truth implements LedgerObserver {
       () => `${fact.by} ${fact.kind} ${holds ? "" : "(void) "}${id} ${JSON.stringify(fact)}`,
     );
     if (!holds) return;
-    if (fact.kind === "accepted" && asked) Object.assign(asked, { place: payment!.last, takenMs: world.timeline.ms });
+    if (fact.kind === "accepted" && asked) {
+      Object.assign(asked, { place: payment!.last, takenMs: world.timeline.ms, takenAt: fact.at, kept: false });
+    }
     if (fact.kind === "settled" && asked) asked.settled = true;
     if (fact.kind === "purged") this.#purged();
   }
@@ -49,7 +51,10 @@ export class Truth implements LedgerObserver {
   #purged(): void {
     const { asked, timeline, calling } = this.world;
     for (const payment of asked.payments.values()) {
-      if (this.#ledger?.book.get(payment.id)) continue;
+      if (this.#ledger?.book.get(payment.id)) {
+        payment.kept = true;
+        continue;
+      }
       payment.acks = [];
       payment.purgedMs = timeline.ms;
       if (!payment.settled) continue;

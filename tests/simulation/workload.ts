@@ -9,6 +9,10 @@ const TRIES_MAX = 6;
 const ANSWER_MS = 1_000;
 const SUMMARIES = 12;
 const FIXED_CENTS = 1990;
+/** When they come that call in the end, in milliseconds. */
+const LATE_CALLS_MS = [1_000, 8_000, 30_000];
+/** Callers that come again after a purge. */
+const AGAIN_MAX = 8;
 /** Callers that come at once while a replica is overtaken: enough to fill a segment and more. */
 const CROWD_MAX = 24;
 
@@ -51,6 +55,15 @@ export class Callers {
     }
   }
 
+  /** When faults are over, some still call: who has nothing to do does not look what its store holds. */
+  callLate(): void {
+    const { world } = this;
+    for (const ms of LATE_CALLS_MS) {
+      const caller = new Caller(world, world.prng.fork(), world.prng.uuid(), FIXED_CENTS);
+      for (const name of world.names) world.timeline.in(ms, () => caller.send(name, FIXED_CENTS));
+    }
+  }
+
   /** A replica gets a turn in the middle of what the other one does. */
   overtake({ life, replica }: Running, prng: Prng): void {
     const { world } = this;
@@ -71,17 +84,29 @@ export class Callers {
       case "ask":
         return life.hear(() => void replica.summary());
       case "purge":
-        if (world.plan.incidents.purge > 0 && prng.chance(0.2)) this.purge({ life, replica });
+        if (world.plan.incidents.purge > 0 && prng.chance(0.2)) this.purge({ life, replica }, prng);
     }
   }
 
-  /** Everything is to be forgotten. */
-  purge({ life, replica }: Running): void {
+  /** Everything is to be forgotten; some of what was under way comes again. */
+  purge({ life, replica }: Running, prng: Prng): void {
+    const { world } = this;
+    const pending = [...world.truth.catchUp()?.book.pending.keys() ?? []];
     life.hear(() => {
-      this.world.fault("purge", 0);
+      world.fault("purge", 0);
       replica.purge();
     });
-    this.world.truth.catchUp();
+    world.truth.catchUp();
+    for (let i = prng.whole(0, AGAIN_MAX); i > 0 && pending.length > 0; i--) {
+      const id = prng.pick(pending);
+      const caller = this.#callers.find((one) => one.id === id);
+      const [to, laterMs, more] = [
+        prng.pick(world.names),
+        prng.pick([0, 5, 300, 2_000]) * prng.float(),
+        prng.whole(0, 1),
+      ];
+      if (caller) world.timeline.in(laterMs, () => caller.comeAgain(to, more));
+    }
   }
 
   #ahead(to: ReplicaId, count: number): void {
@@ -115,6 +140,13 @@ class Caller {
     readonly id: string,
     readonly cents: Cents,
   ) {}
+
+  /** Once more, however often it came before. */
+  comeAgain(name: ReplicaId, more: Cents): void {
+    this.#tries = Math.min(this.#tries, TRIES_MAX - 2);
+    this.world.fault("again-after-purge", 0);
+    this.send(name, this.cents + more);
+  }
 
   /** Sends the payment to a replica; comes again where there is no answer or none that is final. */
   send(name: ReplicaId, cents: Cents): void {

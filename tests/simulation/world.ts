@@ -12,7 +12,7 @@ import { Disk, type Loss } from "./disk.ts";
 import { Life } from "./life.ts";
 import { Locks } from "./locks.ts";
 import { Network } from "./network.ts";
-import { type Plan, REREADS } from "./plan.ts";
+import { type Plan, TOLD } from "./plan.ts";
 import { Prng } from "./prng.ts";
 import { SimulatedProcessor } from "./processor.ts";
 import { Database } from "./store.ts";
@@ -60,11 +60,15 @@ export class World {
   readonly logs = new LogChecker(this);
   readonly callers: Callers;
   readonly faults = new Map<string, number>();
+  /** what followed */
+  readonly seen = new Map<string, number>();
   /** the one that runs, or ran last, under each name */
   readonly running: Partial<Record<ReplicaId, Running>> = {};
   /** ids that a replica is being asked to take at this very moment */
   readonly calling = new Set<string>();
   violation: Violation | undefined;
+  /** a replica that died for good */
+  left: ReplicaId | undefined;
   /** faults are over */
   calm = false;
   /** everything is done: nobody calls any more */
@@ -111,9 +115,12 @@ export class World {
 
   /** A fault happens: counts it and hands `value` through. */
   fault(kind: string, value: number): number {
-    this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
-    this.trace.note(this.timeline.ms, kind, value, 0, 0);
-    return value;
+    return this.#count(this.faults, kind, value);
+  }
+
+  /** Something follows from faults that is worth knowing how often. */
+  saw(kind: string, value: number): number {
+    return this.#count(this.seen, kind, value);
   }
 
   /** A promise was not kept: the first one ends the run. */
@@ -133,13 +140,15 @@ export class World {
 
   /** Starts a replica that is not running. */
   start(name: ReplicaId): void {
-    if (this.running[name]?.life.alive) return;
+    if (this.running[name]?.life.alive || name === this.left) return;
     const { plan, timeline, machine, prng, calm } = this;
     if (!machine.up) {
       return void timeline.in(machine.bootedMs - timeline.ms + prng.between(1, 20), () => this.start(name));
     }
     const life = new Life(name, ++this.#lives, () => this.#died(life));
-    const replica = new Replica({ ...this.settings, rereads: REREADS, self: name }, {
+    const { horizonMs, recallMs } = this.settings;
+    const told = { horizonMs: horizonMs * TOLD.horizon, recallMs: recallMs * TOLD.recall, rereads: TOLD.rereads };
+    const replica = new Replica({ ...this.settings, ...told, self: name }, {
       clock: new VirtualClock(timeline, machine, life, () => plan.lagMs * prng.float()),
       random: prng.fork().float,
       client: new SimulatedClient(this, life, this.settings.requestTimeoutMs),
@@ -162,7 +171,7 @@ export class World {
       },
       restart: (why) => {
         if (!life.alive) return;
-        this.note("restart asked", life, this.fault("restart-asked", 0), 0, () => why);
+        this.note("restart asked", life, this.saw("restart-asked", 0), 0, () => why);
         life.die();
       },
     });
@@ -252,6 +261,12 @@ export class World {
     timeline.in(prng.between(0, 2), () => this.locks.drop(life));
     timeline.in(prng.between(0, 2), () => this.network.drop(life));
     timeline.in(this.calm ? 5 : prng.pick([5, 50, DEAD_MS]) * prng.float(), () => this.start(life.replica));
+  }
+
+  #count(counts: Map<string, number>, kind: string, value: number): number {
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    this.trace.note(this.timeline.ms, kind, value, 0, 0);
+    return value;
   }
 
   #log(life: Life, message: string, fields?: Record<string, unknown>): void {

@@ -8,7 +8,7 @@ const PAGE = 512;
 /** What it was asked. */
 export type Call =
   | { readonly kind: "stored" | "load" | "close" }
-  | { readonly kind: "write"; readonly move: Omit<Move, "payments">; readonly payments: readonly Payment[] };
+  | { readonly kind: "write"; readonly move: Move };
 
 /** What it holds. */
 export interface Content {
@@ -43,13 +43,11 @@ export class MemoryStore implements Store {
   }
 
   async write(move: Move): Promise<Stored> {
-    const { payments, ...places } = move;
-    const call: Call = { kind: "write", move: places, payments: [...payments] };
-    return await this.#called(call, () => {
+    return await this.#called({ kind: "write", move }, () => {
       const { stored } = this.content;
       if (stored.log !== move.from.log || stored.position !== move.from.position) return stored;
       const rows = new Map(move.purges ? [] : this.content.rows);
-      for (const payment of call.payments) rows.set(payment.id, payment);
+      for (const payment of move.payments) rows.set(payment.id, payment);
       this.content = { stored: move.to, rows };
       return move.to;
     });

@@ -1,0 +1,391 @@
+/** How a start goes on with what the last one, the machine's death or an operator has left. @module */
+import assert from "node:assert/strict";
+import { Ledger } from "../../src/ledger/ledger.ts";
+import { placeOf, segmentOf } from "../../src/ledger/log.ts";
+import { locate, NOTHING_STORED, type Opening, type OpeningParts, openLog } from "../../src/ledger/opening.ts";
+import { type Opened, RECORD_BYTES, RecordBuffer } from "../../src/ledger/record.ts";
+import { SegmentLog } from "../../src/ledger/segment_log.ts";
+import { Book } from "../../src/payment/book.ts";
+import type { Fact } from "../../src/payment/fact.ts";
+import type { Payment } from "../../src/payment/payment.ts";
+import type { Stored } from "../../src/store/store.ts";
+import { MemorySegments } from "./memory_segments.ts";
+import { accepted, begin, BOOT, bytesOf, idOf, LOG_ID, REREADS } from "./side.ts";
+
+const UPTIME_MS = 60_000;
+/** What the next identity of a log is made of. */
+const UUID = "aabbccdd-9999-4999-8999-999999999999";
+/** The identity of this cluster's next log. */
+const NEXT_ID = "aabbccdd" + LOG_ID.slice(8);
+const BITS = 0x0f0e0d0c;
+
+/** What a store holds. */
+interface Held {
+  readonly stored: Stored;
+  readonly payments: readonly Payment[];
+}
+
+const EMPTY: Held = { stored: NOTHING_STORED, payments: [] };
+
+/** A ledger and the identity of its log. */
+interface Started {
+  readonly log: string;
+  readonly ledger: Ledger;
+}
+
+/** Opens the log as a start does. */
+function open(files: MemorySegments, held: Held | undefined, options: Partial<OpeningParts> = {}): Opening {
+  const parts = { self: "a", boot: BOOT, at: 5_000, uptimeMs: UPTIME_MS, rereads: REREADS, peerServes: false } as const;
+  return openLog({ files, stored: held?.stored, uuid: () => UUID, ...parts, ...options });
+}
+
+/** Loads the store and reads the log to its end. */
+function start(files: MemorySegments, held: Held = EMPTY, nonce = 0): Started {
+  const beginning = locate(files, held.stored, REREADS);
+  assert.ok(beginning, "there is a beginning");
+  const { log, ...from } = beginning;
+  const book = new Book();
+  for (const payment of held.payments) book.load(payment);
+  book.loadDoubt(held.stored.doubtedMs);
+  const segments = new SegmentLog({ files, boot: BOOT, rereads: REREADS, gone: assert.fail, ...from });
+  const ledger = new Ledger(segments, nonce, book, held.stored.hash);
+  ledger.catchUp();
+  return { log, ledger };
+}
+
+/** What the store holds once it is up with a ledger. */
+function project({ log, ledger }: Started): Held {
+  const { position, hash, book } = ledger;
+  const settled = Array.from({ length: book.settled.size }, (_, i) => book.settled.at(i));
+  return {
+    stored: { log, position, hash, doubtedMs: book.doubtedMs },
+    payments: [...book.pending.values(), ...settled],
+  };
+}
+
+/** Asserts that two have come to the same. */
+function assertSame(first: Started, second: Started): void {
+  for (const { ledger } of [first, second]) ledger.catchUp();
+  assert.deepEqual(project(second), project(first));
+  assert.deepEqual(second.ledger.book.summary(), first.ledger.book.summary());
+}
+
+/**
+ * Opens the log and starts. Asserts that another one, who starts while this one serves, changes nothing and comes to the
+ * same: from the same store, and from one that has moved on.
+ */
+function opened(files: MemorySegments, held: Held, doubted: boolean, options: Partial<OpeningParts> = {}): Started {
+  assert.deepEqual(open(files, held, options), { kind: "opened", doubted });
+  const first = start(files, held);
+  const segments = files.list();
+  const again = { kind: "opened", doubted: false } as const;
+  for (const known of [held, project(first)]) {
+    assert.deepEqual(open(files, known, { ...options, self: "b", peerServes: true }), again);
+    assert.deepEqual(files.list(), segments);
+    const second = start(files, known, 2 ** 31);
+    assertSame(first, second);
+    for (const [i, { ledger }] of [first, second, first].entries()) ledger.append(accepted(100 + i));
+    assertSame(first, second);
+  }
+  // and who starts after both have died, and the machine has not
+  assert.deepEqual(open(files, held, options), again);
+  assertSame(first, start(files, held, 2 ** 30));
+  return first;
+}
+
+/** What the first record of a segment says. */
+function firstOf(files: MemorySegments, segment: number): Opened {
+  const record = new RecordBuffer();
+  record.bytes.set(files.content(segment).bytes.subarray(0, RECORD_BYTES));
+  return record.read() as Opened;
+}
+
+const follows = (segment: number, boot = BOOT, log = LOG_ID): Opened => ({
+  kind: "opened",
+  log,
+  segment,
+  boot,
+  base: null,
+});
+const SEALED = { kind: "sealed" } as const;
+
+/** Segments 1 to 3 with a payment each; the last is not sealed. */
+function three(): MemorySegments {
+  const files = new MemorySegments();
+  begin(files, 1, accepted(1));
+  files.open(1)!.append(bytesOf(SEALED));
+  files.create(2, bytesOf(follows(2), accepted(2), SEALED));
+  files.create(3, bytesOf(follows(3), accepted(3)));
+  return files;
+}
+
+/** What the store holds when it is up with these segments, as far as a place. */
+function heldAt(files: MemorySegments, position = Infinity): Held {
+  const started = start(files);
+  if (position === Infinity) return project(started);
+  const book = new Book();
+  const log = new SegmentLog({ files, boot: BOOT, position: placeOf(1, 0), gone: assert.fail });
+  const ledger: Ledger = new Ledger(
+    {
+      get position() {
+        return log.position;
+      },
+      append: () => false,
+      next: (into) => log.position < position && log.next(into),
+    },
+    0,
+    book,
+  );
+  ledger.catchUp();
+  assert.equal(ledger.position, position);
+  return project({ log: LOG_ID, ledger });
+}
+
+/** The numbers of the payments that are pending, and since when each is in doubt. */
+function pending({ ledger }: Started): [number, number | null][] {
+  const numberOf = (id: string) => Number.parseInt(id.slice(-12), 16);
+  const all = [...ledger.book.pending.values()].map(({ id, doubtedMs }): [number, number | null] => [
+    numberOf(id),
+    doubtedMs,
+  ]);
+  // what was added to try the start is nobody's
+  return all.filter(([n]) => n < 100);
+}
+
+Deno.test("the very first start begins a log in segment 1, and nothing is in doubt", () => {
+  const files = new MemorySegments();
+  const first = opened(files, EMPTY, false);
+  assert.deepEqual(firstOf(files, 1), {
+    ...{ kind: "opened", log: UUID, segment: 1, boot: BOOT },
+    base: { stored: 0, of: 0, from: placeOf(1, 0) },
+  });
+  assert.equal(first.log, UUID);
+  assert.equal(first.ledger.book.doubtedMs, null);
+});
+
+Deno.test("a start on the same boot goes on where the log ends, whatever of it the store holds", () => {
+  const whole = heldAt(three());
+  for (const held of [EMPTY, heldAt(three(), placeOf(1, 2)), heldAt(three(), placeOf(2, 1)), whole]) {
+    const files = three();
+    const first = opened(files, held, false);
+    assert.deepEqual(files.list(), [1, 2, 3]);
+    assert.equal(first.log, LOG_ID);
+    assert.deepEqual(pending(first), [[1, null], [2, null], [3, null]]);
+  }
+});
+
+Deno.test("a start on another boot begins a segment of the same log, which puts all that is unsettled in doubt", () => {
+  const whole = heldAt(three());
+  for (const held of [EMPTY, heldAt(three(), placeOf(1, 2)), heldAt(three(), placeOf(2, 1)), whole]) {
+    const files = three();
+    const first = opened(files, held, true, { boot: BOOT + 1 });
+    assert.deepEqual(files.list(), [1, 2, 3, 4]);
+    assert.deepEqual(firstOf(files, 4), follows(4, BOOT + 1));
+    assert.equal(first.log, LOG_ID);
+    assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
+  }
+});
+
+Deno.test("what an earlier boot left without a seal, or half written, ends there, and the log goes on behind it", () => {
+  const files = three();
+  files.content(3).bytes = Uint8Array.of(...files.content(3).bytes, ...bytesOf(accepted(9)).subarray(0, 30));
+  // the seal of an earlier segment may be lost as well, and what stood before it
+  files.content(2).bytes = files.content(2).bytes.slice(0, RECORD_BYTES);
+  const first = opened(files, EMPTY, true, { boot: BOOT + 1 });
+  assert.deepEqual(pending(first), [[1, UPTIME_MS], [3, UPTIME_MS]]);
+});
+
+Deno.test("a segment of an earlier boot whose beginning is broken is passed over", () => {
+  for (const broken of [new Uint8Array(), new Uint8Array(3 * RECORD_BYTES), bytesOf(accepted(7))]) {
+    for (const segment of [2, 3]) {
+      const files = three();
+      files.content(segment).bytes = broken;
+      const first = opened(files, EMPTY, true, { boot: BOOT + 1 });
+      assert.deepEqual(files.list(), [1, 2, 3, 4]);
+      assert.deepEqual(pending(first), [1, 2, 3].filter((n) => n !== segment).map((n) => [n, UPTIME_MS]));
+    }
+  }
+});
+
+Deno.test("where nothing is left of the log but a segment with a broken beginning, it is not the very first start", () => {
+  const files = new MemorySegments();
+  files.create(1, new Uint8Array(3 * RECORD_BYTES));
+  const first = opened(files, EMPTY, true, { boot: BOOT + 1 });
+  assert.deepEqual(firstOf(files, 2).base, { stored: 0, of: 0, from: placeOf(2, 0) });
+  assert.equal(first.ledger.book.doubtedMs, UPTIME_MS);
+});
+
+Deno.test("where the log is gone, another one of the same cluster begins on what the store holds, in doubt", () => {
+  const held = heldAt(three());
+  const files = new MemorySegments();
+  const first = opened(files, held, true);
+  assert.deepEqual(files.list(), [4]);
+  const base = { stored: placeOf(3, 2), of: BITS, from: placeOf(4, 0) };
+  assert.deepEqual(firstOf(files, 4), { kind: "opened", log: NEXT_ID, segment: 4, boot: BOOT, base });
+  assert.equal(first.log, NEXT_ID);
+  assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
+});
+
+Deno.test("where the log's tail is cut off and the store holds more, another log begins on that", () => {
+  const held = heldAt(three());
+  const cut = three();
+  cut.content(3).bytes = cut.content(3).bytes.slice(0, RECORD_BYTES);
+  const missing = three();
+  missing.remove(3);
+  for (const files of [cut, missing]) {
+    const first = opened(files, held, true);
+    assert.deepEqual([first.log, files.list().at(-1)], [NEXT_ID, 4]);
+    assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
+  }
+});
+
+Deno.test("what is left behind the place that is cut off is read on top of what the store holds", () => {
+  const held = heldAt(three(), placeOf(2, 2));
+  const files = three();
+  files.content(2).bytes = files.content(2).bytes.slice(0, RECORD_BYTES);
+  const first = opened(files, held, true);
+  assert.deepEqual(firstOf(files, 4).base, { stored: placeOf(2, 2), of: BITS, from: placeOf(3, 0) });
+  assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
+});
+
+Deno.test("where the store is empty and the log is whole, the log is all that is needed", () => {
+  assert.deepEqual(pending(opened(three(), EMPTY, false)), [[1, null], [2, null], [3, null]]);
+});
+
+Deno.test("where the store is empty and the log is not whole any more, another log begins with what is left of it", () => {
+  const files = three();
+  files.remove(1);
+  const first = opened(files, EMPTY, true);
+  assert.equal(first.log, NEXT_ID);
+  assert.deepEqual(firstOf(files, 4).base, { stored: 0, of: 0, from: placeOf(2, 0) });
+  assert.deepEqual(pending(first), [[2, UPTIME_MS], [3, UPTIME_MS]]);
+});
+
+Deno.test("where the store went back to before what is left of the log, the rest is read on top of it", () => {
+  const held = heldAt(three(), placeOf(1, 2));
+  for (const [lost, left] of [[[1], [2, 3]], [[1, 2], [3]], [[2], [3]]] as const) {
+    const files = three();
+    for (const segment of lost) files.remove(segment);
+    const first = opened(files, held, true);
+    const from = lost.length === 1 && lost[0] === 2 ? placeOf(1, 2) : placeOf(left[0], 0);
+    assert.deepEqual(firstOf(files, 4).base, { stored: placeOf(1, 2), of: BITS, from });
+    assert.deepEqual(pending(first), [1, ...left].map((n) => [n, UPTIME_MS]));
+  }
+});
+
+Deno.test("where the store went back to an earlier log, all that came after is read on top of it", () => {
+  const held = heldAt(three());
+  // the log was lost, and another one began on a place of the store that it does not know any more
+  const files = new MemorySegments();
+  const base = { stored: placeOf(3, 3), of: BITS, from: placeOf(4, 0) };
+  files.create(4, bytesOf({ ...follows(4, BOOT, NEXT_ID), base }, accepted(4)));
+  const first = opened(files, held, true, { uuid: () => "00112233-9999-4999-8999-999999999999" });
+  assert.equal(first.log, "00112233" + LOG_ID.slice(8));
+  assert.deepEqual(firstOf(files, 5).base, { stored: placeOf(3, 2), of: BITS, from: placeOf(4, 0) });
+  assert.deepEqual(pending(first), [1, 2, 3, 4].map((n) => [n, UPTIME_MS]));
+});
+
+Deno.test("what the store holds already is not read again, also of an earlier log that is still there", () => {
+  const purge: Fact = { kind: "purged", by: "a", at: 1 };
+  const files = new MemorySegments();
+  begin(files, 1, accepted(1), purge);
+  const base = { stored: 0, of: 0, from: placeOf(1, 0) };
+  files.create(2, bytesOf({ ...follows(2, BOOT, NEXT_ID), base }, accepted(2)));
+  const held = project(start(files));
+  assert.equal(held.stored.position, placeOf(2, 2));
+  files.content(2).bytes = files.content(2).bytes.slice(0, RECORD_BYTES);
+  const first = opened(files, held, true, { uuid: () => "00112233-9999-4999-8999-999999999999" });
+  // the purge would take the second payment
+  assert.deepEqual(pending(first), [[2, UPTIME_MS]]);
+  assert.equal(first.ledger.book.purges, 0);
+});
+
+Deno.test("another cluster's log is not read, and what the store holds goes on in doubt", () => {
+  const held = heldAt(three());
+  const files = new MemorySegments();
+  const foreign = "99999999-8888-4777-8666-555555555555";
+  const base = { stored: 0, of: 0, from: placeOf(7, 0) };
+  files.create(7, bytesOf({ ...follows(7, BOOT, foreign), base }, accepted(50)));
+  const first = opened(files, held, true);
+  assert.deepEqual([first.log, files.list()], [NEXT_ID, [7, 8]]);
+  assert.deepEqual(firstOf(files, 8).base, { stored: placeOf(3, 2), of: BITS, from: placeOf(8, 0) });
+  assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
+});
+
+Deno.test("a new segment's number is greater than all that log and store ever knew", () => {
+  const held: Held = { ...EMPTY, stored: { ...NOTHING_STORED, log: LOG_ID, position: placeOf(9, 70) } };
+  for (const [numbers, next] of [[[], 10], [[4], 10], [[9], 10], [[12], 13]] as const) {
+    const files = new MemorySegments();
+    // as little as may be left of it
+    for (const segment of numbers) files.create(segment, new Uint8Array());
+    opened(files, held, true);
+    assert.equal(files.list().at(-1), next);
+  }
+});
+
+Deno.test("a start without the store goes on with a log that is whole and of this boot, and waits otherwise", () => {
+  assert.deepEqual(open(three(), undefined), { kind: "opened", doubted: false });
+  const trimmed = three();
+  trimmed.remove(1);
+  const anew = new MemorySegments();
+  const base = { stored: placeOf(3, 2), of: BITS, from: placeOf(4, 0) };
+  anew.create(4, bytesOf({ ...follows(4, BOOT, NEXT_ID), base }));
+  const why = "the store does not answer, and the log does not reach back to its beginning";
+  for (const files of [new MemorySegments(), trimmed, anew]) {
+    const before = files.list();
+    assert.deepEqual(open(files, undefined), { kind: "wait", why });
+    assert.deepEqual(files.list(), before);
+  }
+  assert.equal(open(three(), undefined, { boot: BOOT + 1 }).kind, "wait");
+});
+
+Deno.test("nothing is begun while the peer serves: a store that knows more is waited for", () => {
+  const held = heldAt(three());
+  const cut = three();
+  cut.content(3).bytes = cut.content(3).bytes.slice(0, RECORD_BYTES);
+  const why = "the store holds what is not in the log that the peer uses";
+  for (const files of [cut, new MemorySegments()]) {
+    const before = files.list();
+    assert.deepEqual(open(files, held, { peerServes: true }), { kind: "wait", why });
+    assert.deepEqual(files.list(), before);
+  }
+});
+
+Deno.test("nothing is begun while the peer serves, also where the machine seems to have another boot", () => {
+  const files = three();
+  assert.deepEqual(open(files, EMPTY, { peerServes: true, boot: BOOT + 1 }), { kind: "opened", doubted: false });
+  assert.deepEqual(files.list(), [1, 2, 3]);
+});
+
+Deno.test("a start that cannot write the log waits", () => {
+  for (const [files, boot] of [[new MemorySegments(), BOOT], [three(), BOOT + 1]] as const) {
+    files.creates = false;
+    assert.deepEqual(open(files, EMPTY, { boot }), { kind: "wait", why: "the log cannot be written" });
+  }
+});
+
+Deno.test("a start leaves no file of the log open, whatever it finds", () => {
+  const cut = three();
+  cut.content(3).bytes = cut.content(3).bytes.slice(0, RECORD_BYTES);
+  const [whole, broken] = [three(), three()];
+  broken.content(2).bytes = new Uint8Array(10);
+  for (const files of [cut, whole, broken]) {
+    for (const held of [EMPTY, heldAt(three())]) {
+      const before = files.opened;
+      open(files, held);
+      locate(files, held.stored, REREADS);
+      assert.equal(files.opened, before);
+    }
+  }
+});
+
+Deno.test("a payment that the store holds goes on with the facts of the log behind it", () => {
+  const files = three();
+  const held = heldAt(three(), placeOf(1, 2));
+  const { last } = held.payments[0]!;
+  const bound = { kind: "dispatched", by: "a", id: idOf(1), over: last, processor: "default", at: 1, reason: "probe" };
+  files.open(3)!.append(bytesOf(bound as Fact));
+  const first = start(files, held);
+  assert.equal(first.ledger.book.get(idOf(1))!.stage, "dispatched");
+  assert.equal(segmentOf(first.ledger.book.get(idOf(1))!.last), 3);
+});
