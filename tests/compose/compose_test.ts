@@ -54,7 +54,13 @@ Deno.test("docker compose up --build", needsCompose(), async (t) => {
     assert.ok(now.length > 1_000, `${now.length} accepted`);
     assert.ok(latencies.max < WAIT_MS_MAX, `a caller waited ${latencies.max} ms`);
     await compose.untilSettled();
-    say(`${title}, books`, await compose.assertBooks(accepted, uncertain));
+    say(`${title}, books`, await compose.assertBooks(accepted, uncertain).catch(told));
+  };
+
+  /** What the replicas said of it is gone with them. */
+  const told = async (error: unknown): Promise<never> => {
+    console.log(await compose.run("logs", "--no-color", "--timestamps", "a", "b"));
+    throw error;
   };
 
   await t.step("limits are set on every service, and are within 1.5 CPUs and 350 MB together", async () => {
