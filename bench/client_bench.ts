@@ -71,12 +71,11 @@ const WAYS: Readonly<Record<string, (url: string) => Send>> = {
   },
 };
 
-const CONFIG = new URL("../tests/deno.json", import.meta.url).pathname;
 
 /** Starts this file as another process, and resolves to the first line that it prints. */
 async function start(...args: string[]): Promise<{ readonly child: Deno.ChildProcess; readonly line: string }> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", "--config", CONFIG, FLAGS, import.meta.filename!, ...args],
+    args: ["run", "-A", "--quiet", FLAGS, import.meta.filename!, ...args],
     stdout: "piped",
   }).spawn();
   const lines = child.stdout.pipeThrough(new TextDecoderStream());

@@ -74,8 +74,7 @@ async function measure(mode: typeof MODES[number]): Promise<void> {
 /** @returns `show`, resolved once all pages are there, to how often the page before was told something */
 function startBrowsers() {
   const script = new URL("watched_browsers.ts", import.meta.url).pathname;
-  const config = new URL("../tests/deno.json", import.meta.url).pathname;
-  const command = [Deno.execPath(), "run", "-A", "--quiet", "--config", config, script, `${BROWSERS}`];
+  const command = [Deno.execPath(), "run", "-A", "--quiet", script, `${BROWSERS}`];
   const idle = new Deno.Command("sh", { args: ["-c", "command -v chrt"] }).outputSync().success;
   const [program, ...args] = idle ? ["chrt", "--idle", "0", ...command] : command;
   const process = new Deno.Command(program!, { args, stdin: "piped", stdout: "piped" }).spawn();

@@ -7,8 +7,6 @@
  */
 import { REASONS_FILE } from "./support/permissions.ts";
 
-const CONFIG = new URL("./deno.json", import.meta.url).pathname;
-
 /** The names of the tests that did not run, by their file, as the JUnit report of `deno test` has them. */
 function leftOut(report: string): Map<string, string[]> {
   const found = new Map<string, string[]>();
@@ -37,7 +35,7 @@ const folder = await Deno.makeTempDir({ prefix: "galo-tests-" });
 try {
   const [report, reasons] = [`${folder}/report.xml`, `${folder}/reasons`];
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", "--config", CONFIG, `--junit-path=${report}`, ...Deno.args],
+    args: ["test", "-A", `--junit-path=${report}`, ...Deno.args],
     env: { [REASONS_FILE]: reasons },
   }).spawn();
   // Ctrl-C reaches both; whoever stops this one alone means the tests
