@@ -24,7 +24,7 @@ const HOLDS: readonly Reason[] = ["default-refusing", "both-refusing", "default-
 type Type = "counter" | "gauge" | "histogram";
 
 export class Exposition {
-  readonly #registry: Registry = new TextRegistry();
+  readonly #registry = new TextRegistry() as Registry;
 
   /** @param version of the program */
   constructor(meters: Meters, payments: Payments, vitals: () => Vitals, version: string) {
