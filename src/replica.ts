@@ -334,6 +334,8 @@ export class Replica implements Payments {
   }
 
   #linked(): void {
+    // it may be another life of the peer, with another log
+    this.#agreement.forget();
     if (this.#member.phase === "serving") this.#ports.log("info", "the peer is linked");
     this.#happened({ kind: "linked" });
     this.#link!.tell(this.#progress);

@@ -129,11 +129,11 @@ Deno.test("no test but those of the compose file takes a port of a fixed number"
 Deno.test("tests run with the packages and options of what they test", needs("read"), async () => {
   const files = await repository();
   const parsed = (path: string) => JSON.parse(files.get(path)!);
-  const [own, tests] = [parsed("src/deno.json"), parsed("deno.json")];
+  const [own, tests] = [parsed("src/packages/deno.json"), parsed("deno.json")];
   for (const option of ["compilerOptions", "unstable", "allowScripts", "nodeModulesDir"]) {
     assert.deepEqual(tests[option], own[option], option);
   }
   assert.deepEqual({ ...tests.imports, ...own.imports }, tests.imports);
-  const [locked, testsLocked] = [parsed("src/deno.lock").npm, parsed("deno.lock").npm];
+  const [locked, testsLocked] = [parsed("src/packages/deno.lock").npm, parsed("deno.lock").npm];
   for (const [name, what] of Object.entries(locked)) assert.deepEqual(testsLocked[name], what, name);
 });

@@ -116,7 +116,11 @@ export class Ledger {
     const record = this.#read.read();
     if (record.kind === "opened") {
       // what both began with is the store's, and nobody has its history
-      if (record.base !== null) this.#hash = 0;
+      if (record.base !== null) {
+        this.#hash = 0;
+        // at the places before, another life of the peer may have folded an earlier log
+        this.#checkpoints = [];
+      }
       return true;
     }
     if (record.kind === "sealed") throw new Error("invariant: a seal is no fact");

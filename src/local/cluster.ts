@@ -16,7 +16,7 @@ const LOOPBACK = "127.0.0.1";
 const KILL_AFTER_MS = 1_000;
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 /** The packages that run, without those of tests. */
-const CONFIG = new URL("../deno.json", import.meta.url).pathname;
+const CONFIG = new URL("../packages/deno.json", import.meta.url).pathname;
 const CADDYFILE = new URL("../../Caddyfile", import.meta.url).pathname;
 
 /** A cluster that runs. */

@@ -169,7 +169,7 @@ Deno.test("when a replica dies the page says so and goes on with the other", inB
   await untilText(shown.page, "#replicas", /a.*✓ answers.*b.*✓ answers/);
   await cluster.b.end("SIGKILL");
   await untilText(shown.page, "#replicas", /a, which tells this.*✓ answers.*b.*▲ not heard/);
-  await untilText(shown.page, "#state", /^▲ the peer is gone$/);
+  await untilText(shown.page, "#state", /^▲ the peer is dead$/);
   await cluster.b.start();
   await untilText(shown.page, "#state", /^✓ All is well$/);
 });

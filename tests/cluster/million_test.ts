@@ -22,35 +22,16 @@ Deno.test("a restart after 1,000,000 settled payments knows all of them exactly"
   await cluster.untilSettled();
   for (const replica of cluster.replicas) await replica.end("SIGTERM");
 
-  // one payment a millisecond, every tenth at the fallback, as the two replicas would have left them
+  // one payment a millisecond, every tenth at the fallback, as the two replicas left the others
   const client = new pg.Client({ connectionString: postgres.url });
   await client.connect();
-  const { rows: [columns] } = await client.query("select * from payment limit 1");
-  const { id: _, ...rest } = columns;
-  const names = Object.keys(rest);
   const from = Date.UTC(2025, 0, 1);
-  const values = names.map((name) =>
-    name === "requested_at_ms"
-      ? `${from} + n`
-      : name === "processor"
-      ? "case when n % 10 = 0 then 1 else 0 end"
-      : `$${names.indexOf(name) + 1}`
-  );
-  const given = names.map((name) => rest[name]);
-  const typed = await client.query(
-    "select attname, format_type(atttypid, null) as type from pg_attribute where attrelid = 'payment'::regclass and attnum > 0",
-  );
-  const typeOf = new Map(typed.rows.map(({ attname, type }) => [attname, type]));
-  const cast = values.map((value, index) => value.startsWith("$") ? `${value}::${typeOf.get(names[index])}` : value);
-  const used = names.filter((_, index) => values[index]!.startsWith("$"));
-  const numbered = cast.map((value, index) =>
-    value.startsWith("$") ? value.replace(/^\$\d+/, `$${used.indexOf(names[index]!) + 1}`) : value
-  );
   await client.query(
-    `insert into payment (id, ${names.join(", ")}) select gen_random_uuid(), ${
-      numbered.join(", ")
-    } from generate_series(1, ${COUNT}) n`,
-    used.map((name) => given[names.indexOf(name)]),
+    `insert into payment
+       (id, processor, requested_at_ms, cents, accepted_at_ms, owner, stage, attempt, reason, last, story)
+     select gen_random_uuid(), case when n % 10 = 0 then 1 else 0 end, ${from} + n,
+       cents, accepted_at_ms, owner, stage, attempt, reason, last, story
+     from (select * from payment limit 1) settled, generate_series(1, ${COUNT}) n`,
   );
   await client.end();
 
@@ -58,11 +39,10 @@ Deno.test("a restart after 1,000,000 settled payments knows all of them exactly"
   await Promise.all(cluster.replicas.map((replica) => replica.start()));
   const readyMs = performance.now() - startMs;
   await cluster.untilLinked();
-  const cents = Number(rest.cents);
   for (const replica of cluster.replicas) {
     assert.deepEqual(await replica.summary(), {
-      default: { totalRequests: 0.9 * COUNT + 100, totalAmount: (0.9 * COUNT + 100) * cents / 100 },
-      fallback: { totalRequests: 0.1 * COUNT, totalAmount: 0.1 * COUNT * cents / 100 },
+      default: { totalRequests: 0.9 * COUNT + 100, totalAmount: (0.9 * COUNT + 100) * 1990 / 100 },
+      fallback: { totalRequests: 0.1 * COUNT, totalAmount: 0.1 * COUNT * 1990 / 100 },
     });
     // both ends inclusive, of one payment a millisecond
     const window = `?from=${new Date(from + 1_001).toISOString()}&to=${new Date(from + 2_000).toISOString()}`;

@@ -57,9 +57,14 @@ function engineAnswers(): boolean {
 }
 
 /** Runs docker; resolved to what it printed. */
-export async function docker(...args: string[]): Promise<string> {
+export function docker(...args: string[]): Promise<string> {
+  return dockerWith({}, ...args);
+}
+
+async function dockerWith(env: Record<string, string>, ...args: string[]): Promise<string> {
   const inherit = Deno.env.get("GALO_TEST_LOGS") ? "inherit" as const : "piped" as const;
-  const { success, stdout, stderr } = await new Deno.Command("docker", { args, cwd: ROOT, stderr: inherit }).output();
+  const { success, stdout, stderr } = await new Deno.Command("docker", { args, env, cwd: ROOT, stderr: inherit })
+    .output();
   if (!success) {
     const said = inherit === "piped" ? new TextDecoder().decode(stderr).slice(-4_000) : "";
     throw new Error(`docker ${args.join(" ")}: ${said}`);
@@ -71,6 +76,8 @@ const processors = (...args: string[]) => docker("compose", "-f", "bench/compose
 
 /** The running system. `await using` removes it, volumes included. */
 export class Compose implements AsyncDisposable {
+  /** what compose.yaml reads of the environment */
+  env: Record<string, string> = {};
   /** Milliseconds from `up` of the built images until the summary answered 200. */
   startupMs = 0;
 
@@ -85,12 +92,7 @@ export class Compose implements AsyncDisposable {
       await compose.run("build");
       const start = performance.now();
       await compose.run("up", "--detach");
-      // the grader's patience
-      await eventually(
-        "the summary answers 200",
-        async () => (await answer("/payments-summary")).status === 200,
-        75_000,
-      );
+      await compose.untilServing();
       compose.startupMs = performance.now() - start;
       return compose;
     } catch (error) {
@@ -101,7 +103,7 @@ export class Compose implements AsyncDisposable {
 
   /** `docker compose` for this system. */
   run(...args: string[]): Promise<string> {
-    return docker("compose", "-p", PROJECT, ...args);
+    return dockerWith(this.env, "compose", "-p", PROJECT, ...args);
   }
 
   /** The container of a service. */
@@ -114,6 +116,18 @@ export class Compose implements AsyncDisposable {
     const ids = (await this.run("ps", "--all", "--quiet")).split("\n");
     const containers: Container[] = JSON.parse(await docker("inspect", ...ids));
     return new Map(containers.map((container) => [container.Config.Labels["com.docker.compose.service"]!, container]));
+  }
+
+  /** Waits as long as the grader does. */
+  async untilServing(): Promise<void> {
+    const serves = async () => (await answer("/payments-summary")).status === 200;
+    await eventually("the summary answers 200", serves, 75_000);
+  }
+
+  /** The log and the locks are gone, as with the disk that they are on; all that used them must be stopped. */
+  async loseLog(): Promise<void> {
+    await this.run("rm", "--force", "--stop", "a", "b");
+    await docker("volume", "rm", `${PROJECT}_data`);
   }
 
   /** Runs `docker COMMAND` on the container of a service. */

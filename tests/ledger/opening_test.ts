@@ -72,14 +72,16 @@ function assertSame(first: Started, second: Started): void {
 
 /**
  * Opens the log and starts. Asserts that another one, who starts while this one serves, changes nothing and comes to the
- * same: from the same store, and from one that has moved on.
+ * same: from the same store, from one that follows this log and holds nothing more, and from one that has moved on.
  */
 function opened(files: MemorySegments, held: Held, doubted: boolean, options: Partial<OpeningParts> = {}): Started {
   assert.deepEqual(open(files, held, options), { kind: "opened", doubted });
   const first = start(files, held);
   const segments = files.list();
   const again = { kind: "opened", doubted: false } as const;
-  for (const known of [held, project(first)]) {
+  const { log, position } = locate(files, held.stored, REREADS)!;
+  const following = { ...held, stored: { ...held.stored, log, position } };
+  for (const known of [held, following, project(first)]) {
     assert.deepEqual(open(files, known, { ...options, self: "b", peerServes: true }), again);
     assert.deepEqual(files.list(), segments);
     const second = start(files, known, 2 ** 31);

@@ -13,11 +13,11 @@ class Holder implements AsyncDisposable {
   #stdin: WritableStreamDefaultWriter<Uint8Array>;
   #text = "";
 
-  constructor(folder: string, note = "") {
+  constructor(folder: string) {
     const script = new URL("lock_holder.ts", import.meta.url).pathname;
     this.#child = new Deno.Command(Deno.execPath(), {
       // it needs no packages, and must not wait for any
-      args: ["run", "--no-config", `--allow-read=${folder}`, `--allow-write=${folder}`, script, folder, "x", note],
+      args: ["run", "--no-config", `--allow-read=${folder}`, `--allow-write=${folder}`, script, folder, "x"],
       stdin: "piped",
       stdout: "piped",
     }).spawn();
@@ -73,25 +73,25 @@ async function folderOf(): Promise<{ path: string } & AsyncDisposable> {
 Deno.test("of two processes only the first has the lock", processes, async () => {
   await using folder = await folderOf();
   await using first = new Holder(folder.path);
-  assert.equal(await first.line(), "held ");
+  assert.equal(await first.line(), "held");
   await using second = new Holder(folder.path);
   assert.equal(await second.line(), "taken");
   assert.equal(new FileLock(folder.path).tryAcquire("x"), undefined);
 });
 
-Deno.test("the lock is free when its holder has been killed, and its note is found", processes, async () => {
+Deno.test("the lock is free when its holder has been killed", processes, async () => {
   await using folder = await folderOf();
-  await using first = new Holder(folder.path, "alone");
-  assert.equal(await first.line(), "held ");
+  await using first = new Holder(folder.path);
+  assert.equal(await first.line(), "held");
   await first.kill();
   const held = new FileLock(folder.path).tryAcquire("x")!;
-  assert.equal(held.left, "alone");
+  assert.equal(held.valid, true);
   held.release();
 });
 
 Deno.test("the lock is held by a process that is paused", processes, async () => {
   await using folder = await folderOf();
-  await using first = new Holder(folder.path, "alone");
+  await using first = new Holder(folder.path);
   await first.line();
   first.signal("SIGSTOP");
   await first.stopped();
@@ -100,19 +100,14 @@ Deno.test("the lock is held by a process that is paused", processes, async () =>
   assert.equal(await first.next(), "released");
 });
 
-Deno.test(
-  "the lock is free once it is released while its holder lives on, and there is no note",
-  processes,
-  async () => {
-    await using folder = await folderOf();
-    await using first = new Holder(folder.path, "alone");
-    await first.line();
-    assert.equal(await first.next(), "released");
-    const held = new FileLock(folder.path).tryAcquire("x")!;
-    assert.equal(held.left, "");
-    held.release();
-  },
-);
+Deno.test("the lock is free once it is released while its holder lives on", processes, async () => {
+  await using folder = await folderOf();
+  await using first = new Holder(folder.path);
+  await first.line();
+  assert.equal(await first.next(), "released");
+  const held = new FileLock(folder.path).tryAcquire("x")!;
+  held.release();
+});
 
 Deno.test("a process does not get the same lock twice, but another one", files, async () => {
   await using folder = await folderOf();
@@ -136,31 +131,32 @@ Deno.test("only the owner may read and write the file", {
   held.release();
 });
 
-Deno.test("a note replaces the one before it, longer or shorter", files, async () => {
+Deno.test("a lock is valid while its file is there, and not once it is deleted or replaced", files, async () => {
   await using folder = await folderOf();
   const path = `${folder.path}/x.lock`;
-  const held = new FileLock(folder.path).tryAcquire("x")!;
-  for (const note of ["shared", "alone", "a longer note", "ü"]) {
-    held.write(note);
-    assert.equal(await Deno.readTextFile(path), `${note}\n`);
-  }
-  assert.throws(() => held.write("two\nlines"), /invariant/);
-  assert.throws(() => held.write("x".repeat(256)), /invariant/);
-  held.release();
+  const lock = new FileLock(folder.path);
+  const [first, second] = [lock.tryAcquire("x")!, lock.tryAcquire("y")!];
+  assert.deepEqual([first.valid, second.valid], [true, true]);
+  await Deno.remove(path);
+  assert.equal(first.valid, false);
+  // whoever asks now gets another file, and is right to believe that its lock is valid
+  const again = lock.tryAcquire("x")!;
+  assert.deepEqual([first.valid, again.valid, second.valid], [false, true, true]);
+  await Deno.rename(`${folder.path}/y.lock`, path);
+  assert.deepEqual([again.valid, second.valid], [false, false]);
+  for (const held of [first, second, again]) held.release();
 });
 
-Deno.test(
-  "of a note that was written over a longer one, but not cut off, only the new one is found",
-  files,
-  async () => {
-    await using folder = await folderOf();
-    // as a SIGKILL between the two leaves it
-    await Deno.writeTextFile(`${folder.path}/x.lock`, "alone\nr note");
-    const held = new FileLock(folder.path).tryAcquire("x")!;
-    assert.equal(held.left, "alone");
-    held.release();
-  },
-);
+Deno.test("a lock whose holder lets go leaves its file, so that there is one of it", files, async () => {
+  await using folder = await folderOf();
+  const lock = new FileLock(folder.path);
+  const first = lock.tryAcquire("x")!;
+  const { ino } = await Deno.stat(`${folder.path}/x.lock`);
+  first.release();
+  const second = lock.tryAcquire("x")!;
+  assert.equal((await Deno.stat(`${folder.path}/x.lock`)).ino, ino);
+  second.release();
+});
 
 Deno.test("a folder that is missing is an error", files, async () => {
   await using folder = await folderOf();

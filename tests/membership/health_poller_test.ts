@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import type { HeldLock, Lock } from "../../src/membership/lock.ts";
 import type { Health } from "../../src/routing/processor_client.ts";
-import { HealthPoller } from "../../src/membership/health_poller.ts";
+import { HealthPoller, POLL_LOCK_MS, POLL_MS } from "../../src/membership/health_poller.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 
 /** Locks of processes that can die, holding one each at most. */
 class Locks {
   #holder: string | undefined;
-  #note = "";
 
   of(process: string): Lock {
     return {
@@ -15,11 +14,7 @@ class Locks {
         assert.equal(name, "poll");
         if (this.#holder !== undefined) return undefined;
         this.#holder = process;
-        return {
-          left: this.#note,
-          write: (note) => this.#note = note,
-          release: () => [this.#holder, this.#note] = [undefined, ""],
-        };
+        return { valid: true, release: () => this.#holder = undefined };
       },
     };
   }
@@ -58,11 +53,11 @@ class Pollers {
 
 const both = (at: number, replica: string) => [`${at} ${replica} default`, `${at} ${replica} fallback`];
 
-Deno.test("the poller asks both processors at once, and then once in each window", async () => {
+Deno.test("the poller asks both processors a window after it has the lock, and then once in each window", async () => {
   const world = new Pollers();
   world.start("a");
-  await world.clock.advance(20_000);
-  const polls = [0, 5_050, 10_100, 15_150].flatMap((at) => both(at, "a"));
+  await world.clock.advance(16_000);
+  const polls = [POLL_MS, 2 * POLL_MS, 3 * POLL_MS].flatMap((at) => both(at, "a"));
   assert.deepEqual(world.asked, polls);
   assert.deepEqual(world.heard, polls);
 });
@@ -72,20 +67,21 @@ Deno.test("of two replicas only the one that holds the lock asks", async () => {
   world.start("a");
   world.start("b");
   await world.clock.advance(11_000);
-  assert.deepEqual(world.asked, [0, 5_050, 10_100].flatMap((at) => both(at, "a")));
+  assert.deepEqual(world.asked, [POLL_MS, 2 * POLL_MS].flatMap((at) => both(at, "a")));
 });
 
 Deno.test("the other takes over when the holder dies, and waits a whole window first", async () => {
   const world = new Pollers();
   const first = world.start("a");
   world.start("b");
-  await world.clock.advance(5_050);
+  await world.clock.advance(POLL_MS);
   // the process and its timers are gone, its lock with them
   first.stop();
   world.locks.die("a");
-  await world.clock.advance(15_000);
+  await world.clock.advance(2_000 + 2 * POLL_MS);
   // it looks every 500 ms: at 5,500 it has the lock
-  const polls = [...both(0, "a"), ...both(5_050, "a"), ...both(10_550, "b"), ...both(15_600, "b")];
+  const heldMs = 11 * POLL_LOCK_MS;
+  const polls = [...both(POLL_MS, "a"), ...both(heldMs + POLL_MS, "b"), ...both(heldMs + 2 * POLL_MS, "b")];
   assert.deepEqual(world.asked, polls);
 });
 
@@ -99,25 +95,32 @@ Deno.test("a window is waited for again by whoever takes over from one that died
   pollers[1]!.stop();
   world.locks.die("b");
   await world.clock.advance(6_000);
-  assert.deepEqual(world.asked, [...both(0, "a"), ...both(8_550, "c")]);
+  assert.deepEqual(world.asked, both(3_500 + POLL_MS, "c"));
 });
 
 Deno.test("no answer says nothing, and the next window comes all the same", async () => {
   const world = new Pollers();
   world.answer = Promise.resolve(undefined);
   world.start("a");
-  await world.clock.advance(5_050);
+  await world.clock.advance(2 * POLL_MS);
   assert.equal(world.asked.length, 4);
   assert.deepEqual(world.heard, []);
 });
 
-Deno.test("a poller that is stopped neither asks nor tells any more", async () => {
+Deno.test("a poller that is stopped neither asks nor tells any more, and its lock is free", async () => {
   const world = new Pollers();
   const { promise, resolve } = Promise.withResolvers<Health>();
   world.answer = promise;
   const poller = world.start("a");
+  await world.clock.advance(POLL_MS);
   poller.stop();
   resolve(HEALTH);
   await world.clock.advance(20_000);
-  assert.deepEqual([world.asked, world.heard, world.clock.timers], [both(0, "a"), [], 0]);
+  assert.deepEqual([world.asked, world.heard, world.clock.timers], [both(POLL_MS, "a"), [], 0]);
+  const held = world.locks.of("b").tryAcquire("poll")!;
+  // who has it now keeps it, however often the other one is stopped
+  poller.stop();
+  poller.start();
+  assert.equal(world.locks.of("c").tryAcquire("poll"), undefined);
+  held.release();
 });

@@ -1,7 +1,7 @@
 /** The client against servers that do what servers do when they are broken. @module */
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
-import type { Attempt, Outcome } from "../../src/routing/processor_client.ts";
+import type { Order, Outcome } from "../../src/routing/processor_client.ts";
 import { HttpProcessorClient } from "../../src/processor/client.ts";
 import { needs } from "../support/permissions.ts";
 import { answer, RawServer } from "./raw_server.ts";
@@ -9,7 +9,7 @@ import { answer, RawServer } from "./raw_server.ts";
 const net = needs("net");
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 const AT = Date.UTC(2025, 6, 1, 12, 0, 0, 7);
-const PAYMENT: Attempt = { id: ID, cents: 1990, requestedAt: AT };
+const PAYMENT: Order = { id: ID, cents: 1990, requestedAt: AT };
 /** for calls that are to be answered */
 const LONG_MS = 30_000;
 /** for calls that are not */
@@ -53,9 +53,10 @@ for (
     [204, { kind: "booked" }],
     [422, { kind: "already-booked" }],
     [429, { kind: "refused", why: "processor-full" }],
-    [404, { kind: "refused", why: "refused" }],
+    [404, { kind: "refused", why: "rejected", status: 404 }],
+    [302, { kind: "refused", why: "rejected", status: 302 }],
     [500, { kind: "failed" }],
-    [302, { kind: "unknown", error: "status 302" }],
+    [503, { kind: "unknown", error: "status 503" }],
   ] as const
 ) {
   Deno.test(`pay() takes status ${status} for ${outcome.kind}, and asks once`, net, async () => {

@@ -1,24 +1,33 @@
+/** The dispatcher of replica `a`, on a real ledger: what is sent where, and what is recorded of it. @module */
 import assert from "node:assert/strict";
-import { Dispatcher, RETRY_MS_MIN } from "../../src/routing/dispatcher.ts";
+import { RecordBuffer } from "../../src/ledger/record.ts";
+import { dispatched, type Fact, type Processor, type ReplicaId } from "../../src/payment/fact.ts";
+import { UNKNOWNS_MAX } from "../../src/routing/attempt.ts";
+import { ASKING_MAX, Dispatcher, RETRY_MS_MAX, RETRY_MS_MIN } from "../../src/routing/dispatcher.ts";
+import type { Lookup, Order, Outcome, ProcessorClient } from "../../src/routing/processor_client.ts";
 import { PROBE_MS_MAX } from "../../src/routing/view.ts";
-import { Book } from "../../src/payment/book.ts";
-import { accepted, dispatched, type Fact, type Processor, suspect } from "../../src/payment/fact.ts";
-import type { Attempt, Lookup, Outcome, ProcessorClient } from "../../src/routing/processor_client.ts";
+import { MemorySegments } from "../ledger/memory_segments.ts";
+import { accepted, begin, idOf, Side } from "../ledger/side.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 
 const PATIENCE_MS = 5_000;
+const HORIZON_MS = 20_000;
+const MAX_IN_FLIGHT = 4;
 
 /** Processors that answer as a test says, at once, and remember what they were asked. */
 class ScriptedClient implements ProcessorClient {
-  readonly paid: (readonly [Processor, Attempt])[] = [];
+  readonly paid: (readonly [Processor, Order])[] = [];
   readonly asked: (readonly [Processor, string])[] = [];
   answers: Record<Processor, () => Outcome | Promise<Outcome>> = {
     default: () => ({ kind: "booked" }),
     fallback: () => ({ kind: "booked" }),
   };
   found: Record<Processor, Lookup> = { default: { kind: "absent" }, fallback: { kind: "absent" } };
+  /** runs before each call */
+  calls = (_id: string) => {};
 
-  async pay(processor: Processor, { id, cents, requestedAt }: Attempt): Promise<Outcome> {
+  async pay(processor: Processor, { id, cents, requestedAt }: Order): Promise<Outcome> {
+    this.calls(id);
     this.paid.push([processor, { id, cents, requestedAt }]);
     return await this.answers[processor]();
   }
@@ -35,93 +44,213 @@ class ScriptedClient implements ProcessorClient {
   sent(processor: Processor): number {
     return this.paid.filter(([to]) => to === processor).length;
   }
+
+  /** Under which times something was sent. */
+  get times(): number {
+    return new Set(this.paid.map(([, { requestedAt }]) => requestedAt)).size;
+  }
 }
 
-function setUp() {
-  const clock = new VirtualClock();
-  const book = new Book();
-  const client = new ScriptedClient();
-  const facts: Fact[] = [];
-  let safe = Promise.resolve(true);
-  const dispatcher = new Dispatcher({
-    self: "a",
-    book,
-    clock,
-    client,
-    random: () => 0.5,
-    tenure: { mayAct: true, owns: (owner) => owner === "a" },
-    limits: {
-      patienceMs: PATIENCE_MS,
-      slowMs: 1_000,
-      maxInFlight: 4,
-      dispatchPerSecond: 1_000,
-      requestTimeoutMs: 10_000,
-    },
-    record: (fact) => {
-      book.fold(fact);
-      facts.push(fact);
-      return safe;
-    },
-  });
-  const offer = (id: string) => {
-    const fact = accepted(id, 1990, clock.now(), "a");
-    book.fold(fact);
-    dispatcher.offer(fact);
-    return fact;
-  };
-  return { clock, book, client, facts, dispatcher, offer, unsafe: () => safe = Promise.resolve(false) };
+/** Replica `a` with its dispatcher, and replica `b` as far as the log goes. */
+class World {
+  readonly clock = new VirtualClock();
+  readonly files = new MemorySegments();
+  readonly client = new ScriptedClient();
+  readonly a: Side;
+  readonly b: Side;
+  readonly dispatcher: Dispatcher;
+  #lastMs = 0;
+
+  /** @param facts what the log holds before the dispatcher begins */
+  constructor(...facts: readonly Fact[]) {
+    begin(this.files, 1, ...facts);
+    this.a = new Side(this.files, 0);
+    this.b = new Side(this.files, 2 ** 31);
+    const { a: { ledger }, clock, client } = this;
+    client.calls = () => this.#lastMs = clock.monotonic();
+    this.dispatcher = new Dispatcher({
+      ...{ self: "a", ledger, clock, client, random: () => 0.5 },
+      limits: {
+        ...{ patienceMs: PATIENCE_MS, slowMs: 1_000, maxInFlight: MAX_IN_FLIGHT },
+        ...{ dispatchPerSecond: 1_000, horizonMs: HORIZON_MS },
+      },
+    });
+    ledger.observe(this.dispatcher);
+    ledger.catchUp();
+    this.dispatcher.start();
+  }
+
+  get book() {
+    return this.a.ledger.book;
+  }
+
+  /** When something was sent last. */
+  get lastMs(): number {
+    return this.#lastMs;
+  }
+
+  /** What was recorded of a payment, in words. */
+  story(n = 1): string {
+    return this.a.told.filter(([fact]) => "id" in fact && fact.id === idOf(n)).map(([fact, holds]) => {
+      const place = "processor" in fact ? ` ${fact.processor}` : "";
+      const why = "reason" in fact ? ` ${fact.reason}` : "";
+      return `${fact.kind}${place}${why}${holds ? "" : " (void)"}`;
+    }).join(", ");
+  }
+
+  accept(n = 1, by: ReplicaId = "a"): void {
+    const { ledger } = by === "a" ? this.a : this.b;
+    assert.equal(ledger.append({ ...accepted(n, by), at: this.clock.now() }).kind, "holds");
+  }
+
+  /** The log does not take facts of this kind. */
+  refuse(kind: Fact["kind"] | "none"): void {
+    const record = new RecordBuffer();
+    this.files.takes = (bytes) => {
+      record.bytes.set(bytes);
+      return record.read().kind === kind ? 0 : bytes.length;
+    };
+  }
 }
 
-const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
-const ids = (count: number) => Array.from({ length: count }, () => crypto.randomUUID() as string);
+/** A payment that the replica has bound before. */
+const bound = (n: number, by: ReplicaId = "a", at = 7): Fact[] => {
+  const files = new MemorySegments();
+  begin(files);
+  using side = new Side(files, 0);
+  for (let i = 1; i <= n; i++) {
+    side.accept(i, by);
+    side.ledger.append(dispatched(side.ledger.book.get(idOf(i))!, by, "default", at, "default-up"));
+  }
+  return side.told.map(([fact]) => fact);
+};
+
+const DOUBTED: Fact = { kind: "doubted", by: "a", at: 1, uptimeMs: new VirtualClock().uptime() };
+const BOOKED_AT_DEFAULT = { default: { count: 1, cents: 1990 }, fallback: { count: 0, cents: 0 } };
+const UNKNOWN: Outcome = { kind: "unknown", error: "timeout" };
+const never = () => new Promise<Outcome>(() => {});
 
 Deno.test("a payment is bound, sent with the time it was bound, and settled under that time", async () => {
-  const { clock, book, client, facts, offer } = setUp();
-  offer(ID);
-  await clock.advance(10);
-  assert.deepEqual(facts.map(({ stage, processor }) => [stage, processor]), [["dispatched", "default"], [
-    "settled",
-    "default",
-  ]]);
-  assert.equal(client.paid[0]![1].requestedAt, facts[0]!.requestedAt);
-  assert.deepEqual(book.summary().default, { count: 1, cents: 1990 });
+  const world = new World();
+  world.accept();
+  await world.clock.advance(10);
+  assert.equal(world.story(), "accepted, dispatched default default-up, settled default default-up");
+  const { requestedAt } = world.book.get(idOf(1))!;
+  assert.deepEqual(world.client.paid, [["default", { id: idOf(1), cents: 1990, requestedAt }]]);
+  assert.equal((world.a.told[1]![0] as Fact & { at: number }).at, requestedAt);
+  assert.deepEqual(world.book.summary(), BOOKED_AT_DEFAULT);
 });
 
-Deno.test("nothing is sent before the binding is safe, and what was not sent is free again", async () => {
-  const { clock, client, facts, offer, unsafe } = setUp();
-  unsafe();
-  offer(ID);
-  await clock.advance(10);
-  assert.deepEqual(client.paid, []);
-  assert.deepEqual(facts.slice(0, 2).map(({ stage, reason }) => [stage, reason]), [["dispatched", "default-up"], [
-    "released",
-    "peer-lost",
-  ]]);
+Deno.test("a call is made only after everybody can read that the payment is bound", async () => {
+  const world = new World();
+  world.client.calls = (id) => {
+    world.b.ledger.catchUp();
+    const { stage, processor } = world.b.ledger.book.get(id)!;
+    assert.deepEqual([stage, processor], ["dispatched", "default"]);
+  };
+  world.accept();
+  await world.clock.advance(10);
+  assert.equal(world.client.paid.length, 1);
+});
+
+Deno.test("what the peer has accepted is the peer's to send", async () => {
+  const world = new World();
+  world.accept(1, "b");
+  world.a.ledger.catchUp();
+  await world.clock.advance(1_000);
+  assert.deepEqual([world.client.paid, world.dispatcher.waiting], [[], 0]);
+});
+
+Deno.test("a binding that the log does not take is not sent, and tried again until it does", async () => {
+  const world = new World();
+  world.refuse("dispatched");
+  for (const n of [1, 2]) world.accept(n);
+  await world.clock.advance(1_000);
+  assert.deepEqual([world.client.paid, world.dispatcher.waiting], [[], 2]);
+  world.refuse("none");
+  await world.clock.advance(100);
+  for (const n of [1, 2]) {
+    assert.equal(world.story(n), "accepted, dispatched default default-up, settled default default-up");
+  }
+  assert.equal(world.client.paid.length, 2);
+});
+
+Deno.test("a settlement that the log does not take is recorded later, and the payment is not sent again", async () => {
+  const world = new World();
+  world.refuse("settled");
+  world.accept();
+  await world.clock.advance(10 * RETRY_MS_MIN);
+  assert.equal(world.book.get(idOf(1))!.stage, "dispatched");
+  world.refuse("none");
+  await world.clock.advance(RETRY_MS_MIN);
+  assert.equal(world.story(), "accepted, dispatched default default-up, settled default default-up");
+  assert.equal(world.client.paid.length, 1);
+  assert.equal(world.dispatcher.waiting, 0);
+});
+
+Deno.test("a refusal that the log does not take is recorded later, before the payment is sent again", async () => {
+  const world = new World();
+  world.refuse("released");
+  const answers: Outcome[] = [{ kind: "refused", why: "processor-full" }];
+  world.client.answers.default = () => answers.shift() ?? { kind: "booked" };
+  world.accept();
+  await world.clock.advance(10 * RETRY_MS_MIN);
+  assert.equal(world.client.paid.length, 1);
+  world.refuse("none");
+  await world.clock.advance(2 * RETRY_MS_MIN);
+  const steps = ["dispatched default default-up", "released processor-full", "dispatched default default-up"];
+  assert.equal(world.story(), ["accepted", ...steps, "settled default default-up"].join(", "));
+});
+
+Deno.test("a payment that is purged at the moment it is bound is not sent", async () => {
+  const world = new World();
+  world.accept();
+  world.a.paused.before = () => world.b.ledger.append({ kind: "purged", by: "b", at: 1 });
+  await world.clock.advance(1_000);
+  assert.equal(world.story(), "accepted, dispatched default default-up (void)");
+  assert.deepEqual([world.client.paid, world.dispatcher.waiting], [[], 0]);
+});
+
+Deno.test("a purge forgets what waits, and what is in flight ends and counts", async () => {
+  const world = new World();
+  let answer = (_: Outcome) => {};
+  world.client.answers.default = () => new Promise((resolve) => answer = resolve);
+  world.accept(1);
+  await world.clock.advance(10);
+  world.dispatcher.hear("default", { failing: true, minResponseMs: 0 });
+  world.accept(2);
+  world.b.ledger.append({ kind: "purged", by: "b", at: 1 });
+  world.a.ledger.catchUp();
+  assert.equal(world.dispatcher.waiting, 0);
+  // the same id is a payment of its own now
+  world.accept(2);
+  answer({ kind: "booked" });
+  world.client.answers.default = () => ({ kind: "booked" });
+  await world.clock.advance(PROBE_MS_MAX);
+  assert.deepEqual(world.client.paid.map(([, { id }]) => id), [idOf(1), idOf(2)]);
+  assert.deepEqual(world.book.summary().default, { count: 2, cents: 3_980 });
 });
 
 Deno.test("no more calls are in flight than the limit allows", async () => {
-  const { clock, client, offer } = setUp();
-  client.answers.default = () => new Promise(() => {});
-  for (const id of ids(20)) offer(id);
-  await clock.advance(200);
-  assert.equal(client.sent("default"), 4);
+  const world = new World();
+  world.client.answers.default = never;
+  for (let n = 0; n < 20; n++) world.accept(n);
+  await world.clock.advance(200);
+  assert.equal(world.client.sent("default"), MAX_IN_FLIGHT);
 });
 
 Deno.test("a bound payment is no probe for who has as many calls as he may have", async () => {
-  const { clock, book, client, dispatcher, offer } = setUp();
-  client.answers.default = () => new Promise(() => {});
-  for (const id of ids(4)) offer(id);
-  await clock.advance(10);
-  dispatcher.hear("default", { failing: true, minResponseMs: 0 });
-  const bound = dispatched(accepted(ID, 1990, clock.now(), "a"), "a", "default", clock.now(), "default-up");
-  book.fold(bound);
-  dispatcher.offer(bound);
-  await clock.advance(PROBE_MS_MAX);
-  assert.equal(client.sent("default"), 4);
+  const world = new World(...bound(MAX_IN_FLIGHT + 1));
+  world.client.answers.default = never;
+  await world.clock.advance(10);
+  world.dispatcher.hear("default", { failing: true, minResponseMs: 0 });
+  await world.clock.advance(PROBE_MS_MAX);
+  assert.equal(world.client.sent("default"), MAX_IN_FLIGHT);
 });
 
 Deno.test("a default that refuses is probed by one payment at a time, and nobody else is sent anywhere", async () => {
-  const { clock, client, dispatcher, offer } = setUp();
+  const world = new World();
+  const { client, clock, dispatcher } = world;
   let running = 0;
   client.answers.default = () => {
     assert.equal(++running, 1);
@@ -132,160 +261,297 @@ Deno.test("a default that refuses is probed by one payment at a time, and nobody
       })
     );
   };
-  offer(ID);
-  await clock.advance(30);
-  for (const id of ids(50)) offer(id);
+  world.accept(0);
+  await clock.advance(50);
+  for (let n = 1; n <= 50; n++) world.accept(n);
   await clock.advance(PATIENCE_MS - 100);
   assert.equal(client.sent("fallback"), 0);
-  assert.equal(dispatcher.waiting >= 50, true);
+  assert.ok(dispatcher.waiting >= 50);
   // pauses grow to a second and a half at most
   assert.ok(client.sent("default") >= (PATIENCE_MS - 100) / (1.5 * PROBE_MS_MAX + 20));
 });
 
 Deno.test("after the patience the fallback takes a payment that the default refused, once a lookup there said it is not booked", async () => {
-  const { clock, client, book, offer } = setUp();
+  const world = new World();
+  const { client, clock } = world;
   client.answers.default = () => ({ kind: "failed" });
-  offer(ID);
-  await clock.advance(PATIENCE_MS + 50);
-  assert.deepEqual(client.asked.at(-1), ["default", ID]);
-  assert.equal(book.get(ID)!.processor, "fallback");
+  client.found.default = { kind: "unanswered", error: "timeout" };
+  world.accept();
+  await clock.advance(PATIENCE_MS + 1_000);
+  assert.deepEqual(client.asked.at(-1), ["default", idOf(1)]);
+  assert.equal(client.sent("fallback"), 0);
+  client.found.default = { kind: "absent" };
+  await clock.advance(RETRY_MS_MAX + PROBE_MS_MAX);
+  assert.equal(world.book.get(idOf(1))!.processor, "fallback");
   assert.equal(client.sent("fallback"), 1);
 });
 
 Deno.test("a refusal that booked is found by the lookup and settles where it is", async () => {
-  const { clock, client, book, offer } = setUp();
+  const world = new World();
+  const { client, clock } = world;
   client.answers.default = () => ({ kind: "failed" });
-  offer(ID);
+  world.accept();
   await clock.advance(10);
-  const requestedAt = client.paid[0]![1].requestedAt;
+  const [, { requestedAt }] = client.paid[0]!;
   client.found.default = { kind: "found", cents: 1990, requestedAt };
-  await clock.advance(PATIENCE_MS + 50);
+  await clock.advance(PATIENCE_MS + PROBE_MS_MAX);
   assert.equal(client.sent("fallback"), 0);
-  assert.deepEqual(book.summary(), { default: { count: 1, cents: 1990 }, fallback: { count: 0, cents: 0 } });
-  assert.equal(book.get(ID)!.requestedAt, requestedAt);
+  assert.deepEqual(world.book.summary(), BOOKED_AT_DEFAULT);
+  assert.equal(world.book.get(idOf(1))!.requestedAt, requestedAt);
 });
 
 Deno.test("a call without an answer binds: the same processor, id and requestedAt again, whatever is refused later", async () => {
-  const { clock, client, book, offer } = setUp();
+  const world = new World();
+  const { client, clock } = world;
   const answers: Outcome[] = [
-    { kind: "unknown", error: "timeout" },
+    UNKNOWN,
     { kind: "failed" },
-    { kind: "refused", why: "refused" },
+    { kind: "refused", why: "rejected", status: 400 },
     { kind: "refused", why: "processor-full" },
     { kind: "refused", why: "unreachable" },
   ];
   client.answers.default = () => answers.shift() ?? { kind: "booked" };
-  offer(ID);
-  await clock.advance(4 * PATIENCE_MS);
+  world.accept();
+  await clock.advance(HORIZON_MS - 1_000);
   assert.equal(client.sent("fallback"), 0);
-  assert.equal(client.sent("default"), 6);
-  assert.equal(new Set(client.paid.map(([, { requestedAt }]) => requestedAt)).size, 1);
-  assert.equal(book.get(ID)!.stage, "settled");
-  assert.equal(book.get(ID)!.attempt, 1);
+  assert.deepEqual([client.sent("default"), client.times], [6, 1]);
+  assert.equal(world.story(), "accepted, dispatched default default-up, settled default default-up");
+});
+
+Deno.test("calls without an answer are repeated so often, and then only looked up, until a 404 after the horizon frees the payment", async () => {
+  const world = new World();
+  const { client, clock } = world;
+  client.answers.default = () => UNKNOWN;
+  world.accept();
+  await clock.advance(HORIZON_MS - 1_000);
+  assert.deepEqual([client.sent("default"), client.times], [UNKNOWNS_MAX, 1]);
+  const { lastMs } = world;
+  assert.equal(client.sent("fallback"), 0);
+  assert.equal(world.book.get(idOf(1))!.stage, "dispatched");
+  client.answers.default = () => ({ kind: "failed" });
+  await clock.advance(lastMs + HORIZON_MS - clock.monotonic() - 1);
+  assert.equal(world.story(), "accepted, dispatched default default-up");
+  await clock.advance(1 + RETRY_MS_MAX);
+  assert.match(world.story(), /^accepted, dispatched default default-up, released not-found, dispatched fallback/);
+  assert.equal(client.sent("fallback"), 1);
+});
+
+Deno.test("a payment that is bound and whose lookup is never answered stays where it is", async () => {
+  const world = new World();
+  const { client, clock } = world;
+  client.answers.default = () => UNKNOWN;
+  client.found.default = { kind: "unanswered", error: "timeout" };
+  world.accept();
+  await clock.advance(10 * HORIZON_MS);
+  assert.equal(world.story(), "accepted, dispatched default default-up");
+  assert.equal(client.sent("fallback"), 0);
 });
 
 Deno.test("already booked settles under the requestedAt that the processor shows", async () => {
-  const { clock, client, book, offer } = setUp();
-  client.answers.default = () => ({ kind: "already-booked" });
-  client.found.default = { kind: "found", cents: 1990, requestedAt: 1_234_567 };
-  offer(ID);
-  await clock.advance(10);
-  assert.equal(book.get(ID)!.stage, "settled");
-  assert.equal(book.get(ID)!.requestedAt, 1_234_567);
+  const world = new World();
+  world.client.answers.default = () => ({ kind: "already-booked" });
+  world.client.found.default = { kind: "found", cents: 1990, requestedAt: 1_234_567 };
+  world.accept();
+  await world.clock.advance(10);
+  const { stage, requestedAt, reason } = world.book.get(idOf(1))!;
+  assert.deepEqual([stage, requestedAt, reason], ["settled", 1_234_567, "found-booked"]);
+  assert.equal(world.client.paid.length, 1);
 });
 
-Deno.test("a suspect is not sent before its time and both processors' word", async () => {
-  const { clock, client, book, dispatcher } = setUp();
-  const fact = suspect(accepted(ID, 1990, clock.now(), "a"), clock.now() + 10_000);
-  book.fold(fact);
-  dispatcher.offer(fact);
-  await clock.advance(9_999);
+Deno.test("a payment in doubt is not sent before the horizon and both processors' word", async () => {
+  const world = new World(accepted(1), DOUBTED);
+  const { client, clock } = world;
+  await clock.advance(HORIZON_MS - 1);
   assert.deepEqual([client.asked, client.paid], [[], []]);
   await clock.advance(60);
-  assert.deepEqual(client.asked, [["default", ID], ["fallback", ID]]);
-  assert.equal(client.sent("default"), 1);
+  assert.deepEqual(client.asked, [["default", idOf(1)], ["fallback", idOf(1)]]);
+  assert.deepEqual(client.paid.map(([processor]) => processor), ["default"]);
+  assert.equal(world.story(), "accepted, dispatched default default-up, settled default default-up");
 });
 
-Deno.test("a suspect that was bound and is booked at the other processor settles there", async () => {
-  const { clock, client, book, dispatcher } = setUp();
-  const nowMs = clock.now();
-  const bound = suspect(dispatched(accepted(ID, 1990, nowMs, "a"), "a", "default", nowMs, "default-up"), nowMs + 100);
-  book.fold(bound);
-  client.found.fallback = { kind: "found", cents: 1990, requestedAt: 77 };
-  dispatcher.offer(bound);
-  await clock.advance(200);
+Deno.test("a payment in doubt waits while one of the processors does not say whether it has it", async () => {
+  const world = new World(accepted(1), DOUBTED);
+  const { client, clock } = world;
+  client.found.fallback = { kind: "unanswered", error: "timeout" };
+  await clock.advance(HORIZON_MS + 10 * RETRY_MS_MAX);
   assert.deepEqual(client.paid, []);
-  assert.deepEqual(book.summary().fallback, { count: 1, cents: 1990 });
+  client.found.fallback = { kind: "found", cents: 1990, requestedAt: 77 };
+  await clock.advance(RETRY_MS_MAX);
+  assert.deepEqual([client.paid, world.book.get(idOf(1))!.processor], [[], "fallback"]);
 });
 
-Deno.test("a payment that was refused as such is tried again later and later, not at once", async () => {
-  const { clock, client, offer } = setUp();
-  client.answers.default = () => ({ kind: "refused", why: "refused" });
-  offer(ID);
-  await clock.advance(RETRY_MS_MIN / 2);
+Deno.test("a payment that was bound before the doubt and is booked at the other processor settles there", async () => {
+  const world = new World(...bound(1), DOUBTED);
+  const { client, clock } = world;
+  client.found.fallback = { kind: "found", cents: 1990, requestedAt: 77 };
+  await clock.advance(HORIZON_MS + 100);
+  assert.deepEqual(client.paid, []);
+  assert.deepEqual(world.book.summary().fallback, { count: 1, cents: 1990 });
+});
+
+Deno.test("a payment that was bound before the doubt and is booked nowhere is free for either processor", async () => {
+  const world = new World(...bound(1), DOUBTED);
+  const { client, clock } = world;
+  client.answers.default = () => ({ kind: "failed" });
+  await clock.advance(HORIZON_MS + PATIENCE_MS);
+  assert.match(world.story(), /^accepted, dispatched default default-up, released not-found, dispatched default/);
+  await clock.advance(2 * PATIENCE_MS);
+  assert.equal(world.book.get(idOf(1))!.processor, "fallback");
+});
+
+Deno.test("a payment whose writer had doubts is asked for, once nothing of before can be booked any more", async () => {
+  const world = new World(DOUBTED);
+  const { client, clock } = world;
+  await clock.advance(HORIZON_MS / 2);
+  world.a.ledger.append({ ...accepted(1), at: clock.now(), doubt: true });
+  world.accept(2);
+  await clock.advance(HORIZON_MS / 2 - 1);
+  assert.deepEqual(client.paid.map(([, { id }]) => id), [idOf(2)]);
+  client.found.default = { kind: "found", cents: 1990, requestedAt: 77 };
+  await clock.advance(60);
+  assert.deepEqual([client.paid.length, world.book.get(idOf(1))!.requestedAt], [1, 77]);
+});
+
+Deno.test("what processors said before a payment was doubted anew does not clear it", async () => {
+  const world = new World(accepted(1), DOUBTED);
+  const { client, clock } = world;
+  const waiting: ((lookup: Lookup) => void)[] = [];
+  client.lookup = () => new Promise((resolve) => waiting.push(resolve));
+  await clock.advance(HORIZON_MS + 10);
+  assert.equal(waiting.length, 2);
+  world.a.ledger.append({ ...DOUBTED, uptimeMs: clock.uptime() });
+  for (const answer of waiting.splice(0)) answer({ kind: "absent" });
+  await clock.advance(HORIZON_MS - 1);
+  assert.deepEqual([waiting.length, client.paid.length], [0, 0]);
+  await clock.advance(60);
+  assert.deepEqual([waiting.length, client.paid.length], [2, 0]);
+});
+
+Deno.test("processors are asked for so many payments at one time", async () => {
+  const count = 3 * ASKING_MAX;
+  const world = new World(...Array.from({ length: count }, (_, n) => accepted(n)), DOUBTED);
+  const { client, clock } = world;
+  const waiting: (() => void)[] = [];
+  let [running, most] = [0, 0];
+  client.lookup = () => {
+    most = Math.max(most, ++running);
+    return new Promise((resolve) =>
+      waiting.push(() => {
+        running--;
+        resolve({ kind: "absent" });
+      })
+    );
+  };
+  await clock.advance(HORIZON_MS + 1_000);
+  assert.deepEqual([running, most], [2 * ASKING_MAX, 2 * ASKING_MAX]);
+  for (let i = 0; i < 20; i++) {
+    for (const answer of waiting.splice(0)) answer();
+    await clock.advance(200);
+  }
+  assert.equal(world.book.settled.size, count);
+  assert.equal(most, 2 * ASKING_MAX);
+});
+
+Deno.test("a dead peer's payments are sent on: what was bound to the same processor under the same time", async () => {
+  const world = new World(...bound(1, "b", 7), accepted(2, "b"));
+  const { client, clock } = world;
+  await clock.advance(100);
+  assert.equal(client.paid.length, 0);
+  world.a.ledger.append({ kind: "moved", by: "a", from: "b", at: 1 });
+  await clock.advance(100);
+  const sent = client.paid.map(([processor, { id, requestedAt }]) => [processor, id, requestedAt === 7]);
+  assert.deepEqual(sent, [["default", idOf(1), true], ["default", idOf(2), false]]);
+  assert.equal(world.book.settled.size, 2);
+});
+
+Deno.test("what a dead peer had bound is released by no refusal, only by a 404 after the horizon from when it was moved", async () => {
+  const world = new World(...bound(1, "b"));
+  const { client, clock } = world;
+  client.answers.default = () => ({ kind: "refused", why: "unreachable" });
+  await clock.advance(1_000);
+  world.a.ledger.append({ kind: "moved", by: "a", from: "b", at: 1 });
+  await clock.advance(HORIZON_MS - 1);
+  assert.equal(world.story(), "accepted, dispatched default default-up");
+  await clock.advance(RETRY_MS_MAX + PATIENCE_MS);
+  assert.match(world.story(), /^accepted, dispatched default default-up, released not-found, dispatched fallback/);
+});
+
+Deno.test("what was bound before this process began is released by no refusal, only by a 404 after the horizon", async () => {
+  const world = new World(...bound(1));
+  const { client, clock } = world;
+  client.answers.default = () => ({ kind: "failed" });
+  await clock.advance(HORIZON_MS - 1);
+  assert.equal(world.story(), "accepted, dispatched default default-up");
+  assert.equal(client.times, 1);
+  await clock.advance(RETRY_MS_MAX + PATIENCE_MS);
+  assert.match(world.story(), /^accepted, dispatched default default-up, released not-found, dispatched fallback/);
+});
+
+Deno.test("the outcome of a call that is no longer this replica's is the new owner's to find out", async () => {
+  const world = new World();
+  let answer = (_: Outcome) => {};
+  world.client.answers.default = () => new Promise((resolve) => answer = resolve);
+  world.accept();
+  await world.clock.advance(10);
+  world.b.ledger.append({ kind: "moved", by: "b", from: "a", at: 1 });
+  world.a.ledger.catchUp();
+  answer({ kind: "refused", why: "unreachable" });
+  await world.clock.advance(HORIZON_MS + PATIENCE_MS);
+  assert.equal(world.story(), "accepted, dispatched default default-up");
+  assert.deepEqual([world.client.paid.length, world.dispatcher.waiting], [1, 0]);
+});
+
+Deno.test("a refusal that repeating will not mend is repeated rarely", async () => {
+  const world = new World();
+  const { client, clock } = world;
+  client.answers.default = () => ({ kind: "refused", why: "rejected", status: 401 });
+  world.accept();
+  await clock.advance(RETRY_MS_MIN);
   assert.equal(client.sent("default"), 1);
-  await clock.advance(10_000);
-  assert.ok(client.sent("default") < 12);
+  // pauses of three quarters of the longest
+  await clock.advance(4 * RETRY_MS_MAX);
+  const { length } = client.paid;
+  assert.ok(length >= 2 && length <= 6, `${length} calls`);
 });
 
-Deno.test("stop() sends nothing new and waits for what is in flight", async () => {
-  const { clock, client, dispatcher, offer } = setUp();
+Deno.test("stop() sends nothing new, and waits for what is in flight and records it", async () => {
+  const world = new World();
+  const { client, clock, dispatcher } = world;
   let answer = (_: Outcome) => {};
   client.answers.default = () => new Promise((resolve) => answer = resolve);
-  offer(ID);
-  await clock.advance(5);
+  world.accept(1);
+  await clock.advance(10);
   let stopped = false;
   dispatcher.stop().then(() => stopped = true);
-  offer(crypto.randomUUID());
+  world.accept(2);
   await clock.advance(1_000);
-  assert.equal(client.paid.length, 1);
-  assert.equal(stopped, false);
+  assert.deepEqual([client.paid.length, stopped], [1, false]);
   answer({ kind: "booked" });
-  await clock.advance(1);
+  await clock.settle();
   assert.equal(stopped, true);
+  assert.equal(world.book.get(idOf(1))!.stage, "settled");
+  assert.equal(client.paid.length, 1);
 });
 
-Deno.test("a binding that cannot be made safe is tried again after a pause, not at once", async () => {
-  const { clock, client, facts, offer, unsafe } = setUp();
-  unsafe();
-  offer(ID);
-  await clock.advance(RETRY_MS_MIN / 2);
-  assert.deepEqual(facts.map(({ stage }) => stage), ["dispatched", "released"]);
-  assert.equal(client.paid.length, 0);
-});
-
-Deno.test("a clock that was set back does not hold a suspect longer than a request may take", async () => {
-  const { clock, book, client, dispatcher } = setUp();
-  const fact = suspect(accepted(ID, 1990, clock.now(), "a"), clock.now() + 3_600_000);
-  book.fold(fact);
-  dispatcher.offer(fact);
-  await clock.advance(9_990);
-  assert.equal(client.asked.length, 0);
-  await clock.advance(20);
-  assert.equal(client.asked.length, 2);
-});
-
-Deno.test("doubt that comes up about a payment in hand is waited for", async () => {
-  const { clock, book, client, dispatcher, offer } = setUp();
-  const fact = suspect(offer(ID), clock.now() + 500);
-  book.fold(fact);
-  dispatcher.offer(fact);
-  await clock.advance(490);
-  assert.equal(client.asked.length + client.paid.length, 0);
-  await clock.advance(20);
-  assert.equal(client.asked.length, 2);
-});
-
-Deno.test("a suspect that was bound again is looked up when the processor has it already", async () => {
-  const { clock, book, client, dispatcher } = setUp();
-  const fact = suspect(dispatched(accepted(ID, 1990, 1, "a"), "a", "default", 2, "default-up"), 0);
-  book.fold(fact);
+Deno.test("a payment that was bound again is looked up when the processor has it already", async () => {
+  const world = new World(...bound(1, "a", 2));
+  const { client, clock } = world;
   client.answers.default = () => {
     client.found.default = { kind: "found", cents: 1990, requestedAt: 2 };
-    return { kind: "unknown", error: "reset" };
+    return UNKNOWN;
   };
-  dispatcher.offer(fact);
   await clock.advance(2 * RETRY_MS_MIN);
-  assert.equal(book.get(ID)?.stage, "settled");
+  assert.equal(world.book.get(idOf(1))!.stage, "settled");
   assert.equal(client.sent("default"), 1);
+});
+
+Deno.test("why payments are held is told while there are any", async () => {
+  const world = new World();
+  assert.equal(world.dispatcher.held, undefined);
+  world.dispatcher.hear("default", { failing: true, minResponseMs: 0 });
+  world.client.answers.default = () => ({ kind: "failed" });
+  for (const n of [1, 2]) world.accept(n);
+  await world.clock.advance(200);
+  assert.equal(world.dispatcher.held, "default-refusing");
+  assert.equal(world.dispatcher.status("default").state, "down");
 });

@@ -92,11 +92,21 @@ Deno.test("a full processor is left alone for a moment, and is not down after it
   assert.equal(health.view().up, true);
 });
 
-Deno.test("a payment that is refused as such says nothing about the processor", async () => {
-  const { health, call } = setUp();
-  await call(5, { kind: "refused", why: "refused" });
-  assert.equal(health.view().up, true);
-});
+for (const refused of [{ why: "rejected", status: 401 }, { why: "unreachable" }] as const) {
+  Deno.test(`a processor that refuses a payment as ${refused.why} is down, and probed until a call is booked`, async () => {
+    const { clock, health, call } = setUp();
+    await call(5, { kind: "refused", ...refused });
+    assert.deepEqual([health.view().up, health.view().probeDue], [false, false]);
+    // nothing but a call that is booked opens the way: it may well say that all is well
+    health.heard(well);
+    assert.deepEqual([health.view().up, health.view().probeDue], [false, true]);
+    await call(5, { kind: "refused", ...refused });
+    assert.equal(health.view().up, false);
+    await clock.advance(2 * PROBE_MS_MIN);
+    await call(5, booked);
+    assert.equal(health.view().up, true);
+  });
+}
 
 Deno.test("a slow probe opens nothing: it says how slow the processor was when it was down, the next one how slow it is", async () => {
   const { clock, health, call } = setUp();

@@ -57,7 +57,7 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
   "log-lost"(world, prng) {
     // who finds neither log nor store cannot know that there was anything
     if (!world.database?.stored.log) return;
-    const loss = prng.pick(["all", "older", "foreign"] as const);
+    const loss = prng.pick(["all", "all", "older", "foreign"] as const);
     world.lose(loss === "older" && !isKnownOlder(world) ? "foreign" : loss);
   },
   "disk-full"({ disk, timeline }, prng, lastMs) {
@@ -87,7 +87,7 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
 };
 
 const SPARED: readonly Loss[] = ["none", "tail"];
-const DEATHS: readonly Loss[] = [...SPARED, "older", "older", "all"];
+const DEATHS: readonly Loss[] = [...SPARED, ...SPARED, "older", "older", "all"];
 
 /** Plans every incident of a run. */
 export function scheduleIncidents(world: World): void {

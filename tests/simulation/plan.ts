@@ -72,8 +72,8 @@ export interface Plan {
   readonly limiter: { readonly running: number; readonly waiting: number };
 }
 
-/** Payments of a run when nothing else is said: the mean of what is drawn. */
-export const PAYMENTS = 250;
+/** Callers of a run when nothing else is said: the mean of what is drawn. Some find nobody who takes their payment. */
+export const PAYMENTS = 350;
 /** What every replica is told: how often a record that looks bad is read again, and shares of the run's horizon and recall. */
 export const TOLD = { rereads: 40, horizon: 1, recall: 1 };
 /** In which share of the runs an incident happens, and how often at most, where that is not 0.3 and 4. */
@@ -135,7 +135,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     replicas,
     store,
     payments: options.payments ?? prng.whole(PAYMENTS / 2, PAYMENTS * 3 / 2),
-    safetyMs: prng.chance(0.3) ? prng.whole(6_000, 20_000) : prng.whole(1_500, 6_000),
+    safetyMs: prng.chance(0.2) ? prng.whole(10_000, 40_000) : prng.whole(1_500, 6_000),
     incidents,
     http: {
       wayMs: prng.between(0.1, 3),
@@ -149,7 +149,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
       rejected: http(0.1),
       late: http(0.15),
       lookupFails: http(0.15),
-      healthLies: one("http", [0, 0.5, 1]),
+      healthLies: one("http", [0, 0.7, 1]),
       healthStaleMs: one("http", [0, 100, 900]),
     },
     network: { delayMs: prng.between(0.05, 2), split: network(0.2), late: network(0.1), refuse: network(0.2) },

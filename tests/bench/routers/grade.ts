@@ -7,7 +7,7 @@ import type { Fault } from "./router.ts";
 const path = (relative: string) => new URL(relative, import.meta.url).pathname;
 const MAIN = path("../../../main.ts");
 const GRADED = path("../../../bench/graded/main.ts");
-const CONFIG = path("../../src/deno.json");
+const CONFIG = path("../../src/packages/deno.json");
 
 /** What the command wrote. */
 export interface Graded {

@@ -1,0 +1,101 @@
+/** What the end of a call means: the table of DESIGN.md, promise 1. */
+import assert from "node:assert/strict";
+import { dispatched } from "../../src/payment/fact.ts";
+import { follow, type Payment, taken } from "../../src/payment/payment.ts";
+import { begin, type Bound, conclude, concludeLookups, foundIn, type Next } from "../../src/routing/attempt.ts";
+import type { Lookup, Outcome } from "../../src/routing/processor_client.ts";
+
+const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
+const ACCEPTED = taken({ kind: "accepted", by: "a", id: ID, cents: 1990, at: 1_000, doubt: false }, 10, null);
+const BOUND: Payment = follow(ACCEPTED, dispatched(ACCEPTED, "a", "default", 1_005, "default-up"), 11)!;
+const NOW_MS = 500;
+const HORIZON_MS = 10_000;
+
+/** Every call of the binding had a verdict, so far. */
+const SURE: Bound = { state: "bound", tries: 0, unsureMs: null, unknowns: 0 };
+/** One had none, or may have had none. */
+const UNSURE: Bound = { state: "bound", tries: 2, unsureMs: 100, unknowns: 1 };
+
+const kept = (bound: Bound, ask = false): Next => ({ kind: "keep", bound, ask });
+const released = (
+  reason: "refused" | "processor-full" | "unreachable" | "rejected" | "not-found",
+  ask = false,
+): Next => ({ kind: "release", reason, ask });
+const SETTLED: Next = {
+  kind: "settle",
+  booking: { processor: "default", requestedAt: 1_005, cents: 1990 },
+  reason: "default-up",
+};
+
+const TABLE: readonly (readonly [Outcome, Next, Next])[] = [
+  [{ kind: "booked" }, SETTLED, SETTLED],
+  // where it is booked, and when, a lookup tells
+  [{ kind: "already-booked" }, kept({ ...SURE, unsureMs: NOW_MS }, true), kept(UNSURE)],
+  [{ kind: "refused", why: "processor-full" }, released("processor-full"), kept(UNSURE)],
+  [{ kind: "refused", why: "unreachable" }, released("unreachable"), kept(UNSURE)],
+  [{ kind: "refused", why: "rejected", status: 401 }, released("rejected"), kept(UNSURE)],
+  [{ kind: "failed" }, released("refused", true), kept(UNSURE)],
+  [
+    { kind: "unknown", error: "reset" },
+    kept({ ...SURE, unsureMs: NOW_MS, unknowns: 1 }),
+    kept({ ...UNSURE, unsureMs: NOW_MS, unknowns: 2 }),
+  ],
+];
+
+for (const [outcome, sure, unsure] of TABLE) {
+  const name = outcome.kind === "refused" ? outcome.why : outcome.kind;
+  Deno.test(`conclude(): ${name}, where every call before had a verdict, and where one had none`, () => {
+    assert.deepEqual(conclude(BOUND, SURE, outcome, NOW_MS), sure);
+    assert.deepEqual(conclude(BOUND, UNSURE, outcome, NOW_MS), unsure);
+  });
+}
+
+Deno.test("conclude() has a payment that is already booked looked up at once only the first time", () => {
+  const { ask } = conclude(BOUND, { ...UNSURE, tries: 0 }, { kind: "already-booked" }, NOW_MS) as Next & {
+    ask: boolean;
+  };
+  assert.equal(ask, true);
+});
+
+const FOUND: Lookup = { kind: "found", cents: 1_989, requestedAt: 77 };
+const ABSENT: Lookup = { kind: "absent" };
+const UNANSWERED: Lookup = { kind: "unanswered", error: "timeout" };
+
+Deno.test("concludeLookups() settles a payment where it is found, as it is booked there, at any time", () => {
+  for (const [first, second] of [[UNANSWERED, FOUND], [ABSENT, FOUND]] as const) {
+    const lookups = [["default", first], ["fallback", second]] as const;
+    const booking = { processor: "fallback", requestedAt: 77, cents: 1_989 };
+    const settled = { kind: "settle", booking, reason: "found-booked" };
+    for (const askedMs of [100, 1e9]) {
+      assert.deepEqual(concludeLookups(UNSURE, lookups, askedMs, HORIZON_MS), settled);
+    }
+  }
+});
+
+Deno.test("concludeLookups() frees a payment that is not there once no call can be booked any more, and no sooner", () => {
+  const at = (askedMs: number, ...lookups: Lookup[]) =>
+    concludeLookups(UNSURE, lookups.map((lookup) => ["default", lookup] as const), askedMs, HORIZON_MS);
+  const horizonMs = UNSURE.unsureMs! + HORIZON_MS;
+  assert.deepEqual(at(horizonMs - 1, ABSENT), kept(UNSURE));
+  assert.deepEqual(at(horizonMs, ABSENT), released("not-found"));
+  assert.deepEqual(at(horizonMs, ABSENT, ABSENT), released("not-found"));
+  assert.deepEqual(at(horizonMs, UNANSWERED), kept(UNSURE));
+  assert.deepEqual(at(horizonMs, ABSENT, UNANSWERED), kept(UNSURE));
+});
+
+Deno.test("concludeLookups() frees a payment at once where every call had a verdict", () => {
+  assert.deepEqual(concludeLookups(SURE, [["default", ABSENT]], 0, HORIZON_MS), released("not-found"));
+});
+
+Deno.test("foundIn() tells the first booking there is", () => {
+  assert.equal(foundIn([["default", ABSENT], ["fallback", UNANSWERED]]), undefined);
+  const both = [["default", FOUND], ["fallback", { ...FOUND, requestedAt: 78 }]] as const;
+  assert.deepEqual(foundIn(both), { processor: "default", requestedAt: 77, cents: 1_989 });
+});
+
+Deno.test("begin() holds that what was bound before may have been sent until now", () => {
+  assert.deepEqual(begin(BOUND, NOW_MS), { state: "bound", tries: 0, unsureMs: NOW_MS, unknowns: 0 });
+  for (const payment of [ACCEPTED, { ...BOUND, stage: "released" } as const]) {
+    assert.deepEqual(begin(payment, NOW_MS), { state: "queued", tries: 0, clearedAt: 0 });
+  }
+});
