@@ -130,7 +130,7 @@ Deno.test("tests run with the packages and options of what they test", needs("re
   const files = await repository();
   const parsed = (path: string) => JSON.parse(files.get(path)!);
   const [own, tests] = [parsed("src/packages/deno.json"), parsed("deno.json")];
-  for (const option of ["compilerOptions", "unstable", "allowScripts", "nodeModulesDir"]) {
+  for (const option of ["compilerOptions", "unstable", "allowScripts"]) {
     assert.deepEqual(tests[option], own[option], option);
   }
   assert.deepEqual({ ...tests.imports, ...own.imports }, tests.imports);
