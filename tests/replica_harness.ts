@@ -180,13 +180,12 @@ export class Pair {
     this.#holders.delete(name);
   }
 
-  /** Stops one in good order; its process then ends. @returns whether it was clean, and how long it took */
+  /** Stops one in good order; its process goes on and does nothing. @returns whether it was clean, and how long it took */
   async stop(self: ReplicaId): Promise<{ clean: boolean; ms: number }> {
     const startMs = this.clock.monotonic();
     let ended: { clean: boolean; ms: number } | undefined;
     void this.#lives[self]!.replica.stop().then((clean) => ended = { clean, ms: this.clock.monotonic() - startMs });
     await this.clock.advance(2 * STOP_MS);
-    this.kill(self);
     return ended!;
   }
 

@@ -231,16 +231,24 @@ Deno.test("a replica whose lock file was replaced stops at once: another one cou
 
 // A call that ended without a verdict.
 
-Deno.test("a payment that may be booked at a processor is never sent to the other one", async () => {
-  const pair = await Pair.started();
-  pair.answer = UNKNOWN;
-  pair.a.accept(ID, 1990);
-  await pair.clock.advance(5 * SOON_MS);
-  pair.answer = (_, processor) =>
-    processor === "default" ? { kind: "refused", why: "unreachable" } : { kind: "booked" };
-  await pair.clock.advance(HORIZON_MS - 6 * SOON_MS);
-  assert.deepEqual([...new Set(pair.paid.map(({ processor }) => processor))], ["default"]);
-  assert.equal(new Set(pair.paid.map(({ requestedAt }) => requestedAt)).size, 1);
+Deno.test("after a call without a verdict no refusal of a later one lets the payment go to the other processor", async () => {
+  const refusals: readonly Outcome[] = [
+    { kind: "failed" },
+    { kind: "refused", why: "unreachable" },
+    { kind: "refused", why: "processor-full" },
+    { kind: "refused", why: "rejected", status: 400 },
+  ];
+  for (const refusal of refusals) {
+    const pair = await Pair.started();
+    pair.answer = (_, processor) =>
+      processor === "fallback" ? { kind: "booked" } : pair.paid.length === 1 ? UNKNOWN() : refusal;
+    pair.a.accept(ID, 1990);
+    await pair.clock.advance(HORIZON_MS - SOON_MS);
+    assert.ok(pair.paid.length >= 3, `${pair.paid.length} calls`);
+    assert.deepEqual([...new Set(pair.paid.map(({ processor }) => processor))], ["default"]);
+    assert.equal(new Set(pair.paid.map(({ requestedAt }) => requestedAt)).size, 1);
+    assert.equal(pair.b.find(ID)?.attempt, 1);
+  }
 });
 
 Deno.test("an end that the log does not take is recorded once it does, and the payment is not sent again", async () => {
@@ -357,6 +365,13 @@ Deno.test("a purge at one replica is one at both at once, and keeps what may be 
   assert.equal(pair.b.accept(OTHER_ID, 10), "accepted");
 });
 
+Deno.test("an id that the peer has just purged is free", async () => {
+  const pair = await Pair.started();
+  await pair.accept(pair.a);
+  assert.equal(pair.b.purge(), true);
+  assert.equal(pair.a.accept(ID, 10), "accepted");
+});
+
 // The store.
 
 Deno.test("what a replica could not store is stored by its peer when it dies", async () => {
@@ -430,6 +445,25 @@ Deno.test("a store that knows more of the log than the log has both replicas sta
   assert.equal(pair.b.accept(id, 1990), "accepted");
   assert.notEqual(pair.a.find(id)?.doubtedMs, null);
   assert.notEqual(pair.store.content.stored.log, stored.log);
+});
+
+Deno.test("a replica waits while the store knows more than the log that its peer serves from", async () => {
+  const pair = await Pair.started();
+  await pair.accept(pair.a);
+  pair.kill("b");
+  pair.reaches.a = false;
+  const { stored } = pair.store.content;
+  pair.store.content = { ...pair.store.content, stored: { ...stored, position: stored.position + 10 } };
+  pair.start("b");
+  await pair.clock.advance(SOON_MS);
+  const why = "the store holds what is not in the log that the peer uses";
+  assert.deepEqual([pair.b.readiness().phase, pair.b.readiness().notes], ["starting", [why]]);
+  assert.equal(pair.a.accept(OTHER_ID, 1990), "accepted");
+  // until the peer finds that out as well
+  pair.reaches.a = true;
+  await pair.clock.advance(5 * SOON_MS);
+  assert.deepEqual(pair.restarts.map(({ self }) => self), ["a"]);
+  assert.equal(pair.b.readiness().ready, true);
 });
 
 Deno.test("a store that was set back is written anew, with everything", async () => {

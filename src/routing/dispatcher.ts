@@ -112,14 +112,24 @@ export class Dispatcher implements LedgerObserver {
   folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
     if (!holds || !this.#running) return;
     if (fact.kind === "accepted") this.#offer(payment!);
-    else if (fact.kind === "moved") this.#offerAll();
-    else if (fact.kind === "purged") {
+    else if (fact.kind === "moved") {
+      this.#leave(fact.from);
+      this.#offerAll();
+    } else if (fact.kind === "purged") {
       for (const id of this.#attempts.keys()) if (!this.#parts.ledger.book.pending.has(id)) this.#attempts.delete(id);
     }
   }
 
   #offerAll(): void {
     for (const payment of this.#parts.ledger.book.pending.values()) this.#offer(payment);
+  }
+
+  /** Who was taken for dead, and is not, leaves what waits to its heir: what is in flight, or asked for, finds that out at its end. */
+  #leave(owner: ReplicaId): void {
+    if (owner !== this.#parts.self) return;
+    for (const [id, { state }] of this.#attempts) {
+      if (state === "queued" || state === "bound") this.#attempts.delete(id);
+    }
   }
 
   /** Takes a payment on, if it is this replica's and not taken on already. */

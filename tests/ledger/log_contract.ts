@@ -349,7 +349,20 @@ function torn(test: Test): void {
     assert.equal(a.payments, "2 1");
   });
 
-  test("a log that can make no next segment takes nothing more, and goes on once it can", (home) => {
+  test("a record of which not all is taken counts for nobody, and append() says so", (home) => {
+    begin(home.files());
+    const files = new ShortFiles(home.files());
+    using a = new Side(files, 0);
+    const record = new RecordBuffer().write(accepted(1), 1);
+    for (const takes of [0, 1, RECORD_BYTES - 1]) {
+      files.takes = takes;
+      assert.equal(a.log.append(record), false);
+    }
+    files.takes = RECORD_BYTES;
+    assert.equal(a.log.append(record), true);
+  });
+
+  test("a full log that can make no next segment takes nothing more, and goes on once it can", (home) => {
     begin(home.files());
     const files = new ShortFiles(home.files());
     using a = new Side(files, 0, { segmentRecords: 2 });
@@ -358,14 +371,23 @@ function torn(test: Test): void {
     assert.equal(a.accept(2), "full");
     files.creates = true;
     assert.equal(a.accept(3), "holds");
-    // neither behind a record that is bad
-    cut(home, 30, 2);
+    assert.equal(a.payments, "1 3");
+  });
+
+  test("a broken segment that can have no next one takes nothing more, and the log goes on once it can", (home) => {
+    begin(home.files());
+    const files = new ShortFiles(home.files());
+    using a = new Side(files, 0);
+    assert.equal(a.accept(1), "holds");
+    cut(home, 30);
     files.creates = false;
-    assert.equal(a.accept(4), "full");
-    assert.equal(a.accept(5), "full");
+    for (const n of [2, 3]) assert.equal(a.accept(n), "full");
+    assert.deepEqual(a.gone, []);
     files.creates = true;
-    assert.equal(a.accept(6), "holds");
-    assert.equal(a.payments, "1 3 6");
+    assert.equal(a.accept(4), "holds");
+    using b = new Side(home.files(), 2 ** 31);
+    assertSame(a, b);
+    assert.equal(a.payments, "1 4");
   });
 
   test("a seal that was cut is no seal, and ends the segment as a bad record does", (home) => {

@@ -1,7 +1,7 @@
 /** The dispatcher of replica `a`, on a real ledger: what is sent where, and what is recorded of it. @module */
 import assert from "node:assert/strict";
 import { RecordBuffer } from "../../src/ledger/record.ts";
-import { dispatched, type Fact, type Processor, type ReplicaId } from "../../src/payment/fact.ts";
+import { dispatched, type Fact, type Processor, released, type ReplicaId } from "../../src/payment/fact.ts";
 import { UNKNOWNS_MAX } from "../../src/routing/attempt.ts";
 import { ASKING_MAX, Dispatcher, RETRY_MS_MAX, RETRY_MS_MIN } from "../../src/routing/dispatcher.ts";
 import type { Lookup, Order, Outcome, ProcessorClient } from "../../src/routing/processor_client.ts";
@@ -113,17 +113,28 @@ class World {
   }
 }
 
-/** A payment that the replica has bound before. */
-const bound = (n: number, by: ReplicaId = "a", at = 7): Fact[] => {
+/** The facts of so many payments that a replica has bound, under that time. */
+function bound(count: number, by: ReplicaId = "a", at = 7, then: (side: Side, id: string) => void = () => {}): Fact[] {
   const files = new MemorySegments();
   begin(files);
   using side = new Side(files, 0);
-  for (let i = 1; i <= n; i++) {
-    side.accept(i, by);
-    side.ledger.append(dispatched(side.ledger.book.get(idOf(i))!, by, "default", at, "default-up"));
+  for (let n = 1; n <= count; n++) {
+    side.accept(n, by);
+    side.ledger.append(dispatched(side.ledger.book.get(idOf(n))!, by, "default", at, "default-up"));
+    then(side, idOf(n));
   }
   return side.told.map(([fact]) => fact);
-};
+}
+
+/** The facts of so many payments that the default refused, as far as it knew. */
+function refused(count: number): Fact[] {
+  return bound(
+    count,
+    "a",
+    7,
+    ({ ledger }, id) => void ledger.append(released(ledger.book.get(id)!, "a", 8, "refused", true)),
+  );
+}
 
 const DOUBTED: Fact = { kind: "doubted", by: "a", at: 1, uptimeMs: new VirtualClock().uptime() };
 const BOOKED_AT_DEFAULT = { default: { count: 1, cents: 1990 }, fallback: { count: 0, cents: 0 } };
@@ -452,6 +463,32 @@ Deno.test("processors are asked for so many payments at one time", async () => {
   assert.equal(most, 2 * ASKING_MAX);
 });
 
+Deno.test("a processor that refused is asked for so many payments at one time, before the other one gets them", async () => {
+  const count = 2 * ASKING_MAX;
+  const world = new World(...refused(count));
+  const { client, clock, dispatcher } = world;
+  client.answers.default = () => ({ kind: "failed" });
+  dispatcher.hear("default", { failing: true, minResponseMs: 0 });
+  const waiting: (() => void)[] = [];
+  let [running, most] = [0, 0];
+  client.lookup = () => {
+    most = Math.max(most, ++running);
+    return new Promise((resolve) =>
+      waiting.push(() => {
+        running--;
+        resolve({ kind: "absent" });
+      })
+    );
+  };
+  await clock.advance(1_000);
+  assert.deepEqual([running, client.sent("fallback")], [ASKING_MAX, 0]);
+  while (waiting.length > 0) {
+    for (const answer of waiting.splice(0)) answer();
+    await clock.advance(1_000);
+  }
+  assert.deepEqual([most, client.sent("fallback")], [ASKING_MAX, count]);
+});
+
 Deno.test("a dead peer's payments are sent on: what was bound to the same processor under the same time", async () => {
   const world = new World(...bound(1, "b", 7), accepted(2, "b"));
   const { client, clock } = world;
@@ -499,6 +536,26 @@ Deno.test("the outcome of a call that is no longer this replica's is the new own
   await world.clock.advance(HORIZON_MS + PATIENCE_MS);
   assert.equal(world.story(), "accepted, dispatched default default-up");
   assert.deepEqual([world.client.paid.length, world.dispatcher.waiting], [1, 0]);
+});
+
+Deno.test("what waits when this replica is taken for dead is the heir's: nothing of it is sent from here any more", async () => {
+  const world = new World(...bound(1));
+  const { client, clock, dispatcher } = world;
+  // one that is bound and one that is not wait for a default that is down
+  dispatcher.hear("default", { failing: true, minResponseMs: 0 });
+  world.accept(2);
+  await clock.advance(10);
+  assert.deepEqual([client.paid.length, dispatcher.waiting], [0, 2]);
+  world.b.ledger.append({ kind: "moved", by: "b", from: "a", at: 1 });
+  world.a.ledger.catchUp();
+  assert.equal(dispatcher.waiting, 0);
+  dispatcher.hear("default", { failing: false, minResponseMs: 0 });
+  await clock.advance(HORIZON_MS);
+  assert.equal(client.paid.length, 0);
+  // it goes on with what it accepts from now on
+  world.accept(3);
+  await clock.advance(10);
+  assert.deepEqual(client.paid.map(([, { id }]) => id), [idOf(3)]);
 });
 
 Deno.test("a refusal that repeating will not mend is repeated rarely", async () => {
