@@ -71,7 +71,6 @@ const WAYS: Readonly<Record<string, (url: string) => Send>> = {
   },
 };
 
-
 /** Starts this file as another process, and resolves to the first line that it prints. */
 async function start(...args: string[]): Promise<{ readonly child: Deno.ChildProcess; readonly line: string }> {
   const child = new Deno.Command(Deno.execPath(), {
