@@ -94,6 +94,7 @@ export async function load(
   book.loadDoubt(stored.doubtedMs);
   const beginning: Beginning | undefined = locate(files, stored, rereads);
   if (!beginning) return undefined;
+  if (beginning.holes) book.doubtLoaded();
   const { log, ...from } = beginning;
   const nonce = Math.floor(random() * 2 ** 32);
   const segments = new SegmentLog({ files, boot, segmentRecords, rereads, gone, ...from });

@@ -101,6 +101,11 @@ export class Book {
     else this.#keep(payment);
   }
 
+  /** What is loaded may lack its newest facts, before the next one is folded. A purge among those keeps what is in doubt. */
+  doubtLoaded(): void {
+    this.#change((payment) => ({ ...payment, doubtedMs: payment.doubtedMs ?? 0 }));
+  }
+
   /** Takes in when the log last may have lost facts, as the store has it. */
   loadDoubt(uptimeMs: number | null): void {
     this.#doubtedMs = uptimeMs;
