@@ -69,10 +69,9 @@ async function run(args: string[]): Promise<Stop | undefined> {
     }
     case "replica": {
       const { startReplica } = await import("./src/process.ts");
-      const { REPLICA, TIMINGS, OTEL_DENO } = config;
-      const timings = TIMINGS ? new (await import("./src/telemetry/histograms.ts")).Histograms(REPLICA) : undefined;
+      const { REPLICA, OTEL_DENO } = config;
       const traces = OTEL_DENO ? new (await import("./src/telemetry/traces.ts")).Traces(REPLICA) : undefined;
-      const host = startReplica(config, timings, traces);
+      const host = startReplica(config, traces);
       host.serving.then((where) => console.log(`replica ${REPLICA} takes payments on ${where}`), refuse);
       return host.stop;
     }
@@ -133,7 +132,7 @@ function number(name: string, text: string, max: number): number {
 
 async function instant(name: string, text: string | undefined): Promise<number | undefined> {
   if (text === undefined) return undefined;
-  const { parseInstant } = await import("./src/api/instant.ts");
+  const { parseInstant } = await import("./src/payment/instant.ts");
   const parsed = parseInstant(text);
   if (parsed) return parsed.ms;
   throw new ConfigError(`${name}: ${JSON.stringify(text.slice(0, 80))} is no time such as 2025-07-01T12:00:00Z`);

@@ -4,13 +4,12 @@ import { Histogram, Registry } from "prom-client";
 import { measured } from "../src/api/measured.ts";
 import { Meters } from "../src/telemetry/meters.ts";
 import { dispatched, settled } from "../src/payment/fact.ts";
-import { timedClient } from "../src/telemetry/timed.ts";
 import { FakePayments, ID } from "../tests/api/fake_payments.ts";
 import { Facts } from "../tests/support/facts.ts";
 
 const payments = new FakePayments();
 const meters = new Meters("a", "0");
-meters.start(payments, () => ({ gossip: undefined, store: undefined, log: undefined, held: undefined }));
+meters.start(payments);
 meters.stop();
 
 const answer = new Response(null, { status: 202 });
@@ -30,7 +29,6 @@ const asTheirs = measured({
   end: (begun) => {
     const tookMs = performance.now() - begun;
     theirs.observe(tookMs / 1_000);
-    return tookMs;
   },
 }, handler);
 Deno.bench("a request in prom-client's histogram", { group: "request" }, async () => void await asTheirs(context));
@@ -44,7 +42,7 @@ const last = settled(bound, "a", 3, booking, "booked");
 const end = facts.settle(ID);
 const booked = Promise.resolve({ kind: "booked" } as const);
 const client = { pay: () => booked, lookup: () => Promise.reject(), health: () => Promise.reject() };
-const told = timedClient(meters, client);
+const told = meters.client(client);
 Deno.bench("dispatch and call, not counted", { group: "dispatch", baseline: true }, async () => {
   await client.pay();
 });

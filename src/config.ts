@@ -55,7 +55,7 @@ export const SETTINGS = {
     z.string().refine((text) => text === "" || parseListen(text) !== undefined, { error: "is neither port nor path" }),
     "",
     "[address:]port or path",
-    "where the live page, /metrics and /timings are, instead of on PORT, where everybody is; without an address 127.0.0.1; of two replicas each adds .a or .b to a path",
+    "where the live page and /metrics are, instead of on PORT, where everybody is; without an address 127.0.0.1; of two replicas each adds .a or .b to a path",
   ),
   WATCHERS_MAX: setting(whole(0, 1_000), "16", "browsers", "that may have a replica's live page open; 0 has none"),
   LISTEN: setting(z.string(), "", "path", "a UNIX socket for payments instead of PORT"),
@@ -186,12 +186,6 @@ export const SETTINGS = {
     "ms",
     "on SIGTERM, how long stopping may take in all: calls in flight finish, and Postgres is brought up to date; whoever kills what does not stop must wait longer",
   ),
-  TIMINGS: setting(
-    flag,
-    "false",
-    "true|false",
-    "whether a replica measures where its time goes and tells everybody at GET /timings: for reports, off costs nothing",
-  ),
   OTEL_DENO: setting(
     z.string().transform((text) => /^(?:true|1)$/i.test(text)),
     "false",
@@ -213,6 +207,7 @@ const REMOVED: Readonly<Record<string, string>> = {
   DRAIN_MS: "write STOP_MS, how long stopping may take in all",
   STORE_BATCH: "take it out: batches need no limit any more",
   STORE_BACKLOG_MAX: "take it out, or write LOG_MAX_MB: what waits for Postgres is in the log",
+  TIMINGS: "take it out: GET /metrics has it",
 };
 
 /** Values of `ACK` in earlier versions, and what to do instead. */

@@ -11,20 +11,16 @@ import { Watch } from "./console/watch.ts";
 import { EXIT_INVARIANT, EXIT_RESTART } from "./exit_code.ts";
 import { makeFolder, remoteKind } from "./file_system.ts";
 import { FileSegments } from "./ledger/file_segments.ts";
-import type { LedgerObserver } from "./ledger/ledger.ts";
 import { RECORD_BYTES } from "./ledger/record.ts";
 import { REREADS, SEGMENT_RECORDS } from "./ledger/segment_log.ts";
 import { FileLock } from "./membership/file_lock.ts";
 import { UnixTransport } from "./peer/unix_socket.ts";
 import { HttpProcessorClient } from "./processor/client.ts";
-import { Replica, type ReplicaSettings } from "./replica.ts";
+import { Replica, type ReplicaObserver, type ReplicaSettings } from "./replica.ts";
 import { StartError } from "./start_error.ts";
 import { PostgresStore } from "./store/postgres.ts";
 import { bootNumber, systemClock } from "./system_clock.ts";
-import type { Histograms } from "./telemetry/histograms.ts";
 import { Meters } from "./telemetry/meters.ts";
-import { both, timedClient, timedPayments, timedStore } from "./telemetry/timed.ts";
-import type { Timings } from "./telemetry/timings.ts";
 import type { Traces } from "./telemetry/traces.ts";
 
 /** How long requests in flight may take to finish when the replica stops, in milliseconds: a part of `STOP_MS`. */
@@ -48,17 +44,15 @@ export interface Host {
 /**
  * Starts the replica that `config` describes.
  *
- * @param timings measures where its time goes, for `TIMINGS`
  * @param traces tells of every payment's way, for `OTEL_DENO`
  * @throws StartError, ConfigError with one clear line
  */
-export function startReplica(config: Config, timings?: Histograms, traces?: Traces): Host {
+export function startReplica(config: Config, traces?: Traces): Host {
   checkConfig(config);
   const logger = getLogger(["galo", "replica", config.REPLICA]);
   const fail = failing(logger);
   const { lock, files } = claim(config);
   const meters = new Meters(config.REPLICA, galo.version);
-  const told = [timings, traces].reduce<Timings>((all, more) => more ? both(all, more) : all, meters);
   const client = clientOf(config);
   const log = (level: "info" | "warning", message: string, fields?: Record<string, unknown>) =>
     logger[level](message, fields);
@@ -76,27 +70,29 @@ export function startReplica(config: Config, timings?: Histograms, traces?: Trac
   const store: PostgresStore | undefined = url
     ? new PostgresStore({ url, poolMax, story: (id) => watch.stored(id) })
     : undefined;
-  const observer: LedgerObserver = {
+  const observer: ReplicaObserver = {
     folded(fact, holds, payment) {
       watch.folded(fact, holds, payment);
-      told.folded(fact, holds, payment);
+      meters.folded(fact, holds, payment);
+      traces?.folded(fact, holds, payment);
     },
+    stored: (payments, tookMs) => meters.stored(payments, tookMs),
   };
   const replica = new Replica(settingsOf(config), {
     ...{ clock: systemClock, random: Math.random, lock, files, observer, log, fail },
-    client: timedClient(told, traces ? traces.client(client) : client),
+    client: meters.client(traces ? traces.client(client) : client),
     boot: bootNumber(),
     uuid: () => crypto.randomUUID(),
     ...config.REPLICAS === 2 && { transport: new UnixTransport(`${config.DATA_DIR}/gossip.sock`, fail) },
-    ...store && { store: timedStore(told, store) },
+    ...store && { store },
     restart(why) {
       logger.warning("this replica is to be started again, to read anew what is known", { why });
       Deno.exit(EXIT_RESTART);
     },
   });
-  const payments = timings ? timedPayments(timings, replica) : replica;
-  const app = (internal: boolean) => {
-    const { fetch } = createApp(traces ? traces.payments(payments) : payments, {
+  meters.route("POST", "/payments").answered = (tookMs, status) => watch.answered(tookMs, status);
+  const app = (internal: boolean) =>
+    createApp(traces ? traces.payments(replica) : replica, {
       allowPurge: config.ALLOW_PURGE,
       ...config.ADMIN_TOKEN && { adminToken: config.ADMIN_TOKEN },
       now: systemClock.now,
@@ -104,21 +100,18 @@ export function startReplica(config: Config, timings?: Histograms, traces?: Trac
       bodyTimeoutMs: config.BODY_TIMEOUT_MS,
       watching: watch,
       internal,
-      metrics: watch.over(meters),
-    });
-    return timings ? timings.served(fetch, internal) : fetch;
-  };
+      metrics: meters,
+    }).fetch;
   const front = new Front(config, app, logger);
   const { operations } = front;
   const { ACK: ack, REPLICAS: replicas } = config;
   logger.info("starting", { version: galo.version, ack, replicas, store: !!store, ...operations && { operations } });
-  timings?.start();
-  meters.start(replica, () => replica.vitals);
-  watch.start({ payments: replica, vitals: () => replica.vitals });
+  meters.start(replica);
+  watch.start(replica);
   replica.start();
   return {
     serving: serve(replica, front, logger),
-    stop: () => stop({ config, logger, front, replica, store, client, parts: [watch, meters, timings] }),
+    stop: () => stop({ config, logger, front, replica, store, client, parts: [watch, meters] }),
   };
 }
 
@@ -174,7 +167,7 @@ interface Running {
   readonly replica: Replica;
   readonly store: PostgresStore | undefined;
   readonly client: HttpProcessorClient;
-  readonly parts: readonly ({ stop(): void } | undefined)[];
+  readonly parts: readonly { stop(): void }[];
 }
 
 /** Stops within `STOP_MS`. @returns whether nothing was cut off */
@@ -182,7 +175,7 @@ async function stop({ config, logger, front, replica, store, client, parts }: Ru
   logger.info("stopping");
   const stoppingMs = systemClock.monotonic();
   // a stream never ends by itself
-  for (const part of parts) part?.stop();
+  for (const part of parts) part.stop();
   // callers first: a replica that stops takes nothing new
   await within(requestsMs(config), front.shutdown());
   const clean = await replica.stop();

@@ -3,7 +3,7 @@
  * socket, no file and no clock of its own: those come in through ports, in production and in simulation alike.
  * @module
  */
-import type { Acceptance, AckLevel, Payments, Readiness } from "./api/service.ts";
+import type { Acceptance, AckLevel, Readiness } from "./api/service.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { Ledger, LedgerObserver } from "./ledger/ledger.ts";
 import { type SegmentFiles, segmentOf } from "./ledger/log.ts";
@@ -23,7 +23,7 @@ import type { RouteLimits } from "./routing/route.ts";
 import { load, open } from "./start.ts";
 import { Projector } from "./store/projector.ts";
 import type { Store } from "./store/store.ts";
-import type { Vitals } from "./telemetry/metrics.ts";
+import type { Observed, Vitals } from "./telemetry/metrics.ts";
 
 /** How often a replica looks whether its lock still is its own, in milliseconds. */
 const LOCK_CHECK_MS = 5_000;
@@ -58,6 +58,12 @@ export interface ReplicaSettings extends RouteLimits {
   readonly rereads: number;
 }
 
+/** Told of every fact, after the replica's own parts, and of what the replica does itself. */
+export interface ReplicaObserver extends LedgerObserver {
+  /** The store has committed a batch of this replica: its payments, and how long it took in milliseconds. */
+  stored?(payments: number, tookMs: number): void;
+}
+
 /** Everything outside. */
 export interface ReplicaPorts {
   readonly clock: Clock;
@@ -72,8 +78,7 @@ export interface ReplicaPorts {
   /** the way to the peer; none for a replica on its own */
   readonly transport?: Transport;
   readonly store?: Store;
-  /** told of every fact, after the replica's own parts */
-  readonly observer?: LedgerObserver;
+  readonly observer?: ReplicaObserver;
   log(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
   /** An invariant is broken: the replica must not go on. */
   fail(error: unknown): void;
@@ -88,7 +93,7 @@ interface Running {
   readonly projector: Projector | undefined;
 }
 
-export class Replica implements Payments {
+export class Replica implements Observed {
   readonly #settings: ReplicaSettings;
   readonly #ports: ReplicaPorts;
   readonly #link: PeerLink | undefined;
@@ -113,8 +118,8 @@ export class Replica implements Payments {
     const checkpoints = () => this.#running?.ledger.checkpoints ?? [];
     this.#agreement = new Agreement(peerOf(self), checkpoints);
     if (transport) {
-      const incarnation = ports.uuid();
-      this.#link = new PeerLink({ self, incarnation, clock, random, transport, checkpoints }, {
+      const progress = () => this.#progress;
+      this.#link = new PeerLink({ self, clock, random, transport, progress, checkpoints }, {
         linked: () => this.#linked(),
         lost: (why) => this.#lost(why),
         progress: ({ position, stored }) => {
@@ -125,7 +130,6 @@ export class Replica implements Payments {
         },
         checkpoint: (told) => this.#agree(this.#agreement.told(told)),
         health: (processor, health) => this.#running?.dispatcher.hear(processor, health),
-        status: () => {},
       });
     }
     this.#poller = new HealthPoller(clock, lock, client, (processor, health) => {
@@ -294,13 +298,14 @@ export class Replica implements Payments {
     const dispatcher = new Dispatcher({ self, ledger, clock, random, client, limits });
     const projector = store && new Projector({
       ...{ self, store, clock, random, ledger, log, intervalMs, from: stored, say },
+      onBatch: (payments, tookMs) => observer?.stored?.(payments, tookMs),
       onStored: () => this.#moved(),
       onAhead: restart,
     });
     this.#firstSegment = files.list()[0] ?? 0;
     ledger.observe(dispatcher);
     if (projector) ledger.observe(projector);
-    ledger.observe({ folded: () => this.#link?.tell(this.#progress) });
+    ledger.observe({ folded: () => this.#link?.tell() });
     this.#catchUp(ledger);
     if (observer) ledger.observe(observer);
     this.#running = { ledger, dispatcher, projector };
@@ -311,7 +316,7 @@ export class Replica implements Payments {
     this.#running!.dispatcher.start();
     this.#poller.start();
     this.#agree(this.#agreement.look());
-    this.#link?.tell(this.#progress);
+    this.#link?.tell();
   }
 
   /** Who gets the lock of the peer has proof of its death, and what it wrote is in the log. */
@@ -338,7 +343,6 @@ export class Replica implements Payments {
     this.#agreement.forget();
     if (this.#member.phase === "serving") this.#ports.log("info", "the peer is linked");
     this.#happened({ kind: "linked" });
-    this.#link!.tell(this.#progress);
   }
 
   #lost(why: string): void {
@@ -349,7 +353,7 @@ export class Replica implements Payments {
 
   /** The store holds more of the log. */
   #moved(): void {
-    this.#link?.tell(this.#progress);
+    this.#link?.tell();
     this.#trim();
   }
 
@@ -379,7 +383,7 @@ export class Replica implements Payments {
    *
    * @param read how far the peer has read: everything, to who holds its lock
    */
-  #trim(read = this.#link ? this.#link.peerPosition ?? 0 : Infinity): void {
+  #trim(read = this.#link?.peerPosition ?? Infinity): void {
     const { projector, ledger } = this.#running ?? {};
     if (!projector || !ledger) return;
     const keep = segmentOf(Math.min(projector.position, ledger.position, read));

@@ -61,6 +61,7 @@ Deno.test("what an earlier version knew is refused with what to write instead", 
       { STORE_BACKLOG_MAX: "100" },
       "STORE_BACKLOG_MAX is no more: take it out, or write LOG_MAX_MB: what waits for Postgres is in the log",
     ],
+    [{ TIMINGS: "true" }, "TIMINGS is no more: take it out: GET /metrics has it"],
   ];
   for (const [environment, message] of said) assert.equal(refused(environment), message);
   assert.equal(readConfig({ DRAIN_MS: "", STORE_BATCH: " " }).STOP_MS, 3_000);

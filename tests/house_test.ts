@@ -17,7 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   processor: ["payment", "routing/processor_client.ts"],
   membership: ["payment", "routing/processor_client.ts"],
   peer: ["payment", "ledger", "routing/processor_client.ts", "telemetry/metrics.ts"],
-  telemetry: ["payment", "ledger", "routing/processor_client.ts", "store/store.ts", "api/service.ts"],
+  telemetry: ["payment", "ledger", "routing/processor_client.ts", "api/service.ts"],
   console: ["payment", "ledger", "telemetry/metrics.ts", "api/service.ts"],
   api: ["payment", "telemetry/metrics.ts", "console/watching.ts"],
   local: ["payment", "store"],

@@ -104,9 +104,10 @@ export class Pair {
     return this.#lives.b!.replica;
   }
 
-  start(self: ReplicaId): void {
+  /** @param peer whether it is told that there is another replica */
+  start(self: ReplicaId, peer = this.#options.peer): void {
     const life = { alive: true } as { alive: boolean; replica: Replica };
-    const { store, peer } = this.#options;
+    const { store } = this.#options;
     life.replica = new Replica(this.#settings(self), {
       clock: this.#clock(life),
       random: () => 0.5,

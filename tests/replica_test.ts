@@ -145,6 +145,18 @@ Deno.test("what a dead replica had accepted alone is gone on with by one that st
   assert.deepEqual([pair.b.find(ID)?.owner, pair.b.find(ID)?.stage], ["b", "settled"]);
 });
 
+Deno.test("a replica that is to be the only one from now on goes on with what the other one had accepted", async () => {
+  const pair = await Pair.started();
+  pair.answer = NEVER;
+  pair.b.accept(ID, 1990);
+  await pair.clock.settle();
+  pair.kill("a", "b");
+  pair.answer = () => ({ kind: "booked" });
+  pair.start("a", false);
+  await pair.clock.advance(SOON_MS);
+  assert.deepEqual([pair.a.find(ID)?.stage, pair.a.readiness().peer], ["settled", "none"]);
+});
+
 Deno.test("both may die at once: the next life of each goes on with its own, without a store", async () => {
   const pair = await Pair.started({ store: false });
   pair.answer = NEVER;
@@ -632,8 +644,7 @@ Deno.test("a replica whose peer has folded something else stops at once", async 
   for (let i = 0; i < 100; i++) pair.a.accept(crypto.randomUUID(), 10);
   await pair.clock.advance(SOON_MS);
   const position = placeOf(1, 64);
-  const told = { type: "checkpoint", since: 0, position, hash: 1, deltas: [0, 0, 0, 0] } as const;
-  pair.pipe.inject(encode(told));
+  pair.pipe.inject(encode({ type: "checkpoint", position, hash: 1, settled: [0, 0, 0, 0, 0, 0, 0, 0] }));
   await pair.clock.settle();
   assert.match(failed[0]!, /^a: invariant: replica b differs at \d+: hash 1, here \d+/);
 });

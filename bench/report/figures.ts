@@ -1,17 +1,35 @@
 /** Everything that a report rests on. Milliseconds unless a name says otherwise. @module */
-import type { TimingName } from "../../src/telemetry/timings.ts";
 import type { BothBooks } from "../graded/score.ts";
 import type { Counters, SqlSummary } from "./database.ts";
 import type { ProcessFigures } from "./processes.ts";
 
 /** Some times, or other figures, in figures. */
-export interface Spread {
+export interface Quantiles {
   readonly count: number;
   readonly mean: number;
   readonly median: number;
   readonly p99: number;
+}
+
+/** The same where every one of them was seen. */
+export interface Spread extends Quantiles {
   readonly max: number;
 }
+
+/** What replicas say of themselves; milliseconds, but for `store-rows`. */
+export type TimingName =
+  /** `POST /payments`, from the request's head to the answer's; with `ACK=store` it waits for the commit */
+  | "post"
+  /** from accepted until bound for the first time */
+  | "route-wait"
+  /** a call to a processor */
+  | "processor"
+  /** one batch, until its commit */
+  | "store-write"
+  /** payments in one batch */
+  | "store-rows"
+  /** how much later than asked a timer fires */
+  | "loop-lag";
 
 /** What the rules look at, and what is shown. */
 export interface Figures {
@@ -49,8 +67,8 @@ export interface Figures {
   readonly edge: { readonly through: Spread; readonly direct: Spread };
   /** how late a timer is in a thread that does nothing else: what the machine makes everybody wait for */
   readonly machineLag: Spread;
-  /** of both replicas together */
-  readonly timings: Readonly<Record<TimingName, Spread>>;
+  /** of both replicas together, from their `/metrics`; median and p99 are interpolated between the bounds of a bucket */
+  readonly timings: Readonly<Record<TimingName, Quantiles>>;
   /** calls under way of one replica to one processor, the most of all looks */
   readonly inFlightMax: number;
   readonly summary: { readonly memory: Spread; readonly sql: SqlSummary; readonly same: boolean };

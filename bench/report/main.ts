@@ -16,7 +16,7 @@ const OUT = new URL("../out/", import.meta.url).pathname;
 /** What is running at this moment, to be stopped when this process is told to. */
 let running: { stop(): Promise<void> } | undefined;
 /** What the report sets itself. */
-const OWN = new Set(["CADDY", "DATABASE_URL", "DATA_DIR", "HOST", "LISTEN", "PORT", "REPLICA", "REPLICAS", "TIMINGS"]);
+const OWN = new Set(["CADDY", "DATABASE_URL", "DATA_DIR", "HOST", "LISTEN", "PORT", "REPLICA", "REPLICAS"]);
 
 async function report({ seconds, rate, processorMs, targetMs, out }: Options): Promise<void> {
   const caddy = await findCaddy();

@@ -1,7 +1,5 @@
 /** One graded run with everything looked at beside it. @module */
 import * as hdr from "hdr-histogram-js";
-import type { TimingSummary } from "../../src/telemetry/histograms.ts";
-import type { TimingName } from "../../src/telemetry/timings.ts";
 import type { LoadSecond } from "../graded/load_event.ts";
 import { run, type RunRecord } from "../graded/run.ts";
 import { parseScenario } from "../graded/scenario.ts";
@@ -10,6 +8,7 @@ import type { BothBooks } from "../graded/score.ts";
 import { ownLag } from "../graded/table.ts";
 import { Database } from "./database.ts";
 import type { Figures, Spread } from "./figures.ts";
+import { growth } from "./metrics.ts";
 import { Probe } from "./probe.ts";
 import { ProcessWatch } from "./processes.ts";
 import { type ReportSystem, startReportSystem } from "./system.ts";
@@ -44,11 +43,6 @@ export interface Plan {
   readonly entry?: string;
 }
 
-const NAMES: readonly TimingName[] = [
-  ...["post", "accept", "acknowledge", "summary", "route-wait", "processor"] as const,
-  ...["store-write", "store-rows", "store-age", "loop-lag"] as const,
-];
-
 /**
  * Starts a system, measures it, and stops it.
  *
@@ -82,7 +76,8 @@ async function figuresOf(
   const single = await singleRequests(system);
   await untilStored(system, database);
   const before = { counters: await database.counters(), indexes: await database.indexes() };
-  for (const socket of [sockets.a, sockets.b]) await once(socket, "DELETE", "/timings");
+  const metrics = () => Promise.all([sockets.a, sockets.b].map((socket) => once(socket, "GET", "/metrics")));
+  const metricsBefore = await metrics();
   const beside = new Beside(system, database);
   await beside.start();
   let record: RunRecord;
@@ -92,9 +87,7 @@ async function figuresOf(
     await beside.stop();
   }
   const processes = await beside.watch.figures();
-  const timings = merged(
-    await Promise.all([sockets.a, sockets.b].map(async (socket) => JSON.parse(await once(socket, "GET", "/timings")))),
-  );
+  const timings = timingsOf([metricsBefore, await metrics()]);
   const catchUp = await untilStored(system, database);
   await sleep(STATISTICS_MS);
   const counters = await database.counters();
@@ -292,15 +285,17 @@ function booksOf(summary: Record<"default" | "fallback", { totalRequests: number
   return { default: of("default"), fallback: of("fallback") };
 }
 
-/** The histograms of both replicas, added. */
-function merged(answers: readonly { timings: Record<string, TimingSummary> }[]): Record<TimingName, Spread> {
-  return Object.fromEntries(NAMES.map((name) => {
-    const sum = histogram();
-    for (const { timings } of answers) {
-      if (timings[name]) sum.add(hdr.decodeFromCompressedBase64(timings[name].histogram));
-    }
-    return [name, spread(sum)];
-  })) as Record<TimingName, Spread>;
+/** @param scrapes of both replicas, before the run and after it */
+function timingsOf(scrapes: readonly [readonly string[], readonly string[]]): Figures["timings"] {
+  const of = (name: string, labels: string[] = [], scale = 1_000) => growth(`galo_${name}`, labels, scrapes, scale);
+  return {
+    post: of("http_request_duration_seconds", ['method="POST"', 'route="/payments"']),
+    "route-wait": of("dispatch_wait_seconds"),
+    processor: of("processor_call_duration_seconds"),
+    "store-write": of("store_write_duration_seconds"),
+    "store-rows": of("store_batch_facts", [], 1),
+    "loop-lag": of("event_loop_lag_seconds"),
+  };
 }
 
 function histogram(): hdr.Histogram {

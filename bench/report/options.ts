@@ -35,13 +35,14 @@ Usage: deno task bench:report [OPTIONS]
   --out DIR          where report.md, report.html and figures.json go [bench/out/report-<time>]
   --help
 
-Starts stand-in processors, Postgres, two replicas with TIMINGS=true and Caddy, each a process of its own; settings of
+Starts stand-in processors, Postgres, two replicas and Caddy, each a process of its own; settings of
 the replicas come from the environment (MAX_IN_FLIGHT=1 deno task bench:report). It needs a Caddy of 2.8 or later: on the
 PATH, or where CADDY says. CPU and memory come from /proc, so it needs Linux for those.
 
 How it measures. The load is that of bench:graded: a closed loop in a process of its own, latencies in steps below 1 µs,
 corrected for nothing. Beside it 50 requests a second GET /livez, half of them through Caddy and half directly at a
 replica's socket, and once a second processes, connections and /readyz are looked at: that is part of what it measures.
+What replicas say of themselves is what their /metrics grew by: medians and p99 are interpolated between two bounds.
 `;
 
 /**

@@ -5,7 +5,7 @@
  */
 import { encodeRequest } from "../graded/connection.ts";
 
-/** An answer is read into this many bytes: `/timings` is the longest. */
+/** An answer is read into this many bytes: `/metrics` is the longest. */
 const BUFFER_BYTES = 1 << 18;
 const HEAD_END = "\r\n\r\n";
 

@@ -37,9 +37,9 @@ const OWN_WORK_MS = 1;
 
 const ms = (value: number) => `${value.toFixed(2)} ms`;
 
-/** The part of `POST` that is the replica's own: not the wait for the commit at `ACK=store`. */
-export function ownWork({ timings }: Figures): number {
-  return Math.max(0, timings.post.median - timings.acknowledge.median);
+/** A replica's own work for a `POST`; 0 at `ACK=store`, where it cannot be told from the wait for the commit. */
+function ownWork({ timings, settings }: Figures): number {
+  return settings.ACK === "store" ? 0 : timings.post.median;
 }
 
 /** What Caddy adds to a request under load, at the median and the 99th percentile. */
@@ -53,18 +53,16 @@ export const RULES: readonly Rule[] = [
     name: "work in POST",
     delays: "answer",
     says:
-      `the median of POST less the wait for a commit is a replica's own work; from ${OWN_WORK_MS} ms on, what waits ` +
-      "behind it counts with it: the greater of the p99 of that wait and of the event loop's lag",
+      `the median of POST, unless it waits for a commit (ACK=store), is a replica's own work; from ${OWN_WORK_MS} ms on, ` +
+      "what waits behind it counts with it: the p99 of the event loop's lag",
     thresholdMs: OWN_WORK_MS,
     measure(figures) {
       const own = ownWork(figures);
-      const { accept, acknowledge, "loop-lag": lag } = figures.timings;
-      const inAccept = accept.median > own / 2;
+      const { "loop-lag": lag } = figures.timings;
       return {
-        ms: own >= OWN_WORK_MS ? own + Math.max(acknowledge.p99, lag.p99) : own,
-        figure: `${ms(own)} of work a POST, ${ms(accept.median)} of it in accept(); wait for a commit p99 ` +
-          `${ms(acknowledge.p99)}, event loop lag p99 ${ms(lag.p99)}`,
-        look: inAccept ? "accept() in src/replica.ts" : "src/api/payments.ts",
+        ms: own >= OWN_WORK_MS ? own + lag.p99 : own,
+        figure: `${ms(own)} of work a POST; event loop lag p99 ${ms(lag.p99)}`,
+        look: "accept() in src/replica.ts, src/api/payments.ts",
       };
     },
   },
@@ -119,15 +117,12 @@ export const RULES: readonly Rule[] = [
     name: "acknowledgement",
     delays: "answer",
     says:
-      "at ACK=store, p99 of the wait for the commit, less the p99 lag of the event loop on its way out and back, where " +
-      `own work of POST (below ${OWN_WORK_MS} ms) does not explain it`,
+      "at ACK=store, p99 of POST, which waits for the commit, less the p99 lag of the event loop on its way out and back",
     thresholdMs: 5,
-    measure(figures) {
-      const { timings, settings } = figures;
-      const { acknowledge, "loop-lag": lag } = timings;
+    measure({ timings: { post, "loop-lag": lag }, settings }) {
       return {
-        ms: ownWork(figures) >= OWN_WORK_MS ? 0 : Math.max(0, acknowledge.p99 - 2 * lag.p99),
-        figure: `p99 ${ms(acknowledge.p99)} at ACK=${settings.ACK}; event loop lag p99 ${ms(lag.p99)}`,
+        ms: settings.ACK === "store" ? Math.max(0, post.p99 - 2 * lag.p99) : 0,
+        figure: `p99 of POST ${ms(post.p99)} at ACK=${settings.ACK}; event loop lag p99 ${ms(lag.p99)}`,
         look: "ACK, src/store/projector.ts; the server's CPU and disk",
       };
     },
@@ -143,7 +138,7 @@ export const RULES: readonly Rule[] = [
       const { machineLag, timings: { "loop-lag": lag } } = figures;
       return {
         ms: ownWork(figures) >= OWN_WORK_MS ? 0 : Math.max(0, lag.p99 - machineLag.p99),
-        figure: `lag p99 ${ms(lag.p99)}, at most ${ms(lag.max)}; the machine's own p99 ${ms(machineLag.p99)}`,
+        figure: `lag p99 ${ms(lag.p99)}; the machine's own p99 ${ms(machineLag.p99)}`,
         look: "a CPU profile of a replica",
       };
     },
@@ -151,12 +146,12 @@ export const RULES: readonly Rule[] = [
   {
     name: "calls",
     delays: "settling",
-    says: "median of a call to a processor, less what the processor was told to take",
+    says: "mean of a call to a processor, less what the processor was told to take",
     thresholdMs: 10,
     measure({ timings: { processor }, processorMs }) {
       return {
-        ms: Math.max(0, processor.median - processorMs),
-        figure: `median ${ms(processor.median)}; the processors were told to take ${processorMs} ms`,
+        ms: Math.max(0, processor.mean - processorMs),
+        figure: `mean ${ms(processor.mean)}; the processors were told to take ${processorMs} ms`,
         look: "src/processor/client.ts; the CPU of the processors",
       };
     },

@@ -86,7 +86,6 @@ export async function startReportSystem(options: SystemOptions): Promise<ReportS
       PROCESSOR_FALLBACK_URL: processors.fallback,
       DATABASE_URL: postgres.url,
       ALLOW_PURGE: "true",
-      TIMINGS: "true",
       ...options.settings,
     };
     await Promise.all(

@@ -7,6 +7,7 @@ import type { Watching } from "../console/watching.ts";
 import { showLive, showWatchFile, streamLive } from "./live.ts";
 import { type Handler, measured } from "./measured.ts";
 import { showMetrics } from "./metrics.ts";
+import type { Route } from "./openapi.ts";
 import { purgePayments, showLiveness, showReadiness } from "./operations.ts";
 import { showPayment, takePayment } from "./payments.ts";
 import { problem } from "./problem.ts";
@@ -35,6 +36,10 @@ export interface AppOptions {
   readonly metrics?: Metrics;
 }
 
+/** What is not on the port where everybody is, where operators have one of their own. */
+type InternalRoute = "GET /" | "GET /live" | "GET /metrics";
+type Handlers<Names extends string> = Readonly<Record<Names, Handler>>;
+
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /**
@@ -59,22 +64,26 @@ export function createApp(payments: Payments, options: AppOptions): Hono {
   const log = getLogger(["galo", "http"]);
   const app = new Hono();
   const { metrics } = options;
-  const get = (path: string, handler: Handler) => app.get(path, measured(metrics?.route("GET", path), handler));
-  const post = (path: string, handler: Handler) => app.post(path, measured(metrics?.route("POST", path), handler));
-  post("/payments", takePayment(payments, retryAfterS, bodyTimeoutMs));
-  get("/payments/:id", showPayment(payments, watching, now, retryAfterS));
-  get("/payments-summary", showSummary(payments, retryAfterS));
-  post("/purge-payments", purgePayments(payments, { allowPurge, adminToken, retryAfterS }));
-  get("/livez", showLiveness);
-  get("/readyz", showReadiness(payments));
-  get("/openapi.json", showDocument);
-  get("/docs", showDocs);
-  get("/docs/:file", showDocsFile);
-  get("/watch/:file", showWatchFile);
-  if (internal) {
-    get("/", showLive);
-    get("/live", streamLive(watching, retryAfterS));
-    get("/metrics", showMetrics(metrics));
+  const internalRoutes: Handlers<InternalRoute> = {
+    "GET /": showLive,
+    "GET /live": streamLive(watching, retryAfterS),
+    "GET /metrics": showMetrics(metrics),
+  };
+  const routes: Handlers<Exclude<Route, InternalRoute>> = {
+    "POST /payments": takePayment(payments, retryAfterS, bodyTimeoutMs),
+    "GET /payments/:id": showPayment(payments, watching, now, retryAfterS),
+    "GET /payments-summary": showSummary(payments, retryAfterS),
+    "POST /purge-payments": purgePayments(payments, { allowPurge, adminToken, retryAfterS }),
+    "GET /livez": showLiveness,
+    "GET /readyz": showReadiness(payments),
+    "GET /openapi.json": showDocument,
+    "GET /docs": showDocs,
+    "GET /docs/:file": showDocsFile,
+    "GET /watch/:file": showWatchFile,
+  };
+  for (const [route, handler] of Object.entries({ ...routes, ...internal && internalRoutes })) {
+    const [method, path] = route.split(" ") as [string, string];
+    app.on(method, path, measured(metrics?.route(method, path), handler));
   }
   const unrouted = (c: Context) => answerUnrouted(c, allowedAt(app, c.req.path));
   app.notFound(measured(metrics?.route("any", "unrouted"), unrouted));

@@ -1,15 +1,24 @@
-/** The OpenAPI 3.1 document, made from the schemas that validate and the problems that are answered. @module */
+/** The routes as OpenAPI 3.1 describes them: made from the schemas that validate and the problems that are answered. @module */
 import { z } from "@zod/zod";
-import { type HeaderName, type Route, type RouteAnswer, ROUTES, type SchemaName } from "./openapi_routes.ts";
 import { type ProblemKind, PROBLEMS } from "./problem.ts";
 import * as schemas from "./schemas.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
-const PROBLEM_TYPE = "application/problem+json";
+const SCHEMAS = {
+  NewPayment: schemas.paymentBody,
+  Payment: schemas.paymentAnswer,
+  Summary: schemas.summaryAnswer,
+  Liveness: schemas.livenessAnswer,
+  Readiness: schemas.readinessAnswer,
+  Purged: schemas.purgeAnswer,
+  Problem: schemas.problemAnswer,
+};
 
-const HEADERS: Readonly<Record<HeaderName | "Retry-After" | "Allow", Json>> = {
-  "Location": { required: true, description: "the payment's path", schema: { type: "string", pattern: "^/payments/" } },
+const STRING = { type: "string" };
+
+const HEADERS = {
+  "Location": { required: true, description: "the payment's path", schema: { ...STRING, pattern: "^/payments/" } },
   "Retry-After": {
     description: "seconds after which it may work; not there where trying again is of no use",
     schema: { type: "integer", minimum: 0 },
@@ -17,14 +26,16 @@ const HEADERS: Readonly<Record<HeaderName | "Retry-After" | "Allow", Json>> = {
   "Allow": {
     required: true,
     description: "the methods that the path knows",
-    schema: { type: "string" },
+    schema: STRING,
     example: "GET, HEAD, OPTIONS",
   },
-  "ETag": { required: true, schema: { type: "string", pattern: '^"[^"]+"$' } },
-  "Cache-Control": { required: true, schema: { type: "string" } },
-  "Vary": { required: true, schema: { type: "string" } },
-  "Content-Security-Policy": { required: true, schema: { type: "string" } },
+  "ETag": { required: true, schema: { ...STRING, pattern: '^"[^"]+"$' } },
+  "Cache-Control": { required: true, schema: STRING },
+  "Vary": { required: true, schema: STRING },
+  "Content-Security-Policy": { required: true, schema: STRING },
 };
+
+const PROBLEM_TYPE = "application/problem+json";
 
 const DESCRIPTION = `Payments go to the cheapest processor that can carry them, each exactly once.
 
@@ -33,10 +44,181 @@ answers GET, and OPTIONS with \`Allow\`. What any request may be answered is in 
 404, another method 405; and from the load balancer 411 for a body of no declared length, 413 for one of 10,000 bytes,
 503 while no replica answers. A caller that takes longer than 10 s to send a request is cut off.`;
 
+const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
+const UP = "the default processor was up, and it is the cheaper one";
+const unknownPayment = problems("unknown-payment")[404]!;
+const file = (example: string) => ({ name: "file", in: "path", required: true, schema: STRING, example });
+const fact = (at: string, state: string, attempt: number, processor: string | null, reason: string, why: string) => (
+  { at: `2025-07-15T12:34:56.${at}Z`, state, attempt, processor, replica: "a", reason, why }
+);
+const readiness = {
+  ready: true,
+  replica: "a",
+  phase: "serving",
+  ack: "log",
+  peer: "linked",
+  store: "ready",
+  notes: [],
+  queue: 0,
+  pending: 2,
+  settled: 1234,
+  processors: {
+    default: { state: "up", latencyMs: 3, inFlight: 2 },
+    fallback: { state: "up", latencyMs: 3, inFlight: 0 },
+  },
+};
+
+/** Every route there is, by method and path as the app names them, with its operation object. */
+const ROUTES = {
+  "POST /payments": operation("payments", "takePayment", "Hand in a payment", {
+    description: "Safe to repeat: the same id with the same amount is answered 202 again, counted and charged once. " +
+      "Members that are not known are ignored. The body has at most 4096 bytes.",
+    requestBody: { required: true, content: json("NewPayment", { correlationId: ID, amount: 19.9 }) },
+  }, {
+    202: {
+      ...answer("Acknowledged: it will be booked at one processor, once", undefined, "Location"),
+      links: {
+        story: {
+          operationId: "showPayment",
+          parameters: { id: "$request.body#/correlationId" },
+          description: "what becomes of it",
+        },
+      },
+    },
+    ...problems("malformed-body", "body-too-slow", "conflict", "body-too-long", "not-json", "invalid-payment"),
+    ...problems("internal", "queue-full", "log-full", "total-full", "uncovered", "not-serving"),
+  }),
+  "GET /payments/:id": operation("payments", "showPayment", "What became of a payment, and why", {
+    parameters: [{
+      name: "id",
+      in: "path",
+      required: true,
+      description: "the correlation id, in either case; anything else is answered 404",
+      schema: STRING,
+      example: ID,
+    }],
+  }, {
+    200: answer("What is known of it; to who prefers HTML, a page", {
+      ...json("Payment", {
+        correlationId: ID,
+        state: "settled",
+        amount: 19.9,
+        processor: "default",
+        requestedAt: "2025-07-15T12:34:56.007Z",
+        acceptedAt: "2025-07-15T12:34:56.000Z",
+        attempts: 1,
+        reason: "default-up",
+        why: `Booked at the default processor: ${UP}.`,
+        owner: "a",
+        facts: [
+          fact("000", "accepted", 0, null, "accepted", "no processor was chosen yet"),
+          fact("007", "dispatched", 1, "default", "default-up", UP),
+          fact("012", "settled", 1, "default", "default-up", UP),
+        ],
+        complete: true,
+        source: "memory",
+      }),
+      ...some("text/html"),
+    }, "Vary"),
+    404: {
+      ...unknownPayment,
+      ...answer(unknownPayment.description, { ...unknownPayment.content, ...some("text/html") }, "Vary"),
+    },
+    ...problems("internal", "not-serving"),
+  }),
+  "GET /payments-summary": operation("payments", "showSummary", "What is booked where", {
+    description:
+      "The totals of both replicas at the time of asking, over the instants that the processors were told, " +
+      "both ends inclusive.",
+    parameters: [
+      instant("from", "not after `to`", "2025-07-15T12:34:56.000Z"),
+      instant("to", "not before `from`", "2025-07-15T12:35:56.000Z"),
+    ],
+  }, {
+    200: answer(
+      "The totals of both processors",
+      json("Summary", {
+        default: { totalRequests: 1234, totalAmount: 24556.6 },
+        fallback: { totalRequests: 0, totalAmount: 0 },
+      }),
+    ),
+    ...problems("invalid-query", "internal", "not-serving"),
+  }),
+  "POST /purge-payments": operation("operations", "purgePayments", "Forget every payment", {
+    description: "Needs the ADMIN_TOKEN as bearer, unless ALLOW_PURGE=true lets everybody in. A body is not read. A " +
+      "payment that a processor may be booking now is not forgotten: it ends first, and counts.",
+    security: [{ admin: [] }, {}],
+  }, {
+    200: answer("They are forgotten, at both replicas", json("Purged", { message: "All payments are purged." })),
+    ...problems("forbidden", "internal", "log-full", "not-serving"),
+  }),
+  "GET /livez": operation("operations", "showLiveness", "Whether the process lives", {}, {
+    200: answer("It does", json("Liveness", { alive: true })),
+  }),
+  "GET /readyz": operation(
+    "operations",
+    "showReadiness",
+    "Whether payments are taken, and the state of peer, store and processors",
+    {},
+    {
+      200: answer("They are taken", json("Readiness", readiness)),
+      503: answer(
+        "Not yet, or no longer",
+        json("Readiness", { ...readiness, ready: false, phase: "reading", notes: ["reading what was known before"] }),
+      ),
+    },
+  ),
+  "GET /metrics": operation(
+    "operations",
+    "showMetrics",
+    "What this replica has counted and measured, for Prometheus",
+    {},
+    { 200: answer("Prometheus' text, version 0.0.4", some("text/plain")) },
+  ),
+  "GET /": operation("operations", "showLive", "What both replicas are doing now, as a page", {}, {
+    200: answer("The page", some("text/html"), "Content-Security-Policy"),
+  }),
+  "GET /live": operation("operations", "streamLive", "What that page shows, as it happens", {
+    description:
+      "Server-sent events: `history`, the charts so far, and every second `live`. It goes on until the caller " +
+      "or the replica ends it.",
+  }, {
+    200: answer("Events", some("text/event-stream"), "Cache-Control"),
+    ...problems("watchers-full"),
+  }),
+  "GET /watch/:file": operation("operations", "showWatchFile", "A file of these pages", {
+    parameters: [file("live.js")],
+  }, {
+    200: answer("The file", some("text/javascript", "text/css", "image/svg+xml"), "Cache-Control"),
+    ...problems("unknown-path"),
+  }),
+  "GET /openapi.json": operation("reference", "showDocument", "This document", {
+    parameters: [
+      { name: "If-None-Match", in: "header", description: "the `ETag` of an earlier answer", schema: STRING },
+    ],
+  }, {
+    200: answer("OpenAPI 3.1", some("application/json"), "ETag", "Cache-Control"),
+    304: answer("It is what `If-None-Match` says", undefined, "ETag", "Cache-Control"),
+  }),
+  "GET /docs": operation("reference", "showDocs", "This document for people, who may try it out", {}, {
+    200: answer("A page", some("text/html"), "Content-Security-Policy"),
+  }),
+  "GET /docs/:file": operation("reference", "showDocsFile", "A file of that page", { parameters: [file("start.js")] }, {
+    200: answer("The file", some("text/javascript", "text/css", "image/png"), "Cache-Control"),
+    ...problems("unknown-path"),
+  }),
+};
+
+/** A method and a path: the app has a handler for each of them (src/api/app.ts). */
+export type Route = keyof typeof ROUTES;
+
 /** The document as JSON. */
 export function openApiDocument(): Json {
-  const paths: Record<string, Record<string, unknown>> = {};
-  for (const route of ROUTES) (paths[route.path] ??= {})[route.method] = operation(route);
+  const paths: Record<string, Record<string, Json>> = {};
+  for (const [route, operation] of Object.entries(ROUTES)) {
+    const [method, path] = route.split(" ");
+    (paths[path!.replace(/:(\w+)/, "{$1}")] ??= {})[method!.toLowerCase()] = operation;
+  }
   return {
     openapi: "3.1.1",
     info: {
@@ -54,22 +236,14 @@ export function openApiDocument(): Json {
     ],
     paths,
     components: {
-      schemas: {
-        NewPayment: jsonSchema(schemas.paymentBody, "input"),
-        Payment: jsonSchema(schemas.paymentAnswer),
-        Summary: jsonSchema(schemas.summaryAnswer),
-        Liveness: jsonSchema(schemas.livenessAnswer),
-        Readiness: jsonSchema(schemas.readinessAnswer),
-        Purged: jsonSchema(schemas.purgeAnswer),
-        Problem: jsonSchema(schemas.problemAnswer),
-      } satisfies Record<SchemaName, Json>,
+      schemas: Object.fromEntries(Object.entries(SCHEMAS).map(([name, schema]) => [name, jsonSchema(schema)])),
       headers: HEADERS,
       responses: {
-        UnknownPath: problems(["unknown-path"]),
-        MethodNotAllowed: { ...problems(["method-not-allowed"]), headers: refs("headers", ["Allow"]) },
-        LengthRequired: problems(["no-length"]),
-        BodyTooLong: problems(["body-too-long"]),
-        Unavailable: problems(["unavailable"]),
+        UnknownPath: problems("unknown-path")[404],
+        MethodNotAllowed: { ...problems("method-not-allowed")[405], headers: headers("Allow") },
+        LengthRequired: problems("no-length")[411],
+        BodyTooLong: problems("body-too-long")[413],
+        Unavailable: problems("unavailable")[503],
       },
       securitySchemes: {
         admin: { type: "http", scheme: "bearer", description: "the ADMIN_TOKEN of the replicas" },
@@ -78,86 +252,62 @@ export function openApiDocument(): Json {
   };
 }
 
-function operation(route: Route): Json {
-  const parameters = [...route.parameters ?? [], ...route.summaryQuery ? summaryParameters() : []];
-  const responses: Record<string, unknown> = {};
-  for (const [status, response] of Object.entries(route.answers)) responses[status] = answer(response);
-  for (const [status, kinds] of Map.groupBy(route.problems, (kind) => PROBLEMS[kind][0])) {
-    const told = problems(kinds);
-    const page = route.answers[status] && answer(route.answers[status]);
-    responses[status] = page
-      ? { ...page, ...told, content: { ...page.content as Json, ...told.content as Json } }
-      : told;
-  }
-  return {
-    operationId: route.id,
-    tags: [route.tag],
-    summary: route.summary,
-    ...route.description && { description: route.description },
-    ...parameters.length > 0 && { parameters },
-    ...route.body && {
-      requestBody: {
-        required: true,
-        content: { "application/json": { schema: ref("schemas", route.body.schema), example: route.body.example } },
-      },
-    },
-    ...route.secured && { security: [{ admin: [] }, {}] },
-    responses,
-  };
+function operation(tag: string, operationId: string, summary: string, more: Json, responses: Json): Json {
+  return { operationId, tags: [tag], summary, ...more, responses };
 }
 
-function answer({ description, content = {}, example, headers = [], links }: RouteAnswer): Json {
-  const media = Object.entries(content).map(([type, schema]) => [
-    type,
-    { ...schema && { schema: ref("schemas", schema), ...example !== undefined && { example } } },
-  ]);
-  return {
-    description,
-    ...headers.length > 0 && { headers: refs("headers", headers) },
-    ...media.length > 0 && { content: Object.fromEntries(media) },
-    ...links && { links },
-  };
+interface Answer {
+  readonly description: string;
+  readonly content?: Json;
+  readonly headers?: Json;
 }
 
-/** An answer that is one of some problems of one status. */
-function problems(kinds: readonly ProblemKind[]): Json {
-  const examples = kinds.map((kind) => {
-    const [status, title] = PROBLEMS[kind];
-    return [kind, { value: { type: `/problems/${kind}`, title, status, detail: `${title}.` } }];
+function answer(description: string, content: Json | undefined, ...names: (keyof typeof HEADERS)[]): Answer {
+  return { description, ...content && { content }, ...names.length > 0 && { headers: headers(...names) } };
+}
+
+function headers(...names: (keyof typeof HEADERS)[]): Json {
+  return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+}
+
+/** Content in JSON. */
+function json(schema: keyof typeof SCHEMAS, example: unknown): Json {
+  return { "application/json": { schema: ref(schema), example } };
+}
+
+/** Content that has no schema. */
+function some(...types: string[]): Json {
+  return Object.fromEntries(types.map((type) => [type, {}]));
+}
+
+/** Answers by status, each with the problems that have it. */
+function problems(...kinds: ProblemKind[]): Readonly<Record<string, Answer>> {
+  const answers = Array.from(Map.groupBy(kinds, (kind) => PROBLEMS[kind][0]), ([status, kinds]) => {
+    const examples = kinds.map((kind) => {
+      const title = PROBLEMS[kind][1];
+      return [kind, { value: { type: `/problems/${kind}`, title, status, detail: `${title}.` } }];
+    });
+    const narrow = { properties: { type: { enum: kinds.map((kind) => `/problems/${kind}`) } } };
+    const content = { schema: { allOf: [ref("Problem"), narrow] }, examples: Object.fromEntries(examples) };
+    const description = kinds.map((kind) => PROBLEMS[kind][1]).join(", or ");
+    return [
+      status,
+      answer(description, { [PROBLEM_TYPE]: content }, ...status === 503 ? ["Retry-After"] as const : []),
+    ];
   });
-  const narrow = { properties: { type: { enum: kinds.map((kind) => `/problems/${kind}`) } } };
-  return {
-    description: kinds.map((kind) => PROBLEMS[kind][1]).join(", or "),
-    ...PROBLEMS[kinds[0]!][0] === 503 && { headers: refs("headers", ["Retry-After"]) },
-    content: {
-      [PROBLEM_TYPE]: {
-        schema: { allOf: [ref("schemas", "Problem"), narrow] },
-        examples: Object.fromEntries(examples),
-      },
-    },
-  };
+  return Object.fromEntries(answers);
 }
 
-function summaryParameters(): Json[] {
-  const { properties } = jsonSchema(schemas.summaryQuery, "input") as { properties: Record<string, Json> };
-  return Object.entries(properties).map(([name, { description, ...schema }]) => ({
-    name,
-    in: "query",
-    description: `${description}; ${name === "from" ? "not after `to`" : "not before `from`"}`,
-    schema,
-    example: name === "from" ? "2025-07-15T12:34:56.000Z" : "2025-07-15T12:35:56.000Z",
-  }));
+function instant(name: "from" | "to", bound: string, example: string): Json {
+  const { description, ...schema } = jsonSchema(schemas.summaryQuery.shape[name]);
+  return { name, in: "query", description: `${description}; ${bound}`, schema, example };
 }
 
-function jsonSchema(schema: z.ZodType, io: "input" | "output" = "output"): Json {
-  const { $schema: _, ...json } = z.toJSONSchema(schema, { io });
+function jsonSchema(schema: z.ZodType): Json {
+  const { $schema: _, ...json } = z.toJSONSchema(schema, { io: "input" });
   return json;
 }
 
-function ref(kind: "schemas" | "headers", name: string): Json {
-  return { $ref: `#/components/${kind}/${name}` };
-}
-
-function refs(kind: "headers", names: readonly string[]): Json {
-  return Object.fromEntries(names.map((name) => [name, ref(kind, name)]));
+function ref(schema: keyof typeof SCHEMAS): Json {
+  return { $ref: `#/components/schemas/${schema}` };
 }

@@ -3,7 +3,7 @@ import { z } from "@zod/zod";
 import { PROCESSORS, REASONS, REPLICAS } from "../payment/fact.ts";
 import { amountOf, CENTS_MAX, centsOf } from "../payment/money.ts";
 import { STAGES } from "../payment/payment.ts";
-import { compareInstants, type Instant, ISO_PATTERN, parseInstant } from "./instant.ts";
+import { compareInstants, type Instant, ISO_PATTERN, parseInstant } from "../payment/instant.ts";
 
 /** The complaint about an amount that cents cannot hold, also used where only its source text shows that. */
 export const TOO_MANY_DECIMALS = "must have at most two decimals";

@@ -4,7 +4,7 @@ import type { z } from "@zod/zod";
 import { amountOf } from "../payment/money.ts";
 import type { Total } from "../payment/totals.ts";
 import type { Payments } from "./service.ts";
-import { ceilMs } from "./instant.ts";
+import { ceilMs } from "../payment/instant.ts";
 import { problem, schemaProblem, starting } from "./problem.ts";
 import { type summaryAnswer, summaryQuery } from "./schemas.ts";
 

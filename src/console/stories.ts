@@ -67,12 +67,7 @@ function encodeLine({ at, replica, stage, attempt, processor, reason }: Told): s
   return `${s},${attempt},${at},${r},${p},${REASONS.indexOf(reason)}`;
 }
 
-/** A story as text, for memory and the store. */
-export function encodeStory(lines: readonly Told[]): string {
-  return lines.map(encodeLine).join(";");
-}
-
-/** @returns undefined where the text is none of {@link encodeStory}'s, or of a newer version of the program */
+/** @returns undefined where the text is none of {@link Stories.get}'s, or of a newer version of the program */
 export function decodeStory(text: string): Told[] | undefined {
   const lines: Told[] = [];
   for (const line of text.split(";")) {

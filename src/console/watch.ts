@@ -3,17 +3,17 @@
  * line. It is told of the facts of both replicas, in the order of the log, and takes no part in anything.
  * @module
  */
-import type { Payments, Readiness } from "../api/service.ts";
+import type { Readiness } from "../api/service.ts";
 import type { Cancel, Clock } from "../clock.ts";
 import type { LedgerObserver } from "../ledger/ledger.ts";
 import type { Summary } from "../payment/book.ts";
-import { type Dispatched, type Fact, peerOf, type Processor } from "../payment/fact.ts";
-import { PROCESSORS, type Reason, type ReplicaId } from "../payment/fact.ts";
+import { type Dispatched, type Fact, peerOf, type Processor, PROCESSORS } from "../payment/fact.ts";
+import type { Reason, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
-import type { Metrics, Status, Vitals } from "../telemetry/metrics.ts";
+import type { Observed, Status } from "../telemetry/metrics.ts";
 import { Outages } from "./outages.ts";
 import { beginning, decodeStory, isComplete, leadsTo, snapshot, Stories, told } from "./stories.ts";
-import type { Live, Point, Story, Told, Watcher, Watching } from "./watching.ts";
+import type { Decision, Live, Point, Story, Watcher, Watching } from "./watching.ts";
 
 /** How often it looks, in milliseconds. */
 export const LOOK_MS = 1_000;
@@ -43,12 +43,6 @@ export interface WatchParts {
   log(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
 }
 
-/** What is watched. */
-export interface Subject {
-  readonly payments: Payments;
-  vitals(): Vitals;
-}
-
 /** Of a replica that does not know yet. */
 const NOTHING: Summary = { default: { count: 0, cents: 0 }, fallback: { count: 0, cents: 0 } };
 
@@ -59,9 +53,9 @@ export class Watch implements Watching, LedgerObserver {
   readonly #stories = new Stories();
   readonly #outages = new Outages();
   readonly #watchers = new Set<Watcher>();
-  readonly #decisions = new Map<Reason, (Told & { readonly id: string })[]>();
+  readonly #decisions = new Map<Reason, Decision[]>();
   readonly #since: number;
-  #subject: Subject | undefined;
+  #replica: Observed | undefined;
   #next: Cancel | undefined;
   #stopped = false;
   #lookedMs: number;
@@ -102,38 +96,24 @@ export class Watch implements Watching, LedgerObserver {
     }
   }
 
-  #decided(decision: Told & { readonly id: string }): void {
+  #decided(decision: Decision): void {
     const alike = this.#decisions.get(decision.reason);
     if (!alike) this.#decisions.set(decision.reason, [decision]);
     else if (alike.push(decision) > DECISIONS_EACH) alike.shift();
   }
 
-  /** Counts what `metrics` counts, and takes the times of `POST /payments`. */
-  over(metrics: Metrics): Metrics {
-    return {
-      scrape: () => metrics.scrape(),
-      route: (method, path) => {
-        const meter = metrics.route(method, path);
-        if (method !== "POST" || path !== "/payments") return meter;
-        return {
-          begin: () => meter.begin(),
-          end: (begunMs, status) => {
-            const tookMs = meter.end(begunMs, status);
-            this.#took.push(tookMs);
-            if (status >= 500) this.#failed++;
-            return tookMs;
-          },
-        };
-      },
-    };
+  /** A request of `POST /payments` was answered. */
+  answered(tookMs: number, status: number): void {
+    this.#took.push(tookMs);
+    if (status >= 500) this.#failed++;
   }
 
   /** Begins to look, until {@link stop}. */
-  start(subject: Subject): void {
-    this.#subject = subject;
+  start(replica: Observed): void {
+    this.#replica = replica;
     this.#next = this.#parts.clock.after(LOOK_MS, () => {
-      this.#look(subject);
-      this.start(subject);
+      this.#look(replica);
+      this.start(replica);
     });
   }
 
@@ -151,11 +131,11 @@ export class Watch implements Watching, LedgerObserver {
 
   live(): Live {
     const { self, clock, fees } = this.#parts;
-    const { payments, vitals } = this.#subject!;
-    const { ack, notes, peer, pending, settled, processors } = payments.readiness();
-    const { gossip, held } = vitals();
+    const replica = this.#replica!;
+    const { ack, notes, peer, pending, settled, processors } = replica.readiness();
+    const { gossip, held } = replica.vitals;
     const silentMs = gossip?.silentMs ?? Infinity;
-    const booked = payments.summary() ?? NOTHING;
+    const booked = replica.summary() ?? NOTHING;
     const of = (processor: Processor) => ({ ...processors[processor], outages: this.#outages.of(processor) });
     return {
       ...{ at: clock.now(), since: this.#since, replica: self, ack, notes, peer, pending, settled, totals: booked },
@@ -212,17 +192,17 @@ export class Watch implements Watching, LedgerObserver {
   /** What the peer told last, unless it is silent. */
   #peerNow(): Status | undefined {
     const { clock } = this.#parts;
-    const status = this.#subject!.vitals().gossip?.peerStatus;
+    const status = this.#replica!.vitals.gossip?.peerStatus;
     if (!status) return undefined;
     if (this.#peer?.status !== status) this.#peer = { status, heardMs: clock.monotonic() };
     return clock.monotonic() - this.#peer.heardMs < HEARD_MS ? status : undefined;
   }
 
-  #look({ payments, vitals }: Subject): void {
+  #look(replica: Observed): void {
     const { clock, memory, queueMax } = this.#parts;
     const at = clock.now();
-    const readiness = payments.readiness();
-    const { gossip, store, log } = vitals();
+    const readiness = replica.readiness();
+    const { gossip, store, log } = replica.vitals;
     const took = Float64Array.from(this.#took).sort();
     const lookedMs = clock.monotonic();
     // after a stop of the event loop it is more than a second

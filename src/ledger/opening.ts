@@ -53,10 +53,9 @@ export function openLog(parts: OpeningParts): Opening {
     if (whole) return { kind: "opened", doubted: false };
     return { kind: "wait", why: "the store does not answer, and the log does not reach back to its beginning" };
   }
-  if (newest && locate(files, stored, rereads)) {
-    // a peer that serves lives since before any death of the machine, whatever its boot looks like from here
-    if (newest.boot === boot || peerServes) return { kind: "opened", doubted: false };
-    return begin(parts, newest.log, null);
+  // a peer that serves lives since before any death of the machine, whatever its boot looks like from here
+  if (newest && (newest.boot === boot || peerServes) && locate(files, stored, rereads)) {
+    return { kind: "opened", doubted: false };
   }
   if (peerServes) return { kind: "wait", why: "the store holds what is not in the log that the peer uses" };
   // a segment whose beginning is broken was one before the machine died
@@ -65,7 +64,8 @@ export function openLog(parts: OpeningParts): Opening {
   const { position } = stored;
   const left = segments.find(({ log, segment }) =>
     isOfCluster(log, stored.log) && (segment > segmentOf(position) ||
-      segment === segmentOf(position) && log === stored.log && reaches(files, position, boot, rereads))
+      segment === segmentOf(position) && (log === stored.log || isBefore(log, stored.log)) &&
+        reaches(files, position, boot, rereads))
   );
   const from = left ? Math.max(placeOf(left.segment, 0), position) : 0;
   // another log, since places of the one before may have been used that nobody knows of any more
@@ -73,22 +73,28 @@ export function openLog(parts: OpeningParts): Opening {
   return begin(parts, log, { stored: stored.position, of: bitsOf(stored.log), from }, fresh);
 }
 
-/** Digits of an identity that tell a cluster's logs apart: the rest tells clusters apart, and all logs of one share it. */
-const OWN_DIGITS = 8;
-
-/** The identity of another log of the same cluster. */
+/**
+ * The identity of another log of the same cluster. Its first eight digits are its own, the next eight those of the log
+ * that it follows, and all logs of a cluster share the rest.
+ */
 function successor(log: string | undefined, uuid: string): string {
-  return log === undefined ? uuid : uuid.slice(0, OWN_DIGITS) + log.slice(OWN_DIGITS);
+  if (log === undefined) return uuid;
+  return `${uuid.slice(0, 8)}-${log.slice(0, 4)}-${log.slice(4, 8)}${log.slice(18)}`;
+}
+
+/** Whether a log is the one that another follows. */
+function isBefore(log: string, next: string | null): boolean {
+  return next !== null && isOfCluster(log, next) && next.slice(9, 18) === `${log.slice(0, 4)}-${log.slice(4, 8)}`;
 }
 
 /** Whether a log is one of those whose projection the store is: any, where nothing was ever stored. */
 function isOfCluster(log: string, stored: string | null): boolean {
-  return stored === null || log.slice(OWN_DIGITS) === stored.slice(OWN_DIGITS);
+  return stored === null || log.slice(18) === stored.slice(18);
 }
 
 /** The first 32 bits of a log's identity. */
 function bitsOf(log: string | null): number {
-  return log === null ? 0 : Number.parseInt(log.slice(0, OWN_DIGITS), 16);
+  return log === null ? 0 : Number.parseInt(log.slice(0, 8), 16);
 }
 
 /** Where reading begins for who has loaded what the store holds; undefined where the log does not go on from there. */
@@ -96,7 +102,8 @@ export function locate(files: SegmentFiles, stored: Stored, rereads: number): Be
   const segments = survey(files, rereads);
   const newest = segments.at(-1);
   if (!newest) return undefined;
-  const base = segments.findLast((opened) => opened.base !== null);
+  // where the newest log began, which what is left of another one says nothing of
+  const base = segments.findLast((opened) => opened.base !== null && opened.log === newest.log);
   // where an earlier boot or an earlier log ends
   const openFrom =
     segments.findLast((opened, i) => opened.base !== null || opened.boot !== segments[i - 1]?.boot)!.segment;

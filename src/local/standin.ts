@@ -2,27 +2,46 @@
  * A stand-in for a payment processor that behaves as CONTRACT.md says, with faults that the real one has by accident only.
  * @module
  */
-import { amountOf } from "../payment/money.ts";
+import { z } from "@zod/zod";
 import { parseId } from "../payment/id.ts";
+import { parseInstant } from "../payment/instant.ts";
+import { amountOf, CENTS_MAX } from "../payment/money.ts";
 import { seeded } from "./seeded.ts";
-import { type BooksView, millisecondsOf, StandInBooks } from "./standin_books.ts";
-import {
-  type Fault,
-  FAULTS,
-  isBoolean,
-  isDelay,
-  isFault,
-  isText,
-  objectIn,
-  type Payment,
-  paymentOf,
-} from "./standin_input.ts";
+import { type BooksView, StandInBooks } from "./standin_books.ts";
 import { ConcurrencyLimiter, HealthWindow } from "./standin_limits.ts";
-import type { StandInRequest } from "./standin_request.ts";
-import { type Ending, type StandInAnswer, StandInServer } from "./standin_server.ts";
+import { type CallEnd, type StandInAnswer, type StandInRequest, StandInServer } from "./standin_server.ts";
 
-export { type Fault, FAULTS };
+/** How often a port that another process has taken meanwhile is tried again, every 10 ms. */
+const REOPEN_TRIES_MAX = 500;
 
+/** As long as a timer can wait, in milliseconds. */
+const delaySchema = z.number().min(0).max(2 ** 31 - 1);
+
+const faultSchema = z.object({
+  fault: z.enum(["none", "book-then-drop", "book-then-500", "never-answer", "refuse"]),
+  /** share of the calls that it strikes, 1 by default */
+  probability: z.number().min(0).max(1).optional(),
+  /** makes the choice of calls repeatable */
+  seed: z.int().optional(),
+  /** how long `refuse` lasts, in milliseconds: for callers who could not switch it off, being refused themselves */
+  forMs: delaySchema.optional(),
+});
+
+const paymentSchema = z.object({
+  correlationId: z.guid().toLowerCase(),
+  // as a decimal: 1.005 * 100 is less than 100.5
+  amount: z.union([z.number(), z.string()]).transform((amount) =>
+    Math.round(Number((Number(amount) * 100).toPrecision(15)))
+  ).pipe(z.int().min(1).max(CENTS_MAX)),
+  requestedAt: z.string(),
+}).transform(({ correlationId: id, amount: cents, requestedAt }) => (
+  { id, booking: { cents, requestedAt, at: instantMs(requestedAt) } }
+)).refine(({ booking }) => !Number.isNaN(booking.at));
+
+/** How calls to `POST /payments` end although they should not, or that connections are refused. */
+export type Fault = z.infer<typeof faultSchema>;
+
+/** Where a stand-in listens, and what it charges. */
 export interface StandInOptions {
   /** 0 takes any free one */
   readonly port: number;
@@ -31,8 +50,6 @@ export interface StandInOptions {
   readonly adminPort?: number;
   /** share of each amount */
   readonly feeRate: number;
-  /** what `X-Rinha-Token` has to be, "123" by default */
-  readonly token?: string;
   /** milliseconds for the windows of `service-health`, never going back */
   readonly clockNow?: () => number;
 }
@@ -57,29 +74,34 @@ export interface StandIn {
 /**
  * Starts a stand-in.
  *
- * @throws Deno.errors.AddrInUse where a port is taken
+ * @throws an error with the code EADDRINUSE where a port is taken
  */
-export function startStandIn(options: StandInOptions): Promise<StandIn> {
-  return Promise.try(() => {
-    const processor = new Processor(options);
-    const { port } = processor.main;
-    const url = (port: number) => `http://${options.hostname ?? HOSTNAME}:${port}`;
-    return {
-      url: url(port),
-      port,
-      adminUrl: url(processor.admin?.port ?? port),
-      books: processor.books,
-      setDelay: (ms) => void (processor.delayMs = ms),
-      setFailing: (failing) => void (processor.failing = failing),
-      setFault: (fault) => processor.setFault(fault),
-      close: () => processor.stop(),
-    };
-  });
+export async function startStandIn(options: StandInOptions): Promise<StandIn> {
+  const processor = new Processor(options);
+  const { main, admin = main, books } = processor;
+  try {
+    await main.open();
+    if (admin !== main) await admin.open();
+  } catch (error) {
+    await processor.stop();
+    throw error;
+  }
+  const url = ({ port }: StandInServer) => `http://${options.hostname ?? HOSTNAME}:${port}`;
+  return {
+    url: url(main),
+    port: main.port,
+    adminUrl: url(admin),
+    books,
+    setDelay: (ms) => void (processor.delayMs = ms),
+    setFailing: (failing) => void (processor.failing = failing),
+    setFault: (fault) => processor.setFault(fault),
+    close: () => processor.stop(),
+  };
 }
 
 const HOSTNAME = "127.0.0.1";
 
-type Route = (request: StandInRequest, through: "main" | "admin") => Ending | Promise<Ending>;
+type Route = (request: StandInRequest, through: "main" | "admin") => CallEnd | Promise<CallEnd>;
 
 class Processor {
   readonly books = new StandInBooks();
@@ -89,52 +111,45 @@ class Processor {
   failing = false;
   readonly #feeRate: number;
   readonly #now: () => number;
-  #token: string;
+  #token = "123";
   #limiter = new ConcurrencyLimiter();
   #health = new HealthWindow();
   #fault: Fault = { fault: "none" };
-  #faultEnds = new AbortController();
+  /** what calls that are never answered wait for */
+  #faultEnd = Promise.withResolvers<"drop">();
   #random = Math.random;
   #refusing: ReturnType<typeof setTimeout> | undefined;
   #sleeping = new Set<ReturnType<typeof setTimeout>>();
   #switching: Promise<void> = Promise.resolve();
   #stopped = false;
 
-  constructor(options: StandInOptions) {
-    const { port, hostname = HOSTNAME, adminPort, feeRate, token = "123", clockNow } = options;
+  constructor({ port, hostname = HOSTNAME, adminPort, feeRate, clockNow }: StandInOptions) {
     this.#feeRate = feeRate;
-    this.#token = token;
     this.#now = clockNow ?? (() => performance.now());
     this.main = new StandInServer(port, hostname, (request) => this.#handle(request, "main"));
     if (adminPort === undefined) return;
-    try {
-      this.admin = new StandInServer(adminPort, hostname, (request) => this.#handle(request, "admin"));
-    } catch (error) {
-      void this.main.close();
-      throw error;
-    }
+    this.admin = new StandInServer(adminPort, hostname, (request) => this.#handle(request, "admin"));
   }
 
   readonly #routes: Record<string, Route> = {
-    "POST /payments": (request) => this.#pay(request),
+    "POST /payments": ({ body }) => this.#pay(body),
     "GET /payments/service-health": () => this.#tellHealth(),
-    "GET /admin/payments-summary": ({ query }) => this.#summarise(query),
+    "GET /admin/payments-summary": ({ query }) => this.#summarise(query.get("from"), query.get("to")),
     "GET /admin/deliveries": ({ query }) => this.#deliveries(query.get("correlationId")),
-    "PUT /admin/configurations/delay": setting("delay", isDelay, (ms) => void (this.delayMs = ms)),
-    "PUT /admin/configurations/failure": setting("failure", isBoolean, (failing) => void (this.failing = failing)),
-    "PUT /admin/configurations/token": setting("token", isText, (token) => void (this.#token = token), { status: 204 }),
-    "PUT /admin/configurations/fault": (request, through) => this.#switchFault(request, through),
+    "PUT /admin/configurations/delay": setting("delay", delaySchema, (ms) => void (this.delayMs = ms)),
+    "PUT /admin/configurations/failure": setting("failure", z.boolean(), (failing) => void (this.failing = failing)),
+    "PUT /admin/configurations/token": setting("token", z.string().min(1), (token) => void (this.#token = token), 204),
+    "PUT /admin/configurations/fault": ({ body }, through) => this.#switchFault(body, through),
     "POST /admin/purge-payments": () => {
       this.books.purge();
       return answer(200, "All payments purged.");
     },
   };
 
-  /** Answers a request, whatever it is. */
-  #handle(request: StandInRequest, through: "main" | "admin"): Ending | Promise<Ending> {
-    const { method, path } = request;
+  #handle(request: StandInRequest, through: "main" | "admin"): CallEnd | Promise<CallEnd> {
+    const { method, path, headers } = request;
     const isAdmin = path.startsWith("/admin/");
-    if (isAdmin && request.header("x-rinha-token") !== this.#token) return answer(401, "Unauthorized");
+    if (isAdmin && headers["x-rinha-token"] !== this.#token) return answer(401, "Unauthorized");
     // a payment must not get around a port that refuses
     if (!isAdmin && through === "admin") return answer(404, "Not found");
     const route = this.#routes[`${method} ${path}`];
@@ -154,10 +169,10 @@ class Processor {
     if (this.#stopped) return;
     this.#fault = fault;
     this.#random = fault.seed === undefined ? Math.random : seeded(fault.seed);
-    this.#faultEnds.abort();
-    this.#faultEnds = new AbortController();
+    this.#faultEnd.resolve("drop");
+    this.#faultEnd = Promise.withResolvers();
     clearTimeout(this.#refusing);
-    if (fault.fault !== "refuse") return await this.main.reopen();
+    if (fault.fault !== "refuse") return await this.main.open(REOPEN_TRIES_MAX);
     await this.main.close();
     // it may have been stopped meanwhile
     if (fault.forMs === undefined || this.#stopped) return;
@@ -173,48 +188,37 @@ class Processor {
     await Promise.all([this.main.close(), this.admin?.close(), this.#switching]);
   }
 
-  #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        this.#sleeping.delete(timer);
-        resolve();
-      }, ms);
-      this.#sleeping.add(timer);
-    });
+  async #sleep(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.#sleeping.add(timer);
+    await promise;
+    this.#sleeping.delete(timer);
   }
 
-  async #pay({ body }: StandInRequest): Promise<Ending> {
+  async #pay(body: string): Promise<CallEnd> {
     const place = this.#limiter.enter();
     if (!place) return answer(429, "Too many requests");
-    const payment = paymentOf(objectIn(body));
+    const { data: payment } = paymentSchema.safeParse(jsonIn(body));
     if (payment) this.books.deliver(payment.id);
-    const strike = payment && this.#strikes() ? this.#fault.fault : "none";
-    const { signal } = this.#faultEnds;
+    // on arrival, so that a seed goes with an order of calls
+    const strike = payment && this.#random() < (this.#fault.probability ?? 1) ? this.#fault.fault : "none";
+    const { promise: faultEnd } = this.#faultEnd;
     await place;
     try {
       if (!payment) return answer(400, "A payment has a correlationId, an amount and a requestedAt");
       // at once, and without a place: callers that are given none get an answer
-      if (strike === "never-answer") return { hangUntil: signal };
+      if (strike === "never-answer") return faultEnd;
       if (this.delayMs > 0) await this.#sleep(this.delayMs);
       // the caller may have left: that stops nothing
-      return this.#conclude(payment, strike);
+      if (this.failing) return answer(500, "Internal error");
+      const booked = this.books.book(payment.id, payment.booking);
+      if (strike === "book-then-drop") return "drop";
+      if (strike === "book-then-500") return answer(500, "Internal error");
+      return booked ? answer(200, "payment processed successfully") : answer(422, "CorrelationId already exists");
     } finally {
       this.#limiter.leave();
     }
-  }
-
-  /** Whether the fault strikes the call that arrives now: asked on arrival, so that a seed goes with an order of calls. */
-  #strikes(): boolean {
-    const { fault, probability = 1 } = this.#fault;
-    return fault !== "none" && this.#random() < probability;
-  }
-
-  #conclude({ id, booking }: Payment, strike: Fault["fault"]): Ending {
-    if (this.failing) return answer(500, "Internal error");
-    const booked = this.books.book(id, booking);
-    if (strike === "book-then-drop") return "drop";
-    if (strike === "book-then-500") return answer(500, "Internal error");
-    return booked ? answer(200, "payment processed successfully") : answer(422, "CorrelationId already exists");
   }
 
   #show(text: string): StandInAnswer {
@@ -229,15 +233,14 @@ class Processor {
   async #tellHealth(): Promise<StandInAnswer> {
     const waitMs = this.#health.enter(this.#now());
     if (waitMs < 0) {
-      return { ...answer(429, "Too many requests"), headers: { "Retry-After": `${Math.ceil(-waitMs / 1000)}` } };
+      return { ...answer(429, "Too many requests"), headers: { "retry-after": `${Math.ceil(-waitMs / 1000)}` } };
     }
     if (waitMs > 0) await this.#sleep(waitMs);
     return { status: 200, body: { failing: this.failing, minResponseTime: this.delayMs } };
   }
 
-  #summarise(query: URLSearchParams): StandInAnswer {
-    const [from, to] = ["from", "to"].map((name) => query.get(name));
-    const bounds = from && to ? [millisecondsOf(from), millisecondsOf(to)] : [];
+  #summarise(from: string | null, to: string | null): StandInAnswer {
+    const bounds = from && to ? [instantMs(from), instantMs(to)] : [];
     if (bounds.some(Number.isNaN)) return answer(400, "from and to are timestamps");
     const { count, cents } = this.books.window(...bounds);
     const totalFee = Math.round(cents * this.#feeRate) / 100;
@@ -249,26 +252,15 @@ class Processor {
 
   #deliveries(one: string | null): StandInAnswer {
     const body = Array.from(one ? [parseId(one) ?? one] : this.books.ids(), (id) => {
-      const booking = this.books.get(id);
-      return {
-        correlationId: id,
-        delivered: this.books.delivered(id),
-        booked: booking ? 1 : 0,
-        cents: booking?.cents ?? null,
-        requestedAt: booking?.requestedAt ?? null,
-      };
+      const { cents = null, requestedAt = null } = this.books.get(id) ?? {};
+      return { correlationId: id, delivered: this.books.delivered(id), booked: cents ? 1 : 0, cents, requestedAt };
     });
     return { status: 200, body };
   }
 
-  async #switchFault({ body }: StandInRequest, through: "main" | "admin"): Promise<StandInAnswer> {
-    const fault = objectIn(body) ?? {};
-    if (!isFault(fault)) {
-      return answer(
-        400,
-        `fault is one of ${FAULTS.join(", ")}; probability 0 to 1, seed a whole number, forMs milliseconds`,
-      );
-    }
+  async #switchFault(body: string, through: "main" | "admin"): Promise<StandInAnswer> {
+    const { data: fault, error } = faultSchema.safeParse(jsonIn(body));
+    if (error) return answer(400, z.prettifyError(error));
     if (fault.fault === "refuse" && !this.admin && fault.forMs === undefined) {
       return answer(422, "refuse needs forMs where there is no admin port");
     }
@@ -281,20 +273,30 @@ class Processor {
   }
 }
 
-function setting<T>(
-  name: string,
-  is: (value: unknown) => value is T,
-  set: (value: T) => void,
-  done = answer(200, "ok"),
-): Route {
+function setting<T>(name: string, schema: z.ZodType<T>, set: (value: T) => void, status = 200): Route {
+  const whole = z.object({ [name]: schema });
   return ({ body }) => {
-    const value = objectIn(body)?.[name];
-    if (!is(value)) return answer(400, `${name} is missing or no valid value`);
-    set(value);
-    return done;
+    const { data, error } = whole.safeParse(jsonIn(body));
+    if (error) return answer(400, z.prettifyError(error));
+    set(data[name]!);
+    return status === 204 ? { status } : answer(status, "ok");
   };
 }
 
 function answer(status: number, message: string): StandInAnswer {
   return { status, body: { message } };
+}
+
+/** NaN where the text is no instant. */
+function instantMs(text: string): number {
+  return parseInstant(text)?.ms ?? NaN;
+}
+
+/** The JSON in a body; undefined where it is none. */
+function jsonIn(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
 }

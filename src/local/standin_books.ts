@@ -1,12 +1,14 @@
 /** What a stand-in processor has booked. @module */
-import { type Total, Totals } from "../payment/totals.ts";
 import type { Cents } from "../payment/money.ts";
+import { type Total, Totals } from "../payment/totals.ts";
 
 /** A payment at a processor. */
 export interface Booking {
   readonly cents: Cents;
   /** as it was sent */
   readonly requestedAt: string;
+  /** the same in milliseconds since 1970 */
+  readonly at: number;
 }
 
 /** The part of {@link StandInBooks} that changes nothing. */
@@ -14,8 +16,8 @@ export type BooksView = Omit<StandInBooks, "deliver" | "book" | "purge">;
 
 /** The books of one stand-in: a payment once for each id, and how often each id came in. */
 export class StandInBooks {
-  #booked = new Map<string, Booking>();
-  #delivered = new Map<string, number>();
+  readonly #booked = new Map<string, Booking>();
+  readonly #delivered = new Map<string, number>();
   #totals = new Totals();
   #deliveries = 0;
 
@@ -39,6 +41,7 @@ export class StandInBooks {
     return this.#booked.get(id)?.cents;
   }
 
+  /** What is booked under an id. */
   get(id: string): Booking | undefined {
     return this.#booked.get(id);
   }
@@ -53,6 +56,12 @@ export class StandInBooks {
     return new Set([...this.#delivered.keys(), ...this.#booked.keys()]);
   }
 
+  /** What is booked with `from <= requestedAt <= to`, in milliseconds. */
+  window(from?: number, to?: number): Total {
+    return this.#totals.window(from, to);
+  }
+
+  /** Counts a request to book a payment. */
   deliver(id: string): void {
     this.#deliveries++;
     this.#delivered.set(id, this.delivered(id) + 1);
@@ -62,24 +71,15 @@ export class StandInBooks {
   book(id: string, booking: Booking): boolean {
     if (this.#booked.has(id)) return false;
     this.#booked.set(id, booking);
-    this.#totals.add(millisecondsOf(booking.requestedAt), booking.cents);
+    this.#totals.add(booking.at, booking.cents);
     return true;
   }
 
-  /** What is booked with `from <= requestedAt <= to`, in milliseconds. */
-  window(from?: number, to?: number): Total {
-    return this.#totals.window(from, to);
-  }
-
+  /** Forgets everything. */
   purge(): void {
     this.#booked.clear();
     this.#delivered.clear();
     this.#totals = new Totals();
     this.#deliveries = 0;
   }
-}
-
-/** Milliseconds since 1970 of a timestamp, NaN where it is none. Without a zone it is in UTC. */
-export function millisecondsOf(text: string): number {
-  return Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/i.test(text) ? text : `${text}Z`);
 }

@@ -1,16 +1,29 @@
-/**
- * The HTTP server of a stand-in processor, which runs beside the router on the same cores. `Deno.serve` cannot end one
- * connection without a status line, whatever it is answered with. `node:http` can, for 75 µs of CPU a payment at 3,000 in
- * a second, and 135 MB; this takes 43 µs and 69 MB (`Deno.serve` with nothing behind it: 25 to 31 µs, 54 MB).
- * @module
- */
-import { RequestError, RequestReader, type StandInRequest } from "./standin_request.ts";
+/** The HTTP server of a stand-in processor: it can end a connection without an answer, and close and reopen its port. @module */
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 
-/** Connections at once: further ones are closed as soon as they are made. */
-export const CONNECTIONS_MAX = 4_096;
-/** A port that was closed may be another's for a moment: how often it is tried again, and after how many milliseconds. */
-const REOPEN_TRIES_MAX = 500;
+/** A caller may keep its connection for as long as it likes; heads have at most 16 KiB. */
+const OPTIONS: ServerOptions = {
+  keepAliveTimeout: 0,
+  headersTimeout: 0,
+  requestTimeout: 0,
+  requireHostHeader: false,
+  maxHeaderSize: 16 << 10,
+};
+/** The longest body that is read; a longer one counts as empty. */
+const BODY_CHARS_MAX = 16 << 10;
+/** When a port that is taken is tried again. */
 const REOPEN_MS = 10;
+
+/** A whole request. */
+export interface StandInRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** by names in lower case */
+  readonly headers: IncomingMessage["headers"];
+  readonly body: string;
+}
 
 /** An answer; `body` becomes JSON. */
 export interface StandInAnswer {
@@ -21,136 +34,82 @@ export interface StandInAnswer {
   readonly after?: () => void;
 }
 
-/** How a call ends: with an answer, with the end of its connection, or not at all until the signal is aborted. */
-export type Ending = StandInAnswer | "drop" | { readonly hangUntil: AbortSignal };
+/** How a call ends: with an answer, or with the end of its connection. */
+export type CallEnd = StandInAnswer | "drop";
 
-/** A promise of an ending that never settles is a call that goes on until the server is closed. */
-export type Handler = (request: StandInRequest) => Ending | Promise<Ending>;
-
-const encoder = new TextEncoder();
-const REASONS: Readonly<Record<number, string>> = { 200: "OK", 204: "No Content", 404: "Not Found" };
+/** A promise that never settles is a call that goes on until the server is closed. */
+export type Handler = (request: StandInRequest) => CallEnd | Promise<CallEnd>;
 
 /** A server on one port, which can be closed and opened again. */
 export class StandInServer {
-  readonly port: number;
-  #listener: Deno.TcpListener | undefined;
-  #open = new Set<Deno.TcpConn>();
-  #wanted = true;
-  #accepting: Promise<void> = Promise.resolve();
-
-  /** @throws Deno.errors.AddrInUse where the port is taken; 0 takes any free one */
-  constructor(port: number, private readonly hostname: string, private readonly handle: Handler) {
-    this.port = this.#listen(port);
-  }
+  #server: Server | undefined;
+  #wanted = false;
 
   /**
-   * Ends every connection; calls go on, only that nobody hears of their end. Resolved once connections are refused, which
-   * the kernel does when the accept under way has ended, and not when the listener is closed.
+   * @param port 0 takes any free one, which is then kept
+   * @param connectionsMax further ones are closed as soon as they are made
    */
-  async close(): Promise<void> {
-    this.#wanted = false;
-    this.#listener?.close();
-    this.#listener = undefined;
-    for (const conn of this.#open) this.#end(conn);
-    await this.#accepting;
-  }
+  constructor(
+    public port: number,
+    private readonly hostname: string,
+    private readonly handle: Handler,
+    private readonly connectionsMax = 4_096,
+  ) {}
 
-  /** Takes connections again, on the same port. @throws where the port stays taken */
-  async reopen(): Promise<void> {
+  /** Takes connections. @throws an error with the code EADDRINUSE where the port is taken, after that many tries */
+  async open(tries = 1): Promise<void> {
     this.#wanted = true;
-    for (let tries = 1; this.#wanted && !this.#listener; tries++) {
+    while (this.#wanted && !this.#server) {
       try {
-        this.#listen(this.port);
+        await this.#listen();
       } catch (error) {
-        if (!(error instanceof Deno.errors.AddrInUse) || tries === REOPEN_TRIES_MAX) throw error;
+        this.#server = undefined;
+        if ((error as { code?: string }).code !== "EADDRINUSE" || --tries === 0) throw error;
         await new Promise((resolve) => setTimeout(resolve, REOPEN_MS));
       }
     }
   }
 
-  #listen(port: number): number {
-    const listener = Deno.listen({ port, hostname: this.hostname });
-    this.#listener = listener;
-    this.#accepting = this.#accept(listener);
-    return listener.addr.port;
+  /** Refuses connections and ends those there are; calls go on, only that nobody hears of their end. */
+  async close(): Promise<void> {
+    this.#wanted = false;
+    const server = this.#server;
+    this.#server = undefined;
+    if (!server?.listening) return;
+    const closed = new Promise((resolve) => server.close(resolve));
+    server.closeAllConnections();
+    await closed;
   }
 
-  async #accept(listener: Deno.TcpListener): Promise<void> {
-    while (this.#listener === listener) {
-      try {
-        const conn = await listener.accept();
-        // one that came while the listener was being closed is too late as well
-        if (this.#listener === listener && this.#open.size < CONNECTIONS_MAX) void this.#serve(conn);
-        else conn.close();
-      } catch {
-        // closed; or the caller has left again; or there are no file descriptors, until other connections end
-        if (this.#listener === listener) await new Promise((resolve) => setTimeout(resolve, REOPEN_MS));
-      }
-    }
+  #listen(): Promise<void> {
+    const server = createServer(OPTIONS, (request, response) => this.#receive(request, response));
+    this.#server = server;
+    server.maxConnections = this.connectionsMax;
+    // one that was accepted while the port was being closed
+    server.on("connection", (socket) => void (this.#server === server || socket.destroy()));
+    return new Promise((resolve, reject) => {
+      server.on("error", reject).on("close", resolve).listen(this.port, this.hostname, () => {
+        this.port = (server.address() as AddressInfo).port;
+        resolve();
+      });
+    });
   }
 
-  async #serve(conn: Deno.TcpConn): Promise<void> {
-    this.#open.add(conn);
-    try {
-      conn.setNoDelay();
-      const reader = new RequestReader(conn);
-      let request: StandInRequest | undefined;
-      while ((request = await reader.next())) {
-        const ending = await this.handle(request);
-        if (ending === "drop") return;
-        if ("hangUntil" in ending) return await this.#hang(conn, ending.hangUntil);
-        await write(conn, encode(ending, request.keepAlive));
-        ending.after?.();
-        if (!request.keepAlive) return;
-      }
-    } catch (error) {
-      if (error instanceof RequestError) {
-        const { status, message } = error;
-        await write(conn, encode({ status, body: { message } }, false)).catch(() => {/* the caller has left */});
-      } else if (!isGone(error)) throw error;
-    } finally {
-      this.#end(conn);
-    }
+  #receive(request: IncomingMessage, response: ServerResponse): void {
+    const { method, url, headers } = request;
+    const [path, query] = url!.split("?", 2);
+    let body = "";
+    request.setEncoding("utf8");
+    request.on("data", (text: string) => body = body.length > BODY_CHARS_MAX ? body : body + text);
+    request.on("end", async () => {
+      if (body.length > BODY_CHARS_MAX) body = "";
+      const end = await this.handle({ method: method!, path: path!, query: new URLSearchParams(query), headers, body });
+      if (end === "drop") return void request.socket.destroy();
+      if (end.after) response.on("close", end.after);
+      response.statusCode = end.status;
+      for (const name in end.headers) response.setHeader(name, end.headers[name]!);
+      if (end.body === undefined) return void response.end();
+      response.setHeader("content-type", "application/json").end(JSON.stringify(end.body));
+    });
   }
-
-  /** Until the caller leaves, or `until`: what it sends meanwhile is not looked at. */
-  async #hang(conn: Deno.TcpConn, until: AbortSignal): Promise<void> {
-    const unread = new Uint8Array(1 << 10);
-    const end = () => this.#end(conn);
-    until.addEventListener("abort", end);
-    try {
-      while (!until.aborted && await conn.read(unread) !== null);
-    } finally {
-      until.removeEventListener("abort", end);
-    }
-  }
-
-  #end(conn: Deno.TcpConn): void {
-    if (this.#open.delete(conn)) conn.close();
-  }
-}
-
-function encode({ status, body, headers = {} }: StandInAnswer, keepAlive: boolean): Uint8Array {
-  const bytes = body === undefined ? undefined : encoder.encode(JSON.stringify(body));
-  let head = `HTTP/1.1 ${status} ${REASONS[status] ?? ""}\r\n`;
-  if (bytes) head += `Content-Type: application/json\r\nContent-Length: ${bytes.length}\r\n`;
-  else if (status !== 204) head += "Content-Length: 0\r\n";
-  if (!keepAlive) head += "Connection: close\r\n";
-  for (const name in headers) head += `${name}: ${headers[name]}\r\n`;
-  const start = encoder.encode(`${head}\r\n`);
-  if (!bytes) return start;
-  const all = new Uint8Array(start.length + bytes.length);
-  all.set(start);
-  all.set(bytes, start.length);
-  return all;
-}
-
-async function write(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
-  for (let sent = 0; sent < bytes.length;) sent += await conn.write(bytes.subarray(sent));
-}
-
-/** Whether an error says no more than that one side has closed the connection. */
-function isGone(error: unknown): boolean {
-  const kinds = ["BadResource", "Interrupted", "ConnectionReset", "ConnectionAborted", "BrokenPipe", "NotConnected"];
-  return error instanceof Error && kinds.includes(error.name) || error instanceof Deno.errors.UnexpectedEof;
 }

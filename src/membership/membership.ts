@@ -88,7 +88,9 @@ export function step(state: Membership, event: Event): Step {
     case "read": {
       if (phase !== "reading") return stays;
       const served: Membership = { ...state, phase: "serving" };
-      const { state: next, effects } = peer === "silent" ? tried(served) : { state: served, effects: [] };
+      // also where there is no peer: there may have been one once, whose payments are nobody's now
+      const once: Step = { state: served, effects: peer === "none" ? [{ kind: "take-over" }] : [] };
+      const { state: next, effects } = peer === "silent" ? tried(served) : once;
       return { state: next, effects: [{ kind: "serve" }, ...effects] };
     }
     case "linked":

@@ -1,15 +1,33 @@
-/** One connection to the peer: the hello that begins it, pings, and its end where the peer is silent or talks nonsense. @module */
+/**
+ * One connection to the peer: the hello that begins it, what is told over it, and its end where the peer is silent or talks
+ * nonsense.
+ * @module
+ */
 import type { Cancel, Clock } from "../clock.ts";
+import type { Checkpoint } from "../ledger/ledger.ts";
 import { peerOf, type ReplicaId } from "../payment/fact.ts";
-import { Decoder, encode, type Frame, FrameError } from "./frame.ts";
+import { Decoder, encode, type Frame, FRAME_VERSION, FrameError, type Progress } from "./frame.ts";
 import type { Channel, ChannelListener } from "./transport.ts";
 
 /** A peer that says nothing for so long is taken for lost, in milliseconds. */
 export const SILENT_MS = 800;
 /** Something is said at least this often, in milliseconds. */
 export const PING_MS = 200;
+/** The peer is told how far this replica is at most this often, in milliseconds. */
+export const GOSSIP_MS = 100;
+/** Checkpoints that are told at once; of more, the newest. */
+export const TOLD_MAX = 16;
 /** Bytes that the peer may leave unread before the connection is given up. */
 export const BACKLOG_BYTES_MAX = 4 << 20;
+
+/** What a connection needs of its replica. */
+export interface ConnectionParts {
+  readonly self: ReplicaId;
+  readonly clock: Clock;
+  progress(): Progress;
+  /** this replica's, oldest first */
+  checkpoints(): readonly Checkpoint[];
+}
 
 /** Bytes that went over all connections so far. */
 export interface Traffic {
@@ -17,70 +35,76 @@ export interface Traffic {
   bytesReceived: number;
 }
 
-/** What a connection needs of its replica. */
-export interface ConnectionParts {
-  readonly self: ReplicaId;
-  /** a UUID of this life of the process */
-  readonly incarnation: string;
-  readonly clock: Clock;
-  readonly traffic: Traffic;
-}
-
 /** What a connection reports. */
 export interface ConnectionEvents {
   /** the peer's hello is in */
   greeted(): void;
-  frame(frame: Exclude<Frame, { type: "hello" | "ping" }>): void;
+  heard(frame: Frame): void;
   /** called once, whoever ended it */
   ended(why: string): void;
 }
 
 export class Connection implements ChannelListener {
-  readonly #channel: Channel;
-  readonly #parts: ConnectionParts;
-  readonly #events: ConnectionEvents;
+  /** when the peer was last heard, on the monotonic clock, in milliseconds */
+  heardMs: number;
+  /** how far the peer has read the log, as it told here */
+  peerPosition = 0;
   readonly #decoder = new Decoder();
-  #incarnation: string | undefined;
-  #heardMs: number;
-  #pinging: Cancel | undefined;
+  #greeted = false;
   #ended = false;
+  #pinging: Cancel | undefined;
+  #telling: Cancel | undefined;
+  #told: Progress = { position: 0, stored: 0 };
+  #toldMs = -Infinity;
+  /** the place of the checkpoint that was told last */
+  #checkpoint = 0;
+  /** a place that the peer was told and has not read yet, as far as it said, and since when */
+  #unread: { readonly position: number; readonly sinceMs: number } | undefined;
 
-  constructor(channel: Channel, parts: ConnectionParts, events: ConnectionEvents) {
-    this.#channel = channel;
-    this.#parts = parts;
-    this.#events = events;
-    this.#heardMs = parts.clock.monotonic();
-    this.send({ type: "hello", replica: parts.self, incarnation: parts.incarnation });
+  constructor(
+    private readonly channel: Channel,
+    private readonly parts: ConnectionParts,
+    private readonly traffic: Traffic,
+    private readonly events: ConnectionEvents,
+  ) {
+    this.heardMs = parts.clock.monotonic();
+    this.send({ type: "hello", version: FRAME_VERSION, replica: parts.self });
     this.#ping();
   }
 
-  /** Which life of the peer this is; undefined until its hello is in. */
-  get incarnation(): string | undefined {
-    return this.#incarnation;
+  /** For how long the peer has not read what it was told of, in milliseconds; 0 where it has. */
+  get lagMs(): number {
+    return this.#unread ? this.parts.clock.monotonic() - this.#unread.sinceMs : 0;
   }
 
-  /** When the peer was last heard, on the monotonic clock, in milliseconds. */
-  get heardMs(): number {
-    return this.#heardMs;
-  }
-
-  send(frame: Frame): void {
+  send(...frames: readonly Frame[]): void {
     if (this.#ended) return;
-    const bytes = encode(frame);
-    this.#parts.traffic.bytesSent += bytes.length;
-    this.#channel.send(bytes);
-    if (this.#channel.backlog > BACKLOG_BYTES_MAX) this.end("the peer does not read what it is sent");
+    const bytes = encode(...frames);
+    this.traffic.bytesSent += bytes.length;
+    this.channel.send(bytes);
+    if (this.channel.backlog > BACKLOG_BYTES_MAX) this.end("the peer does not read what it is sent");
   }
 
-  /** Ends the connection from this side; harmless when it has ended. */
+  /** Tells what has changed at this replica: after this turn, or {@link GOSSIP_MS} after the last time. */
+  tell(): void {
+    if (this.#telling || this.#ended) return;
+    const { clock } = this.parts;
+    this.#telling = clock.after(Math.max(0, this.#toldMs + GOSSIP_MS - clock.monotonic()), () => this.#tellNow());
+  }
+
+  /** Harmless when the connection has ended. */
   end(why: string): void {
-    this.#channel.close();
-    this.#end(why);
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#pinging?.();
+    this.#telling?.();
+    this.channel.close();
+    this.events.ended(why);
   }
 
   received(bytes: Uint8Array): void {
     if (this.#ended) return;
-    this.#parts.traffic.bytesReceived += bytes.length;
+    this.traffic.bytesReceived += bytes.length;
     let frames: readonly Frame[];
     try {
       frames = this.#decoder.push(bytes);
@@ -90,42 +114,62 @@ export class Connection implements ChannelListener {
     }
     for (const frame of frames) {
       if (this.#ended) return;
-      this.#heardMs = this.#parts.clock.monotonic();
+      this.heardMs = this.parts.clock.monotonic();
       this.#take(frame);
     }
   }
 
   closed(): void {
-    this.#end("the peer closed the connection");
+    this.end("the peer closed the connection");
   }
 
   #take(frame: Frame): void {
-    if (frame.type === "hello") return this.#greet(frame);
-    if (this.#incarnation === undefined) return this.end(`expected a hello first, got ${frame.type}`);
-    if (frame.type !== "ping") this.#events.frame(frame);
+    if (frame.type === "hello") return this.#greet(frame.replica);
+    if (!this.#greeted) return this.end(`expected a hello first, got ${frame.type}`);
+    if (frame.type === "ping") return;
+    if (frame.type === "progress") this.#peerAt(frame.position);
+    this.events.heard(frame);
   }
 
-  #greet({ replica, incarnation }: Frame & { type: "hello" }): void {
-    const peer = peerOf(this.#parts.self);
+  #greet(replica: ReplicaId): void {
+    const peer = peerOf(this.parts.self);
     if (replica !== peer) return this.end(`expected replica ${peer}, got ${replica}`);
-    if (this.#incarnation !== undefined) return this.end("a second hello");
-    this.#incarnation = incarnation;
-    this.#events.greeted();
+    if (this.#greeted) return this.end("a second hello");
+    this.#greeted = true;
+    this.events.greeted();
+    this.tell();
+  }
+
+  #peerAt(position: number): void {
+    this.peerPosition = position;
+    if (!this.#unread || position < this.#unread.position) return;
+    const told = this.#told.position;
+    this.#unread = told > position ? { position: told, sinceMs: this.#toldMs } : undefined;
+  }
+
+  #tellNow(): void {
+    this.#telling = undefined;
+    const { position, stored } = this.parts.progress();
+    if (position === this.#told.position && stored === this.#told.stored) return;
+    this.#told = { position, stored };
+    this.#toldMs = this.parts.clock.monotonic();
+    const checkpoints = this.parts.checkpoints().filter(({ position }) => position > this.#checkpoint).slice(
+      -TOLD_MAX,
+    );
+    this.#checkpoint = checkpoints.at(-1)?.position ?? this.#checkpoint;
+    const frames = checkpoints.map((checkpoint): Frame => ({ type: "checkpoint", ...checkpoint }));
+    // the progress first: it makes the peer read on, and then it has something to compare with
+    this.send({ type: "progress", position, stored }, ...frames);
+    if (position > this.peerPosition) this.#unread ??= { position, sinceMs: this.#toldMs };
   }
 
   #ping(): void {
-    this.#pinging = this.#parts.clock.after(PING_MS, () => {
-      const silentMs = this.#parts.clock.monotonic() - this.#heardMs;
+    const { clock } = this.parts;
+    this.#pinging = clock.after(PING_MS, () => {
+      const silentMs = clock.monotonic() - this.heardMs;
       if (silentMs > SILENT_MS) return this.end(`the peer is silent for ${Math.round(silentMs)} ms`);
       this.send({ type: "ping" });
       this.#ping();
     });
-  }
-
-  #end(why: string): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#pinging?.();
-    this.#events.ended(why);
   }
 }

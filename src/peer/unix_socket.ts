@@ -6,34 +6,29 @@ const READ_BYTES = 64 << 10;
 
 /** A {@link Transport} over the socket file `path`, private to the user both replicas run as. */
 export class UnixTransport implements Transport {
-  readonly #path: string;
-  readonly #fail: (error: unknown) => void;
   #listener: Deno.UnixListener | undefined;
   #closed = false;
 
   /** @param fail called with what a listener of the channel threw: a broken invariant */
-  constructor(path: string, fail: (error: unknown) => void) {
-    this.#path = path;
-    this.#fail = fail;
-  }
+  constructor(private readonly path: string, private readonly fail: (error: unknown) => void) {}
 
   /** @throws where the socket cannot be made: a folder that is missing, a path that is too long */
   listen(open: (channel: Channel) => ChannelListener): void {
     try {
       // the lock of replica a is held, so what is left here is a dead replica's
-      Deno.removeSync(this.#path);
+      Deno.removeSync(this.path);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
-    this.#listener = Deno.listen({ transport: "unix", path: this.#path });
-    Deno.chmodSync(this.#path, 0o600);
+    this.#listener = Deno.listen({ transport: "unix", path: this.path });
+    Deno.chmodSync(this.path, 0o600);
     this.#accept(this.#listener, open);
   }
 
   async dial(open: (channel: Channel) => ChannelListener): Promise<boolean> {
     let connection: Deno.UnixConn;
     try {
-      connection = await Deno.connect({ transport: "unix", path: this.#path });
+      connection = await Deno.connect({ transport: "unix", path: this.path });
     } catch {
       return false;
     }
@@ -52,7 +47,7 @@ export class UnixTransport implements Transport {
     try {
       for await (const connection of listener) this.#serve(connection, open);
     } catch (error) {
-      if (!this.#closed) this.#fail(error);
+      if (!this.#closed) this.fail(error);
     }
   }
 
@@ -70,65 +65,40 @@ export class UnixTransport implements Transport {
       channel.close();
       listener.closed();
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 }
 
 class SocketChannel implements Channel {
-  readonly #connection: Deno.UnixConn;
-  #unsent: Uint8Array[] = [];
-  #writing = false;
+  #sent = Promise.resolve();
   backlog = 0;
   closed = false;
 
-  constructor(connection: Deno.UnixConn) {
-    this.#connection = connection;
-  }
+  constructor(private readonly connection: Deno.UnixConn) {}
 
   send(bytes: Uint8Array): void {
     if (this.closed) return;
-    this.#unsent.push(bytes);
     this.backlog += bytes.length;
-    if (this.#writing) return;
-    this.#writing = true;
-    // what else is said in this turn goes out in the same write: each one wakes the peer
-    queueMicrotask(() => this.#write());
+    this.#sent = this.#sent.then(() => this.#write(bytes));
   }
 
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.#unsent = [];
     try {
-      this.#connection.close();
+      this.connection.close();
     } catch {
       // the other side was quicker
     }
   }
 
-  async #write(): Promise<void> {
+  async #write(bytes: Uint8Array): Promise<void> {
     try {
-      while (this.#unsent.length > 0) {
-        const bytes = joined(this.#unsent.splice(0));
-        for (let sent = 0; sent < bytes.length;) sent += await this.#connection.write(bytes.subarray(sent));
-        this.backlog -= bytes.length;
-      }
+      for (let sent = 0; sent < bytes.length;) sent += await this.connection.write(bytes.subarray(sent));
     } catch {
       // the reader of this connection finds it closed, and says so
-      this.#unsent = [];
     }
-    this.#writing = false;
+    this.backlog -= bytes.length;
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }

@@ -4,10 +4,14 @@
  * @module
  */
 
+import { reason } from "../start_error.ts";
+
 /** More than this of an answer is not read, head and body, in bytes. */
 const ANSWER_BYTES_MAX = 64 << 10;
 /** What is read at once, in bytes. */
 const READ_BYTES = 4 << 10;
+/** How often calls are looked at for their time, in milliseconds. */
+const SWEEP_MS = 250;
 /** A connection that nobody used for so long is closed, in milliseconds. */
 const IDLE_MS = 30_000;
 const HEAD_END = "\r\n\r\n";
@@ -26,20 +30,25 @@ export interface Ended {
 
 /** The connections to one server. */
 export class HttpPool {
-  readonly #url: URL;
-  readonly #connectionsMax: number;
+  readonly #base: string;
   readonly #all = new Set<Connection>();
   /** the one used last is the first to be used again */
   readonly #idle: Connection[] = [];
   /** by when they began */
   readonly #calls = new Set<Call>();
   readonly #waiting: Call[] = [];
+  readonly #sweeping: ReturnType<typeof setInterval>;
   #closed = false;
 
-  /** @param url `http` or `https`; only its host and port count */
-  constructor(url: URL, connectionsMax: number) {
-    this.#url = url;
-    this.#connectionsMax = connectionsMax;
+  /**
+   * @param url `http` or `https`; a path in it goes before those of requests
+   * @param timeoutMs milliseconds from {@link request} to the whole answer: it may be up to {@link SWEEP_MS} less
+   */
+  constructor(private readonly url: URL, private readonly connectionsMax: number, timeoutMs: number) {
+    this.#base = url.pathname.replace(/\/+$/, "");
+    // one timer for all calls
+    const sweepMs = Math.min(SWEEP_MS, timeoutMs / 4);
+    this.#sweeping = setInterval(() => this.#sweep(timeoutMs - sweepMs, `no answer within ${timeoutMs} ms`), sweepMs);
   }
 
   /**
@@ -49,7 +58,8 @@ export class HttpPool {
    */
   async request(method: "GET" | "POST", path: string, body = "", headers = ""): Promise<Ended> {
     const ofBody = method === "GET" ? "" : `content-type: application/json\r\ncontent-length: ${body.length}\r\n`;
-    const call = new Call(`${method} ${path} HTTP/1.1\r\nhost: ${this.#url.host}\r\n${ofBody}${headers}\r\n${body}`);
+    const head = `${method} ${this.#base}${path} HTTP/1.1\r\nhost: ${this.url.host}\r\n${ofBody}${headers}\r\n`;
+    const call = new Call(head + body);
     if (this.#closed) call.end("the client is closed");
     this.#calls.add(call);
     this.#waiting.push(call);
@@ -59,8 +69,16 @@ export class HttpPool {
     return ended;
   }
 
+  /** Ends every call and every connection. */
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#sweeping);
+    for (const call of this.#calls) call.end("the client is closed");
+    for (const connection of this.#all) connection.end("the client is closed");
+  }
+
   /** Gives up calls that began `timeoutMs` ago or before, and closes connections that nobody uses any more. */
-  sweep(timeoutMs: number, error: string): void {
+  #sweep(timeoutMs: number, error: string): void {
     const now = performance.now();
     for (const call of this.#calls) {
       if (now - call.startedMs < timeoutMs) break;
@@ -71,34 +89,23 @@ export class HttpPool {
     }
   }
 
-  /** Ends every call and every connection. */
-  close(): void {
-    this.#closed = true;
-    for (const call of this.#calls) call.end("the client is closed");
-    for (const connection of this.#all) connection.end("the client is closed");
-  }
-
   #assign(): void {
-    while (this.#waiting.length > 0 && (this.#idle.length > 0 || this.#all.size < this.#connectionsMax)) {
+    while (this.#waiting.length > 0 && (this.#idle.length > 0 || this.#all.size < this.connectionsMax)) {
       const call = this.#waiting.shift()!;
       if (!call.over) (this.#idle.pop() ?? this.#open()).send(call);
     }
   }
 
   #open(): Connection {
-    const connection: Connection = new Connection(
-      this.#url,
-      () => {
-        this.#idle.push(connection);
-        this.#assign();
-      },
-      () => {
+    const connection = new Connection(this.url, (free) => {
+      if (free) this.#idle.push(connection);
+      else {
         this.#all.delete(connection);
         const at = this.#idle.indexOf(connection);
         if (at >= 0) this.#idle.splice(at, 1);
-        this.#assign();
-      },
-    );
+      }
+      this.#assign();
+    });
     this.#all.add(connection);
     return connection;
   }
@@ -137,11 +144,8 @@ class Connection {
   #text = "";
   readonly #latin1 = new TextDecoder("latin1");
 
-  constructor(
-    private readonly url: URL,
-    private readonly freed: () => void,
-    private readonly gone: () => void,
-  ) {}
+  /** @param told whether it can be used again, or is closed */
+  constructor(private readonly url: URL, private readonly told: (free: boolean) => void) {}
 
   async send(call: Call): Promise<void> {
     this.call = call;
@@ -157,7 +161,7 @@ class Connection {
       call.sent = true;
       for (let at = 0; at < call.bytes.length;) at += await this.#socket.write(call.bytes.subarray(at));
     } catch (error) {
-      this.end(messageOf(error));
+      this.end(reason(error));
     }
   }
 
@@ -171,7 +175,7 @@ class Connection {
     } catch {
       // the other side was quicker
     }
-    this.gone();
+    this.told(false);
   }
 
   async #read(socket: Deno.Conn): Promise<void> {
@@ -184,7 +188,7 @@ class Connection {
       if (this.call) this.#take(true);
       this.end("the connection was closed");
     } catch (error) {
-      this.end(messageOf(error));
+      this.end(reason(error));
     }
   }
 
@@ -199,7 +203,7 @@ class Connection {
     this.call = undefined;
     this.usedMs = performance.now();
     call.end(undefined, body);
-    if (keeps) this.freed();
+    if (keeps) this.told(true);
     else this.end("the server keeps no connection");
   }
 }
@@ -256,14 +260,8 @@ function dechunk(text: string, start: number): Pick<Parsed, "body" | "error"> {
 
 async function connect(url: URL): Promise<Deno.Conn> {
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
-  if (url.protocol === "https:") {
-    const socket = await Deno.connectTls({ hostname, port: Number(url.port || 443) });
-    await socket.handshake();
-    return socket;
-  }
-  return await Deno.connect({ hostname, port: Number(url.port || 80) });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message.split("\n")[0]! : String(error);
+  if (url.protocol === "http:") return await Deno.connect({ hostname, port: Number(url.port || 80) });
+  const socket = await Deno.connectTls({ hostname, port: Number(url.port || 443) });
+  await socket.handshake();
+  return socket;
 }

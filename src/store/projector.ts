@@ -36,6 +36,8 @@ export interface ProjectorParts {
   readonly intervalMs: number;
   /** Told once whenever the store begins to work, stops working, or fails for another reason. */
   say(level: "info" | "warning", line: string): void;
+  /** Told of every step with payments that was committed here: how many, and how long it took in milliseconds. */
+  onBatch(payments: number, tookMs: number): void;
   /** Told whenever the store is known to hold more of the log than before. */
   onStored(position: number): void;
   /** Told once, after which nothing is written: the store knows more than this log, so that the replica must start anew. */
@@ -54,12 +56,6 @@ export class Projector implements LedgerObserver {
   state: "connecting" | "ready" | "unavailable" = "connecting";
   /** why the store does not work, in one line; empty while it does */
   trouble = "";
-  /** steps with payments that were committed here, and the payments of all of them */
-  batches = 0;
-  rows = 0;
-  /** the last of them: its payments, and how long it took in milliseconds */
-  lastBatchRows = 0;
-  lastBatchMs = 0;
 
   readonly #parts: ProjectorParts;
   readonly #unsaved: Unsaved;
@@ -235,7 +231,7 @@ export class Projector implements LedgerObserver {
 
   /** The store was at `known` or later when it was asked, and says where it is. */
   #learned(now: Stored, known: Place, move: Move | undefined, rows: number): void {
-    const { ledger, log, from, clock } = this.#parts;
+    const { ledger, log, from, clock, onBatch } = this.#parts;
     if (now.log === known.log && now.position === known.position) return;
     this.#wroteLast = now.log === log && now.position === move?.to.position;
     // a backup was restored, or the database was made anew
@@ -246,12 +242,7 @@ export class Projector implements LedgerObserver {
     if (now.position > ledger.position) {
       return this.#ahead(`the store holds the log up to ${now.position}, and the log ends at ${ledger.position}`);
     }
-    if (this.#wroteLast && rows > 0) {
-      this.batches++;
-      this.rows += rows;
-      this.lastBatchRows = rows;
-      this.lastBatchMs = clock.monotonic() - this.#startedMs;
-    }
+    if (this.#wroteLast && rows > 0) onBatch(rows, clock.monotonic() - this.#startedMs);
     // the peer may have been heard meanwhile
     if (now.position > this.#stored.position) this.#saved(now.position);
   }

@@ -6,7 +6,7 @@ export const DURATIONS_S: readonly number[] = [
 ];
 /** Upper bounds for how long a payment waits, in seconds: patience is longer than any call. */
 export const WAITS_S: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
-/** Upper bounds for the facts of one batch. */
+/** Upper bounds for the payments of one batch. */
 export const BATCHES: readonly number[] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000, 10_000];
 
 /** Counts by bucket, and the sum of all. */
@@ -32,29 +32,4 @@ export class Distribution {
   get count(): number {
     return this.counts.reduce((all, count) => all + count, 0);
   }
-}
-
-/**
- * Below which value a share of all lies, as Prometheus' `histogram_quantile` has it: evenly spread within a bucket, and
- * the largest bound where it is above all of them.
- *
- * @param counts of a {@link Distribution}, or how much those grew in some time
- * @returns NaN where there is nothing
- *
- * @example
- * ```ts
- * import assert from "node:assert/strict";
- * assert.equal(quantile([10, 20], [2, 2, 0], 0.75), 15);
- * ```
- */
-export function quantile(bounds: readonly number[], counts: ArrayLike<number>, share: number): number {
-  let all = 0;
-  for (let at = 0; at < counts.length; at++) all += counts[at]!;
-  let rank = share * all;
-  for (let at = 0; at < bounds.length; at++) {
-    const lower = at === 0 ? 0 : bounds[at - 1]!;
-    if (rank <= counts[at]!) return all === 0 ? NaN : lower + (bounds[at]! - lower) * rank / counts[at]!;
-    rank -= counts[at]!;
-  }
-  return bounds.at(-1)!;
 }

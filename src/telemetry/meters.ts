@@ -3,23 +3,23 @@
  * done when somebody asks.
  * @module
  */
+import type { LedgerObserver } from "../ledger/ledger.ts";
 import type { Fact, Processor, Reason, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
-import type { Metrics, RequestMeter, Vitals } from "./metrics.ts";
-import type { Payments } from "../api/service.ts";
-import type { Outcome } from "../routing/processor_client.ts";
-import { routeWait } from "./timed.ts";
-import type { TimingName, Timings } from "./timings.ts";
+import type { ProcessorClient } from "../routing/processor_client.ts";
 import { BATCHES, Distribution, DURATIONS_S, WAITS_S } from "./distribution.ts";
+import type { Metrics, Observed, RequestMeter } from "./metrics.ts";
 
 /** How often the event loop's lag is looked at, in milliseconds. */
-const LAG_EVERY_MS = 200;
+const LAG_EVERY_MS = 50;
 
 /** The requests of one route, by the class of their status: 2 for 200 to 299. */
 export class RouteMeter implements RequestMeter {
   readonly classes = new Float64Array(6);
   readonly durations = new Distribution(DURATIONS_S);
   inFlight = 0;
+  /** told of every answer, and of the milliseconds that it took */
+  answered: ((tookMs: number, status: number) => void) | undefined;
 
   constructor(readonly method: string, readonly path: string) {}
 
@@ -28,12 +28,12 @@ export class RouteMeter implements RequestMeter {
     return performance.now();
   }
 
-  end(begun: number, status: number): number {
+  end(begun: number, status: number): void {
     const tookMs = performance.now() - begun;
     this.inFlight--;
     this.classes[Math.trunc(status / 100)]!++;
     this.durations.observe(tookMs / 1_000);
-    return tookMs;
+    this.answered?.(tookMs, status);
   }
 }
 
@@ -44,45 +44,40 @@ const DECISIONS: readonly Reason[] = ["default-up", "default-slow", "default-ful
 const RELEASES: readonly Reason[] = ["refused", "processor-full", "unreachable", "rejected", "not-found"];
 const OUTCOMES = ["booked", "already-booked", "processor-full", "unreachable", "rejected", "failed", "unknown"];
 
-/** The production {@link Metrics}, and a {@link Timings} that costs next to nothing. */
-export class Meters implements Metrics, Timings {
+/** The production {@link Metrics}. */
+export class Meters implements Metrics, LedgerObserver {
   readonly routes: RouteMeter[] = [];
   /** facts of this replica by reason */
   readonly dispatched = zeros(DECISIONS);
   readonly released = zeros(RELEASES);
   readonly settled: Record<Processor, number> = { default: 0, fallback: 0 };
-  /** ends of calls by outcome */
+  /** from accepted until bound for the first time, in seconds */
+  readonly waits = new Distribution(WAITS_S);
+  /** ends of calls by outcome, and what they took, in seconds */
   readonly calls = zeros(OUTCOMES);
   readonly callDurations: Record<Processor, Distribution> = {
     default: new Distribution(DURATIONS_S),
     fallback: new Distribution(DURATIONS_S),
   };
-  /** of those names that are told; in seconds, but for `store-rows` */
-  readonly distributions = {
-    "route-wait": new Distribution(WAITS_S),
-    "store-write": new Distribution(DURATIONS_S),
-    "store-rows": new Distribution(BATCHES),
-    "loop-lag": new Distribution(DURATIONS_S),
-  };
-  readonly #self: ReplicaId;
-  readonly #version: string;
-  #replica: { readonly payments: Payments; readonly vitals: () => Vitals } | undefined;
+  /** payments of a batch, and what it took until its commit, in seconds */
+  readonly batches = new Distribution(BATCHES);
+  readonly writes = new Distribution(DURATIONS_S);
+  /** how much later than asked a timer fires, in seconds */
+  readonly loopLag = new Distribution(DURATIONS_S);
   #exposition: Promise<{ text(): Promise<string> }> | undefined;
+  #replica: Observed | undefined;
   #watching: ReturnType<typeof setInterval> | undefined;
 
   /** @param version of the program */
-  constructor(self: ReplicaId, version: string) {
-    this.#self = self;
-    this.#version = version;
-  }
+  constructor(readonly self: ReplicaId, readonly version: string) {}
 
   /** Begins to look at how late the event loop is; what a replica holds is read from it when somebody asks. */
-  start(payments: Payments, vitals: () => Vitals): void {
-    this.#replica = { payments, vitals };
+  start(replica: Observed): void {
+    this.#replica = replica;
     let dueMs = performance.now() + LAG_EVERY_MS;
     this.#watching = setInterval(() => {
       const nowMs = performance.now();
-      this.record("loop-lag", Math.max(0, nowMs - dueMs));
+      this.loopLag.observe(Math.max(0, nowMs - dueMs) / 1_000);
       dueMs = nowMs + LAG_EVERY_MS;
     }, LAG_EVERY_MS);
   }
@@ -91,33 +86,35 @@ export class Meters implements Metrics, Timings {
     clearInterval(this.#watching);
   }
 
-  now(): number {
-    return Date.now();
-  }
-
-  monotonic(): number {
-    return performance.now();
-  }
-
-  record(name: TimingName, value: number): void {
-    if (name === "store-rows") this.distributions[name].observe(value);
-    else (this.distributions as Partial<Record<TimingName, Distribution>>)[name]?.observe(value / 1_000);
-  }
-
   folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
-    if (!holds || fact.by !== this.#self) return;
+    if (!holds || fact.by !== this.self) return;
     if (fact.kind === "settled") this.settled[fact.processor]++;
     else if (fact.kind === "released") add(this.released[payment!.processor!], fact.reason);
     else if (fact.kind === "dispatched") {
       add(this.dispatched[fact.processor], fact.reason);
-      const waitMs = routeWait(fact, holds, payment, this.#self);
-      if (waitMs !== undefined) this.record("route-wait", waitMs);
+      if (payment!.attempt === 1) this.waits.observe(Math.max(0, fact.at - payment!.acceptedAt) / 1_000);
     }
   }
 
-  recordCall(processor: Processor, outcome: Outcome, tookMs: number): void {
-    add(this.calls[processor], outcome.kind === "refused" ? outcome.why : outcome.kind);
-    this.callDurations[processor].observe(tookMs / 1_000);
+  /** The way to the processors, whose calls that bring a payment are counted. */
+  client(client: ProcessorClient): ProcessorClient {
+    return {
+      pay: async (processor, order) => {
+        const startMs = performance.now();
+        const outcome = await client.pay(processor, order);
+        add(this.calls[processor], outcome.kind === "refused" ? outcome.why : outcome.kind);
+        this.callDurations[processor].observe((performance.now() - startMs) / 1_000);
+        return outcome;
+      },
+      lookup: (processor, id) => client.lookup(processor, id),
+      health: (processor) => client.health(processor),
+    };
+  }
+
+  /** The store has committed a batch of this replica. */
+  stored(payments: number, tookMs: number): void {
+    this.batches.observe(payments);
+    this.writes.observe(tookMs / 1_000);
   }
 
   /** Two apps of one process count a route together. */
@@ -131,10 +128,7 @@ export class Meters implements Metrics, Timings {
 
   async scrape(): Promise<string> {
     // a replica that nobody asks does without the library
-    this.#exposition ??= import("./exposition.ts").then(({ Exposition }) => {
-      const { payments, vitals } = this.#replica!;
-      return new Exposition(this, payments, vitals, this.#version);
-    });
+    this.#exposition ??= import("./exposition.ts").then(({ Exposition }) => new Exposition(this, this.#replica!));
     return await (await this.#exposition).text();
   }
 }

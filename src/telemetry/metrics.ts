@@ -1,13 +1,13 @@
 /** What is counted of a replica, and who tells it. @module */
 import type { Reason } from "../payment/fact.ts";
-import type { Readiness } from "../api/service.ts";
+import type { Payments, Readiness } from "../api/service.ts";
 
 /** The requests of one route. */
 export interface RequestMeter {
   /** A request has come. @returns when, on the monotonic clock, in milliseconds */
   begin(): number;
-  /** It is answered. @returns how long that took, in milliseconds */
-  end(begun: number, status: number): number;
+  /** It is answered. */
+  end(begun: number, status: number): void;
 }
 
 /** What a replica tells of itself every second, to its peer and to who watches; times in milliseconds. */
@@ -53,28 +53,18 @@ export interface GossipVitals {
   tellStatus(status: Status): void;
 }
 
-/** What waits for the store. */
-export interface StoreVitals {
-  readonly state: "connecting" | "ready" | "unavailable";
-  /** payments that the store lacks, or has as they were */
-  readonly backlog: number;
-  /** age of the oldest change that is not stored, in milliseconds; 0 when all are */
-  readonly oldestDirtyMs: number;
-}
-
-/** How long the log is. */
-export interface LogVitals {
-  readonly segments: number;
-  /** with so many, new payments are refused */
-  readonly segmentsMax: number;
-}
-
 /** The parts of a replica that `/readyz` does not tell of, as they are at the moment of reading. */
 export interface Vitals {
   readonly gossip: GossipVitals | undefined;
-  readonly store: StoreVitals | undefined;
-  /** undefined while it is not known what was known before */
-  readonly log: LogVitals | undefined;
+  /** payments that the store lacks, or has as they were, and the age of the oldest such change in milliseconds */
+  readonly store: { readonly backlog: number; readonly oldestDirtyMs: number } | undefined;
+  /** segments of the log, and with how many new payments are refused; undefined while it is not known what was known before */
+  readonly log: { readonly segments: number; readonly segmentsMax: number } | undefined;
   /** why payments that are to be routed wait, where any do */
   readonly held: Reason | undefined;
+}
+
+/** A replica, to who looks at it. */
+export interface Observed extends Payments {
+  readonly vitals: Vitals;
 }

@@ -5,10 +5,10 @@
  */
 import { ROOT_CONTEXT, type Span, type SpanContext, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import type { Payments } from "../api/service.ts";
+import type { LedgerObserver } from "../ledger/ledger.ts";
 import type { Fact, Processor, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { ProcessorClient } from "../routing/processor_client.ts";
-import type { Timings } from "./timings.ts";
 
 /** Payments whose spans are joined to their request's; of more, the oldest are joined to what {@link ofPayment} says. */
 export const JOINED_MAX = 20_000;
@@ -30,15 +30,12 @@ interface Joined {
  * The traces of one replica. What it does about a payment that another process took in, before a restart or before a
  * takeover, goes on in the trace of {@link ofPayment}.
  */
-export class Traces implements Timings {
-  readonly #self: ReplicaId;
+export class Traces implements LedgerObserver {
   readonly #tracer = trace.getTracer("galo");
   /** by id */
   readonly #joined = new Map<string, Joined>();
 
-  constructor(self: ReplicaId) {
-    this.#self = self;
-  }
+  constructor(readonly self: ReplicaId) {}
 
   /** A replica's payments, whose requests are remembered. */
   payments(payments: Payments): Payments {
@@ -73,13 +70,13 @@ export class Traces implements Timings {
   folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
     if (!holds) return;
     if (fact.kind === "settled") return void this.#joined.delete(fact.id);
-    if (fact.kind !== "dispatched" || fact.by !== this.#self) return;
+    if (fact.kind !== "dispatched" || fact.by !== this.self) return;
     const { id, attempt, acceptedAt } = payment!;
     const attributes = {
       ...attributesOf(id, fact.processor),
       "galo.reason": fact.reason,
       "galo.attempt": attempt,
-      "galo.replica": this.#self,
+      "galo.replica": this.self,
     };
     // of a further attempt it is not remembered since when it waited
     const startTime = attempt === 1 ? acceptedAt : fact.at;
@@ -87,18 +84,6 @@ export class Traces implements Timings {
     const span = this.#tracer.startSpan("dispatch", { startTime, attributes }, within(joined.origin));
     span.end();
     joined.attempt = span.spanContext();
-  }
-
-  record(): void {}
-
-  recordCall(): void {}
-
-  now(): number {
-    return Date.now();
-  }
-
-  monotonic(): number {
-    return performance.now();
   }
 
   #requested(id: string, request: Span): void {

@@ -43,7 +43,7 @@ export const seen = new Set<string>();
 
 /**
  * Asserts that the document tells of an answer to `method` at `path`: status, media type, headers and body. What it
- * tells of a route is in src/api/openapi_routes.ts.
+ * tells of a route is in src/api/openapi.ts.
  */
 export async function assertDocumented(method: string, path: string, answer: Response): Promise<void> {
   const what = `${method} ${path} answered ${answer.status}`;
@@ -60,7 +60,7 @@ export async function assertDocumented(method: string, path: string, answer: Res
   const place = known ? ["paths", template!, name, "responses", answer.status] : ["components", "responses", operation];
   const pointer = place.map((part) => String(part).replaceAll("~", "~0").replaceAll("/", "~1")).join("/");
   const told = place.reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], DOCUMENT);
-  assert.ok(told, `${what}: not told in src/api/openapi_routes.ts`);
+  assert.ok(told, `${what}: not told in src/api/openapi.ts`);
   const type = assertHead(told as Answer, answer, what);
   if (method === "HEAD") return;
   const { schema } = type === undefined ? {} : (told as Answer).content![type]!;

@@ -7,6 +7,7 @@ import type { Acceptance, Payments, Readiness } from "../../src/api/service.ts";
 import { Watch } from "../../src/console/watch.ts";
 import type { Cents } from "../../src/payment/money.ts";
 import type { Payment } from "../../src/payment/payment.ts";
+import type { Observed, Vitals } from "../../src/telemetry/metrics.ts";
 import { Facts } from "../support/facts.ts";
 import { assertDocumented } from "./documented.ts";
 
@@ -16,7 +17,7 @@ export const NOW = Date.UTC(2025, 6, 15, 12, 34, 56);
 /** A correlation id as the grader sends it. */
 export const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 
-export class FakePayments implements Payments {
+export class FakePayments implements Observed {
   readonly facts = new Facts();
   /** what became of the payments handed in, instead of taking them */
   refusal: Exclude<Acceptance, "accepted"> | undefined;
@@ -28,6 +29,7 @@ export class FakePayments implements Payments {
   /** whether the log takes a purge */
   purges = true;
   watchersMax = 2;
+  vitals: Vitals = { gossip: undefined, store: undefined, log: undefined, held: undefined };
   /** the windows that were asked for */
   readonly windows: (readonly [number | undefined, number | undefined])[] = [];
 
@@ -104,8 +106,7 @@ export function fakeWatch(payments: FakePayments): Watch {
     recall: () => Promise.resolve(undefined),
     log() {},
   });
-  const vitals = () => ({ gossip: undefined, store: undefined, log: undefined, held: undefined });
-  watch.start({ payments, vitals });
+  watch.start(payments);
   return watch;
 }
 

@@ -4,7 +4,6 @@
  * @module
  */
 import { readConfig } from "../../src/config.ts";
-import { Histograms } from "../../src/telemetry/histograms.ts";
 import { startReplica } from "../../src/process.ts";
 import { Replica } from "../../src/replica.ts";
 
@@ -16,8 +15,7 @@ Replica.prototype.accept = function (id, cents) {
   return accept.call(this, id, cents);
 };
 
-const config = readConfig();
-const host = startReplica(config, new Histograms(config.REPLICA));
+const host = startReplica(readConfig());
 Deno.addSignalListener("SIGTERM", async () => {
   await host.stop();
   Deno.exit(0);

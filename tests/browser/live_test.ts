@@ -1,8 +1,7 @@
 /** The live page and a payment's page in a real browser, over a real cluster with a scripted outage. @module */
 import assert from "node:assert/strict";
 import type { Page } from "puppeteer-core";
-import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
-import { Cluster, freePort, load, until } from "../cluster/harness.ts";
+import { Cluster, freePort, load, TestPostgres, until } from "../cluster/harness.ts";
 import { assertAccessible, inBrowser, TestBrowser, untilText } from "./browser.ts";
 
 const SCREENSHOTS = new URL("./screenshots/", import.meta.url);
@@ -54,111 +53,105 @@ async function shoot(page: Page, name: string): Promise<void> {
 }
 
 Deno.test("the live page shows an outage as it happens, and its numbers are the summary's", inBrowser, async (t) => {
-  const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
-  const postgres = await startEmbeddedPostgres(folder);
+  await using postgres = await TestPostgres.start();
   const port = freePort();
   const env = { DATABASE_URL: postgres.url, OPS_LISTEN: `${port}`, PATIENCE_MS: "3000" };
-  try {
-    await using cluster = await Cluster.start({ env });
-    await using browser = await TestBrowser.start();
-    await using shown = await browser.open(`http://127.0.0.1:${port}/`);
-    const { page } = shown;
-    const stop = paying(cluster);
+  await using cluster = await Cluster.start({ env });
+  await using browser = await TestBrowser.start();
+  await using shown = await browser.open(`http://127.0.0.1:${port}/`);
+  const { page } = shown;
+  const stop = paying(cluster);
 
-    await t.step("all is well while it is", async () => {
-      await untilText(page, "#state", /^✓ All is well$/);
-      await untilText(page, "#posts", /^[1-9]\d*$/);
-      await untilText(page, "#p99", /^[\d.,]+ ms$/);
-      await untilText(page, "#default dl", /✓ takes payments/);
-      await untilText(page, "#replicas", /a.*✓ answers.*ready.*b.*✓ answers.*ready/);
-      await untilText(page, "#link", /^The other replica is linked, heard .* ms ago/);
-      await untilText(page, "#decisions", /sent, attempt 1.*default.*the default processor was up/);
+  await t.step("all is well while it is", async () => {
+    await untilText(page, "#state", /^✓ All is well$/);
+    await untilText(page, "#posts", /^[1-9]\d*$/);
+    await untilText(page, "#p99", /^[\d.,]+ ms$/);
+    await untilText(page, "#default dl", /✓ takes payments/);
+    await untilText(page, "#replicas", /a.*✓ answers.*ready.*b.*✓ answers.*ready/);
+    await untilText(page, "#link", /^The other replica is linked, heard .* ms ago/);
+    await untilText(page, "#decisions", /sent, attempt 1.*default.*the default processor was up/);
+  });
+
+  await t.step("an outage is shown when it begins, with what it does to payments", async () => {
+    cluster.processors.default.setFailing(true);
+    await untilText(page, "#state", /^▲ the default processor takes nothing$/);
+    await untilText(page, "#default dl", /▲ takes nothing/);
+    await untilText(page, "#default ul", /^Down from .*, lasts/);
+    await untilText(page, "#held", /sends nothing now: the default processor refuses payments/);
+    await untilText(page, "#decisions", /fallback.*it had waited for as long as is worth the fallback's fee/);
+    await untilText(page, "#pending", /^[1-9][\d,]*$/);
+  });
+
+  await t.step("and its end", async () => {
+    cluster.processors.default.setFailing(false);
+    await untilText(page, "#state", /^✓ All is well$/);
+    await untilText(page, "#default ul", /^Down from .*, until /);
+  });
+
+  await t.step("wide and narrow, light and dark: nothing is cut off, and axe finds nothing", async () => {
+    for (const [width, scheme] of LAYOUTS) {
+      await using other = await browser.open(`http://127.0.0.1:${port}/`, width, scheme);
+      await untilText(other.page, "#state", /^✓ All is well$/);
+      assert.ok(await other.page.evaluate(() => document.documentElement.scrollWidth) <= width, `${width}`);
+      await until(() => drawn(other.page));
+      await assertAccessible(other.page, `${width} ${scheme}`);
+      await shoot(other.page, `live-${width}-${scheme}`);
+      assert.deepEqual(other.complaints, []);
+    }
+  });
+
+  await t.step("with the keyboard alone a decision is reached, and the list stands still meanwhile", async () => {
+    const before = await page.$$eval("#decisions tr", (rows) => rows.length);
+    assert.ok(before > 0);
+    const focus = () => page.evaluate(() => document.activeElement?.href ?? "");
+    for (let i = 0; i < 10 && !(await focus()).includes("/payments/"); i++) await page.keyboard.press("Tab");
+    const first = await focus();
+    assert.match(first, /\/payments\/[0-9a-f-]{36}$/);
+    const at = await page.$eval("#posts-chart", () => performance.now());
+    await page.waitForFunction((at) => performance.now() > at + 2_500, {}, at);
+    assert.equal(await focus(), first);
+  });
+
+  const accepted = await stop();
+  await cluster.untilSettled();
+
+  await t.step("once everything is settled the numbers are the summary's and the books'", async () => {
+    await untilText(page, "#settled", new RegExp(`^${accepted.toLocaleString("en")}$`));
+    const summary = await cluster.b.summary();
+    assert.deepEqual(summary, cluster.books());
+    for (const name of ["default", "fallback"] as const) {
+      const { totalRequests, totalAmount } = summary[name];
+      const amount = totalAmount.toLocaleString("en", { minimumFractionDigits: 2 });
+      const booked = `Booked${totalRequests.toLocaleString("en")} payments, ${amount}`;
+      assert.ok((await untilText(page, `#${name} dl`, /Booked/)).includes(booked), booked);
+    }
+    const cents = Math.floor(Math.round(summary.default.totalAmount * 100) / 10);
+    const saved = (cents / 100).toLocaleString("en", { minimumFractionDigits: 2 });
+    await untilText(page, "#saved", new RegExp(`^${saved.replace(".", "\\.")}$`));
+    assert.equal(await page.$eval("#pending", ({ textContent }) => textContent), "0");
+    assert.ok(summary.fallback.totalRequests > 0, "the outage was long enough");
+  });
+
+  await t.step("a payment's page tells its story, in every layout", async () => {
+    const href = await page.$$eval("#decisions tr", (rows) => {
+      const row = rows.find(({ textContent }) => textContent?.includes("fallback"));
+      return row?.querySelector("a")?.getAttribute("href");
     });
-
-    await t.step("an outage is shown when it begins, with what it does to payments", async () => {
-      cluster.processors.default.setFailing(true);
-      await untilText(page, "#state", /^▲ the default processor takes nothing$/);
-      await untilText(page, "#default dl", /▲ takes nothing/);
-      await untilText(page, "#default ul", /^Down from .*, lasts/);
-      await untilText(page, "#held", /sends nothing now: the default processor refuses payments/);
-      await untilText(page, "#decisions", /fallback.*it had waited for as long as is worth the fallback's fee/);
-      await untilText(page, "#pending", /^[1-9][\d,]*$/);
-    });
-
-    await t.step("and its end", async () => {
-      cluster.processors.default.setFailing(false);
-      await untilText(page, "#state", /^✓ All is well$/);
-      await untilText(page, "#default ul", /^Down from .*, until /);
-    });
-
-    await t.step("wide and narrow, light and dark: nothing is cut off, and axe finds nothing", async () => {
-      for (const [width, scheme] of LAYOUTS) {
-        await using other = await browser.open(`http://127.0.0.1:${port}/`, width, scheme);
-        await untilText(other.page, "#state", /^✓ All is well$/);
-        assert.ok(await other.page.evaluate(() => document.documentElement.scrollWidth) <= width, `${width}`);
-        await until(() => drawn(other.page));
-        await assertAccessible(other.page, `${width} ${scheme}`);
-        await shoot(other.page, `live-${width}-${scheme}`);
-        assert.deepEqual(other.complaints, []);
-      }
-    });
-
-    await t.step("with the keyboard alone a decision is reached, and the list stands still meanwhile", async () => {
-      const before = await page.$$eval("#decisions tr", (rows) => rows.length);
-      assert.ok(before > 0);
-      const focus = () => page.evaluate(() => document.activeElement?.href ?? "");
-      for (let i = 0; i < 10 && !(await focus()).includes("/payments/"); i++) await page.keyboard.press("Tab");
-      const first = await focus();
-      assert.match(first, /\/payments\/[0-9a-f-]{36}$/);
-      const at = await page.$eval("#posts-chart", () => performance.now());
-      await page.waitForFunction((at) => performance.now() > at + 2_500, {}, at);
-      assert.equal(await focus(), first);
-    });
-
-    const accepted = await stop();
-    await cluster.untilSettled();
-
-    await t.step("once everything is settled the numbers are the summary's and the books'", async () => {
-      await untilText(page, "#settled", new RegExp(`^${accepted.toLocaleString("en")}$`));
-      const summary = await cluster.b.summary();
-      assert.deepEqual(summary, cluster.books());
-      for (const name of ["default", "fallback"] as const) {
-        const { totalRequests, totalAmount } = summary[name];
-        const amount = totalAmount.toLocaleString("en", { minimumFractionDigits: 2 });
-        const booked = `Booked${totalRequests.toLocaleString("en")} payments, ${amount}`;
-        assert.ok((await untilText(page, `#${name} dl`, /Booked/)).includes(booked), booked);
-      }
-      const cents = Math.floor(Math.round(summary.default.totalAmount * 100) / 10);
-      const saved = (cents / 100).toLocaleString("en", { minimumFractionDigits: 2 });
-      await untilText(page, "#saved", new RegExp(`^${saved.replace(".", "\\.")}$`));
-      assert.equal(await page.$eval("#pending", ({ textContent }) => textContent), "0");
-      assert.ok(summary.fallback.totalRequests > 0, "the outage was long enough");
-    });
-
-    await t.step("a payment's page tells its story, in every layout", async () => {
-      const href = await page.$$eval("#decisions tr", (rows) => {
-        const row = rows.find(({ textContent }) => textContent?.includes("fallback"));
-        return row?.querySelector("a")?.getAttribute("href");
-      });
-      for (const [width, scheme] of LAYOUTS) {
-        await using story = await browser.open(`http://127.0.0.1:${port}${href}`, width, scheme);
-        await untilText(story.page, ".lead", /^19\.90, settled\. Booked at the fallback processor/);
-        await untilText(
-          story.page,
-          "tbody",
-          /accepted.*dispatched.*fallback.*settled.*fallback.*as long as is worth the fallback's fee/,
-        );
-        assert.ok(await story.page.evaluate(() => document.documentElement.scrollWidth) <= width, `${width}`);
-        await assertAccessible(story.page, `story ${width} ${scheme}`);
-        if (width === 1_440 && scheme === "light") await shoot(story.page, "payment");
-        assert.deepEqual(story.complaints, []);
-      }
-    });
-    assert.deepEqual(shown.complaints, []);
-  } finally {
-    await postgres.stop();
-    await Deno.remove(folder, { recursive: true });
-  }
+    for (const [width, scheme] of LAYOUTS) {
+      await using story = await browser.open(`http://127.0.0.1:${port}${href}`, width, scheme);
+      await untilText(story.page, ".lead", /^19\.90, settled\. Booked at the fallback processor/);
+      await untilText(
+        story.page,
+        "tbody",
+        /accepted.*dispatched.*fallback.*settled.*fallback.*as long as is worth the fallback's fee/,
+      );
+      assert.ok(await story.page.evaluate(() => document.documentElement.scrollWidth) <= width, `${width}`);
+      await assertAccessible(story.page, `story ${width} ${scheme}`);
+      if (width === 1_440 && scheme === "light") await shoot(story.page, "payment");
+      assert.deepEqual(story.complaints, []);
+    }
+  });
+  assert.deepEqual(shown.complaints, []);
 });
 
 Deno.test("when a replica dies the page says so and goes on with the other", inBrowser, async () => {

@@ -5,13 +5,10 @@
  */
 import assert from "node:assert/strict";
 import { parseArgs } from "node:util";
-// @ts-types="@types/pg"
-import pg from "pg";
 import type { Random } from "../../src/clock.ts";
-import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { seeded } from "../../src/local/seeded.ts";
 import { damage, DAMAGES, rotate } from "./damage.ts";
-import { Cluster, load, until } from "./harness.ts";
+import { Cluster, load, TestPostgres, until } from "./harness.ts";
 
 /** What is killed. */
 export const KINDS = [
@@ -63,11 +60,10 @@ export class CrashTest implements AsyncDisposable {
   readonly tallies = new Map<Kind, Tally>();
   #ack = "log";
 
-  private constructor(readonly cluster: Cluster, private postgres: EmbeddedPostgres, private readonly folder: string) {}
+  private constructor(readonly cluster: Cluster, private readonly postgres: TestPostgres) {}
 
   static async start(): Promise<CrashTest> {
-    const folder = await Deno.makeTempDir({ prefix: "galo-crash-" });
-    const postgres = await startEmbeddedPostgres(folder);
+    const postgres = await TestPostgres.start();
     const env = {
       DATABASE_URL: postgres.url,
       REQUEST_TIMEOUT_MS: `${REQUEST_TIMEOUT_MS}`,
@@ -75,7 +71,7 @@ export class CrashTest implements AsyncDisposable {
       RECALL_MS: `${RECALL_MS}`,
       PATIENCE_MS: "300",
     };
-    return new CrashTest(await Cluster.start({ env }), postgres, folder);
+    return new CrashTest(await Cluster.start({ env }), postgres);
   }
 
   /** One round; throws where a promise is broken. */
@@ -136,7 +132,7 @@ export class CrashTest implements AsyncDisposable {
     if (random() < 0.3) cluster.processors.default.setFailing(true);
     await sleep(random() * 200);
     if (kind === "postgres-then-both") {
-      await this.#killPostgres();
+      await this.postgres.kill();
       await sleep(random() * 400);
     }
     const killedMs = performance.now();
@@ -206,43 +202,48 @@ export class CrashTest implements AsyncDisposable {
 
   async #kill(kind: Kind, random: Random): Promise<void> {
     this.#dead = kind === "postgres" ? [] : kind === "one-replica" ? [random() < 0.5 ? "a" : "b"] : ["a", "b"];
+    // the other one stands still meanwhile
+    const paused = kind === "one-replica" && random() < 0.4
+      ? this.cluster.replicas.find(({ id }) => id !== this.#dead[0])
+      : undefined;
+    paused?.signal("SIGSTOP");
     const ends = this.#dead.map((id) => this.cluster[id].end("SIGKILL"));
-    if (kind === "postgres" || kind === "everything" || kind.startsWith("machine")) await this.#killPostgres();
+    if (kind === "postgres" || kind === "everything" || kind.startsWith("machine")) await this.postgres.kill();
     await Promise.all(ends);
-  }
-
-  async #killPostgres(): Promise<void> {
-    Deno.kill(this.postgres.pid, "SIGKILL");
-    await this.postgres.exited;
+    if (paused) await sleep(random() * 1_500);
+    paused?.signal("SIGCONT");
   }
 
   /** @returns after a machine's death: the ids that Postgres had committed */
   async #restart(kind: Kind, random: Random): Promise<ReadonlySet<string>> {
     const { cluster } = this;
     const machine = kind.startsWith("machine");
-    const startReplicas = () => Promise.all(this.#dead.map((id) => cluster[id].start({ ACK: this.#ack })));
+    const startReplicas = async () => {
+      if (random() < 0.3) await this.#dieStarting(random);
+      await Promise.all(this.#dead.map((id) => cluster[id].start({ ACK: this.#ack })));
+    };
     const startPostgres = async () => {
-      if (machine || kind.includes("postgres") || kind === "everything") {
-        this.postgres = await startEmbeddedPostgres(this.folder);
-      }
+      if (machine || kind.includes("postgres") || kind === "everything") await this.postgres.start();
     };
     let committed = new Set<string>();
     if (machine) {
       damage(`${cluster.folder}/log`, DAMAGES[Math.floor(random() * DAMAGES.length)]!, random);
       await startPostgres();
-      committed = await this.#committed();
+      const rows = await this.postgres.query<{ id: string }>("select id from payment");
+      committed = new Set(rows.map(({ id }) => id));
       await startReplicas();
     } else await Promise.all([startPostgres(), startReplicas()]);
     await cluster.untilLinked();
     return committed;
   }
 
-  async #committed(): Promise<Set<string>> {
-    const client = new pg.Client({ connectionString: this.postgres.url });
-    await client.connect();
-    const { rows } = await client.query<{ id: string }>("select id from payment");
-    await client.end();
-    return new Set(rows.map(({ id }) => id));
+  /** They are started, and die somewhere between that and having moved and stored what there was. */
+  async #dieStarting(random: Random): Promise<void> {
+    const replicas = this.#dead.map((id) => this.cluster[id]);
+    const started = replicas.map((replica) => replica.start({ ACK: this.#ack }));
+    await sleep(200 + random() * 600);
+    await Promise.all(replicas.map((replica) => replica.end("SIGKILL")));
+    await Promise.allSettled(started);
   }
 
   /** Both replicas run at this acknowledgement level. */
@@ -269,8 +270,7 @@ export class CrashTest implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.cluster[Symbol.asyncDispose]();
-    await this.postgres.stop();
-    await Deno.remove(this.folder, { recursive: true });
+    await this.postgres[Symbol.asyncDispose]();
   }
 }
 

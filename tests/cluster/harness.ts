@@ -3,8 +3,11 @@
  * replicas as processes of their own that can be killed, paused and started again, and Caddy where there is one.
  */
 import assert from "node:assert/strict";
+// @ts-types="@types/pg"
+import pg from "pg";
 import { REPLICAS } from "../../src/payment/fact.ts";
 import { type StandIn, startStandIn } from "../../src/local/standin.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { CADDY, type Needs, needsOf, NO_CADDY } from "../support/permissions.ts";
 import { EXIT_RESTART } from "../../src/exit_code.ts";
 
@@ -65,7 +68,11 @@ export class ReplicaProcess {
   /** Sends a signal and waits for the end. */
   async end(name: Deno.Signal): Promise<Deno.CommandStatus> {
     this.#ended = true;
-    this.signal(name);
+    try {
+      this.signal(name);
+    } catch {
+      // it has ended by itself
+    }
     return await this.#process!.status;
   }
 
@@ -204,12 +211,8 @@ export class Cluster implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#caddy?.[Symbol.asyncDispose]();
     for (const replica of this.replicas) {
-      try {
-        replica.signal("SIGCONT");
-        await replica.end("SIGKILL");
-      } catch {
-        // ended already
-      }
+      // also one that stands still
+      await replica.end("SIGKILL");
       replica.close();
     }
     await Promise.all([this.processors.default.close(), this.processors.fallback.close()]);
@@ -225,6 +228,54 @@ function sharedButGossip(folder: string): string {
   const locks = [...REPLICAS, "log", "poll", "process-a", "process-b"].map((name) => `${name}.lock`);
   for (const name of ["log", ...locks]) Deno.symlinkSync(`../${name}`, `${other}/${name}`);
   return other;
+}
+
+/** A Postgres of a test's own, in a folder of its own. `await using` ends it and forgets everything. */
+export class TestPostgres implements AsyncDisposable {
+  #server: EmbeddedPostgres | undefined;
+
+  private constructor(readonly folder: string, readonly url: string) {}
+
+  static async start(): Promise<TestPostgres> {
+    const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
+    const server = await startEmbeddedPostgres(folder);
+    const postgres = new TestPostgres(folder, server.url);
+    postgres.#server = server;
+    return postgres;
+  }
+
+  /** Starts it again, at the same address and with what it had committed. */
+  async start(): Promise<void> {
+    this.#server = await startEmbeddedPostgres(this.folder);
+  }
+
+  /** Ends it as the power does. */
+  async kill(): Promise<void> {
+    Deno.kill(this.#server!.pid, "SIGKILL");
+    await this.#server!.exited;
+    this.#server = undefined;
+  }
+
+  async stop(): Promise<void> {
+    await this.#server?.stop();
+    this.#server = undefined;
+  }
+
+  /** The rows of a query. */
+  async query<T extends object>(text: string): Promise<T[]> {
+    const client = new pg.Client({ connectionString: this.url });
+    await client.connect();
+    try {
+      return (await client.query<T>(text)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await Deno.remove(this.folder, { recursive: true });
+  }
 }
 
 /** The load balancer of this repository, on a free port. `await using` stops it. */

@@ -1,9 +1,6 @@
 import assert from "node:assert/strict";
-// @ts-types="@types/pg"
-import pg from "pg";
-import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { needs } from "../support/permissions.ts";
-import { Cluster, load, until } from "./harness.ts";
+import { Cluster, load, TestPostgres, until } from "./harness.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 const COUNT = 1_000_000;
@@ -14,8 +11,7 @@ function rssMb(pid: number): number {
 }
 
 Deno.test("a restart after 1,000,000 settled payments knows all of them exactly", real, async () => {
-  const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
-  const postgres = await startEmbeddedPostgres(folder);
+  await using postgres = await TestPostgres.start();
   const env = { DATABASE_URL: postgres.url };
   await using cluster = await Cluster.start({ env });
   const { accepted } = await load((id) => cluster.a.pay(id), { count: 100 });
@@ -23,17 +19,14 @@ Deno.test("a restart after 1,000,000 settled payments knows all of them exactly"
   for (const replica of cluster.replicas) await replica.end("SIGTERM");
 
   // one payment a millisecond, every tenth at the fallback, as the two replicas left the others
-  const client = new pg.Client({ connectionString: postgres.url });
-  await client.connect();
   const from = Date.UTC(2025, 0, 1);
-  await client.query(
+  await postgres.query(
     `insert into payment
        (id, processor, requested_at_ms, cents, accepted_at_ms, owner, stage, attempt, reason, last, story)
      select gen_random_uuid(), case when n % 10 = 0 then 1 else 0 end, ${from} + n,
        cents, accepted_at_ms, owner, stage, attempt, reason, last, story
      from (select * from payment limit 1) settled, generate_series(1, ${COUNT}) n`,
   );
-  await client.end();
 
   const startMs = performance.now();
   await Promise.all(cluster.replicas.map((replica) => replica.start()));
@@ -59,6 +52,4 @@ Deno.test("a restart after 1,000,000 settled payments knows all of them exactly"
   );
   await until(async () => (await cluster.a.readyz()).peer === "linked");
   for (const replica of cluster.replicas) await replica.end("SIGTERM");
-  await postgres.stop();
-  await Deno.remove(folder, { recursive: true });
 });

@@ -1,87 +1,73 @@
 import assert from "node:assert/strict";
-// @ts-types="@types/pg"
-import pg from "pg";
-import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { needs } from "../support/permissions.ts";
-import { Cluster, freePort, load, until } from "./harness.ts";
+import { Cluster, freePort, load, TestPostgres, until } from "./harness.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 
-async function rows(url: string): Promise<{ count: number; cents: number }> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  const { rows } = await client.query(
+/** What Postgres has of all payments. */
+async function stored(postgres: TestPostgres): Promise<{ count: number; cents: number }> {
+  const [row] = await postgres.query<{ count: number; cents: number }>(
     "select count(*)::int as count, coalesce(sum(cents), 0)::int as cents from payment",
   );
-  await client.end();
-  return rows[0];
+  return row!;
 }
 
 Deno.test("a new cluster waits for Postgres, which may hold more than its log, and says so", real, async () => {
-  const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
-  // the address of a server that is not there yet
-  const first = await startEmbeddedPostgres(folder);
-  await first.stop();
+  await using postgres = await TestPostgres.start();
+  await postgres.stop();
   const port = freePort();
-  const starting = Cluster.start({ env: { DATABASE_URL: first.url, OPS_LISTEN: `${port}` } });
+  const starting = Cluster.start({ env: { DATABASE_URL: postgres.url, OPS_LISTEN: `${port}` } });
   const why = "the store does not answer, and the log does not reach back to its beginning";
   await until(async () => {
     const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
     const { notes } = await answer?.json() ?? {};
     return answer?.status === 503 && notes.includes(why);
   });
-  const postgres = await startEmbeddedPostgres(folder);
+  await postgres.start();
   await using cluster = await starting;
   const { accepted } = await load((id) => cluster.a.pay(id), { count: 10 });
   await cluster.untilSettled();
   cluster.assertBookedOnce(accepted);
   for (const replica of cluster.replicas) await replica.end("SIGTERM");
-  await postgres.stop();
-  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("without Postgres a restart serves from the log, says so, and catches up when it comes", real, async () => {
-  const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
-  const first = await startEmbeddedPostgres(folder);
-  await using cluster = await Cluster.start({ env: { DATABASE_URL: first.url } });
+  await using postgres = await TestPostgres.start();
+  await using cluster = await Cluster.start({ env: { DATABASE_URL: postgres.url } });
   const before = await load((id) => cluster.a.pay(id), { count: 50 });
   await cluster.untilSettled();
   for (const replica of cluster.replicas) assert.equal((await replica.end("SIGTERM")).code, 0);
-  await first.stop();
+  await postgres.stop();
   await Promise.all(cluster.replicas.map((replica) => replica.start()));
   assert.equal((await cluster.a.readyz()).store, "unavailable");
   assert.deepEqual(await cluster.a.summary(), cluster.books());
   const during = await load((id) => cluster.a.pay(id), { count: 300 });
   assert.deepEqual([...before.failed, ...during.failed], []);
   await cluster.untilSettled();
-  const postgres = await startEmbeddedPostgres(folder);
+  await postgres.start();
   for (const replica of cluster.replicas) await until(async () => (await replica.readyz()).store === "ready");
-  await until(async () => (await rows(postgres.url)).count === 350);
-  assert.deepEqual(await rows(postgres.url), { count: 350, cents: 350 * 1990 });
+  await until(async () => (await stored(postgres)).count === 350);
+  assert.deepEqual(await stored(postgres), { count: 350, cents: 350 * 1990 });
   cluster.assertBookedOnce([...before.accepted, ...during.accepted]);
   assert.deepEqual(await cluster.b.summary(), cluster.books());
   for (const replica of cluster.replicas) await replica.end("SIGTERM");
-  await postgres.stop();
-  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test(
   "at ACK=store nothing is acknowledged while Postgres is away, and POST answers again when it is back",
   real,
   async () => {
-    const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
-    let postgres = await startEmbeddedPostgres(folder);
+    await using postgres = await TestPostgres.start();
     await using cluster = await Cluster.start({
       env: { DATABASE_URL: postgres.url, ACK: "store" },
     });
     const before = await load((id) => cluster.a.pay(id), { count: 50 });
     assert.deepEqual(before.failed, []);
-    Deno.kill(postgres.pid, "SIGKILL");
-    await postgres.exited;
+    await postgres.kill();
     const during = await load((id) => cluster.a.pay(id), { count: 200, senders: 200 });
     assert.deepEqual(during.accepted, []);
     assert.deepEqual([...new Set(during.failed.map(({ why }) => why))], ["status 503"]);
-    postgres = await startEmbeddedPostgres(folder);
+    await postgres.start();
     for (const replica of cluster.replicas) await until(async () => (await replica.readyz()).store === "ready");
     // the same ids again: taken once
     await until(async () => await cluster.a.pay(during.failed[0]!.id) === 202);
@@ -90,14 +76,11 @@ Deno.test(
     cluster.assertBookedOnce([...before.accepted, ...during.failed.map(({ id }) => id)]);
     assert.deepEqual(await cluster.a.summary(), cluster.books());
     for (const replica of cluster.replicas) await replica.end("SIGTERM");
-    await postgres.stop();
-    await Deno.remove(folder, { recursive: true });
   },
 );
 
 Deno.test("after SIGTERM of both the next start knows everything and asks nobody", real, async () => {
-  const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
-  const postgres = await startEmbeddedPostgres(folder);
+  await using postgres = await TestPostgres.start();
   // what is in doubt would wait for as long
   const env = { DATABASE_URL: postgres.url, HORIZON_MS: "600000" };
   await using cluster = await Cluster.start({ env });
@@ -115,6 +98,4 @@ Deno.test("after SIGTERM of both the next start knows everything and asks nobody
   assert.equal(second.books.deliveries, 0);
   for (const replica of cluster.replicas) assert.deepEqual(await replica.summary(), cluster.books());
   for (const replica of cluster.replicas) await replica.end("SIGTERM");
-  await postgres.stop();
-  await Deno.remove(folder, { recursive: true });
 });

@@ -1,8 +1,7 @@
 /** What people may see of a real cluster: stories, the stream behind Caddy, and the log of a life. @module */
 import assert from "node:assert/strict";
-import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { needs } from "../support/permissions.ts";
-import { behindCaddy, Cluster, type ReplicaProcess, statusOf, until } from "./harness.ts";
+import { behindCaddy, Cluster, type ReplicaProcess, statusOf, TestPostgres, until } from "./harness.ts";
 
 const real = needs("net", "run", "read", "write", "env", "sys");
 
@@ -17,8 +16,7 @@ async function story(replica: ReplicaProcess, id: string): Promise<Payment> {
 }
 
 Deno.test("either replica tells a payment's story, and after a restart Postgres does", real, async () => {
-  const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
-  const postgres = await startEmbeddedPostgres(folder);
+  await using postgres = await TestPostgres.start();
   await using cluster = await Cluster.start({ env: { DATABASE_URL: postgres.url } });
   const { a, b } = cluster;
   const id = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b1";
@@ -47,7 +45,6 @@ Deno.test("either replica tells a payment's story, and after a restart Postgres 
   const left = await story(a, id);
   assert.deepEqual([left.source, left.complete], ["snapshot", false]);
   assert.deepEqual(steps(left), ["b accepted accepted", "b settled default-up"]);
-  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("the stream comes through Caddy every second, with both replicas in it", behindCaddy(real), async () => {

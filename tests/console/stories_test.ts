@@ -2,17 +2,10 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Processor, PROCESSORS, REASONS, REPLICAS } from "../../src/payment/fact.ts";
 import { type Payment, STAGES } from "../../src/payment/payment.ts";
-import {
-  decodeStory,
-  encodeStory,
-  isComplete,
-  leadsTo,
-  Stories,
-  STORIES_MIN,
-  told,
-} from "../../src/console/stories.ts";
+import { decodeStory, isComplete, leadsTo, Stories, STORIES_MIN, told } from "../../src/console/stories.ts";
 import type { Told } from "../../src/console/watching.ts";
 import { Facts } from "../support/facts.ts";
+import { storyText } from "./story_text.ts";
 
 const NOW = Date.UTC(2025, 6, 15);
 const idOf = (n: number) => `4a7901b8-7d26-4d9d-aa19-${n.toString(16).padStart(12, "0")}`;
@@ -126,14 +119,14 @@ const anyLine: fc.Arbitrary<Told> = fc.record({
 
 Deno.test("a story comes back from its text", () => {
   fc.assert(fc.property(fc.array(anyLine, { minLength: 1, maxLength: 24 }), (lines) => {
-    const text = encodeStory(lines);
+    const text = storyText(lines);
     assert.match(text, /^[-\d,;]+$/);
     assert.deepEqual(decodeStory(text), lines);
   }));
 });
 
 Deno.test("a text of a newer version, or no story at all, is none", () => {
-  const line = encodeStory([LINES[0]!]);
+  const line = storyText([LINES[0]!]);
   for (const text of ["", "hello", "1,2", line.replace(/\d+$/, "99"), `${line};`]) {
     assert.equal(decodeStory(text), undefined, text);
   }

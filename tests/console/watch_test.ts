@@ -3,10 +3,10 @@ import type { Fact, Processor, Reason } from "../../src/payment/fact.ts";
 import type { GossipVitals, Status, Vitals } from "../../src/telemetry/metrics.ts";
 import type { Readiness } from "../../src/api/service.ts";
 import type { Live, Point } from "../../src/console/watching.ts";
-import { encodeStory } from "../../src/console/stories.ts";
 import { LOOK_MS, POINTS_MAX, RECALL_MS, Watch } from "../../src/console/watch.ts";
 import { FakePayments } from "../api/fake_payments.ts";
 import { Facts } from "../support/facts.ts";
+import { storyText } from "./story_text.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 
 const idOf = (n: number) => `4a7901b8-7d26-4d9d-aa19-${n.toString(16).padStart(12, "0")}`;
@@ -28,7 +28,7 @@ function setup(
   };
   const vitals: { -readonly [K in keyof Vitals]: Vitals[K] } = {
     gossip,
-    store: { state: "ready", backlog: 0, oldestDirtyMs: 7 },
+    store: { backlog: 0, oldestDirtyMs: 7 },
     log: { segments: 2, segmentsMax: 2 },
     held: undefined,
   };
@@ -39,7 +39,8 @@ function setup(
     recall: options.recall ?? ((id) => Promise.resolve(options.stored?.[id])),
     log: (level, message, fields) => logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
   });
-  watch.start({ payments, vitals: () => vitals });
+  payments.vitals = vitals;
+  watch.start(payments);
   const facts = new Facts(watch);
   const up = (processor: Processor, is: boolean) => {
     const { processors } = payments.readiness();
@@ -54,13 +55,8 @@ function setup(
 
 /** A request of `POST /payments` that takes so long. */
 async function request({ clock, watch }: ReturnType<typeof setup>, tookMs: number, status = 202): Promise<void> {
-  const meter = watch.over({
-    route: () => ({ begin: () => clock.monotonic(), end: (begun) => clock.monotonic() - begun }),
-    scrape: () => Promise.resolve(""),
-  }).route("POST", "/payments");
-  const begun = meter.begin();
   await clock.advance(tookMs);
-  meter.end(begun, status);
+  watch.answered(tookMs, status);
 }
 
 Deno.test("every second the peer is told what happened in it", async () => {
@@ -223,7 +219,7 @@ Deno.test("a figure a second is one also after the event loop stood still", asyn
 });
 
 Deno.test("a story comes from memory, from the store, or from where the payment is alone", async () => {
-  const stored = { [idOf(2)]: encodeStory(STORED), [idOf(3)]: "of a newer version" };
+  const stored = { [idOf(2)]: storyText(STORED), [idOf(3)]: "of a newer version" };
   const { clock, watch, send } = setup({ stored });
   const at = clock.now();
   const first = { at, replica: "a", stage: "accepted", attempt: 0, processor: null, reason: "accepted" };
@@ -258,7 +254,7 @@ Deno.test("a story tells who took it, who sent it and who settled it, whatever r
 });
 
 Deno.test("what was read at the start was not heard: memory that is behind is not told", async () => {
-  const { clock, watch, send } = setup({ stored: { [idOf(1)]: encodeStory(STORED) } });
+  const { clock, watch, send } = setup({ stored: { [idOf(1)]: storyText(STORED) } });
   send(1, "default", "default-up");
   const at = clock.now();
   assert.equal((await watch.story(unheard(1, at))).source, "postgres");
@@ -271,7 +267,7 @@ Deno.test("what was read at the start was not heard: memory that is behind is no
 });
 
 Deno.test("a story that began before this life says so, unless the store knows more", async () => {
-  const { watch } = setup({ stored: { [idOf(2)]: encodeStory(STORED) } });
+  const { watch } = setup({ stored: { [idOf(2)]: storyText(STORED) } });
   const facts = new Facts();
   for (const n of [1, 2]) {
     facts.accept(idOf(n));
@@ -288,7 +284,7 @@ Deno.test("a story that began before this life says so, unless the store knows m
   assert.deepEqual([one.source, one.complete], ["memory", false]);
   const other = await watch.story({ ...booked, id: idOf(2) });
   assert.equal(other.source, "memory", "the store knows no more than memory");
-  const whole = setup({ stored: { [idOf(1)]: encodeStory([STORED[0], ...STORED]) } });
+  const whole = setup({ stored: { [idOf(1)]: storyText([STORED[0], ...STORED]) } });
   assert.equal((await whole.watch.story(booked)).source, "postgres");
 });
 
@@ -318,7 +314,7 @@ Deno.test("the store is asked for one story at a time, and no longer than it is 
   answers[0]!("");
   await clock.advance(1);
   assert.deepEqual(asked, [idOf(1), idOf(4)]);
-  answers[1]!(encodeStory(STORED));
+  answers[1]!(storyText(STORED));
   assert.equal((await next).source, "postgres");
 });
 

@@ -7,8 +7,7 @@
 import assert from "node:assert/strict";
 import { parseArgs } from "node:util";
 import { centsOf } from "../../src/payment/money.ts";
-import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
-import { Cluster, load, payment, statusOf } from "../cluster/harness.ts";
+import { Cluster, load, payment, statusOf, TestPostgres } from "../cluster/harness.ts";
 import { CADDY } from "../support/permissions.ts";
 import { exchangesOf } from "./exchanges.ts";
 
@@ -166,8 +165,7 @@ async function main(): Promise<number> {
   const folder = await Deno.makeTempDir({ prefix: "galo-fuzz-" });
   await using stack = new AsyncDisposableStack();
   stack.defer(() => Deno.remove(folder, { recursive: true }));
-  const postgres = await startEmbeddedPostgres(`${folder}/postgres`);
-  stack.defer(() => postgres.stop());
+  const postgres = stack.use(await TestPostgres.start());
   const env = { DATABASE_URL: postgres.url, ALLOW_PURGE: "false", ADMIN_TOKEN: TOKEN };
   const cluster = stack.use(await Cluster.start({ caddy: CADDY !== undefined, env }));
   const door = openDoor(cluster);

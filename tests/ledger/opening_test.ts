@@ -16,7 +16,8 @@ const UPTIME_MS = 60_000;
 /** What the next identity of a log is made of. */
 const UUID = "aabbccdd-9999-4999-8999-999999999999";
 /** The identity of this cluster's next log. */
-const NEXT_ID = "aabbccdd" + LOG_ID.slice(8);
+const NEXT_ID = `aabbccdd-${LOG_ID.slice(0, 4)}-${LOG_ID.slice(4, 8)}${LOG_ID.slice(18)}`;
+const THIRD_UUID = "00112233-9999-4999-8999-999999999999";
 const BITS = 0x0f0e0d0c;
 
 /** What a store holds. */
@@ -47,6 +48,7 @@ function start(files: MemorySegments, held: Held = EMPTY, nonce = 0): Started {
   const book = new Book();
   for (const payment of held.payments) book.load(payment);
   book.loadDoubt(held.stored.doubtedMs);
+  if (beginning.holes) book.doubtLoaded();
   const segments = new SegmentLog({ files, boot: BOOT, rereads: REREADS, gone: assert.fail, ...from });
   const ledger = new Ledger(segments, nonce, book, held.stored.hash);
   ledger.catchUp();
@@ -176,14 +178,43 @@ Deno.test("a start on the same boot goes on where the log ends, whatever of it t
   }
 });
 
-Deno.test("a start on another boot begins a segment of the same log, which puts all that is unsettled in doubt", () => {
-  const whole = heldAt(three());
-  for (const held of [EMPTY, heldAt(three(), placeOf(1, 2)), heldAt(three(), placeOf(2, 1)), whole]) {
+Deno.test("a start on another boot begins another log on what the store holds, and reads on from there, all in doubt", () => {
+  const [two, end] = [placeOf(2, 1), placeOf(3, 2)];
+  for (
+    const [position, from] of [[0, placeOf(1, 0)], [placeOf(1, 2), placeOf(1, 2)], [two, two], [end, end]] as const
+  ) {
     const files = three();
+    const held = position === 0 ? EMPTY : heldAt(three(), position);
     const first = opened(files, held, true, { boot: BOOT + 1 });
-    assert.deepEqual(files.list(), [1, 2, 3, 4]);
-    assert.deepEqual(firstOf(files, 4), follows(4, BOOT + 1));
-    assert.equal(first.log, LOG_ID);
+    assert.deepEqual([first.log, files.list()], [NEXT_ID, [1, 2, 3, 4]]);
+    const base = { stored: position, of: position === 0 ? 0 : BITS, from };
+    assert.deepEqual(firstOf(files, 4), { kind: "opened", log: NEXT_ID, segment: 4, boot: BOOT + 1, base });
+    assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
+  }
+});
+
+Deno.test("what the store commits late of a log that is gone on from is no part of the one that began since", () => {
+  const files = three();
+  const held = heldAt(three(), placeOf(3, 1));
+  files.content(3).bytes = files.content(3).bytes.slice(0, RECORD_BYTES);
+  const boot = { boot: BOOT + 1 };
+  assert.deepEqual(open(files, held, boot), { kind: "opened", doubted: true });
+  // it was on its way when the machine died
+  const late = heldAt(three());
+  assert.equal(locate(files, late.stored, REREADS), undefined);
+  const first = opened(files, late, true, { ...boot, uuid: () => THIRD_UUID });
+  assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
+});
+
+Deno.test("a machine that dies again and again loses nothing of what the store does not hold, whatever it follows", () => {
+  const files = three();
+  const held = heldAt(three(), placeOf(1, 2));
+  assert.equal(open(files, held, { boot: BOOT + 1 }).kind, "opened");
+  const { log, position } = locate(files, held.stored, REREADS)!;
+  const following = { ...held, stored: { ...held.stored, log, position } };
+  for (const known of [held, following]) {
+    const copied = files.copy();
+    const first = opened(copied, known, true, { boot: BOOT + 2, uuid: () => THIRD_UUID });
     assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
   }
 });
@@ -281,10 +312,19 @@ Deno.test("where the store went back to an earlier log, all that came after is r
   const files = new MemorySegments();
   const base = { stored: placeOf(3, 3), of: BITS, from: placeOf(4, 0) };
   files.create(4, bytesOf({ ...follows(4, BOOT, NEXT_ID), base }, accepted(4)));
-  const first = opened(files, held, true, { uuid: () => "00112233-9999-4999-8999-999999999999" });
-  assert.equal(first.log, "00112233" + LOG_ID.slice(8));
+  const first = opened(files, held, true, { uuid: () => THIRD_UUID });
+  assert.equal(first.log, "00112233" + NEXT_ID.slice(8));
   assert.deepEqual(firstOf(files, 5).base, { stored: placeOf(3, 2), of: BITS, from: placeOf(4, 0) });
   assert.deepEqual(pending(first), [1, 2, 3, 4].map((n) => [n, UPTIME_MS]));
+});
+
+Deno.test("what is left behind the store's place is read where the log that began anew there is gone again", () => {
+  const files = three();
+  const held = heldAt(files, placeOf(2, 2));
+  // the store follows the next log, whose first segment the machine's death has taken
+  const first = opened(files, { ...held, stored: { ...held.stored, log: NEXT_ID } }, true);
+  assert.deepEqual(firstOf(files, 4).base!.from, placeOf(2, 2));
+  assert.deepEqual(pending(first), [1, 2, 3].map((n) => [n, UPTIME_MS]));
 });
 
 Deno.test("what the store holds already is not read again, also of an earlier log that is still there", () => {
@@ -296,7 +336,7 @@ Deno.test("what the store holds already is not read again, also of an earlier lo
   const held = project(start(files));
   assert.equal(held.stored.position, placeOf(2, 2));
   files.content(2).bytes = files.content(2).bytes.slice(0, RECORD_BYTES);
-  const first = opened(files, held, true, { uuid: () => "00112233-9999-4999-8999-999999999999" });
+  const first = opened(files, held, true, { uuid: () => THIRD_UUID });
   // the purge would take the second payment
   assert.deepEqual(pending(first), [[2, UPTIME_MS]]);
   assert.equal(first.ledger.book.purges, 0);

@@ -91,7 +91,7 @@ for (const phase of PHASES) {
 
 Deno.test("membership: what depends on the peer", () => {
   const table: readonly (readonly [Membership, Event["kind"], string])[] = [
-    [stateOf("reading", "none"), "read", "serving none: serve"],
+    [stateOf("reading", "none"), "read", "serving none: serve, take-over"],
     [stateOf("reading", "linked"), "read", "serving linked: serve"],
     [stateOf("serving", "linked"), "lost", `serving silent tries: ${TRIED}`],
     // it tries in a moment anyway
@@ -155,7 +155,7 @@ Deno.test("membership: the life of a replica on its own", () => {
   assert.deepEqual(life(false, "start", "opened", "read", "stop", "stop", "drained", "drained"), [
     "start -> starting none: open in 0",
     "opened -> reading none: read",
-    "read -> serving none: serve",
+    "read -> serving none: serve, take-over",
     "stop -> draining none: drain",
     "stop -> draining none",
     "drained -> stopped none: close",

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Checkpoint } from "../../src/ledger/ledger.ts";
-import type { ReplicaId } from "../../src/payment/fact.ts";
-import { Agreement, AHEAD_MAX, compare, news, TOLD_MAX } from "../../src/peer/agreement.ts";
-import type { Told } from "../../src/peer/link.ts";
+import { Agreement, AHEAD_MAX } from "../../src/peer/agreement.ts";
 
 /** What happened between two checkpoints: payments and cents by replica and processor. */
 const PAGE = [1, 100, 2, 250, 3, 900, 4, 1_600];
@@ -21,138 +19,105 @@ function checkpoints(first: number, last: number, began = 0): Checkpoint[] {
   }));
 }
 
-const OWN = checkpoints(1, 20);
-
-function toldBy(peer: ReplicaId, change: Partial<Told> = {}): Told {
-  const deltas = peer === "a" ? [1, 100, 2, 250] : [3, 900, 4, 1_600];
-  return { since: 640, position: 704, hash: 7_011, deltas, ...change };
+/** What a replica with these checkpoints of its own says when replica b tells of these, one after the other. */
+function said(own: readonly Checkpoint[], ...told: readonly Checkpoint[]): (string | undefined)[] {
+  const agreement = new Agreement("b", () => own);
+  return told.map((checkpoint) => agreement.told(checkpoint));
 }
 
-Deno.test("news() has no deltas when nothing was told before, then those of the teller's own totals", () => {
-  assert.deepEqual(news(checkpoints(1, 2), 0, "a"), [
-    { since: 0, position: 64, hash: 7_001, deltas: [0, 0, 0, 0] },
-    { since: 64, position: 128, hash: 7_002, deltas: [1, 100, 2, 250] },
-  ]);
-  assert.deepEqual(news(checkpoints(1, 3), 128, "b"), [
-    { since: 128, position: 192, hash: 7_003, deltas: [3, 900, 4, 1_600] },
-  ]);
-  assert.deepEqual(news(checkpoints(1, 3), 192, "b"), []);
-});
+const OWN = checkpoints(1, 20);
+/** What the peer tells of the tenth and the eleventh place: it has begun to count at the fifth. */
+const [TENTH, ELEVENTH] = checkpoints(10, 11, 5) as [Checkpoint, Checkpoint];
 
-Deno.test("news() has the newest when there are more than it may have, and skips none of the deltas", () => {
-  const told = news(checkpoints(1, TOLD_MAX + 4), 128, "a");
-  assert.equal(told.length, TOLD_MAX);
-  // the third and the fourth are skipped: the fifth has what all three have settled
-  assert.deepEqual(told[0], { since: 128, position: 320, hash: 7_005, deltas: [3, 300, 6, 750] });
-  assert.deepEqual(told.at(-1), { since: 1_216, position: 1_280, hash: 7_020, deltas: [1, 100, 2, 250] });
-});
+/** A checkpoint whose figures are so much more. */
+function more(checkpoint: Checkpoint, change: readonly number[]): Checkpoint {
+  return { ...checkpoint, settled: checkpoint.settled.map((figure, i) => figure + (change[i] ?? 0)) };
+}
 
-Deno.test("news() begins anew when what was told last is trimmed", () => {
-  assert.deepEqual(news(checkpoints(5, 6), 192, "a"), [
-    { since: 0, position: 320, hash: 7_005, deltas: [0, 0, 0, 0] },
-    { since: 320, position: 384, hash: 7_006, deltas: [1, 100, 2, 250] },
-  ]);
-});
-
-Deno.test("what one tells is the same at the other, whenever each began to read and was told before", () => {
+Deno.test("an agreement says nothing when both are the same, whenever each began to read and how much was told", () => {
   fc.assert(
-    fc.property(
-      fc.constantFrom<ReplicaId>("a", "b"),
-      fc.nat(40),
-      fc.nat(40),
-      fc.array(fc.integer({ min: 1, max: 80 })),
-      (peer, began, otherBegan, lengths) => {
-        let since = 0;
-        for (const last of lengths.sort((a, b) => a - b)) {
-          for (const told of news(checkpoints(1, last, began), since, peer)) {
-            assert.equal(compare(checkpoints(1, 80, otherBegan), told, peer), "same");
-            since = told.position;
-          }
-        }
-      },
-    ),
+    fc.property(fc.nat(40), fc.nat(40), fc.subarray(checkpoints(1, 80)), (began, otherBegan, places) => {
+      const all = checkpoints(1, 80, began);
+      const told = places.map(({ position }) => all[position / 64 - 1]!);
+      assert.deepEqual(said(checkpoints(1, 80, otherBegan), ...told), told.map(() => undefined));
+    }),
   );
 });
 
-Deno.test("compare() says the same when both are", () => {
-  assert.equal(compare(OWN, toldBy("a"), "a"), "same");
-  assert.equal(compare(OWN, toldBy("b"), "b"), "same");
+Deno.test("an agreement says which hash it was and which it should be when hashes differ", () => {
+  assert.deepEqual(said(OWN, { ...ELEVENTH, hash: 13 }), ["invariant: replica b differs at 704: hash 13, here 7011"]);
 });
 
-Deno.test("compare() says which hash it was and which it should be when hashes differ", () => {
-  assert.equal(
-    compare(OWN, toldBy("b", { hash: 13 }), "b"),
-    "invariant: replica b differs at 704: hash 13, here 7011",
-  );
+Deno.test("an agreement says by how much when totals differ, every one of them", () => {
+  assert.deepEqual(said(OWN, TENTH, more(ELEVENTH, [1, 0, 0, -1])), [
+    undefined,
+    "invariant: replica b differs at 704: 2 payments settled by a at default since 640, here 1; " +
+    "249 cents settled by a at fallback since 640, here 250",
+  ]);
+  assert.deepEqual(said(OWN, TENTH, { ...more(ELEVENTH, [0, 0, 0, 0, 0, 1, -8]), hash: 0 }), [
+    undefined,
+    "invariant: replica b differs at 704: hash 0, here 7011; 901 cents settled by b at default since 640, here 900; " +
+    "-4 payments settled by b at fallback since 640, here 4",
+  ]);
 });
 
-Deno.test("compare() says by how much when totals differ, every one of them", () => {
-  assert.equal(
-    compare(OWN, toldBy("a", { deltas: [2, 100, 2, 249] }), "a"),
-    "invariant: replica a differs at 704: 2 payments at default settled since 640, here 1; " +
-      "249 cents at fallback settled since 640, here 250",
-  );
-  assert.equal(
-    compare(OWN, toldBy("b", { hash: 0, deltas: [3, 901, -4, 1_600] }), "b"),
-    "invariant: replica b differs at 704: hash 0, here 7011; 901 cents at default settled since 640, here 900; " +
-      "-4 payments at fallback settled since 640, here 4",
-  );
+Deno.test("an agreement compares the hash alone when none was told before, or it is trimmed here", () => {
+  const wrong = more(ELEVENTH, PAGE);
+  const differs = "invariant: replica b differs at 704: hash 13, here 7011";
+  assert.deepEqual(said(OWN, wrong), [undefined]);
+  assert.deepEqual(said(OWN.slice(10), TENTH, wrong), [undefined, undefined]);
+  assert.deepEqual(said(OWN.slice(10), TENTH, { ...wrong, hash: 13 }), [undefined, differs]);
 });
 
-Deno.test("compare() compares the hash alone when the one before was not told, or is trimmed here", () => {
-  assert.equal(compare(OWN, toldBy("a", { since: 0, deltas: [0, 0, 0, 0] }), "a"), "same");
-  assert.equal(compare(OWN.slice(10), toldBy("a", { deltas: [9, 9, 9, 9] }), "a"), "same");
-  assert.equal(
-    compare(OWN.slice(10), toldBy("a", { hash: 13 }), "a"),
-    "invariant: replica a differs at 704: hash 13, here 7011",
-  );
+Deno.test("an agreement does not know when nothing is read yet, or it is trimmed, or the peer is ahead", () => {
+  const wrong = { ...ELEVENTH, hash: 13 };
+  assert.deepEqual(said([], { ...wrong, position: 0 }, wrong), [undefined, undefined]);
+  assert.deepEqual(said(OWN.slice(11), wrong), [undefined]);
+  assert.deepEqual(said(OWN.slice(0, 10), wrong), [undefined]);
 });
 
-Deno.test("compare() does not know when nothing is read yet, or it is trimmed, or the peer is ahead", () => {
-  assert.equal(compare([], toldBy("a"), "a"), "unknown");
-  assert.equal(compare(OWN.slice(11), toldBy("a"), "a"), "unknown");
-  assert.equal(compare(OWN.slice(0, 10), toldBy("a"), "a"), "unknown");
-});
-
-Deno.test("compare() says so when the peer has a checkpoint where this replica read past without one", () => {
-  const stray = (place: number) =>
-    `invariant: replica b has a checkpoint at ${place}, where this replica read past without one`;
-  assert.equal(compare(OWN, toldBy("b", { position: 705 }), "b"), stray(705));
-  assert.equal(compare(OWN, toldBy("b", { since: 641 }), "b"), stray(641));
+Deno.test("an agreement says so when the peer has a checkpoint where this replica read past without one", () => {
+  assert.deepEqual(said(OWN, { ...ELEVENTH, position: 705 }), [
+    "invariant: replica b differs at 705: a checkpoint, where this replica read past without one",
+  ]);
 });
 
 Deno.test("an agreement keeps what the peer is ahead with and compares it once this replica has read as far", () => {
   let own = checkpoints(1, 3);
   const agreement = new Agreement("b", () => own);
-  const [fourth, fifth] = news(checkpoints(1, 5), 192, "b") as [Told, Told];
-  assert.equal(agreement.told(fourth), undefined);
-  assert.equal(agreement.told({ ...fifth, hash: 1 }), undefined);
+  const [third, fourth, fifth] = checkpoints(3, 5, 2) as [Checkpoint, Checkpoint, Checkpoint];
+  for (const told of [third, fourth, more({ ...fifth, hash: 1 }, [1])]) assert.equal(agreement.told(told), undefined);
   own = checkpoints(1, 4);
   assert.equal(agreement.look(), undefined);
   own = checkpoints(1, 5);
-  const difference = "invariant: replica b differs at 320: hash 1, here 7005";
-  assert.equal(agreement.look(), difference);
+  const difference = "hash 1, here 7005; 2 payments settled by a at default since 256, here 1";
+  assert.equal(agreement.look(), `invariant: replica b differs at 320: ${difference}`);
   assert.equal(agreement.look(), undefined, "it is told once");
 });
 
-Deno.test("an agreement compares at once when this replica has read as far", () => {
-  const agreement = new Agreement("b", () => OWN);
-  assert.equal(agreement.told(toldBy("b")), undefined);
-  assert.equal(
-    agreement.told(toldBy("b", { hash: 1 })),
-    "invariant: replica b differs at 704: hash 1, here 7011",
-  );
+Deno.test("an agreement forgets what it was told when the peer may come back with another log", () => {
+  let own = checkpoints(1, 2);
+  const agreement = new Agreement("b", () => own);
+  const [second, third, fourth] = checkpoints(2, 4) as [Checkpoint, Checkpoint, Checkpoint];
+  assert.equal(agreement.told(second), undefined);
+  assert.equal(agreement.told({ ...third, hash: 1 }), undefined);
+  agreement.forget();
+  own = checkpoints(1, 5);
+  assert.equal(agreement.look(), undefined);
+  // another life of the peer counts from elsewhere
+  assert.equal(agreement.told(more(fourth, PAGE)), undefined);
 });
 
 Deno.test("an agreement keeps the newest when the peer is too far ahead", () => {
   let own: Checkpoint[] = [];
   const agreement = new Agreement("b", () => own);
-  const wrong = (index: number): Told => ({ since: 0, position: 64 * index, hash: index, deltas: [0, 0, 0, 0] });
-  for (let index = 1; index <= AHEAD_MAX + 1; index++) assert.equal(agreement.told(wrong(index)), undefined);
+  for (let index = 1; index <= AHEAD_MAX + 1; index++) {
+    assert.equal(agreement.told({ position: 64 * index, hash: index, settled: PAGE.map(() => 0) }), undefined);
+  }
   own = checkpoints(1, 1);
   assert.equal(agreement.look(), undefined, "the first is not kept");
-  own = checkpoints(1, 2);
+  own = checkpoints(2, 2);
   assert.equal(agreement.look(), "invariant: replica b differs at 128: hash 2, here 7002");
-  own = checkpoints(1, AHEAD_MAX + 1);
-  assert.equal(agreement.look(), "invariant: replica b differs at 192: hash 3, here 7003");
+  own = checkpoints(3, AHEAD_MAX + 1);
+  assert.match(agreement.look()!, /^invariant: replica b differs at 192: hash 3, here 7003/);
 });

@@ -5,56 +5,49 @@ import {
   Decoder,
   encode,
   type Frame,
-  FRAME_BYTES_MAX,
+  FRAME_LENGTH_MAX,
   FRAME_VERSION,
   FrameError,
   STATUS_VERSION,
 } from "../../src/peer/frame.ts";
 
-const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
+const PING: Frame = { type: "ping" };
 const PROGRESS: Frame = { type: "progress", position: 16_777_280, stored: 16_777_217 };
+const CHECKPOINT: Frame = { type: "checkpoint", position: 64, hash: 1, settled: [1, 10, 0, 0, 2, 20, 0, 0] };
 const STATUS: Frame = {
-  type: "status",
-  at: 1_751_328_000_000,
+  ...{ type: "status", version: STATUS_VERSION, at: 1_751_328_000_000 },
   ...{ posts: 120, failed: 1, medianMs: 1.5, p99Ms: 9.25, queue: 3, inFlightDefault: 2, inFlightFallback: 0 },
   ...{ store: "ready", storeLagMs: 12, memoryBytes: 80_000_000 },
 };
-/** Where a type's code stands, and the version of a status. */
-const [TYPE_AT, STATUS_VERSION_AT] = [5, 6];
 
 const record = <T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }) => fc.record<T>(fields, { noNullPrototype: true });
-const type = <T extends string>(name: T) => fc.constant(name);
+const constant = <const T>(value: T) => fc.constant(value);
 const whole = fc.maxSafeNat();
 const some = fc.double({ min: 0, noNaN: true, noDefaultInfinity: true });
 
 const frame: fc.Arbitrary<Frame> = fc.oneof(
-  record({ type: type("hello"), replica: fc.constantFrom(...REPLICAS), incarnation: fc.uuid() }),
-  record({ type: type("progress"), position: whole, stored: whole }),
+  record({ type: constant("hello"), version: constant(FRAME_VERSION), replica: fc.constantFrom(...REPLICAS) }),
+  record({ type: constant("progress"), position: whole, stored: whole }),
   record({
-    type: type("checkpoint"),
-    since: whole,
-    position: whole,
-    hash: whole,
-    deltas: fc.array(fc.maxSafeInteger(), { minLength: 4, maxLength: 4 }),
+    ...{ type: constant("checkpoint"), position: whole, hash: whole },
+    settled: fc.array(whole, { minLength: 8, maxLength: 8 }),
   }),
   record({
-    type: type("health"),
+    ...{ type: constant("health"), failing: fc.boolean(), minResponseMs: some },
     processor: fc.constantFrom<Processor[]>(...PROCESSORS),
-    failing: fc.boolean(),
-    minResponseMs: some,
   }),
   record({
-    type: type("status"),
-    at: fc.integer({ min: 0, max: 8_640_000_000_000_000 }),
+    ...{ type: constant("status"), version: constant(STATUS_VERSION) },
+    at: fc.integer({ min: -8_640_000_000_000_000, max: 8_640_000_000_000_000 }),
     ...{ posts: whole, failed: whole, queue: whole, inFlightDefault: whole, inFlightFallback: whole },
     ...{ medianMs: some, p99Ms: some, storeLagMs: some, memoryBytes: whole },
     store: fc.constantFrom("none", "connecting", "ready", "unavailable"),
   }),
-  record({ type: type("ping") }),
+  constant(PING),
 );
 
-function joined(frames: readonly Frame[]): Uint8Array {
-  return new Uint8Array(frames.flatMap((frame) => [...encode(frame)]));
+function bytesOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
 }
 
 /** What a decoder makes of bytes that come in pieces; a FrameError ends it, anything else is for the test to fail by. */
@@ -66,7 +59,7 @@ function decoded(pieces: Iterable<Uint8Array>): { frames: Frame[]; error: FrameE
     return { frames, error: undefined };
   } catch (error) {
     if (!(error instanceof FrameError)) throw error;
-    assert.match(error.message, /^[^\n]{5,160}$/, "one clear line");
+    assert.match(error.message, /^[^\n]{5,250}$/, "one clear line");
     return { frames, error };
   }
 }
@@ -80,24 +73,16 @@ function* split(bytes: Uint8Array, cuts: readonly number[]): Iterable<Uint8Array
   yield bytes.slice(from);
 }
 
-function assertRefused(bytes: Uint8Array, message: string): void {
-  const { frames, error } = decoded([bytes]);
+function assertRefused(line: string, why: string): void {
+  const { frames, error } = decoded([bytesOf(`${line}\n`)]);
   assert.deepEqual(frames, []);
-  assert.equal(error?.message, message);
-}
-
-/** A status as a later version might have it: its version, and so many bytes of which nothing is known here. */
-function foreignStatus(version: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(STATUS_VERSION_AT + 1 + length).fill(0xff);
-  new DataView(bytes.buffer).setUint32(0, bytes.length - 4);
-  bytes.set([FRAME_VERSION, encode(STATUS)[TYPE_AT]!, version], 4);
-  return bytes;
+  assert.equal(error?.message, `no frame of version ${FRAME_VERSION}: ${why}`);
 }
 
 Deno.test("frames come out as they went in, wherever the stream is cut", () => {
   fc.assert(
     fc.property(fc.array(frame, { maxLength: 6 }), fc.array(fc.nat(), { maxLength: 12 }), (frames, cuts) => {
-      assert.deepEqual(decoded(split(joined(frames), cuts)), { frames, error: undefined });
+      assert.deepEqual(decoded(split(encode(...frames), cuts)), { frames, error: undefined });
     }),
     { numRuns: 500 },
   );
@@ -105,24 +90,28 @@ Deno.test("frames come out as they went in, wherever the stream is cut", () => {
 
 Deno.test("frames come out of a stream that arrives byte by byte", () => {
   fc.assert(fc.property(fc.array(frame, { maxLength: 4 }), (frames) => {
-    assert.deepEqual(decoded(Array.from(joined(frames), (byte) => Uint8Array.of(byte))), { frames, error: undefined });
+    assert.deepEqual(decoded(Array.from(encode(...frames), (byte) => Uint8Array.of(byte))), {
+      frames,
+      error: undefined,
+    });
   }));
 });
 
-Deno.test("a frame comes out with its last byte, not later", () => {
+Deno.test("a frame comes out with its last byte, not later, and is never longer than it may be", () => {
   fc.assert(fc.property(frame, (frame) => {
     const decoder = new Decoder();
     const bytes = encode(frame);
+    assert.ok(bytes.length <= FRAME_LENGTH_MAX);
     assert.deepEqual(decoder.push(bytes.subarray(0, -1)), []);
     assert.deepEqual(decoder.push(bytes.subarray(-1)), [frame]);
   }));
 });
 
-Deno.test("a frame takes as many bytes as its fields when it is written", () => {
-  assert.equal(encode({ type: "ping" }).length, 6);
-  assert.equal(encode({ type: "hello", replica: "a", incarnation: ID }).length, 6 + 1 + 16);
-  assert.equal(encode(PROGRESS).length, 6 + 2 * 8);
-  assert.equal(encode({ type: "checkpoint", since: 0, position: 64, hash: 1, deltas: [0, 0, 0, 0] }).length, 6 + 7 * 8);
+Deno.test("a frame is a line of JSON", () => {
+  assert.equal(
+    new TextDecoder().decode(encode(PING, PROGRESS)),
+    '{"type":"ping"}\n{"type":"progress","position":16777280,"stored":16777217}\n',
+  );
 });
 
 Deno.test("a decoder may be handed the same buffer again and again", () => {
@@ -139,19 +128,27 @@ Deno.test("a decoder may be handed the same buffer again and again", () => {
   assert.deepEqual(frames, [STATUS]);
 });
 
-Deno.test("whatever the bytes, they are frames that encode to the same bytes, or a FrameError", () => {
+Deno.test("whatever the bytes, they are frames that come out again when encoded, or a FrameError", () => {
+  const members = { maxKeys: 5, key: fc.constantFrom("type", "version", "position", "stored", "hash", "__proto__") };
+  const types = ["hello", "ping", "progress", "checkpoint", "health", "status"];
   const garbage = fc.oneof(
-    fc.uint8Array({ maxLength: 400 }),
-    // what begins like a frame gets further
-    fc.tuple(fc.nat(120), fc.nat(6), fc.uint8Array({ maxLength: 400 })).map(([length, type, rest]) =>
-      Uint8Array.of(0, 0, 0, length, FRAME_VERSION, type, ...rest)
+    fc.uint8Array({ maxLength: 2_000 }),
+    // what is JSON gets further, and what begins like a frame further still
+    fc.array(fc.json(), { maxLength: 3 }).map((values) => bytesOf(values.map((value) => `${value}\n`).join(""))),
+    fc.tuple(fc.constantFrom(...types), fc.object(members)).map(([type, rest]) =>
+      bytesOf(`${JSON.stringify({ type, ...rest })}\n`)
     ),
+    fc.tuple(frame, fc.nat(), fc.string()).map(([frame, at, more]) => {
+      const text = new TextDecoder().decode(encode(frame));
+      at %= text.length;
+      return bytesOf(text.slice(0, at) + more + text.slice(at));
+    }),
   );
   fc.assert(
     fc.property(garbage, fc.array(fc.nat(), { maxLength: 5 }), (bytes, cuts) => {
       const { frames } = decoded(split(bytes, cuts));
-      const again = joined(frames);
-      assert.deepEqual(again, bytes.slice(0, again.length));
+      // encode() checks every field once more
+      assert.deepEqual(decoded([encode(...frames)]), { frames, error: undefined });
     }),
     { numRuns: 5_000 },
   );
@@ -164,10 +161,10 @@ Deno.test("a frame with one bit flipped is another frame, an unfinished one or a
       bit %= bytes.length * 8;
       bytes[bit >> 3]! ^= 1 << (bit & 7);
       const { frames, error } = decoded([bytes]);
-      const skipped = bytes[TYPE_AT] === encode(STATUS)[TYPE_AT] && bytes[STATUS_VERSION_AT] !== STATUS_VERSION;
-      // encode() asserts every field once more
-      if (frames.length > 0) assert.deepEqual(joined(frames), bytes);
-      else assert.ok(error || bit < 32 || skipped, "only a length can leave a frame unfinished");
+      const skipped = frame.type === "status" &&
+        !new TextDecoder().decode(bytes).includes(`"version":${STATUS_VERSION},`);
+      if (frames.length > 0) assert.deepEqual(decoded([encode(...frames)]).frames, frames);
+      else assert.ok(error || bytes.at(-1) !== 10 || skipped, "only a newline can leave a frame unfinished");
     }),
     { numRuns: 5_000 },
   );
@@ -179,69 +176,98 @@ Deno.test("a frame is waited for when it is cut, and a stream that goes on after
       const bytes = encode(first);
       const start = bytes.subarray(0, cut % bytes.length);
       assert.deepEqual(decoded([start]), { frames: [], error: undefined });
-      decoded([start, joined(rest)]);
+      decoded([start, encode(...rest)]);
     }),
     { numRuns: 1_000 },
   );
 });
 
-Deno.test("another version is refused by name, before anything else of the frame is looked at", () => {
-  for (const version of [0, FRAME_VERSION - 1, FRAME_VERSION + 1, 255]) {
-    assertRefused(
-      Uint8Array.of(0xff, 0xff, 0xff, 0xff, version, 0xff),
-      `frame format version ${version}, not ${FRAME_VERSION}`,
-    );
+Deno.test("a hello of another version is refused by name, before anything else of it is looked at", () => {
+  for (const version of [0, FRAME_VERSION - 1, FRAME_VERSION + 1, "4"]) {
+    const hello = JSON.stringify({ type: "hello", version, replica: 7 });
+    assertRefused(hello, `version: Invalid input: expected ${FRAME_VERSION}: ${hello}`);
   }
 });
 
-Deno.test("an unknown type and a length that is not its type's are refused with the header", () => {
-  assertRefused(Uint8Array.of(0, 0, 0, 2, FRAME_VERSION, 99), "frame of unknown type 99");
-  for (const length of [0, 1, 17, 19, 0x7fffffff, 0xfffffffb]) {
-    const header = new DataView(new ArrayBuffer(6));
-    header.setUint32(0, length);
-    header.setUint8(4, FRAME_VERSION);
-    header.setUint8(5, encode(PROGRESS)[TYPE_AT]!);
-    assertRefused(new Uint8Array(header.buffer), `frame "progress" of ${length + 4} bytes`);
+Deno.test("what is no JSON, no object, or of an unknown type is refused, and the line shows how it begins", () => {
+  assertRefused("GET / HTTP/1.1\r", 'Invalid input: expected object, received string: "GET / HTTP/1.1\\r"');
+  assertRefused("null", "Invalid input: expected object, received null: null");
+  assertRefused("", 'Invalid input: expected object, received string: ""');
+  assertRefused(
+    '{"type":"pong"}',
+    `type: Invalid discriminator value. Expected 'hello' | 'ping' | 'progress' | 'checkpoint' | 'health' | 'status': {"type":"pong"}`,
+  );
+  assertRefused(
+    "x".repeat(FRAME_LENGTH_MAX - 1),
+    `Invalid input: expected object, received string: "${"x".repeat(79)}`,
+  );
+});
+
+Deno.test("a line that is too long is refused when that is seen, whether or not it ends", () => {
+  const message = `a frame of more than ${FRAME_LENGTH_MAX} characters`;
+  const [most, more] = [FRAME_LENGTH_MAX - 1, FRAME_LENGTH_MAX].map((length) => bytesOf("{".padEnd(length)));
+  assert.deepEqual(decoded([most!]), { frames: [], error: undefined });
+  for (const pieces of [[more!], [encode(PING), more!], [most!, bytesOf(" ")], [more!, bytesOf("}\n")]]) {
+    assert.equal(decoded(pieces).error?.message, message);
+  }
+  assert.equal(decoded([bytesOf(`${JSON.stringify(PING).padEnd(FRAME_LENGTH_MAX)}\n`)]).error?.message, message);
+  assert.deepEqual(decoded([bytesOf(`${JSON.stringify(PING).padEnd(FRAME_LENGTH_MAX - 1)}\n`)]).frames, [PING]);
+});
+
+Deno.test("a status of another version is skipped, whatever is in it, and what follows it is read", () => {
+  for (const version of [STATUS_VERSION + 1, 0, "two", undefined]) {
+    const later = bytesOf(`${JSON.stringify({ ...STATUS, version, posts: -1, more: "x".repeat(500) })}\n`);
+    assert.deepEqual(decoded([later, encode(PROGRESS)]), { frames: [PROGRESS], error: undefined });
   }
 });
 
-Deno.test("a status of another version is skipped, however long, and what follows it is read", () => {
-  for (const [version, length] of [[STATUS_VERSION + 1, 0], [0, 5], [255, FRAME_BYTES_MAX - 7]] as const) {
-    const bytes = Uint8Array.of(...foreignStatus(version, length), ...encode(PROGRESS));
-    assert.deepEqual(decoded([bytes]), { frames: [PROGRESS], error: undefined });
-  }
-});
-
-Deno.test("a status that is too long, too short or of a length that is not its version's is refused", () => {
-  assertRefused(foreignStatus(2, FRAME_BYTES_MAX - 6), `frame "status" of ${FRAME_BYTES_MAX + 1} bytes`);
-  assertRefused(Uint8Array.of(0, 0, 0, 2, FRAME_VERSION, encode(STATUS)[TYPE_AT]!), 'frame "status" of 6 bytes');
-  assertRefused(foreignStatus(STATUS_VERSION, 3), 'frame "status" of 10 bytes');
+Deno.test("members that are not known are skipped", () => {
+  const frames = decoded([bytesOf(`${JSON.stringify({ ...PROGRESS, __proto__: 1, more: 2 })}\n`)]).frames;
+  assert.deepEqual(frames, [PROGRESS]);
 });
 
 Deno.test("a broken stream stays broken", () => {
-  const decoder = new Decoder();
-  assert.throws(() => decoder.push(Uint8Array.of(0, 0, 0, 2, 9, 9)), FrameError);
-  assert.throws(() => decoder.push(encode({ type: "ping" })), FrameError);
+  for (
+    const start of ["nonsense\n", "x".repeat(2 * FRAME_LENGTH_MAX), '{"type":"progress","position":-1,"stored":0}\n']
+  ) {
+    const decoder = new Decoder();
+    for (const bytes of [bytesOf(start), encode(PING), encode(PING)]) {
+      assert.throws(() => decoder.push(bytes), FrameError);
+    }
+  }
 });
 
-Deno.test("frames with fields out of range are not sent", () => {
-  const checkpoint = { type: "checkpoint", since: 0, position: 64, hash: 1, deltas: [0, 0, 0, 0] } as const;
+Deno.test("frames with fields out of range are neither sent nor believed", () => {
+  const health: Frame = { type: "health", processor: "default", failing: false, minResponseMs: 0 };
+  const negative = "Too small: expected number to be >=0";
   const wrong: [Frame, string][] = [
-    [{ type: "progress", position: -1, stored: 0 }, "position cannot be -1"],
-    [{ type: "progress", position: 1, stored: 0.5 }, "stored cannot be 0.5"],
-    [{ ...checkpoint, since: NaN }, "since cannot be NaN"],
-    [{ ...checkpoint, hash: 2 ** 53 }, "hash cannot be 9007199254740992"],
-    [{ ...checkpoint, deltas: [0, 0, 0] }, "deltas cannot be 0,0,0"],
-    [{ ...checkpoint, deltas: [0, 0, 0, 0.5] }, "deltas cannot be 0,0,0,0.5"],
-    [{ type: "health", processor: "default", failing: false, minResponseMs: -1 }, "minResponseMs cannot be -1"],
+    [{ ...PROGRESS, position: -1 }, `position: ${negative}`],
+    [{ ...PROGRESS, stored: 0.5 }, "stored: Invalid input: expected int, received number"],
+    [{ ...CHECKPOINT, hash: 2 ** 53 }, "hash: Too big: expected int to be <=9007199254740991"],
+    [{ ...CHECKPOINT, settled: [0, 0, 0] }, "settled: Too small: expected array to have exactly 8 items"],
+    [{ ...CHECKPOINT, settled: [0, 0, 0, -1, 0, 0, 0, 0] }, `settled: 3: ${negative}`],
+    [{ ...health, minResponseMs: -1 }, `minResponseMs: ${negative}`],
+    [{ ...health, failing: 1 as never }, "failing: Invalid input: expected boolean, received number"],
     [
-      { type: "health", processor: "default", failing: false, minResponseMs: Infinity },
-      "minResponseMs cannot be Infinity",
+      { type: "hello", version: FRAME_VERSION, replica: "c" as "a" },
+      'replica: Invalid option: expected one of "a"|"b"',
     ],
-    [{ type: "hello", replica: "c" as "a", incarnation: ID }, "replica cannot be c"],
-    [{ type: "hello", replica: "a", incarnation: ID.toUpperCase() }, `not a canonical id: ${ID.toUpperCase()}`],
-    [{ ...STATUS, at: 0.5 }, "at cannot be 0.5"],
-    [{ ...STATUS, store: "gone" as "none" }, "store cannot be gone"],
+    [{ ...STATUS, at: 0.5 }, "at: Invalid input: expected int, received number"],
+    [{ ...STATUS, at: 8_640_000_000_000_001 }, "at: Too big: expected number to be <=8640000000000000"],
+    [
+      { ...STATUS, store: "gone" as "none" },
+      'store: Invalid option: expected one of "none"|"connecting"|"ready"|"unavailable"',
+    ],
   ];
-  for (const [frame, message] of wrong) assert.throws(() => encode(frame), { name: "FrameError", message });
+  for (const [frame, why] of wrong) {
+    const line = JSON.stringify(frame);
+    assertRefused(line, `${why}: ${line.slice(0, 80)}`);
+    assert.throws(() => encode(frame), { name: "FrameError" });
+  }
+  for (const minResponseMs of [NaN, Infinity]) {
+    assert.throws(
+      () => encode({ ...health, minResponseMs }),
+      /: minResponseMs: Invalid input: expected number, received/,
+    );
+  }
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
-import { encode, FRAME_VERSION } from "../../src/peer/frame.ts";
+import { encode, FRAME_LENGTH_MAX, FRAME_VERSION } from "../../src/peer/frame.ts";
 import { type LinkEvents, PeerLink } from "../../src/peer/link.ts";
 import type { Channel, ChannelListener } from "../../src/peer/transport.ts";
 import { UnixTransport } from "../../src/peer/unix_socket.ts";
@@ -53,6 +53,7 @@ class Side {
   readonly linked = Promise.withResolvers<void>();
   readonly position = Promise.withResolvers<number>();
   readonly lost: string[] = [];
+  progress = { position: 0, stored: 0 };
   readonly link: PeerLink;
 
   constructor(self: "a" | "b", place: Place) {
@@ -60,11 +61,10 @@ class Side {
       linked: () => this.linked.resolve(),
       lost: (why) => this.lost.push(why),
       progress: ({ position }) => this.position.resolve(position),
-      ...{ checkpoint() {}, health() {}, status() {} },
+      ...{ checkpoint() {}, health() {} },
     };
-    const incarnation = crypto.randomUUID();
-    const parts = { self, incarnation, clock: systemClock, random: Math.random, checkpoints: () => [] };
-    this.link = new PeerLink({ ...parts, transport: place.transport() }, events);
+    const parts = { self, clock: systemClock, random: Math.random, checkpoints: () => [] };
+    this.link = new PeerLink({ ...parts, progress: () => this.progress, transport: place.transport() }, events);
   }
 }
 
@@ -161,11 +161,12 @@ Deno.test(
     a.link.start();
     b.link.start();
     await Promise.all([a.linked.promise, b.linked.promise]);
-    const hello = encode({ type: "hello", replica: "b", incarnation: crypto.randomUUID() });
+    const hello = encode({ type: "hello", version: FRAME_VERSION, replica: "b" });
+    const text = (text: string) => new TextEncoder().encode(text);
     const nonsense: [what: string, bytes: Uint8Array][] = [
       ["garbage", crypto.getRandomValues(new Uint8Array(4_096)).fill(0xff, 0, 6)],
-      ["a frame that is too long", Uint8Array.of(0x7f, 0, 0, 0, FRAME_VERSION, 0)],
-      ["a peer of another version", hello.with(4, FRAME_VERSION + 1)],
+      ["a frame that is too long", text("x".repeat(FRAME_LENGTH_MAX))],
+      ["a peer of another version", text(`{"type":"hello","version":${FRAME_VERSION + 1}}\n`)],
       ["half a frame and then silence", hello.subarray(0, 12)],
     ];
     for (const [what, bytes] of nonsense) {
@@ -177,7 +178,8 @@ Deno.test(
       stranger.close();
       assert.deepEqual([a.link.linked, b.link.linked], [true, true], what);
     }
-    a.link.tell({ position: 77, stored: 5 });
+    a.progress = { position: 77, stored: 5 };
+    a.link.tell();
     assert.equal(await b.position.promise, 77);
     b.link.stop();
     a.link.stop();

@@ -25,6 +25,8 @@ export interface AskedPayment {
   /** when it did, in milliseconds, and what the fact has for that */
   takenMs: number;
   takenAt: number;
+  /** the log has it, and it is not settled */
+  pending: boolean;
   /** it was settled at some time */
   settled: boolean;
   /** when a purge last forgot it, in milliseconds; -1 where none did */
@@ -57,6 +59,7 @@ export class Asked {
         place: undefined,
         takenMs: 0,
         takenAt: 0,
+        pending: false,
         settled: false,
         purgedMs: -1,
         lostMs: -1,

@@ -8,6 +8,8 @@ import type { World } from "./world.ts";
 
 /** Follows what happens to the segments, and what every replica has folded at every place. */
 export class LogChecker {
+  /** the segment in which the log last began anew */
+  begunIn = 0;
   #hashes = new Map<number, number>();
 
   constructor(private readonly world: World) {}
@@ -40,7 +42,10 @@ export class LogChecker {
       world.violate("log", `${life.replica}${life.number} begins the log anew while ${peer.life.replica} serves`);
     }
     world.truth.forget();
-    if (first.base) this.forget();
+    if (first.base) {
+      this.begunIn = first.segment;
+      this.forget();
+    }
     world.saw("log-begun", first.segment);
   }
 

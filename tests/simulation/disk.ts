@@ -120,6 +120,13 @@ export class Disk {
     };
   }
 
+  /** Somebody deletes a file of the log that is not the newest, whoever still needs it. @returns its number */
+  deleteOne(): number | undefined {
+    const segment = this.prng.pick(this.#list().slice(0, -1));
+    if (segment !== undefined) this.#files.delete(segment);
+    return segment;
+  }
+
   has(segment: number): boolean {
     return this.#files.has(segment);
   }

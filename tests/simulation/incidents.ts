@@ -1,5 +1,6 @@
 /** The faults that happen at moments or last for a while, as the plan says. @module */
 import { PROCESSORS } from "../../src/payment/fact.ts";
+import { segmentOf } from "../../src/ledger/log.ts";
 import { RECORD_BYTES } from "../../src/ledger/record.ts";
 import type { Loss } from "./disk.ts";
 import type { Incident } from "./plan.ts";
@@ -59,6 +60,13 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
     if (!world.database?.stored.log) return;
     const loss = prng.pick(["all", "all", "older", "foreign"] as const);
     world.lose(loss === "older" && !isKnownOlder(world) ? "foreign" : loss);
+  },
+  "segment-missing"(world) {
+    // where a log has just begun anew on what was left of another, nobody knows which segments there were
+    if (!world.database?.stored.log || segmentOf(world.database.stored.position) < world.logs.begunIn) return;
+    world.truth.catchUp();
+    const segment = world.disk.deleteOne();
+    world.acks.logLost((place) => segmentOf(place) === segment);
   },
   "disk-full"({ disk, timeline }, prng, lastMs) {
     disk.room = prng.whole(0, 20 * RECORD_BYTES);

@@ -22,6 +22,7 @@ export const INCIDENTS = [
   "restart",
   "machine-death",
   "log-lost",
+  "segment-missing",
   "disk-full",
   "file-limit",
   "store-down",

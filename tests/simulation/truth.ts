@@ -7,7 +7,7 @@ import { Ledger, type LedgerObserver } from "../../src/ledger/ledger.ts";
 import { LogGoneError } from "../../src/ledger/log.ts";
 import { SegmentLog } from "../../src/ledger/segment_log.ts";
 import { Book } from "../../src/payment/book.ts";
-import type { Fact } from "../../src/payment/fact.ts";
+import { type Fact, PROCESSORS } from "../../src/payment/fact.ts";
 import type { Payment } from "../../src/payment/payment.ts";
 import type { World } from "./world.ts";
 
@@ -42,19 +42,33 @@ export class Truth implements LedgerObserver {
     );
     if (!holds) return;
     if (fact.kind === "accepted" && asked) {
-      Object.assign(asked, { place: payment!.last, takenMs: world.timeline.ms, takenAt: fact.at, kept: false });
+      Object.assign(asked, {
+        place: payment!.last,
+        takenMs: world.timeline.ms,
+        takenAt: fact.at,
+        kept: false,
+        pending: true,
+      });
     }
-    if (fact.kind === "settled" && asked) asked.settled = true;
+    if (fact.kind === "settled" && asked) Object.assign(asked, { settled: true, pending: false });
     if (fact.kind === "purged") this.#purged();
   }
 
   #purged(): void {
-    const { asked, timeline, calling } = this.world;
+    const { asked, timeline, calling, processors } = this.world;
     for (const payment of asked.payments.values()) {
       if (this.#ledger?.book.get(payment.id)) {
         payment.kept = true;
         continue;
       }
+      const booked = PROCESSORS.find((processor) => processors[processor].bookings.has(payment.id));
+      if (payment.pending && booked) {
+        this.world.violate(
+          "charges",
+          `${payment.id} is booked at ${booked}, and a purge forgot it before it was settled`,
+        );
+      }
+      payment.pending = false;
       payment.acks = [];
       payment.purgedMs = timeline.ms;
       if (!payment.settled) continue;
@@ -78,6 +92,7 @@ export class Truth implements LedgerObserver {
         const log = new SegmentLog({ files: world.disk.view, boot: 0, position, rereads: 0, gone });
         const begun = new Ledger(log, 0, mine, hash);
         begun.observe(this);
+        for (const asked of world.asked.payments.values()) asked.pending = mine.pending.has(asked.id);
         return begun;
       } catch (error) {
         if (!(error instanceof LogGoneError)) throw error;

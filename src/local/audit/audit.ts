@@ -1,11 +1,15 @@
 /** Compares what the four say of a window, and finds the ids and instants at which they differ. @module */
 import { other, type Processor, PROCESSORS } from "../../payment/fact.ts";
-import type { Booking, Sides, Total, Totals, Window } from "./sides.ts";
+import type { Total } from "../../payment/totals.ts";
+import type { Booking, Sides, Totals, Window } from "./sides.ts";
 
 /** Ids that are asked for at one time. */
 const ASKING_MAX = 32;
 /** Instants that are looked for, of one side at one processor. */
 const GAPS_MAX = 100;
+
+/** What the four have under one id. */
+type Says = Readonly<Record<"store" | "router" | Processor, Booking | null>>;
 
 /** An id of which not all say the same. */
 export interface Difference {
@@ -13,7 +17,7 @@ export interface Difference {
   /** what is wrong, for people */
   readonly what: string;
   /** what each says; null where it does not have the id */
-  readonly says: Readonly<Record<"store" | Processor, Booking | null>> & { readonly router?: Booking | null };
+  readonly says: Says;
 }
 
 /** Milliseconds in which somebody has more or less than the ids that are known account for. */
@@ -33,7 +37,7 @@ export interface Report {
   readonly totals: { readonly router: Totals; readonly store: Totals; readonly processors: Totals };
   readonly differences: readonly Difference[];
   readonly gaps: readonly Gap[];
-  /** ids that were asked for at both processors */
+  /** ids that the router and both processors were asked for */
   readonly asked: number;
   readonly agree: boolean;
 }
@@ -51,14 +55,14 @@ export async function audit(
   deep: boolean,
   told: (asked: number, all: number) => void,
 ): Promise<Report> {
-  const [router, rows, first, second] = await Promise.all([
+  const [router, rows, byDefault, byFallback] = await Promise.all([
     sides.router(window),
     sides.store(window),
     sides.processor("default", window),
     sides.processor("fallback", window),
   ]);
-  const processors = { default: first, fallback: second };
-  const store = totals(rows);
+  const processors = { default: byDefault, fallback: byFallback };
+  const store = { default: total(bookingsAt(rows, "default")), fallback: total(bookingsAt(rows, "fallback")) };
   const agree = PROCESSORS.every((at) => same(store[at], processors[at]) && same(router[at], store[at]));
   const report = { window, totals: { router, store, processors } };
   if (agree && !deep) return { ...report, differences: [], gaps: [], asked: 0, agree };
@@ -67,51 +71,42 @@ export async function audit(
   const booked: Booking[] = [];
   let asked = 0;
   await eachOf(rows, async (row) => {
-    const [byDefault, byFallback] = await Promise.all(PROCESSORS.map((at) => sides.lookup(at, row.id)));
-    const found = { default: byDefault ?? null, fallback: byFallback ?? null };
-    for (const booking of Object.values(found)) {
-      if (booking && booking.requestedAt >= window.from && booking.requestedAt <= window.to) booked.push(booking);
-    }
-    const what = wrong(row, found);
-    if (what) differences.push({ id: row.id, what, says: { store: row, ...found } });
+    const [first, second, said] = await Promise.all([
+      sides.lookup("default", row.id),
+      sides.lookup("fallback", row.id),
+      sides.routerHas(row.id),
+    ]);
+    const says = { store: row, default: first, fallback: second, router: said };
+    booked.push(...[first, second].filter((booking) => booking && isIn(window, booking)) as Booking[]);
+    const what = wrong(row, says);
+    if (what) differences.push({ id: row.id, what, says });
     told(++asked, rows.length);
   });
   const gaps: Gap[] = [];
   for (const at of PROCESSORS) {
-    const says = (part: Window) => sides.processor(at, part);
-    for (const gap of await narrow(window, processors[at], bookingsAt(booked, at), says)) {
-      gaps.push({ who: at, at, ...gap });
-    }
-    const routerSays = async (part: Window) => (await sides.router(part))[at];
-    for (const gap of await narrow(window, router[at], bookingsAt(rows, at), routerSays)) {
-      gaps.push({ who: "router", at, ...gap });
-    }
+    const known = bookingsAt(booked, at);
+    const atProcessor = await narrow(window, processors[at], known, (part) => sides.processor(at, part));
+    const stored = bookingsAt(rows, at);
+    const atRouter = await narrow(window, router[at], stored, async (part) => (await sides.router(part))[at]);
+    gaps.push(...atProcessor.map((gap) => ({ who: at, at, ...gap })));
+    gaps.push(...atRouter.map((gap) => ({ who: "router" as const, at, ...gap })));
   }
-  // what the router says of those that are stored where it differs
-  const known = new Set(differences.map(({ id }) => id));
-  const doubtful = rows.filter(({ id, requestedAt }) =>
-    !known.has(id) && gaps.some(({ who, from, to }) => who === "router" && requestedAt >= from && requestedAt <= to)
-  );
-  await eachOf(doubtful, async (row) => {
-    const said = await sides.routerHas(row.id) ?? null;
-    if (said && equal(said, row)) return;
-    const [byDefault, byFallback] = await Promise.all(PROCESSORS.map((at) => sides.lookup(at, row.id)));
-    const says = { store: row, default: byDefault ?? null, fallback: byFallback ?? null, router: said };
-    differences.push({ id: row.id, what: said ? "the router says otherwise" : "unknown to the router", says });
-  });
   return { ...report, differences, gaps, asked, agree: differences.length === 0 && gaps.length === 0 };
 }
 
-/** What is wrong with what the processors have of a stored payment; undefined where nothing is. */
-function wrong(row: Booking, found: Readonly<Record<Processor, Booking | null>>): string | undefined {
-  const there = found[row.processor];
-  const elsewhere = found[other(row.processor)];
+/** What is wrong with what the others have of a stored payment; undefined where nothing is. */
+function wrong(row: Booking, says: Says): string | undefined {
+  const there = says[row.processor];
+  const elsewhere = says[other(row.processor)];
   if (there && elsewhere) return "doubled: booked at both processors";
   if (elsewhere) return `moved: stored as booked at ${row.processor}, booked at ${elsewhere.processor}`;
   if (!there) return "lost: stored as booked, booked at neither";
   if (there.cents !== row.cents) return `off by ${there.cents - row.cents} cents`;
   if (there.requestedAt !== row.requestedAt) return `off by ${there.requestedAt - row.requestedAt} ms`;
-  return undefined;
+  if (!says.router) return "unknown to the router";
+  const { processor, cents, requestedAt } = says.router;
+  const same = processor === row.processor && cents === row.cents && requestedAt === row.requestedAt;
+  return same ? undefined : "the router says otherwise";
 }
 
 /** Halves the window until only the milliseconds are left in which somebody says otherwise than the bookings. */
@@ -131,8 +126,7 @@ async function narrow(
   }
   const middle = Math.floor((from + to) / 2);
   for (const part of [{ from, to: middle }, { from: middle + 1, to }]) {
-    const inside = bookings.filter(({ requestedAt }) => requestedAt >= part.from && requestedAt <= part.to);
-    await narrow(part, await ask(part), inside, ask, found);
+    await narrow(part, await ask(part), bookings.filter((booking) => isIn(part, booking)), ask, found);
   }
   return found;
 }
@@ -148,8 +142,8 @@ function bookingsAt(bookings: readonly Booking[], at: Processor): Booking[] {
   return bookings.filter(({ processor }) => processor === at);
 }
 
-function totals(bookings: readonly Booking[]): Totals {
-  return { default: total(bookingsAt(bookings, "default")), fallback: total(bookingsAt(bookings, "fallback")) };
+function isIn({ from, to }: Window, { requestedAt }: Booking): boolean {
+  return requestedAt >= from && requestedAt <= to;
 }
 
 function total(bookings: readonly Booking[]): Total {
@@ -158,8 +152,4 @@ function total(bookings: readonly Booking[]): Total {
 
 function same(a: Total, b: Total): boolean {
   return a.count === b.count && a.cents === b.cents;
-}
-
-function equal(a: Booking, b: Booking): boolean {
-  return a.processor === b.processor && a.cents === b.cents && a.requestedAt === b.requestedAt;
 }

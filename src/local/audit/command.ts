@@ -26,7 +26,7 @@ export async function auditCommand({ addresses, window, deep, json }: AuditComma
     const report = await audit(sides, window, deep, (asked, all) => {
       if (performance.now() - toldMs < PROGRESS_MS) return;
       toldMs = performance.now();
-      console.error(`${asked} of ${all} ids asked for at both processors`);
+      console.error(`${asked} of ${all} ids asked for`);
     });
     console.log(json ? JSON.stringify(report, null, 2) : text(report));
     return report.agree ? 0 : 1;

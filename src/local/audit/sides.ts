@@ -2,8 +2,10 @@
 // @ts-types="@types/pg"
 import pg from "pg";
 import { type Processor, PROCESSORS } from "../../payment/fact.ts";
+import { parseInstant } from "../../payment/instant.ts";
 import { type Cents, centsOf } from "../../payment/money.ts";
 import { STAGES } from "../../payment/payment.ts";
+import type { Total } from "../../payment/totals.ts";
 
 /** A call may take so long, in milliseconds. */
 const TIMEOUT_MS = 10_000;
@@ -19,12 +21,7 @@ export interface Window {
   readonly to: number;
 }
 
-/** How many payments, and how many cents they add up to. */
-export interface Total {
-  readonly count: number;
-  readonly cents: Cents;
-}
-
+/** What is booked at each processor. */
 export type Totals = Readonly<Record<Processor, Total>>;
 
 /** What is booked under an id. */
@@ -101,32 +98,17 @@ export class Sides {
     }));
   }
 
-  /** What a processor says of an id; undefined where it does not have it. */
-  async lookup(processor: Processor, id: string): Promise<Booking | undefined> {
-    const body = await this.#ask(
-      `the ${processor} processor`,
-      `${this.#addresses.processors[processor]}/payments/${id}`,
-    );
-    if (!body) return undefined;
-    const zoned = /(?:Z|[+-]\d\d:?\d\d)$/i.test(String(body.requestedAt)) ? body.requestedAt : `${body.requestedAt}Z`;
-    const requestedAt = Date.parse(String(zoned).replace(/(\.\d{3})\d+/, "$1"));
-    const cents = centsOf(body.amount as number);
-    if (cents === undefined || Number.isNaN(requestedAt)) {
-      throw new AuditError(`the ${processor} processor says of ${id} what makes no sense`);
-    }
-    return { id, processor, cents, requestedAt };
+  /** What a processor says of an id; null where it does not have it. */
+  async lookup(processor: Processor, id: string): Promise<Booking | null> {
+    const who = `the ${processor} processor`;
+    const body = await this.#ask(who, `${this.#addresses.processors[processor]}/payments/${id}`);
+    return body ? bookingOf(who, id, processor, body) : null;
   }
 
-  /** Where the router says that an id is settled; undefined where it is not. */
-  async routerHas(id: string): Promise<Booking | undefined> {
+  /** Where the router says that an id is settled; null where it is not. */
+  async routerHas(id: string): Promise<Booking | null> {
     const body = await this.#ask("the router", `${this.#addresses.router}/payments/${id}`);
-    if (!body || body.state !== "settled") return undefined;
-    return {
-      id,
-      processor: body.processor as Processor,
-      cents: centsOf(body.amount as number)!,
-      requestedAt: Date.parse(body.requestedAt as string),
-    };
+    return body?.state === "settled" ? bookingOf("the router", id, body.processor as Processor, body) : null;
   }
 
   /** @returns undefined for 404 */
@@ -152,6 +134,13 @@ export class Sides {
 
 function query({ from, to }: Window): string {
   return `?from=${new Date(from).toISOString()}&to=${new Date(to).toISOString()}`;
+}
+
+function bookingOf(who: string, id: string, processor: Processor, body: Record<string, unknown>): Booking {
+  const cents = centsOf(Number(body.amount));
+  const requestedAt = parseInstant(String(body.requestedAt))?.ms;
+  if (cents !== undefined && requestedAt !== undefined) return { id, processor, cents, requestedAt };
+  throw new AuditError(`${who} says of ${id} what makes no sense`);
 }
 
 function totalOf(who: string, body: unknown): Total {

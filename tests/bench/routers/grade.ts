@@ -7,7 +7,6 @@ import type { Fault } from "./router.ts";
 const path = (relative: string) => new URL(relative, import.meta.url).pathname;
 const MAIN = path("../../../main.ts");
 const GRADED = path("../../../bench/graded/main.ts");
-const CONFIG = path("../../src/packages/deno.json");
 
 /** What the command wrote. */
 export interface Graded {
@@ -49,8 +48,6 @@ export async function grade(fault: Fault, scenarioFile: string): Promise<Graded>
         "run",
         "-A",
         "--quiet",
-        "--config",
-        CONFIG,
         GRADED,
         "--scenario",
         scenarioPath,

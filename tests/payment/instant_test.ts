@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ceilMs, compareInstants, parseInstant } from "../../src/api/instant.ts";
+import { ceilMs, compareInstants, parseInstant } from "../../src/payment/instant.ts";
 
 const MS = Date.UTC(2025, 6, 15, 12, 34, 56);
 

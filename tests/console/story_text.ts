@@ -1,0 +1,14 @@
+/** A story as {@link Stories} keeps it, however long it is. @module */
+import assert from "node:assert/strict";
+import { Stories } from "../../src/console/stories.ts";
+import type { Told } from "../../src/console/watching.ts";
+
+export function storyText(lines: readonly Told[]): string {
+  return lines.map((line) => {
+    const stories = new Stories();
+    stories.add("", line);
+    const text = stories.get("");
+    assert.ok(text !== undefined);
+    return text;
+  }).join(";");
+}
