@@ -42,6 +42,7 @@ async function sources(): Promise<Source[]> {
   };
   const walk = async (folder: string) => {
     for await (const entry of Deno.readDir(new URL(folder, ROOT))) {
+      if (entry.name === "packages") continue;
       if (entry.isDirectory) await walk(`${folder}${entry.name}/`);
       else if (entry.name.endsWith(".ts")) await read(`${folder}${entry.name}`);
     }

@@ -69,12 +69,18 @@ Deno.test("a missing permission is one clear line and exit code 1", real, async 
 
 Deno.test("start is a whole cluster from an empty folder, and SIGTERM ends all of it with 0", real, async () => {
   const folder = await Deno.makeTempDir({ prefix: "galo-" });
-  const env = { PORT: "0", HOST: "127.0.0.1", DATA_DIR: folder, STAND_IN_PORT: "0", LOG_LEVEL: "off" };
+  const env = { PORT: "0", HOST: "127.0.0.1", DATA_DIR: folder, STAND_IN_PORT: "0", LOG_LEVEL: "warning" };
   const process = galo([], env).spawn();
   let said = "";
-  const reading = (async () => {
-    for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) said += text;
-  })();
+  let warned = "";
+  const reading = Promise.all([
+    (async () => {
+      for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) said += text;
+    })(),
+    (async () => {
+      for await (const text of process.stderr.pipeThrough(new TextDecoderStream())) warned += text;
+    })(),
+  ]);
   await until(() => said.includes("Ctrl-C"));
   const url = /2 replicas on (http:\S+)/.exec(said)![1]!;
   const id = crypto.randomUUID();
@@ -84,11 +90,11 @@ Deno.test("start is a whole cluster from an empty folder, and SIGTERM ends all o
     default: { totalRequests: 1, totalAmount: 19.9 },
     fallback: { totalRequests: 0, totalAmount: 0 },
   });
+  assert.equal(warned, "", "nothing to worry about");
 
   process.kill("SIGTERM");
   assert.equal((await process.status).code, 0);
   await reading;
-  await process.stderr.cancel();
   await assert.rejects(fetch(`${url}/livez`));
   // nothing is left that uses the folder
   const users = [...Deno.readDirSync("/proc")].filter(({ name }) => /^\d+$/.test(name)).filter(({ name }) => {

@@ -76,8 +76,10 @@ async function main(): Promise<void> {
     (_, i) => Math.max(...queue.slice(i * step, (i + 1) * step)),
   );
   console.log(`Payments not settled, a column ${step} s, at patience ${best.policy.patienceMs} ms:`);
+  const format = (value: number) => whole(Math.round(value)).padStart(8);
+  // its types know no options
   console.log(
-    asciichart.plot(thinned, { height: QUEUE_HEIGHT, format: (value: number) => whole(Math.round(value)).padStart(8) }),
+    (asciichart.plot as (series: number[], options: unknown) => string)(thinned, { height: QUEUE_HEIGHT, format }),
   );
 }
 

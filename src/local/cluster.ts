@@ -15,6 +15,8 @@ const LOOPBACK = "127.0.0.1";
 /** A replica that takes so much longer to stop than it may is killed, in milliseconds. */
 const KILL_AFTER_MS = 1_000;
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+/** The packages that run, without those of tests. */
+const CONFIG = new URL("../packages/deno.json", import.meta.url).pathname;
 const CADDYFILE = new URL("../../Caddyfile", import.meta.url).pathname;
 
 /** A cluster that runs. */
@@ -97,7 +99,7 @@ export async function startCluster(config: Config, say: (line: string) => void):
 
 /** A child that runs a command of this program, and ends when this process does. */
 function child(spec: Omit<ChildSpec, "program">): Child {
-  const args = ["run", "-A", "--quiet", MAIN, ...spec.args, "--parent"];
+  const args = ["run", "-A", "--quiet", "--config", CONFIG, MAIN, ...spec.args, "--parent"];
   return new Child({ ...spec, program: Deno.execPath(), args });
 }
 

@@ -21,7 +21,7 @@ interface Sample {
 const HOLDS: readonly Reason[] = ["default-refusing", "both-refusing", "default-slow", "default-full", "full"];
 
 export class Exposition {
-  readonly #registry: Registry = new TextRegistry();
+  readonly #registry = new TextRegistry() as Registry;
   readonly #meters: Meters;
   readonly #replica: Observed;
 

@@ -2,6 +2,7 @@ import { z } from "@zod/zod";
 import { configure, type LogRecord, reset } from "@logtape/logtape";
 import assert from "node:assert/strict";
 import { paymentAnswer, paymentBody, problemAnswer, summaryAnswer, summaryQuery } from "../../src/api/schemas.ts";
+import { needs } from "../support/permissions.ts";
 import { fakeApp, ID, post, problemOf } from "./fake_payments.ts";
 
 /** What every path of the app knows beside OPTIONS. */
@@ -42,7 +43,7 @@ Deno.test("answers 405 with what is allowed when a path does not know the method
   }
 });
 
-Deno.test("answers OPTIONS with what is allowed, and HEAD like GET without a body", async () => {
+Deno.test("answers OPTIONS with what is allowed, and HEAD like GET without a body", needs("read"), async () => {
   const { app } = fakeApp();
   for (const [path, allow] of PATHS) {
     const options = await app.request(path, { method: "OPTIONS" });

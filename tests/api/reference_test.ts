@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { needs } from "../support/permissions.ts";
+import { CHROMIUM, needs, needsOf, NO_CHROMIUM } from "../support/permissions.ts";
 import { DOCUMENT } from "./documented.ts";
 import { fakeApp } from "./fake_payments.ts";
 
@@ -67,15 +67,8 @@ Deno.test("no file beside those is served, whatever its name is", async () => {
   }
 });
 
-const real = needs("run", "net", "read", "write");
-const CHROMIUM = real.ignore ? undefined : ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-});
-const browser = { ignore: CHROMIUM === undefined };
+const real = needs("run", "net", "read", "write", "env");
+const browser = needsOf(real, () => CHROMIUM !== undefined, NO_CHROMIUM);
 
 Deno.test(
   "in a browser the reference page shows every operation, asks no other host and breaks no policy",

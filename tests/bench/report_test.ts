@@ -4,13 +4,12 @@ import { findCaddy } from "../../bench/graded/system.ts";
 import type { Figures } from "../../bench/report/figures.ts";
 import { measure } from "../../bench/report/measure.ts";
 import { type Finding, findings } from "../../bench/report/rules.ts";
-import { needs } from "../support/permissions.ts";
+import { needs, needsOf, NO_CADDY } from "../support/permissions.ts";
 
 const PERMISSIONS = needs("run", "net", "read", "write", "env", "sys");
 const BUSY_REPLICA = new URL("./report_busy_replica.ts", import.meta.url).pathname;
 const caddy = PERMISSIONS.ignore ? undefined : await findCaddy();
-if (!PERMISSIONS.ignore && !caddy) console.warn("left out: tests of bench:report, which needs Caddy");
-const OPTIONS = { ignore: PERMISSIONS.ignore || !caddy };
+const OPTIONS = needsOf(PERMISSIONS, () => caddy !== undefined, NO_CADDY);
 
 async function measured(settings: Record<string, string>, entry?: string): Promise<Figures> {
   return await measure({

@@ -1,22 +1,17 @@
 /** Debian's Chromium, headless, for tests of the pages. @module */
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
-import puppeteer, { type Browser, type Page } from "puppeteer-core";
-import { needs } from "../support/permissions.ts";
+import type { Browser, Page } from "puppeteer-core";
+import { CHROMIUM, needs, needsOf, NO_CHROMIUM } from "../support/permissions.ts";
 
 const real = needs("net", "run", "read", "write", "env", "sys");
 
-const CHROMIUM = real.ignore ? undefined : ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-});
-if (!real.ignore && !CHROMIUM) console.warn("left out: tests in a browser (no Chromium is installed)");
-
 /** The options of a test in a browser; the library leaves things open that the browser's end takes with it. */
-export const inBrowser = { ignore: CHROMIUM === undefined, sanitizeOps: false, sanitizeResources: false };
+export const inBrowser = {
+  ...needsOf(real, () => CHROMIUM !== undefined, NO_CHROMIUM),
+  sanitizeOps: false,
+  sanitizeResources: false,
+};
 
 /** A page as a person sees it, and what its console complained about. */
 export interface Shown extends AsyncDisposable {
@@ -39,6 +34,8 @@ export class TestBrowser implements AsyncDisposable {
       "--no-first-run",
       "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     ];
+    // not before it is needed: it reads the environment as soon as it is loaded
+    const { default: puppeteer } = await import("puppeteer-core");
     return new TestBrowser(await puppeteer.launch({ executablePath: CHROMIUM!, args }));
   }
 

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { needs } from "../support/permissions.ts";
-import { CADDY, Cluster, load, payment, statusOf, until } from "./harness.ts";
+import { behindCaddy, Cluster, load, payment, statusOf, until } from "./harness.ts";
 
 const real = needs("net", "run", "read", "write", "env");
-const behindCaddy = { ignore: real.ignore || CADDY === undefined };
+const withCaddy = behindCaddy(real);
 
 Deno.test(
   "SIGKILL of a replica behind Caddy is seen by no caller, and every 202 is booked once",
-  behindCaddy,
+  withCaddy,
   async () => {
     await using cluster = await Cluster.start({ caddy: true });
     cluster.processors.default.setDelay(20);

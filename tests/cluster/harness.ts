@@ -8,6 +8,7 @@ import pg from "pg";
 import { REPLICAS } from "../../src/payment/fact.ts";
 import { type StandIn, startStandIn } from "../../src/local/standin.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/local/embedded.ts";
+import { CADDY, type Needs, needsOf, NO_CADDY } from "../support/permissions.ts";
 import { EXIT_RESTART } from "../../src/exit_code.ts";
 
 export type Id = "a" | "b";
@@ -308,17 +309,10 @@ export class Caddy implements AsyncDisposable {
   }
 }
 
-/** The Caddy on this machine, if there is one that may be run. */
-export const CADDY: string | undefined = (() => {
-  if (Deno.permissions.querySync({ name: "run" }).state !== "granted") return undefined;
-  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
-    try {
-      if (Deno.statSync(`${folder}/caddy`).isFile) return `${folder}/caddy`;
-    } catch {
-      // not in this one
-    }
-  }
-})();
+/** The options of a test that runs behind Caddy. */
+export function behindCaddy(real: Needs): Needs {
+  return needsOf(real, () => CADDY !== undefined, NO_CADDY);
+}
 
 /** A TCP port that nothing listens on now. */
 export function freePort(): number {

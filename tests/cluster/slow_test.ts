@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { PROBLEMS } from "../../src/api/problem.ts";
 import { fakeApp, ID } from "../api/fake_payments.ts";
 import { needs } from "../support/permissions.ts";
-import { CADDY, Caddy, freePort, statusOf, until } from "./harness.ts";
+import { behindCaddy, Caddy, freePort, statusOf, until } from "./harness.ts";
 
 const real = needs("net", "run", "read", "write", "env");
-const behindCaddy = { ignore: real.ignore || CADDY === undefined };
+const proxied = behindCaddy(real);
 const CADDYFILE = new URL("../../Caddyfile", import.meta.url);
 
 const encoder = new TextEncoder();
@@ -113,7 +113,7 @@ Deno.test("a replica gives a body up that does not come, and takes others meanwh
 
 Deno.test(
   "behind Caddy, who trickles a header or a body, or says nothing, is cut off without an answer",
-  behindCaddy,
+  proxied,
   () =>
     withCaddy(async ({ port }, behind) => {
       const sized = `${POST}Content-Length: 1000\r\n\r\n`;
@@ -135,7 +135,7 @@ Deno.test(
 
 Deno.test(
   "behind Caddy, who sends too much is told so, and its connection ends",
-  behindCaddy,
+  proxied,
   () =>
     withCaddy(async ({ port }, behind) => {
       assert.equal(
@@ -159,7 +159,7 @@ Deno.test(
 
 Deno.test(
   "behind Caddy, requests sent all at once are answered one after the other, each once",
-  behindCaddy,
+  proxied,
   () =>
     withCaddy(async ({ port }, behind) => {
       const ids = Array.from({ length: 100 }, () => crypto.randomUUID());
@@ -178,7 +178,7 @@ Deno.test(
 
 Deno.test(
   "behind Caddy, a problem answers for replicas that are not there",
-  behindCaddy,
+  proxied,
   () =>
     withCaddy(async ({ url }, behind) => {
       await behind.stop();

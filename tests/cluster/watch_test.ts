@@ -1,7 +1,7 @@
 /** What people may see of a real cluster: stories, the stream behind Caddy, and the log of a life. @module */
 import assert from "node:assert/strict";
 import { needs } from "../support/permissions.ts";
-import { CADDY, Cluster, type ReplicaProcess, statusOf, TestPostgres, until } from "./harness.ts";
+import { behindCaddy, Cluster, type ReplicaProcess, statusOf, TestPostgres, until } from "./harness.ts";
 
 const real = needs("net", "run", "read", "write", "env", "sys");
 
@@ -47,10 +47,7 @@ Deno.test("either replica tells a payment's story, and after a restart Postgres 
   assert.deepEqual(steps(left), ["b accepted accepted", "b settled default-up"]);
 });
 
-Deno.test("the stream comes through Caddy every second, with both replicas in it", {
-  ...real,
-  ignore: real.ignore || !CADDY,
-}, async () => {
+Deno.test("the stream comes through Caddy every second, with both replicas in it", behindCaddy(real), async () => {
   await using cluster = await Cluster.start({ caddy: true });
   const answer = await fetch(`${cluster.url}/live`);
   assert.equal(answer.headers.get("content-type"), "text/event-stream");

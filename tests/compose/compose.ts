@@ -1,6 +1,6 @@
 /** The system as it is graded: `docker compose up --build` and stand-in processors where the grader's are. @module */
 import assert from "node:assert/strict";
-import { needs } from "../support/permissions.ts";
+import { type Needs, needs, needsOf, optional } from "../support/permissions.ts";
 import { payment, type Totals } from "../cluster/harness.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -39,22 +39,18 @@ interface Delivery {
   readonly cents: number | null;
 }
 
-/** The options of a test that needs Docker: ignored, with the reason said, where it cannot run. */
-export function needsCompose(): { ignore: boolean } {
-  const { ignore } = needs("run", "net", "env", "read");
-  if (ignore) return { ignore };
-  const why = Deno.env.get("GALO_COMPOSE") !== "1"
-    ? "they take minutes and port 9999: set GALO_COMPOSE=1"
-    : !engineAnswers()
-    ? "no Docker engine answers"
-    : undefined;
-  if (why) console.warn(`left out: tests with docker compose (${why})`);
-  return { ignore: why !== undefined };
+/** The options of a test that needs Docker, and that somebody wants it. */
+export function needsCompose(): Needs {
+  const real = needs("run", "net", "env", "read");
+  if (!real.ignore && Deno.env.get("GALO_COMPOSE") !== "1") {
+    return optional("they take minutes and the ports 9999, 8001 and 8002: deno task test:compose");
+  }
+  return needsOf(real, engineAnswers, "no Docker engine answers, or it has no Compose 2");
 }
 
 function engineAnswers(): boolean {
   try {
-    return new Deno.Command("docker", { args: ["version"], stdout: "null", stderr: "null" }).outputSync().success;
+    return new Deno.Command("docker", { args: ["compose", "ls"], stdout: "null", stderr: "null" }).outputSync().success;
   } catch {
     return false;
   }

@@ -1,6 +1,6 @@
 /**
- * Issue 3's line on containers: `docker compose up --build`, limits, and a client that notices nothing of what happens
- * behind port 9999. Runs with `GALO_COMPOSE=1 deno test -A tests/compose` where a Docker engine answers.
+ * `docker compose up --build`, limits, and a client that notices nothing of what happens
+ * behind port 9999. `deno task test:compose` runs it where a Docker engine answers.
  */
 import assert from "node:assert/strict";
 import { load } from "../cluster/harness.ts";
@@ -55,7 +55,13 @@ Deno.test("docker compose up --build", needsCompose(), async (t) => {
     assert.ok(now.length > 1_000, `${now.length} accepted`);
     assert.ok(latencies.max < WAIT_MS_MAX, `a caller waited ${latencies.max} ms`);
     await compose.untilSettled();
-    say(`${title}, books`, await compose.assertBooks(accepted, uncertain));
+    say(`${title}, books`, await compose.assertBooks(accepted, uncertain).catch(told));
+  };
+
+  /** What the replicas said of it is gone with them. */
+  const told = async (error: unknown): Promise<never> => {
+    console.log(await compose.run("logs", "--no-color", "--timestamps", "a", "b"));
+    throw error;
   };
 
   await t.step("limits are set on every service, and are within 1.5 CPUs and 350 MB together", async () => {

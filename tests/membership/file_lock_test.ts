@@ -16,7 +16,8 @@ class Holder implements AsyncDisposable {
   constructor(folder: string) {
     const script = new URL("lock_holder.ts", import.meta.url).pathname;
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-lock", `--allow-read=${folder}`, `--allow-write=${folder}`, script, folder, "x"],
+      // it needs no packages, and must not wait for any
+      args: ["run", "--no-config", `--allow-read=${folder}`, `--allow-write=${folder}`, script, folder, "x"],
       stdin: "piped",
       stdout: "piped",
     }).spawn();

@@ -5,22 +5,11 @@ import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { Cluster, load, type ReplicaProcess, statusOf, until } from "../cluster/harness.ts";
 import { FakePayments } from "../api/fake_payments.ts";
 import { Facts } from "../support/facts.ts";
-import { needs } from "../support/permissions.ts";
+import { needs, needsOf, NO_PROMTOOL, PROMTOOL } from "../support/permissions.ts";
 
 const clusters = needs("run", "net", "read", "write", "env", "sys");
 
-/** promtool of this machine, if there is one. */
-const PROMTOOL = (() => {
-  if (clusters.ignore) return undefined;
-  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
-    try {
-      if (Deno.statSync(`${folder}/promtool`).isFile) return `${folder}/promtool`;
-    } catch {
-      // not in this one
-    }
-  }
-  console.warn("left out: promtool, of Debian's package prometheus, is not in PATH");
-})();
+const withPromtool = needsOf(clusters, () => PROMTOOL !== undefined, NO_PROMTOOL);
 
 async function scrape(replica: ReplicaProcess): Promise<string> {
   const answer = await replica.request("/metrics");
@@ -295,9 +284,7 @@ function positive(counts: Readonly<Record<string, number>>): Record<string, numb
   return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
 }
 
-Deno.test("promtool finds nothing to say about any metric, with or without values", {
-  ignore: clusters.ignore || PROMTOOL === undefined,
-}, async () => {
+Deno.test("promtool finds nothing to say about any metric, with or without values", withPromtool, async () => {
   await using cluster = await Cluster.start();
   for (const text of [await exposition().text(), await scrape(cluster.a)]) {
     const checking = new Deno.Command(PROMTOOL!, {

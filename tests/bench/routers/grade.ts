@@ -44,7 +44,17 @@ export async function grade(fault: Fault, scenarioFile: string): Promise<Graded>
     const router = await start(path("./router.ts"), fault, byDefault, byFallback);
     const addresses = ["--url", router, "--default-url", byDefault, "--fallback-url", byFallback];
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", GRADED, "--scenario", scenarioPath, ...addresses, "--out", out],
+      args: [
+        "run",
+        "-A",
+        "--quiet",
+        GRADED,
+        "--scenario",
+        scenarioPath,
+        ...addresses,
+        "--out",
+        out,
+      ],
     }).output();
     const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
     if (!success) throw new Error(`bench:graded failed on ${fault}: ${said}`);
