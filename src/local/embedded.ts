@@ -6,7 +6,7 @@
 import process from "node:process";
 import { StoreError } from "../store/store.ts";
 import { type Account, mayEnter, serverAccount } from "../store/account.ts";
-import { type Programs, programs } from "./programs.ts";
+import { programs } from "./programs.ts";
 
 /** After so long the caller is told what takes the time, in milliseconds. */
 const SAY_AFTER_MS = 2_000;
@@ -59,52 +59,53 @@ export async function startEmbeddedPostgres(
   say: (line: string) => void = () => {},
 ): Promise<EmbeddedPostgres> {
   let doing = `starting PostgreSQL in ${folder}`;
+  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+  const home = await Deno.realPath(folder);
+  // held for as long as this process uses the folder: so a server found in it is nobody's
+  const lock = await Deno.open(`${home}/lock`, { create: true, write: true, mode: 0o600 });
   const slow = setTimeout(() => say(doing), SAY_AFTER_MS);
   try {
-    await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-    const home = await Deno.realPath(folder);
-    const lock = await takeLock(home);
-    try {
-      const run = await programs();
-      const account = await serverAccount();
-      if (account) await mayEnter(account, home, run.postgres);
-      if (!await exists(`${home}/data`)) {
-        doing = `creating a PostgreSQL database in ${folder}, this first time only`;
-        await initialise(run, home, account);
-      }
-      await endOrphan(`${home}/data/postmaster.pid`);
-      return await startServer(run, home, account, () => lock.close());
-    } catch (error) {
-      lock.close();
-      throw error;
+    if (!await lock.tryLock(true)) {
+      throw new StoreError("refused", `another process uses the PostgreSQL in ${home}`);
     }
+    const run = await programs();
+    const account = await serverAccount();
+    if (account) await mayEnter(account, home, run.postgres);
+    const command = { ...account, cwd: home, stdin: "null", stdout: "null", stderr: "piped" } as const;
+    if (!await Deno.stat(`${home}/data`).catch(() => undefined)) {
+      doing = `creating a PostgreSQL database in ${folder}, this first time only`;
+      await initialise(run.initdb, home, command);
+    }
+    await endOrphan(`${home}/data/postmaster.pid`);
+    const sockets = await socketFolder(home, account);
+    const [child, exited] = await startServer(run.postgres, home, sockets, command);
+    const cleaned = exited.then(async () => {
+      lock.close();
+      if (sockets !== home) await Deno.remove(sockets, { recursive: true });
+    });
+    const url = `postgres://${USER}@/postgres?host=${encodeURIComponent(sockets)}`;
+    const stop = () => {
+      signal(child.pid, "SIGINT");
+      return cleaned;
+    };
+    return { url, pid: child.pid, exited: cleaned, stop };
+  } catch (error) {
+    lock.close();
+    throw error;
   } finally {
     clearTimeout(slow);
   }
 }
 
-/** Held for as long as this process uses the folder: so a server found in it is nobody's. */
-async function takeLock(home: string): Promise<Deno.FsFile> {
-  const file = await Deno.open(`${home}/lock`, { create: true, write: true, mode: 0o600 });
-  if (await file.tryLock(true)) return file;
-  file.close();
-  throw new StoreError("refused", `another process uses the PostgreSQL in ${home}`);
-}
-
 /** Under another name at first: a folder that is half filled must not be taken for a database. */
-async function initialise({ initdb }: Programs, home: string, account: Account | undefined): Promise<void> {
+async function initialise(initdb: string, home: string, command: Deno.CommandOptions): Promise<void> {
   const fresh = `${home}/data.new`;
   await Deno.remove(fresh, { recursive: true }).catch(() => {/* there is none: usual */});
   const args = ["--pgdata", fresh, "--username", USER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C"];
-  const { success, stderr } = await new Deno.Command(initdb, {
-    args: [...args, "--no-instructions"],
-    ...account,
-    cwd: home,
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  if (!success) throw new StoreError("refused", `PostgreSQL cannot be set up: ${complaint(decode(stderr))}`);
+  const { success, stderr } = await new Deno.Command(initdb, { ...command, args: [...args, "--no-instructions"] })
+    .output();
+  const said = new TextDecoder().decode(stderr);
+  if (!success) throw new StoreError("refused", `PostgreSQL cannot be set up: ${complaint(said)}`);
   await Deno.rename(fresh, `${home}/data`);
 }
 
@@ -132,43 +133,22 @@ async function answers(path: string): Promise<boolean> {
   }
 }
 
+/** @returns the server, which takes connections, and what is resolved when it has ended */
 async function startServer(
-  { postgres }: Programs,
+  postgres: string,
   home: string,
-  account: Account | undefined,
-  ended: () => void,
-): Promise<EmbeddedPostgres> {
-  const sockets = await socketFolder(home, account);
+  sockets: string,
+  command: Deno.CommandOptions,
+): Promise<[Deno.ChildProcess, Promise<unknown>]> {
   const settings = Object.entries({ ...SETTINGS, unix_socket_directories: sockets });
   const args = ["-D", `${home}/data`, ...settings.flatMap(([name, value]) => ["-c", `${name}=${value}`])];
   for (let waitedMs = 0;; waitedMs += REMAINS_POLL_MS) {
     // Ctrl-C in a terminal reaches a whole process group: the server has one of its own, to outlive its clients
-    const command = new Deno.Command(postgres, {
-      args,
-      ...account,
-      cwd: home,
-      detached: true,
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-    });
-    const child = command.spawn();
-    const ready = Promise.withResolvers<string | undefined>();
-    const reading = read(child.stderr, ready.resolve);
-    const exited = Promise.all([child.status, reading]).then(() => {});
-    const failure = await ready.promise;
-    if (failure === undefined) {
-      const cleaned = exited.then(async () => {
-        ended();
-        if (sockets !== home) await Deno.remove(sockets, { recursive: true });
-      });
-      const url = `postgres://${USER}@/postgres?host=${encodeURIComponent(sockets)}`;
-      const stop = () => {
-        signal(child.pid, "SIGINT");
-        return cleaned;
-      };
-      return { url, pid: child.pid, exited: cleaned, stop };
-    }
+    const child = new Deno.Command(postgres, { ...command, args, detached: true }).spawn();
+    const started = Promise.withResolvers<string | undefined>();
+    const exited = Promise.all([child.status, read(child.stderr, started.resolve)]);
+    const failure = await started.promise;
+    if (failure === undefined) return [child, exited];
     await exited;
     // children of a server that was killed need a moment to notice
     const remains = /pre-existing shared memory|postmaster\.pid" already exists/.test(failure);
@@ -182,12 +162,12 @@ async function startServer(
 /** Reads all that the server says, so that it is never held up; tells once: undefined when it serves, else what it said. */
 async function read(output: ReadableStream<Uint8Array>, tell: (failure: string | undefined) => void): Promise<void> {
   let said = "";
-  let told = false;
-  for await (const chunk of output) {
-    if (told) continue;
-    said += decode(chunk);
-    told = said.includes("ready to accept connections");
-    if (told) tell(undefined);
+  let serves = false;
+  for await (const chunk of output.pipeThrough(new TextDecoderStream())) {
+    if (serves) continue;
+    said += chunk;
+    serves = said.includes("ready to accept connections");
+    if (serves) tell(undefined);
   }
   tell(said);
 }
@@ -216,14 +196,6 @@ function signal(pid: number, name: "SIGINT" | 0): boolean {
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
-}
-
 function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, REMAINS_POLL_MS));
-}
-
-function decode(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
 }

@@ -3,11 +3,10 @@
  * @module
  */
 import { z } from "@zod/zod";
-import { parseId } from "../payment/id.ts";
 import { parseInstant } from "../payment/instant.ts";
 import { amountOf, CENTS_MAX } from "../payment/money.ts";
 import { seeded } from "./seeded.ts";
-import { type BooksView, StandInBooks } from "./standin_books.ts";
+import { StandInBooks } from "./standin_books.ts";
 import { ConcurrencyLimiter, HealthWindow } from "./standin_limits.ts";
 import { type CallEnd, type StandInAnswer, type StandInRequest, StandInServer } from "./standin_server.ts";
 
@@ -54,63 +53,27 @@ export interface StandInOptions {
   readonly clockNow?: () => number;
 }
 
-/** A stand-in that runs. */
-export interface StandIn {
-  readonly url: string;
-  readonly port: number;
-  /** the admin port's URL, or the only one's */
-  readonly adminUrl: string;
-  readonly books: BooksView;
-  /** for payments whose wait starts from now on, in milliseconds */
-  setDelay(ms: number): void;
-  /** for payments whose wait ends from now on */
-  setFailing(failing: boolean): void;
-  /** for payments that arrive from now on; ends the fault before */
-  setFault(fault: Fault): Promise<void>;
-  /** Stops at once, whatever hangs: payments that wait for their delay are never booked. */
-  close(): Promise<void>;
-}
-
-/**
- * Starts a stand-in.
- *
- * @throws an error with the code EADDRINUSE where a port is taken
- */
+/** Starts a stand-in. @throws an error with the code EADDRINUSE where a port is taken */
 export async function startStandIn(options: StandInOptions): Promise<StandIn> {
-  const processor = new Processor(options);
-  const { main, admin = main, books } = processor;
+  const standIn = new StandIn(options);
   try {
-    await main.open();
-    if (admin !== main) await admin.open();
+    await standIn.open();
+    return standIn;
   } catch (error) {
-    await processor.stop();
+    await standIn.close();
     throw error;
   }
-  const url = ({ port }: StandInServer) => `http://${options.hostname ?? HOSTNAME}:${port}`;
-  return {
-    url: url(main),
-    port: main.port,
-    adminUrl: url(admin),
-    books,
-    setDelay: (ms) => void (processor.delayMs = ms),
-    setFailing: (failing) => void (processor.failing = failing),
-    setFault: (fault) => processor.setFault(fault),
-    close: () => processor.stop(),
-  };
 }
 
-const HOSTNAME = "127.0.0.1";
+type Route = (request: StandInRequest, throughMain: boolean) => CallEnd | Promise<CallEnd>;
 
-type Route = (request: StandInRequest, through: "main" | "admin") => CallEnd | Promise<CallEnd>;
-
-class Processor {
+/** A stand-in that runs. */
+export class StandIn {
   readonly books = new StandInBooks();
-  readonly main: StandInServer;
-  readonly admin: StandInServer | undefined;
-  delayMs = 0;
-  failing = false;
-  readonly #feeRate: number;
-  readonly #now: () => number;
+  readonly #main: StandInServer;
+  readonly #admin: StandInServer | undefined;
+  #delayMs = 0;
+  #failing = false;
   #token = "123";
   #limiter = new ConcurrencyLimiter();
   #health = new HealthWindow();
@@ -123,12 +86,60 @@ class Processor {
   #switching: Promise<void> = Promise.resolve();
   #stopped = false;
 
-  constructor({ port, hostname = HOSTNAME, adminPort, feeRate, clockNow }: StandInOptions) {
-    this.#feeRate = feeRate;
-    this.#now = clockNow ?? (() => performance.now());
-    this.main = new StandInServer(port, hostname, (request) => this.#handle(request, "main"));
-    if (adminPort === undefined) return;
-    this.admin = new StandInServer(adminPort, hostname, (request) => this.#handle(request, "admin"));
+  constructor(private readonly options: StandInOptions) {
+    const { port, hostname = "127.0.0.1", adminPort } = options;
+    this.#main = new StandInServer(port, hostname, (request) => this.#handle(request, true));
+    if (adminPort !== undefined) {
+      this.#admin = new StandInServer(adminPort, hostname, (request) => this.#handle(request, false));
+    }
+  }
+
+  get port(): number {
+    return this.#main.port;
+  }
+
+  get url(): string {
+    return this.#main.url;
+  }
+
+  /** The admin port's URL, or the only one's. */
+  get adminUrl(): string {
+    return (this.#admin ?? this.#main).url;
+  }
+
+  /** For payments whose wait starts from now on, in milliseconds. */
+  setDelay(ms: number): void {
+    this.#delayMs = ms;
+  }
+
+  /** For payments whose wait ends from now on. */
+  setFailing(failing: boolean): void {
+    this.#failing = failing;
+  }
+
+  /** For payments that arrive from now on. Ends the fault before, and takes effect after that one has. */
+  setFault(fault: Fault): Promise<void> {
+    const switched = this.#switching.then(() => this.#switch(fault));
+    this.#switching = switched.catch(() => {});
+    return switched;
+  }
+
+  /** Takes connections. */
+  async open(): Promise<void> {
+    await this.#main.open();
+    await this.#admin?.open();
+  }
+
+  /** Stops at once, whatever hangs: payments that wait for their delay are never booked. */
+  async close(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#refusing);
+    for (const timer of this.#sleeping) clearTimeout(timer);
+    await Promise.all([this.#main.close(), this.#admin?.close(), this.#switching]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   readonly #routes: Record<string, Route> = {
@@ -136,33 +147,26 @@ class Processor {
     "GET /payments/service-health": () => this.#tellHealth(),
     "GET /admin/payments-summary": ({ query }) => this.#summarise(query.get("from"), query.get("to")),
     "GET /admin/deliveries": ({ query }) => this.#deliveries(query.get("correlationId")),
-    "PUT /admin/configurations/delay": setting("delay", delaySchema, (ms) => void (this.delayMs = ms)),
-    "PUT /admin/configurations/failure": setting("failure", z.boolean(), (failing) => void (this.failing = failing)),
+    "PUT /admin/configurations/delay": setting("delay", delaySchema, (ms) => this.setDelay(ms)),
+    "PUT /admin/configurations/failure": setting("failure", z.boolean(), (failing) => this.setFailing(failing)),
     "PUT /admin/configurations/token": setting("token", z.string().min(1), (token) => void (this.#token = token), 204),
-    "PUT /admin/configurations/fault": ({ body }, through) => this.#switchFault(body, through),
+    "PUT /admin/configurations/fault": ({ body }, throughMain) => this.#switchFault(body, throughMain),
     "POST /admin/purge-payments": () => {
       this.books.purge();
       return answer(200, "All payments purged.");
     },
   };
 
-  #handle(request: StandInRequest, through: "main" | "admin"): CallEnd | Promise<CallEnd> {
+  #handle(request: StandInRequest, throughMain: boolean): CallEnd | Promise<CallEnd> {
     const { method, path, headers } = request;
     const isAdmin = path.startsWith("/admin/");
     if (isAdmin && headers["x-rinha-token"] !== this.#token) return answer(401, "Unauthorized");
     // a payment must not get around a port that refuses
-    if (!isAdmin && through === "admin") return answer(404, "Not found");
+    if (!isAdmin && !throughMain) return answer(404, "Not found");
     const route = this.#routes[`${method} ${path}`];
-    if (route) return route(request, through);
+    if (route) return route(request, throughMain);
     const id = method === "GET" ? /^\/payments\/([^/]+)$/.exec(path)?.[1] : undefined;
     return id === undefined ? answer(404, "Not found") : this.#show(id);
-  }
-
-  /** Takes effect after the one before it has. */
-  setFault(fault: Fault): Promise<void> {
-    const switched = this.#switching.then(() => this.#switch(fault));
-    this.#switching = switched.catch(() => {});
-    return switched;
   }
 
   async #switch(fault: Fault): Promise<void> {
@@ -172,20 +176,13 @@ class Processor {
     this.#faultEnd.resolve("drop");
     this.#faultEnd = Promise.withResolvers();
     clearTimeout(this.#refusing);
-    if (fault.fault !== "refuse") return await this.main.open(REOPEN_TRIES_MAX);
-    await this.main.close();
+    if (fault.fault !== "refuse") return await this.#main.open(REOPEN_TRIES_MAX);
+    await this.#main.close();
     // it may have been stopped meanwhile
     if (fault.forMs === undefined || this.#stopped) return;
     this.#refusing = setTimeout(() => {
       this.setFault({ fault: "none" }).catch((error) => console.error(`stand-in: ${error.message}`));
     }, fault.forMs);
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#refusing);
-    for (const timer of this.#sleeping) clearTimeout(timer);
-    await Promise.all([this.main.close(), this.admin?.close(), this.#switching]);
   }
 
   async #sleep(ms: number): Promise<void> {
@@ -209,9 +206,9 @@ class Processor {
       if (!payment) return answer(400, "A payment has a correlationId, an amount and a requestedAt");
       // at once, and without a place: callers that are given none get an answer
       if (strike === "never-answer") return faultEnd;
-      if (this.delayMs > 0) await this.#sleep(this.delayMs);
+      if (this.#delayMs > 0) await this.#sleep(this.#delayMs);
       // the caller may have left: that stops nothing
-      if (this.failing) return answer(500, "Internal error");
+      if (this.#failing) return answer(500, "Internal error");
       const booked = this.books.book(payment.id, payment.booking);
       if (strike === "book-then-drop") return "drop";
       if (strike === "book-then-500") return answer(500, "Internal error");
@@ -222,54 +219,51 @@ class Processor {
   }
 
   #show(text: string): StandInAnswer {
-    const id = parseId(text) ?? text;
-    const booking = this.books.get(id);
+    const correlationId = text.toLowerCase();
+    const booking = this.books.get(correlationId);
     if (!booking) return answer(404, "Not found");
     // the real one keeps no zone
     const requestedAt = booking.requestedAt.replace(/Z$/, "");
-    return { status: 200, body: { correlationId: id, amount: amountOf(booking.cents), requestedAt } };
+    return { status: 200, body: { correlationId, amount: amountOf(booking.cents), requestedAt } };
   }
 
   async #tellHealth(): Promise<StandInAnswer> {
-    const waitMs = this.#health.enter(this.#now());
+    const waitMs = this.#health.enter(this.options.clockNow?.() ?? performance.now());
     if (waitMs < 0) {
       return { ...answer(429, "Too many requests"), headers: { "retry-after": `${Math.ceil(-waitMs / 1000)}` } };
     }
     if (waitMs > 0) await this.#sleep(waitMs);
-    return { status: 200, body: { failing: this.failing, minResponseTime: this.delayMs } };
+    return { status: 200, body: { failing: this.#failing, minResponseTime: this.#delayMs } };
   }
 
   #summarise(from: string | null, to: string | null): StandInAnswer {
     const bounds = from && to ? [instantMs(from), instantMs(to)] : [];
     if (bounds.some(Number.isNaN)) return answer(400, "from and to are timestamps");
     const { count, cents } = this.books.window(...bounds);
-    const totalFee = Math.round(cents * this.#feeRate) / 100;
-    return {
-      status: 200,
-      body: { totalRequests: count, totalAmount: amountOf(cents), totalFee, feePerTransaction: this.#feeRate },
-    };
+    const { feeRate: feePerTransaction } = this.options;
+    const totalFee = Math.round(cents * feePerTransaction) / 100;
+    return { status: 200, body: { totalRequests: count, totalAmount: amountOf(cents), totalFee, feePerTransaction } };
   }
 
   #deliveries(one: string | null): StandInAnswer {
-    const body = Array.from(one ? [parseId(one) ?? one] : this.books.ids(), (id) => {
+    const body = Array.from(one ? [one.toLowerCase()] : this.books.ids(), (id) => {
       const { cents = null, requestedAt = null } = this.books.get(id) ?? {};
       return { correlationId: id, delivered: this.books.delivered(id), booked: cents ? 1 : 0, cents, requestedAt };
     });
     return { status: 200, body };
   }
 
-  async #switchFault(body: string, through: "main" | "admin"): Promise<StandInAnswer> {
+  async #switchFault(body: string, throughMain: boolean): Promise<StandInAnswer> {
     const { data: fault, error } = faultSchema.safeParse(jsonIn(body));
     if (error) return answer(400, z.prettifyError(error));
-    if (fault.fault === "refuse" && !this.admin && fault.forMs === undefined) {
+    if (fault.fault === "refuse" && !this.#admin && fault.forMs === undefined) {
       return answer(422, "refuse needs forMs where there is no admin port");
     }
     // refusing ends the connection that this came on: not before the answer has left
-    if (fault.fault === "refuse" && through === "main") {
-      return { ...answer(200, "ok"), after: () => void this.setFault(fault) };
-    }
+    const ok = answer(200, "ok");
+    if (fault.fault === "refuse" && throughMain) return { ...ok, after: () => void this.setFault(fault) };
     await this.setFault(fault);
-    return answer(200, "ok");
+    return ok;
   }
 }
 

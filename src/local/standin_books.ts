@@ -11,15 +11,13 @@ export interface Booking {
   readonly at: number;
 }
 
-/** The part of {@link StandInBooks} that changes nothing. */
-export type BooksView = Omit<StandInBooks, "deliver" | "book" | "purge">;
-
 /** The books of one stand-in: a payment once for each id, and how often each id came in. */
 export class StandInBooks {
   readonly #booked = new Map<string, Booking>();
   readonly #delivered = new Map<string, number>();
   #totals = new Totals();
-  #deliveries = 0;
+  /** Requests to book a payment, repeated ones too. */
+  deliveries = 0;
 
   /** Payments that are booked. */
   get count(): number {
@@ -29,11 +27,6 @@ export class StandInBooks {
   /** What they add up to. */
   get cents(): Cents {
     return this.#totals.all.cents;
-  }
-
-  /** Requests to book a payment, repeated ones too. */
-  get deliveries(): number {
-    return this.#deliveries;
   }
 
   /** The amount an id is booked with; undefined where it is not. */
@@ -63,7 +56,7 @@ export class StandInBooks {
 
   /** Counts a request to book a payment. */
   deliver(id: string): void {
-    this.#deliveries++;
+    this.deliveries++;
     this.#delivered.set(id, this.delivered(id) + 1);
   }
 
@@ -80,6 +73,6 @@ export class StandInBooks {
     this.#booked.clear();
     this.#delivered.clear();
     this.#totals = new Totals();
-    this.#deliveries = 0;
+    this.deliveries = 0;
   }
 }

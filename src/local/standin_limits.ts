@@ -3,10 +3,9 @@
 /** Requests that run at once, and requests that wait for one of those to end; all others are answered 429. */
 export const RUNNING_MAX = 800;
 export const QUEUED_MAX = 500;
-/** One health call is answered in this window, in milliseconds. */
-export const HEALTH_WINDOW_MS = 5_000;
-/** Calls that wait for the following windows. */
-export const HEALTH_QUEUED_MAX = 2;
+/** In this window, in milliseconds, one health call is answered; so many wait for the windows after it. */
+const HEALTH_WINDOW_MS = 5_000;
+const HEALTH_QUEUED_MAX = 2;
 
 /** Lets 800 run and 500 wait. */
 export class ConcurrencyLimiter {

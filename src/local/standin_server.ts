@@ -1,15 +1,9 @@
 /** The HTTP server of a stand-in processor: it can end a connection without an answer, and close and reopen its port. @module */
-import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** A caller may keep its connection for as long as it likes; heads have at most 16 KiB. */
-const OPTIONS: ServerOptions = {
-  keepAliveTimeout: 0,
-  headersTimeout: 0,
-  requestTimeout: 0,
-  requireHostHeader: false,
-  maxHeaderSize: 16 << 10,
-};
+/** A caller may keep its connection for as long as it likes. */
+const OPTIONS = { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0, requireHostHeader: false };
 /** The longest body that is read; a longer one counts as empty. */
 const BODY_CHARS_MAX = 16 << 10;
 /** When a port that is taken is tried again. */
@@ -56,6 +50,10 @@ export class StandInServer {
     private readonly connectionsMax = 4_096,
   ) {}
 
+  get url(): string {
+    return `http://${this.hostname}:${this.port}`;
+  }
+
   /** Takes connections. @throws an error with the code EADDRINUSE where the port is taken, after that many tries */
   async open(tries = 1): Promise<void> {
     this.#wanted = true;
@@ -75,7 +73,7 @@ export class StandInServer {
     this.#wanted = false;
     const server = this.#server;
     this.#server = undefined;
-    if (!server?.listening) return;
+    if (!server) return;
     const closed = new Promise((resolve) => server.close(resolve));
     server.closeAllConnections();
     await closed;
@@ -87,12 +85,12 @@ export class StandInServer {
     server.maxConnections = this.connectionsMax;
     // one that was accepted while the port was being closed
     server.on("connection", (socket) => void (this.#server === server || socket.destroy()));
-    return new Promise((resolve, reject) => {
-      server.on("error", reject).on("close", resolve).listen(this.port, this.hostname, () => {
-        this.port = (server.address() as AddressInfo).port;
-        resolve();
-      });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.on("error", reject).on("close", resolve).listen(this.port, this.hostname, () => {
+      this.port = (server.address() as AddressInfo).port;
+      resolve();
     });
+    return promise;
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {

@@ -7,11 +7,8 @@ const net = needs("net");
 const AT = "2025-07-01T12:00:00.000Z";
 const TOKEN = { "x-rinha-token": "123" };
 
-type Running = StandIn & AsyncDisposable;
-
-async function start(feeRate = 0.05, adminPort: number | undefined = undefined): Promise<Running> {
-  const standIn = await startStandIn({ port: 0, feeRate, ...adminPort === undefined ? {} : { adminPort } });
-  return { ...standIn, [Symbol.asyncDispose]: () => standIn.close() };
+function start(feeRate = 0.05, adminPort: number | undefined = undefined): Promise<StandIn> {
+  return startStandIn({ port: 0, feeRate, ...adminPort === undefined ? {} : { adminPort } });
 }
 
 function bodyOf(id: string, amount: number | string = 19.9, requestedAt = AT): string {
