@@ -16,6 +16,7 @@ const SCHEMAS = {
 };
 
 const STRING = { type: "string" };
+const REQUIRED = { required: true, schema: STRING };
 
 const HEADERS = {
   "Location": { required: true, description: "the payment's path", schema: { ...STRING, pattern: "^/payments/" } },
@@ -23,16 +24,11 @@ const HEADERS = {
     description: "seconds after which it may work; not there where trying again is of no use",
     schema: { type: "integer", minimum: 0 },
   },
-  "Allow": {
-    required: true,
-    description: "the methods that the path knows",
-    schema: STRING,
-    example: "GET, HEAD, OPTIONS",
-  },
+  "Allow": { ...REQUIRED, description: "the methods that the path knows", example: "GET, HEAD, OPTIONS" },
   "ETag": { required: true, schema: { ...STRING, pattern: '^"[^"]+"$' } },
-  "Cache-Control": { required: true, schema: STRING },
-  "Vary": { required: true, schema: STRING },
-  "Content-Security-Policy": { required: true, schema: STRING },
+  "Cache-Control": REQUIRED,
+  "Vary": REQUIRED,
+  "Content-Security-Policy": REQUIRED,
 };
 
 const PROBLEM_TYPE = "application/problem+json";
@@ -45,13 +41,40 @@ answers GET, and OPTIONS with \`Allow\`. What any request may be answered is in 
 503 while no replica answers. A caller that takes longer than 10 s to send a request is cut off.`;
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
+const STORY = {
+  operationId: "showPayment",
+  parameters: { id: "$request.body#/correlationId" },
+  description: "what becomes of it",
+};
 const UP = "the default processor was up, and it is the cheaper one";
-const unknownPayment = problems("unknown-payment")[404]!;
-const file = (example: string) => ({ name: "file", in: "path", required: true, schema: STRING, example });
 const fact = (at: string, state: string, attempt: number, processor: string | null, reason: string, why: string) => (
   { at: `2025-07-15T12:34:56.${at}Z`, state, attempt, processor, replica: "a", reason, why }
 );
-const readiness = {
+const PAYMENT = {
+  correlationId: ID,
+  state: "settled",
+  amount: 19.9,
+  processor: "default",
+  requestedAt: "2025-07-15T12:34:56.007Z",
+  acceptedAt: "2025-07-15T12:34:56.000Z",
+  attempts: 1,
+  reason: "default-up",
+  why: `Booked at the default processor: ${UP}.`,
+  owner: "a",
+  facts: [
+    fact("000", "accepted", 0, null, "accepted", "no processor was chosen yet"),
+    fact("007", "dispatched", 1, "default", "default-up", UP),
+    fact("012", "settled", 1, "default", "default-up", UP),
+  ],
+  complete: true,
+  source: "memory",
+};
+const TOTALS = {
+  default: { totalRequests: 1234, totalAmount: 24556.6 },
+  fallback: { totalRequests: 0, totalAmount: 0 },
+};
+const PROCESSOR = { state: "up", latencyMs: 3, inFlight: 2 };
+const READINESS = {
   ready: true,
   replica: "a",
   phase: "serving",
@@ -62,71 +85,43 @@ const readiness = {
   queue: 0,
   pending: 2,
   settled: 1234,
-  processors: {
-    default: { state: "up", latencyMs: 3, inFlight: 2 },
-    fallback: { state: "up", latencyMs: 3, inFlight: 0 },
-  },
+  processors: { default: PROCESSOR, fallback: { ...PROCESSOR, inFlight: 0 } },
 };
+const NOT_READY = { ...READINESS, ready: false, phase: "reading", notes: ["reading what was known before"] };
+
+const HTML = some("text/html");
+const UNKNOWN_PAYMENT = problems("unknown-payment")[404]!;
 
 /** Every route there is, by method and path as the app names them, with its operation object. */
 const ROUTES = {
   "POST /payments": operation("payments", "takePayment", "Hand in a payment", {
-    description: "Safe to repeat: the same id with the same amount is answered 202 again, counted and charged once. " +
-      "Members that are not known are ignored. The body has at most 4096 bytes.",
-    requestBody: { required: true, content: json("NewPayment", { correlationId: ID, amount: 19.9 }) },
-  }, {
     202: {
       ...answer("Acknowledged: it will be booked at one processor, once", undefined, "Location"),
-      links: {
-        story: {
-          operationId: "showPayment",
-          parameters: { id: "$request.body#/correlationId" },
-          description: "what becomes of it",
-        },
-      },
+      links: { story: STORY },
     },
     ...problems("malformed-body", "body-too-slow", "conflict", "body-too-long", "not-json", "invalid-payment"),
     ...problems("internal", "queue-full", "log-full", "total-full", "uncovered", "not-serving"),
+  }, {
+    description: "Safe to repeat: the same id with the same amount is answered 202 again, counted and charged once. " +
+      "Members that are not known are ignored. The body has at most 4096 bytes.",
+    requestBody: { required: true, content: json("NewPayment", { correlationId: ID, amount: 19.9 }) },
   }),
   "GET /payments/:id": operation("payments", "showPayment", "What became of a payment, and why", {
-    parameters: [{
-      name: "id",
-      in: "path",
-      required: true,
-      description: "the correlation id, in either case; anything else is answered 404",
-      schema: STRING,
-      example: ID,
-    }],
-  }, {
-    200: answer("What is known of it; to who prefers HTML, a page", {
-      ...json("Payment", {
-        correlationId: ID,
-        state: "settled",
-        amount: 19.9,
-        processor: "default",
-        requestedAt: "2025-07-15T12:34:56.007Z",
-        acceptedAt: "2025-07-15T12:34:56.000Z",
-        attempts: 1,
-        reason: "default-up",
-        why: `Booked at the default processor: ${UP}.`,
-        owner: "a",
-        facts: [
-          fact("000", "accepted", 0, null, "accepted", "no processor was chosen yet"),
-          fact("007", "dispatched", 1, "default", "default-up", UP),
-          fact("012", "settled", 1, "default", "default-up", UP),
-        ],
-        complete: true,
-        source: "memory",
-      }),
-      ...some("text/html"),
-    }, "Vary"),
+    200: answer("What is known of it; to who prefers HTML, a page", { ...json("Payment", PAYMENT), ...HTML }, "Vary"),
     404: {
-      ...unknownPayment,
-      ...answer(unknownPayment.description, { ...unknownPayment.content, ...some("text/html") }, "Vary"),
+      ...UNKNOWN_PAYMENT,
+      ...answer(UNKNOWN_PAYMENT.description, { ...UNKNOWN_PAYMENT.content, ...HTML }, "Vary"),
     },
     ...problems("internal", "not-serving"),
+  }, {
+    parameters: [
+      inPath("id", ID, { description: "the correlation id, in either case; anything else is answered 404" }),
+    ],
   }),
   "GET /payments-summary": operation("payments", "showSummary", "What is booked where", {
+    200: answer("The totals of both processors", json("Summary", TOTALS)),
+    ...problems("invalid-query", "internal", "not-serving"),
+  }, {
     description:
       "The totals of both replicas at the time of asking, over the instants that the processors were told, " +
       "both ends inclusive.",
@@ -134,83 +129,66 @@ const ROUTES = {
       instant("from", "not after `to`", "2025-07-15T12:34:56.000Z"),
       instant("to", "not before `from`", "2025-07-15T12:35:56.000Z"),
     ],
-  }, {
-    200: answer(
-      "The totals of both processors",
-      json("Summary", {
-        default: { totalRequests: 1234, totalAmount: 24556.6 },
-        fallback: { totalRequests: 0, totalAmount: 0 },
-      }),
-    ),
-    ...problems("invalid-query", "internal", "not-serving"),
   }),
   "POST /purge-payments": operation("operations", "purgePayments", "Forget every payment", {
+    200: answer("They are forgotten, at both replicas", json("Purged", { message: "All payments are purged." })),
+    ...problems("forbidden", "internal", "log-full", "not-serving"),
+  }, {
     description: "Needs the ADMIN_TOKEN as bearer, unless ALLOW_PURGE=true lets everybody in. A body is not read. A " +
       "payment that a processor may be booking now is not forgotten: it ends first, and counts.",
     security: [{ admin: [] }, {}],
-  }, {
-    200: answer("They are forgotten, at both replicas", json("Purged", { message: "All payments are purged." })),
-    ...problems("forbidden", "internal", "log-full", "not-serving"),
   }),
-  "GET /livez": operation("operations", "showLiveness", "Whether the process lives", {}, {
+  "GET /livez": operation("operations", "showLiveness", "Whether the process lives", {
     200: answer("It does", json("Liveness", { alive: true })),
   }),
   "GET /readyz": operation(
     "operations",
     "showReadiness",
     "Whether payments are taken, and the state of peer, store and processors",
-    {},
     {
-      200: answer("They are taken", json("Readiness", readiness)),
-      503: answer(
-        "Not yet, or no longer",
-        json("Readiness", { ...readiness, ready: false, phase: "reading", notes: ["reading what was known before"] }),
-      ),
+      200: answer("They are taken", json("Readiness", READINESS)),
+      503: answer("Not yet, or no longer", json("Readiness", NOT_READY)),
     },
   ),
-  "GET /metrics": operation(
-    "operations",
-    "showMetrics",
-    "What this replica has counted and measured, for Prometheus",
-    {},
-    { 200: answer("Prometheus' text, version 0.0.4", some("text/plain")) },
-  ),
-  "GET /": operation("operations", "showLive", "What both replicas are doing now, as a page", {}, {
-    200: answer("The page", some("text/html"), "Content-Security-Policy"),
+  "GET /metrics": operation("operations", "showMetrics", "What this replica has counted and measured, for Prometheus", {
+    200: answer("Prometheus' text, version 0.0.4", some("text/plain")),
+  }),
+  "GET /": operation("operations", "showLive", "What both replicas are doing now, as a page", {
+    200: answer("The page", HTML, "Content-Security-Policy"),
   }),
   "GET /live": operation("operations", "streamLive", "What that page shows, as it happens", {
+    200: answer("Events", some("text/event-stream"), "Cache-Control"),
+    ...problems("watchers-full"),
+  }, {
     description:
       "Server-sent events: `history`, the charts so far, and every second `live`. It goes on until the caller " +
       "or the replica ends it.",
-  }, {
-    200: answer("Events", some("text/event-stream"), "Cache-Control"),
-    ...problems("watchers-full"),
   }),
   "GET /watch/:file": operation("operations", "showWatchFile", "A file of these pages", {
-    parameters: [file("live.js")],
-  }, {
     200: answer("The file", some("text/javascript", "text/css", "image/svg+xml"), "Cache-Control"),
     ...problems("unknown-path"),
-  }),
+  }, { parameters: [inPath("file", "live.js")] }),
   "GET /openapi.json": operation("reference", "showDocument", "This document", {
+    200: answer("OpenAPI 3.1", some("application/json"), "ETag", "Cache-Control"),
+    304: answer("It is what `If-None-Match` says", undefined, "ETag", "Cache-Control"),
+  }, {
     parameters: [
       { name: "If-None-Match", in: "header", description: "the `ETag` of an earlier answer", schema: STRING },
     ],
-  }, {
-    200: answer("OpenAPI 3.1", some("application/json"), "ETag", "Cache-Control"),
-    304: answer("It is what `If-None-Match` says", undefined, "ETag", "Cache-Control"),
   }),
-  "GET /docs": operation("reference", "showDocs", "This document for people, who may try it out", {}, {
-    200: answer("A page", some("text/html"), "Content-Security-Policy"),
+  "GET /docs": operation("reference", "showDocs", "This document for people, who may try it out", {
+    200: answer("A page", HTML, "Content-Security-Policy"),
   }),
-  "GET /docs/:file": operation("reference", "showDocsFile", "A file of that page", { parameters: [file("start.js")] }, {
+  "GET /docs/:file": operation("reference", "showDocsFile", "A file of that page", {
     200: answer("The file", some("text/javascript", "text/css", "image/png"), "Cache-Control"),
     ...problems("unknown-path"),
-  }),
+  }, { parameters: [inPath("file", "start.js")] }),
 };
 
 /** A method and a path: the app has a handler for each of them (src/api/app.ts). */
 export type Route = keyof typeof ROUTES;
+
+const LICENSE = { name: "MIT", identifier: "MIT" };
 
 /** The document as JSON. */
 export function openApiDocument(): Json {
@@ -221,13 +199,7 @@ export function openApiDocument(): Json {
   }
   return {
     openapi: "3.1.1",
-    info: {
-      title: "Galo",
-      version: "0.1.0",
-      summary: "A payment router",
-      description: DESCRIPTION,
-      license: { name: "MIT", identifier: "MIT" },
-    },
+    info: { title: "Galo", version: "0.1.0", summary: "A payment router", description: DESCRIPTION, license: LICENSE },
     servers: [{ url: "/" }],
     tags: [
       { name: "payments", description: "What callers need" },
@@ -252,7 +224,7 @@ export function openApiDocument(): Json {
   };
 }
 
-function operation(tag: string, operationId: string, summary: string, more: Json, responses: Json): Json {
+function operation(tag: string, operationId: string, summary: string, responses: Json, more: Json = {}): Json {
   return { operationId, tags: [tag], summary, ...more, responses };
 }
 
@@ -296,6 +268,10 @@ function problems(...kinds: ProblemKind[]): Readonly<Record<string, Answer>> {
     ];
   });
   return Object.fromEntries(answers);
+}
+
+function inPath(name: string, example: string, more: Json = {}): Json {
+  return { name, in: "path", required: true, schema: STRING, example, ...more };
 }
 
 function instant(name: "from" | "to", bound: string, example: string): Json {
