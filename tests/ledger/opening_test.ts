@@ -334,7 +334,7 @@ Deno.test("what is left behind the store's place is read however often the log b
   for (const digits of ["00000001", "00000002", "00000003"]) {
     const copy = three();
     const uuid = () => digits + UUID.slice(8);
-    const first = opened(copy, { ...held, stored }, true, { uuid });
+    const first = opened(copy, { ...held, stored }, true, { uuid, boot: BOOT + 1 });
     assert.deepEqual(pending(first), [1, 2, 3].map((n) => [n, UPTIME_MS]));
     // the store follows, and the machine dies before anything else is on the disk
     stored = { ...stored, log: first.log, position: placeOf(2, 2) };
