@@ -328,9 +328,8 @@ Deno.test("what is left behind the store's place is read where the log that bega
 });
 
 Deno.test("what is left behind the store's place is read however often the log began anew there and was lost", () => {
-  const files = three();
-  const held = heldAt(files, placeOf(2, 2));
-  let stored = held.stored;
+  const held = heldAt(three(), placeOf(2, 2));
+  let stored = { ...held.stored, log: NEXT_ID };
   for (const digits of ["00000001", "00000002", "00000003"]) {
     const copy = three();
     const uuid = () => digits + UUID.slice(8);
