@@ -17,7 +17,7 @@ import { FileLock } from "./membership/file_lock.ts";
 import { UnixTransport } from "./peer/unix_socket.ts";
 import { HttpProcessorClient } from "./processor/client.ts";
 import { Replica, type ReplicaObserver, type ReplicaSettings } from "./replica.ts";
-import { StartError } from "./start_error.ts";
+import { reason, StartError } from "./start_error.ts";
 import { PostgresStore } from "./store/postgres.ts";
 import { bootNumber, systemClock } from "./system_clock.ts";
 import { Meters } from "./telemetry/meters.ts";
@@ -29,6 +29,9 @@ const REQUESTS_MS = 300;
 const SEGMENT_MB = SEGMENT_RECORDS * RECORD_BYTES / 2 ** 20;
 /** How often a starting replica looks whether it is ready, in milliseconds. */
 const READY_MS = 10;
+
+/** How often the same trouble of the log is said, in milliseconds. */
+const SAID_MS = 10_000;
 
 /** A replica that runs. */
 export interface Host {
@@ -51,7 +54,7 @@ export function startReplica(config: Config, traces?: Traces): Host {
   checkConfig(config);
   const logger = getLogger(["galo", "replica", config.REPLICA]);
   const fail = failing(logger);
-  const { lock, files } = claim(config);
+  const { lock, files } = claim(config, logger);
   const meters = new Meters(config.REPLICA, galo.version);
   const client = clientOf(config);
   const log = (level: "info" | "warning", message: string, fields?: Record<string, unknown>) =>
@@ -199,7 +202,10 @@ async function within(ms: number, work: Promise<void>): Promise<void> {
 }
 
 /** Makes the folders, and takes the lock that one process of this replica has there. */
-function claim({ DATA_DIR, REPLICA }: Config): { readonly lock: FileLock; readonly files: FileSegments } {
+function claim(
+  { DATA_DIR, REPLICA }: Config,
+  logger: Logger,
+): { readonly lock: FileLock; readonly files: FileSegments } {
   const folder = `${DATA_DIR}/log`;
   makeFolder(folder);
   checkFileSystem(folder);
@@ -207,7 +213,7 @@ function claim({ DATA_DIR, REPLICA }: Config): { readonly lock: FileLock; readon
   if (!lock.tryAcquire(`process-${REPLICA}`)) {
     throw new StartError(`replica ${REPLICA} is running already in ${DATA_DIR}`);
   }
-  return { lock, files: new FileSegments(folder) };
+  return { lock, files: new FileSegments(folder, untaken(logger), REPLICA) };
 }
 
 function clientOf(config: Config): HttpProcessorClient {
@@ -269,4 +275,17 @@ function untilReady(replica: Replica): Promise<void> {
     const look = () => replica.readiness().ready ? resolve() : setTimeout(look, READY_MS);
     look();
   });
+}
+
+/** Says why the log takes nothing, once for each reason within {@link SAID_MS}. */
+function untaken(logger: Logger): (error: unknown) => void {
+  let said = "";
+  let saidMs = -Infinity;
+  return (error) => {
+    const why = reason(error);
+    if (why === said && performance.now() < saidMs + SAID_MS) return;
+    said = why;
+    saidMs = performance.now();
+    logger.error("the log cannot be written: POST is answered 503 until it can", { why });
+  };
 }

@@ -101,6 +101,9 @@ export class Replica implements Observed {
   readonly #poller: HealthPoller;
   #member: Membership;
   #own: HeldLock | undefined;
+  #openedMs = 0;
+  /** how long reading took: callers could not come again meanwhile */
+  #readMs = 0;
   #running: Running | undefined;
   /** the lowest segment that there may be */
   #firstSegment = 0;
@@ -140,7 +143,6 @@ export class Replica implements Observed {
 
   /** Begins to look for the peer, to find out what was known before, and then to serve. */
   start(): void {
-    this.#link?.start();
     this.#happened({ kind: "start" });
   }
 
@@ -162,7 +164,7 @@ export class Replica implements Observed {
     if (book.pending.size >= queueMax) return "queue-full";
     if (!book.holds(cents)) return "total-full";
     if (segmentOf(position) - this.#firstSegment >= segmentsMax) return "log-full";
-    const doubt = book.doubtedMs !== null && clock.uptime() < book.doubtedMs + recallMs;
+    const doubt = book.doubtedMs !== null && clock.uptime() < book.doubtedMs + this.#readMs + recallMs;
     const receipt = ledger.append({ kind: "accepted", by: self, id, cents, at: clock.now(), doubt });
     if (receipt.kind === "full") return "log-full";
     // the peer took the id first: that is the payment
@@ -202,7 +204,8 @@ export class Replica implements Observed {
     const notes = [
       waits,
       phase === "reading" ? "reading what was known before" : "",
-      peer === "silent" ? "the peer is not heard" : peer === "dead" ? "the peer is dead" : "",
+      // it listens to the peer once it has its own lock
+      peer === "silent" && phase !== "starting" ? "the peer is not heard" : peer === "dead" ? "the peer is dead" : "",
       projector?.trouble ?? "",
       ledger && segmentOf(ledger.position) - this.#firstSegment >= this.#settings.segmentsMax ? "the log is full" : "",
     ];
@@ -280,6 +283,9 @@ export class Replica implements Observed {
       );
     }
     this.#checkLock(opened.own);
+    // whoever hears this replica knows by that that it holds its lock
+    this.#link?.start();
+    this.#openedMs = this.#ports.clock.monotonic();
     this.#happened({ kind: "opened" });
   }
 
@@ -309,6 +315,7 @@ export class Replica implements Observed {
     this.#catchUp(ledger);
     if (observer) ledger.observe(observer);
     this.#running = { ledger, dispatcher, projector };
+    this.#readMs = clock.monotonic() - this.#openedMs;
     this.#happened({ kind: "read" });
   }
 

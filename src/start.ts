@@ -36,10 +36,11 @@ export async function open(settings: ReplicaSettings, ports: ReplicaPorts): Prom
   const { lock, files, boot, store, clock, uuid } = ports;
   const turn = lock.tryAcquire("log");
   if (!turn) return { why: "the other replica opens the log" };
-  const own = lock.tryAcquire(self);
   try {
-    if (!own) return { why: "this replica's lock is held by another process" };
+    // first: while a store keeps this replica waiting, the peer may go on with what it owned
     const stored = store ? await answer(ports, store.stored()) : NOTHING_STORED;
+    const own = lock.tryAcquire(self);
+    if (!own) return { why: "this replica's lock is held by another process" };
     const peer = lock.tryAcquire(peerOf(self));
     peer?.release();
     const [at, uptimeMs] = [clock.now(), clock.uptime()];

@@ -6,9 +6,17 @@ const NAME = /^(\d{12})\.log$/;
 /** Segments in `folder`, which exists. */
 export class FileSegments implements SegmentFiles {
   readonly #folder: string;
+  readonly #draft: string;
+  readonly #failed: (error: unknown) => void;
 
-  constructor(folder: string) {
+  /**
+   * @param failed told why the log was not written
+   * @param writer tells who makes drafts from who else does
+   */
+  constructor(folder: string, failed: (error: unknown) => void = () => {}, writer: string = crypto.randomUUID()) {
     this.#folder = folder;
+    this.#draft = `${folder}/${writer}.draft`;
+    this.#failed = failed;
   }
 
   list(): number[] {
@@ -17,22 +25,22 @@ export class FileSegments implements SegmentFiles {
   }
 
   create(segment: number, records: Uint8Array): boolean {
-    const draft = `${this.#folder}/${crypto.randomUUID()}.draft`;
     try {
-      Deno.writeFileSync(draft, records, { createNew: true, mode: 0o600 });
+      Deno.writeFileSync(this.#draft, records, { mode: 0o600 });
       // unlike a rename, a link never takes the place of a file that is there
-      Deno.linkSync(draft, this.#path(segment));
+      Deno.linkSync(this.#draft, this.#path(segment));
       return true;
-    } catch {
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) this.#failed(error);
       return false;
     } finally {
-      remove(draft);
+      remove(this.#draft);
     }
   }
 
   open(segment: number): SegmentFile | undefined {
     try {
-      return new OpenFile(this.#path(segment));
+      return new OpenFile(this.#path(segment), this.#failed);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw error;
@@ -61,7 +69,7 @@ class OpenFile implements SegmentFile {
   readonly #reads: Deno.FsFile;
   readonly #appends: Deno.FsFile;
 
-  constructor(path: string) {
+  constructor(path: string, private readonly failed: (error: unknown) => void) {
     this.#reads = Deno.openSync(path);
     this.#appends = Deno.openSync(path, { append: true });
   }
@@ -69,8 +77,9 @@ class OpenFile implements SegmentFile {
   append(bytes: Uint8Array): number {
     try {
       return this.#appends.writeSync(bytes);
-    } catch {
+    } catch (error) {
       // no space, a quota, a limit on the size of files
+      this.failed(error);
       return 0;
     }
   }

@@ -62,6 +62,8 @@ export type Effect =
   /** lets go of everything */
   | { readonly kind: "close" };
 
+const TRY_LATER: Effect = { kind: "try-later", afterMs: PEER_TRY_MS };
+
 export interface Step {
   readonly state: Membership;
   readonly effects: readonly Effect[];
@@ -88,10 +90,11 @@ export function step(state: Membership, event: Event): Step {
     case "read": {
       if (phase !== "reading") return stays;
       const served: Membership = { ...state, phase: "serving" };
-      // also where there is no peer: there may have been one once, whose payments are nobody's now
-      const once: Step = { state: served, effects: peer === "none" ? [{ kind: "take-over" }] : [] };
-      const { state: next, effects } = peer === "silent" ? tried(served) : once;
-      return { state: next, effects: [{ kind: "serve" }, ...effects] };
+      // where there is no peer there may have been one once, whose payments are nobody's now
+      if (peer === "none") return { state: served, effects: [{ kind: "serve" }, { kind: "take-over" }] };
+      if (peer === "linked") return { state: served, effects: [{ kind: "serve" }] };
+      // a peer that begins at the same time is given time to take its lock
+      return { state: { ...served, tries: true }, effects: [{ kind: "serve" }, TRY_LATER] };
     }
     case "linked":
       return { state: { ...state, peer: "linked" }, effects: [] };
@@ -118,6 +121,6 @@ export function step(state: Membership, event: Event): Step {
 function tried(state: Membership): Step {
   return {
     state: { ...state, tries: true },
-    effects: [{ kind: "take-over" }, { kind: "try-later", afterMs: PEER_TRY_MS }],
+    effects: [{ kind: "take-over" }, TRY_LATER],
   };
 }

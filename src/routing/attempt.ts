@@ -23,6 +23,8 @@ export interface Bound {
   readonly unsureMs: number | null;
   /** calls of this binding that ended without a verdict */
   readonly unknowns: number;
+  /** the processor said that it has the payment: no lookup releases it, whatever it says */
+  readonly claimed?: boolean;
 }
 
 export type Attempt =
@@ -64,7 +66,11 @@ export function conclude(payment: Payment, bound: Bound, outcome: Outcome, nowMs
     }
     case "already-booked":
       // by an earlier call of this binding, or by one that nobody knows of any more
-      return { kind: "keep", bound: { ...bound, unsureMs: bound.unsureMs ?? nowMs }, ask: bound.tries === 0 };
+      return {
+        kind: "keep",
+        bound: { ...bound, unsureMs: bound.unsureMs ?? nowMs, claimed: true },
+        ask: bound.tries === 0,
+      };
     case "unknown":
       return { kind: "keep", bound: { ...bound, unsureMs: nowMs, unknowns: bound.unknowns + 1 }, ask: false };
     case "failed":
@@ -86,7 +92,7 @@ export function concludeLookups(
   if (found) return { kind: "settle", booking: found, reason: "found-booked" };
   const absent = lookups.every(([, { kind }]) => kind === "absent");
   // before that, a call that was given up may still be booked
-  if (absent && (bound.unsureMs === null || askedMs >= bound.unsureMs + horizonMs)) {
+  if (absent && !bound.claimed && (bound.unsureMs === null || askedMs >= bound.unsureMs + horizonMs)) {
     return { kind: "release", reason: "not-found", ask: false };
   }
   return { kind: "keep", bound, ask: false };

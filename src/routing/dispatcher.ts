@@ -135,7 +135,7 @@ export class Dispatcher implements LedgerObserver {
   /** Takes a payment on, if it is this replica's and not taken on already. */
   #offer(payment: Payment): void {
     if (payment.owner !== this.#parts.self || this.#attempts.has(payment.id)) return;
-    this.#place(payment, begin(payment, this.#parts.clock.monotonic()));
+    this.#place(payment, begin(payment, this.#parts.clock.monotonic()), false);
   }
 
   /** It is no longer what this replica thought: begins anew with what the book says. */
@@ -213,9 +213,12 @@ export class Dispatcher implements LedgerObserver {
   /** A call is made only after the fact that binds the payment holds. */
   #bind(payment: Payment, attempt: Queued, processor: Processor, reason: Reason): boolean {
     const { ledger, self, clock } = this.#parts;
-    const receipt = ledger.append(dispatched(payment, self, processor, clock.now(), reason));
-    if (receipt.kind === "full") return false;
     this.#queue.shift();
+    const receipt = ledger.append(dispatched(payment, self, processor, clock.now(), reason));
+    if (receipt.kind === "full") {
+      this.#queue.unshift(payment.id);
+      return false;
+    }
     if (receipt.kind === "void") this.#again(payment.id);
     else this.#call(receipt.payment!, { state: "bound", tries: attempt.tries, unsureMs: null, unknowns: 0 });
     return true;
@@ -346,11 +349,11 @@ export class Dispatcher implements LedgerObserver {
   }
 
   /** Where a payment waits: bound ones for their processor, others for a route. Those that come again go first. */
-  #place({ id, stage, processor }: Payment, attempt: Queued | Bound): void {
+  #place({ id, processor }: Payment, attempt: Queued | Bound, again = true): void {
     this.#attempts.set(id, attempt);
     const queue = attempt.state === "bound" ? this.#bound[processor!] : this.#queue;
-    if (stage === "accepted" && attempt.tries === 0 && attempt.state === "queued" && !attempt.clearedAt) queue.push(id);
-    else queue.unshift(id);
+    if (again) queue.unshift(id);
+    else queue.push(id);
     this.#turns.plan(0);
   }
 }

@@ -55,7 +55,7 @@ const SILENT: Readonly<Record<Phase, Partial<Record<Event["kind"], string>>>> = 
   },
   reading: {
     start: "reading silent: open in 0",
-    read: `serving silent tries: serve, ${TRIED}`,
+    read: `serving silent tries: serve, try-later in ${PEER_TRY_MS}`,
     linked: "reading linked",
     "peer-dead": "reading dead",
     stop: "stopped silent: close",
@@ -138,7 +138,7 @@ Deno.test("membership: the life of a replica that has to wait for its lock, whos
     "start -> starting silent: open in 0",
     "not-opened -> starting silent (the lock is taken): open in 50",
     "opened -> reading silent: read",
-    "read -> serving silent tries: serve, take-over, try-later in 500",
+    "read -> serving silent tries: serve, try-later in 500",
     "linked -> serving linked tries",
     "try -> serving linked",
     "lost -> serving silent tries: take-over, try-later in 500",

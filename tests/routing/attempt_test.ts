@@ -30,7 +30,11 @@ const SETTLED: Next = {
 const TABLE: readonly (readonly [Outcome, Next, Next])[] = [
   [{ kind: "booked" }, SETTLED, SETTLED],
   // where it is booked, and when, a lookup tells
-  [{ kind: "already-booked" }, kept({ ...SURE, unsureMs: NOW_MS }, true), kept(UNSURE)],
+  [
+    { kind: "already-booked" },
+    kept({ ...SURE, unsureMs: NOW_MS, claimed: true }, true),
+    kept({ ...UNSURE, claimed: true }),
+  ],
   [{ kind: "refused", why: "processor-full" }, released("processor-full"), kept(UNSURE)],
   [{ kind: "refused", why: "unreachable" }, released("unreachable"), kept(UNSURE)],
   [{ kind: "refused", why: "rejected", status: 401 }, released("rejected"), kept(UNSURE)],
@@ -98,4 +102,9 @@ Deno.test("begin() holds that what was bound before may have been sent until now
   for (const payment of [ACCEPTED, { ...BOUND, stage: "released" } as const]) {
     assert.deepEqual(begin(payment, NOW_MS), { state: "queued", tries: 0, clearedAt: 0 });
   }
+});
+
+Deno.test("concludeLookups() never frees a payment that the processor said it has, whatever a lookup says", () => {
+  const bound = { ...UNSURE, claimed: true };
+  assert.deepEqual(concludeLookups(bound, [["default", ABSENT]], 1e9, HORIZON_MS), { kind: "keep", bound, ask: false });
 });
