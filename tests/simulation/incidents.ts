@@ -95,7 +95,7 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
 };
 
 const SPARED: readonly Loss[] = ["none", "tail"];
-const DEATHS: readonly Loss[] = [...SPARED, ...SPARED, "older", "older", "all"];
+const DEATHS: readonly Loss[] = [...SPARED, ...SPARED, "older", "older", "older"];
 
 /** Plans every incident of a run. */
 export function scheduleIncidents(world: World): void {

@@ -74,17 +74,17 @@ export interface Plan {
 }
 
 /** Callers of a run when nothing else is said: the mean of what is drawn. Some find nobody who takes their payment. */
-export const PAYMENTS = 350;
+export const PAYMENTS = 370;
 /** What every replica is told: how often a record that looks bad is read again, and shares of the run's horizon and recall. */
 export const TOLD = { rereads: 40, horizon: 1, recall: 1 };
 /** In which share of the runs an incident happens, and how often at most, where that is not 0.3 and 4. */
 const OFTEN: Partial<Record<Incident, readonly [number, number]>> = {
   "kill": [0.5, 4],
   "machine-death": [0.5, 6],
-  "pause": [0.4, 4],
+  "pause": [0.45, 4],
   "restart": [0.4, 4],
   "purge": [0.4, 4],
-  "log-lost": [0.45, 5],
+  "log-lost": [0.5, 5],
   "store-restored": [0.4, 3],
   "disk-full": [0.3, 3],
   "file-limit": [0.3, 3],
@@ -150,7 +150,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
       rejected: http(0.1),
       late: http(0.15),
       lookupFails: http(0.15),
-      healthLies: one("http", [0, 0.7, 1]),
+      healthLies: one("http", [0, 1, 1]),
       healthStaleMs: one("http", [0, 100, 900]),
     },
     network: { delayMs: prng.between(0.05, 2), split: network(0.2), late: network(0.1), refuse: network(0.2) },

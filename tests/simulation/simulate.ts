@@ -14,7 +14,7 @@ const HELP = `deno task simulate [options]
 
   --seed N          the first seed [drawn, and printed]
   --seeds K         how many [1000]
-  --payments N      in each seed [drawn, about 350, of which 250 arrive]
+  --payments N      in each seed [drawn, about 370, of which 250 arrive]
   --without KINDS   faults that do not happen, separated by commas: ${FAULT_KINDS.join(", ")}
   --workers W       in parallel [one per core]
   --trace           prints everything that happens; for one seed
