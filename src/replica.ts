@@ -333,7 +333,7 @@ export class Replica implements Observed {
     const { ledger } = this.#running!;
     const from = peerOf(self);
     const held = lock.tryAcquire(from);
-    if (!held) return;
+    if (!held) return this.#happened({ kind: "peer-lives" });
     this.#catchUp(ledger);
     let payments = 0;
     for (const { owner } of ledger.book.pending.values()) if (owner === from) payments++;

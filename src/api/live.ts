@@ -23,7 +23,7 @@ export async function showLive(): Promise<Response> {
 /** A file of the page; the charts' are read from their package. */
 export const showWatchFile = showFile([...OURS, ...CHARTS], (name) => {
   if (OURS.includes(name)) return new URL(`../console/page/${name}`, import.meta.url);
-  return pathToFileURL(createRequire(import.meta.url).resolve(`uplot/dist/${name}`));
+  return pathToFileURL(createRequire(import.meta.resolve("uplot")).resolve(`uplot/dist/${name}`));
 });
 
 /**

@@ -46,6 +46,8 @@ export type Event =
   | { readonly kind: "try" }
   /** the peer's lock was to be had: what it owned is moved */
   | { readonly kind: "peer-dead" }
+  /** the peer's lock was not to be had */
+  | { readonly kind: "peer-lives" }
   | { readonly kind: "stop" }
   | { readonly kind: "drained" };
 
@@ -107,6 +109,8 @@ export function step(state: Membership, event: Event): Step {
       return { state: { ...state, tries: false }, effects: [] };
     case "peer-dead":
       return peer === "silent" ? { state: { ...state, peer: "dead" }, effects: [] } : stays;
+    case "peer-lives":
+      return peer === "dead" ? { state: { ...state, peer: "silent" }, effects: [] } : stays;
     case "stop":
       if (phase === "draining" || phase === "stopped") return stays;
       return phase === "serving"

@@ -15,7 +15,19 @@ import {
 
 const PHASES: readonly Phase[] = ["starting", "reading", "serving", "draining", "stopped"];
 const EVENTS: readonly Event["kind"][] = [
-  ...["start", "not-opened", "opened", "read", "linked", "lost", "try", "peer-dead", "stop", "drained"] as const,
+  ...[
+    "start",
+    "not-opened",
+    "opened",
+    "read",
+    "linked",
+    "lost",
+    "try",
+    "peer-dead",
+    "peer-lives",
+    "stop",
+    "drained",
+  ] as const,
 ];
 
 function event(kind: Event["kind"]): Event {
@@ -102,6 +114,8 @@ Deno.test("membership: what depends on the peer", () => {
     // who is dead may come back, and die again before it is linked
     [stateOf("serving", "dead", true), "try", `serving dead tries: ${TRIED}`],
     [stateOf("draining", "silent", true), "try", "draining silent"],
+    [stateOf("serving", "dead", true), "peer-lives", "serving silent tries"],
+    [stateOf("serving", "linked", true), "peer-lives", "serving linked tries"],
     [stateOf("serving", "linked"), "peer-dead", "serving linked"],
     [stateOf("serving", "none"), "peer-dead", "serving none"],
     [stateOf("serving", "dead", true), "linked", "serving linked tries"],
