@@ -79,7 +79,7 @@ export const PAYMENTS = 370;
 export const TOLD = { rereads: 40, horizon: 1, recall: 1 };
 /** In which share of the runs an incident happens, and how often at most, where that is not 0.3 and 4. */
 const OFTEN: Partial<Record<Incident, readonly [number, number]>> = {
-  "kill": [0.5, 4],
+  "kill": [0.65, 4],
   "machine-death": [0.5, 6],
   "pause": [0.45, 4],
   "restart": [0.4, 4],
@@ -159,7 +159,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
       late: disk(0.2),
       unmade: disk(0.3),
       overtaken: disk(0.1),
-      moveDies: one("disk", [0, 0.5, 1]),
+      moveDies: one("disk", [0.6, 1, 1]),
     },
     storeFaults: {
       delayMs: prng.between(0.2, 15),
