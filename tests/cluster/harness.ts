@@ -166,7 +166,9 @@ export class Cluster implements AsyncDisposable {
     const cluster = new Cluster(folder, processors, options);
     await Promise.all([cluster.a.start(), cluster.b.start()]);
     if (options.gossip !== false) await cluster.untilLinked();
-    else for (const replica of cluster.replicas) await until(async () => (await replica.readyz()).peer === "unreachable");
+    else {for (const replica of cluster.replicas) {
+        await until(async () => (await replica.readyz()).peer === "unreachable");
+      }}
     if (options.caddy) cluster.#caddy = await Caddy.start(folder);
     return cluster;
   }
