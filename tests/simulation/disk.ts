@@ -120,9 +120,9 @@ export class Disk {
     };
   }
 
-  /** Somebody deletes a file of the log that is not the newest, whoever still needs it. @returns its number */
-  deleteOne(): number | undefined {
-    const segment = this.prng.pick(this.#list().slice(0, -1));
+  /** Somebody deletes a file of the log, from a number on but the newest, whoever still needs it. @returns its number */
+  deleteOne(from: number): number | undefined {
+    const segment = this.prng.pick(this.#list().slice(0, -1).filter((there) => there >= from));
     if (segment !== undefined) this.#files.delete(segment);
     return segment;
   }

@@ -62,10 +62,10 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
     world.lose(loss === "older" && !isKnownOlder(world) ? "foreign" : loss);
   },
   "segment-missing"(world) {
-    // where a log has just begun anew on what was left of another, nobody knows which segments there were
-    if (!world.database?.stored.log || segmentOf(world.database.stored.position) < world.logs.begunIn) return;
+    if (!world.database?.stored.log) return;
     world.truth.catchUp();
-    const segment = world.disk.deleteOne();
+    // of what a log that began anew was left of another, nobody knows which segments there were
+    const segment = world.disk.deleteOne(world.logs.begunIn);
     world.acks.logLost((place) => segmentOf(place) === segment);
   },
   "disk-full"({ disk, timeline }, prng, lastMs) {
