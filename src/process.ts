@@ -6,6 +6,7 @@ import { getLogger, type Logger } from "@logtape/logtape";
 import galo from "../deno.json" with { type: "json" };
 import { createApp } from "./api/app.ts";
 import { Listener } from "./api/listener.ts";
+import { ASKING_MAX } from "./routing/dispatcher.ts";
 import { type Config, ConfigError, type Listen, operationsOf } from "./config.ts";
 import { Watch } from "./console/watch.ts";
 import { EXIT_INVARIANT, EXIT_RESTART } from "./exit_code.ts";
@@ -30,6 +31,8 @@ const SEGMENT_MB = SEGMENT_RECORDS * RECORD_BYTES / 2 ** 20;
 /** How often a starting replica looks whether it is ready, in milliseconds. */
 const READY_MS = 10;
 
+/** Bytes that the path of a UNIX socket may have (unix(7): 108 on Linux, 104 elsewhere, with the zero at its end). */
+const SOCKET_PATH_MAX = 103;
 /** How often the same trouble of the log is said, in milliseconds. */
 const SAID_MS = 10_000;
 
@@ -86,7 +89,7 @@ export function startReplica(config: Config, traces?: Traces): Host {
     client: meters.client(traces ? traces.client(client) : client),
     boot: bootNumber(),
     uuid: () => crypto.randomUUID(),
-    ...config.REPLICAS === 2 && { transport: new UnixTransport(`${config.DATA_DIR}/gossip.sock`, fail) },
+    ...config.REPLICAS === 2 && { transport: new UnixTransport(gossipSocket(config.DATA_DIR), fail) },
     ...store && { store },
     restart(why) {
       logger.warning("this replica is to be started again, to read anew what is known", { why });
@@ -201,12 +204,22 @@ async function within(ms: number, work: Promise<void>): Promise<void> {
   clearTimeout(timer);
 }
 
+/** Where the replicas hear each other. */
+function gossipSocket(folder: string): string {
+  return `${folder}/gossip.sock`;
+}
+
 /** Makes the folders, and takes the lock that one process of this replica has there. */
 function claim(
   { DATA_DIR, REPLICA }: Config,
   logger: Logger,
 ): { readonly lock: FileLock; readonly files: FileSegments } {
   const folder = `${DATA_DIR}/log`;
+  if (new TextEncoder().encode(gossipSocket(DATA_DIR)).length > SOCKET_PATH_MAX) {
+    throw new StartError(
+      `DATA_DIR: ${DATA_DIR} is too long for a socket in it: at most ${SOCKET_PATH_MAX} bytes in all`,
+    );
+  }
   makeFolder(folder);
   checkFileSystem(folder);
   const lock = new FileLock(DATA_DIR);
@@ -220,7 +233,8 @@ function clientOf(config: Config): HttpProcessorClient {
   return new HttpProcessorClient({
     urls: { default: config.PROCESSOR_DEFAULT_URL, fallback: config.PROCESSOR_FALLBACK_URL },
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
-    connectionsMax: config.MAX_IN_FLIGHT,
+    // lookups and health never wait for calls
+    connectionsMax: config.MAX_IN_FLIGHT + ASKING_MAX + 1,
   });
 }
 

@@ -157,9 +157,12 @@ export class Replica implements Observed {
     if (!this.#running || this.#member.phase !== "serving") return "not-serving";
     const { ledger } = this.#running;
     const { book, position } = ledger;
-    // what is known may have been purged by the peer
-    if (book.get(id)) this.#catchUp(ledger);
-    const known = book.get(id);
+    let known = book.get(id);
+    if (known) {
+      // the peer may have purged it
+      this.#catchUp(ledger);
+      known = book.get(id);
+    }
     if (known) return known.cents === cents ? this.#covered() : "conflict";
     if (book.pending.size >= queueMax) return "queue-full";
     if (!book.holds(cents)) return "total-full";
@@ -290,7 +293,7 @@ export class Replica implements Observed {
   }
 
   async #read(): Promise<void> {
-    const { self, storeIntervalMs: intervalMs, dispatchPerSecond, horizonMs } = this.#settings;
+    const { self, storeIntervalMs: intervalMs } = this.#settings;
     const { clock, random, store, client, log: say, restart, observer, files } = this.#ports;
     const known = await load(this.#settings, this.#ports, restart);
     if (this.#member.phase !== "reading") return;
@@ -300,8 +303,7 @@ export class Replica implements Observed {
       return restart("the log does not reach back to what the store holds");
     }
     const { ledger, log, stored } = known;
-    const limits = { ...this.#settings, dispatchPerSecond, horizonMs };
-    const dispatcher = new Dispatcher({ self, ledger, clock, random, client, limits });
+    const dispatcher = new Dispatcher({ self, ledger, clock, random, client, limits: this.#settings });
     const projector = store && new Projector({
       ...{ self, store, clock, random, ledger, log, intervalMs, from: stored, say },
       onBatch: (payments, tookMs) => observer?.stored?.(payments, tookMs),

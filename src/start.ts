@@ -92,10 +92,10 @@ export async function load(
     book = new Book();
     stored = NOTHING_STORED;
   }
-  book.loadDoubt(stored.doubtedMs);
+  book.restoreDoubt(stored.doubtedMs);
   const beginning: Beginning | undefined = locate(files, stored, rereads);
   if (!beginning) return undefined;
-  if (beginning.holes) book.doubtLoaded();
+  if (beginning.holes) book.markLoadedDoubtful();
   const { log, ...from } = beginning;
   const nonce = Math.floor(random() * 2 ** 32);
   const segments = new SegmentLog({ files, boot, segmentRecords, rereads, gone, ...from });

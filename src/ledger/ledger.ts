@@ -130,8 +130,11 @@ export class Ledger {
     if (indexOf(position) % CHECKPOINT_RECORDS === 0) this.#checkpoint(position);
     const payment = "id" in record ? this.book.get(record.id) : undefined;
     this.#folding = true;
-    for (const observer of this.#observers) observer.folded(record, holds, payment);
-    this.#folding = false;
+    try {
+      for (const observer of this.#observers) observer.folded(record, holds, payment);
+    } finally {
+      this.#folding = false;
+    }
     return holds;
   }
 

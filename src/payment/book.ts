@@ -22,7 +22,6 @@ export class Book {
   #totals = freshTotals();
   readonly #settledBy = freshSettlements();
   #doubtedMs: number | null = null;
-  #purges = 0;
 
   /** Payments that are not settled, in the order they became known. */
   get pending(): ReadonlyMap<string, Payment> {
@@ -45,11 +44,6 @@ export class Book {
   /** When the log last may have lost facts, as uptime of the machine in milliseconds; null where it never did. */
   get doubtedMs(): number | null {
     return this.#doubtedMs;
-  }
-
-  /** Purges so far. */
-  get purges(): number {
-    return this.#purges;
   }
 
   /** What is known of a payment. */
@@ -102,12 +96,12 @@ export class Book {
   }
 
   /** What is loaded may lack its newest facts, before the next one is folded. A purge among those keeps what is in doubt. */
-  doubtLoaded(): void {
+  markLoadedDoubtful(): void {
     this.#change((payment) => ({ ...payment, doubtedMs: payment.doubtedMs ?? 0 }));
   }
 
   /** Takes in when the log last may have lost facts, as the store has it. */
-  loadDoubt(uptimeMs: number | null): void {
+  restoreDoubt(uptimeMs: number | null): void {
     this.#doubtedMs = uptimeMs;
   }
 
@@ -148,7 +142,6 @@ export class Book {
     this.#pendingCents = 0;
     this.#settled = new SettledIndex();
     this.#totals = freshTotals();
-    this.#purges++;
     for (const payment of kept) this.#keep(payment);
   }
 }

@@ -22,8 +22,7 @@ export class HttpProcessorClient implements ProcessorClient {
   readonly #pools: Readonly<Record<Processor, HttpPool>>;
 
   constructor({ urls, requestTimeoutMs, connectionsMax }: ClientOptions) {
-    // places more than calls in flight, so that health and lookups never wait
-    const pool = (processor: Processor) => new HttpPool(new URL(urls[processor]), connectionsMax + 4, requestTimeoutMs);
+    const pool = (processor: Processor) => new HttpPool(new URL(urls[processor]), connectionsMax, requestTimeoutMs);
     this.#pools = { default: pool("default"), fallback: pool("fallback") };
   }
 

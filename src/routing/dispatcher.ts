@@ -172,8 +172,8 @@ export class Dispatcher implements LedgerObserver {
       const attempt = this.#attempts.get(id);
       const payment = this.#parts.ledger.book.pending.get(id);
       if (attempt?.state !== "bound" || payment?.processor !== processor) continue;
-      if (payment.doubtedMs !== null) this.#clear(payment, attempt);
-      else this.#call(payment, attempt);
+      if (payment.doubtedMs === null) this.#call(payment, attempt);
+      else if (!this.#clear(payment, attempt)) continue;
       return true;
     }
     return false;
@@ -192,8 +192,8 @@ export class Dispatcher implements LedgerObserver {
       const cleared = attempt.clearedAt === payment.last;
       if (payment.doubtedMs !== null && !cleared) {
         this.#queue.shift();
-        this.#clear(payment, attempt);
-        return true;
+        if (this.#clear(payment, attempt)) return true;
+        continue;
       }
       const decision = route(clock.now() - payment.acceptedAt, views, limits, this.#queue.length);
       this.#held = "hold" in decision ? decision.hold : undefined;
@@ -202,10 +202,8 @@ export class Dispatcher implements LedgerObserver {
       if (refusedBy === null || refusedBy === decision.send || cleared) {
         return this.#bind(payment, attempt, decision.send, decision.reason);
       }
-      if (this.#asking >= ASKING_MAX) return false;
       this.#queue.shift();
-      this.#ask(payment, attempt, [refusedBy]);
-      return true;
+      if (this.#askIfFree(payment, attempt, [refusedBy])) return true;
     }
     return false;
   }
@@ -216,7 +214,7 @@ export class Dispatcher implements LedgerObserver {
     this.#queue.shift();
     const receipt = ledger.append(dispatched(payment, self, processor, clock.now(), reason));
     if (receipt.kind === "full") {
-      this.#queue.unshift(payment.id);
+      this.#queue.pushAgain(payment.id);
       return false;
     }
     if (receipt.kind === "void") this.#again(payment.id);
@@ -251,8 +249,8 @@ export class Dispatcher implements LedgerObserver {
   #proceed(payment: Payment, next: Next): void {
     if (next.kind !== "keep") return this.#end(payment, next);
     const { bound } = next;
-    if (!next.ask || this.#asking >= ASKING_MAX) return this.#backOff(payment, bound);
-    this.#ask(payment, { ...bound, tries: bound.tries + 1 }, [payment.processor!]);
+    if (next.ask) this.#askIfFree(payment, { ...bound, tries: bound.tries + 1 }, [payment.processor!]);
+    else this.#backOff(payment, bound);
   }
 
   /** Records how the binding ended. What the log does not take is kept until it does. */
@@ -282,14 +280,22 @@ export class Dispatcher implements LedgerObserver {
     }
   }
 
-  /** The log may lack facts of this payment: both processors are asked, once nothing of before can be booked any more. */
-  #clear(payment: Payment, attempt: Queued | Bound): void {
+  /** The log may lack facts of this payment: both processors are asked, once nothing of before can be booked any more. @returns whether they are asked now */
+  #clear(payment: Payment, attempt: Queued | Bound): boolean {
     const { clock, limits } = this.#parts;
     const waitMs = payment.doubtedMs! + limits.horizonMs - clock.uptime();
     const unsureMs = attempt.state === "bound" ? attempt.unsureMs! + limits.horizonMs - clock.monotonic() : 0;
-    if (Math.max(waitMs, unsureMs) > 0) this.#pause(payment, attempt, Math.max(waitMs, unsureMs));
-    else if (this.#asking >= ASKING_MAX) this.#pause(payment, attempt, HOLD_MS);
-    else this.#ask(payment, attempt, PROCESSORS);
+    if (Math.max(waitMs, unsureMs) <= 0) return this.#askIfFree(payment, attempt, PROCESSORS);
+    this.#pause(payment, attempt, Math.max(waitMs, unsureMs));
+    return false;
+  }
+
+  /** Asks, or leaves the payment alone for a while: who waits for a place must not be in others' way. @returns whether it asks */
+  #askIfFree(payment: Payment, before: Queued | Bound, whom: readonly Processor[]): boolean {
+    const isFree = this.#asking < ASKING_MAX;
+    if (isFree) this.#ask(payment, before, whom);
+    else this.#backOff(payment, before);
+    return isFree;
   }
 
   /** Asks processors whether they have the payment. */
@@ -301,6 +307,7 @@ export class Dispatcher implements LedgerObserver {
     this.#attempts.set(id, { state: "asking", over, before });
     Promise.all(whom.map((processor) => client.lookup(processor, id))).then((answers) => {
       this.#asking--;
+      if (!this.#running) return;
       const attempt = this.#attempts.get(id);
       if (attempt?.state !== "asking" || attempt.over !== over) return;
       if (ledger.book.pending.get(id)?.last !== over) return this.#again(id);
@@ -339,12 +346,11 @@ export class Dispatcher implements LedgerObserver {
     this.#attempts.set(id, { state: "backing-off", turn, before });
     this.#parts.clock.after(pauseMs, () => {
       const attempt = this.#attempts.get(id);
-      if (attempt?.state !== "backing-off" || attempt.turn !== turn) return;
+      if (!this.#running || attempt?.state !== "backing-off" || attempt.turn !== turn) return;
       const payment = this.#parts.ledger.book.pending.get(id);
       if (payment?.last !== over) return this.#again(id);
       if (before.state === "queued" || payment.doubtedMs !== null) this.#place(payment, before);
-      else if (this.#asking < ASKING_MAX) this.#ask(payment, before, [payment.processor!]);
-      else this.#pause(payment, before, RETRY_MS_MIN);
+      else this.#askIfFree(payment, before, [payment.processor!]);
     });
   }
 
@@ -352,7 +358,7 @@ export class Dispatcher implements LedgerObserver {
   #place({ id, processor }: Payment, attempt: Queued | Bound, again = true): void {
     this.#attempts.set(id, attempt);
     const queue = attempt.state === "bound" ? this.#bound[processor!] : this.#queue;
-    if (again) queue.unshift(id);
+    if (again) queue.pushAgain(id);
     else queue.push(id);
     this.#turns.plan(0);
   }

@@ -3,8 +3,7 @@
 /** Removed places are given back once there are this many. */
 const TRIM = 1024;
 
-/** A first-in, first-out queue to which one may go back to the front. */
-export class Queue<T> {
+class Lane<T> {
   #items: T[] = [];
   #head = 0;
 
@@ -12,7 +11,6 @@ export class Queue<T> {
     return this.#items.length - this.#head;
   }
 
-  /** The one that waits longest, or undefined. */
   get first(): T | undefined {
     return this.#items[this.#head];
   }
@@ -21,25 +19,39 @@ export class Queue<T> {
     this.#items.push(item);
   }
 
-  /** Back to the front: this one has waited longest. */
-  unshift(item: T): void {
-    if (this.#head > 0) this.#items[--this.#head] = item;
-    else this.#items.unshift(item);
-  }
-
-  shift(): T | undefined {
-    const item = this.#items[this.#head];
-    if (item === undefined) return undefined;
+  shift(): void {
     this.#head++;
-    if (this.#head >= TRIM && this.#head * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
-    return item;
+    if (this.#head < TRIM || this.#head * 2 < this.#items.length) return;
+    this.#items = this.#items.slice(this.#head);
+    this.#head = 0;
+  }
+}
+
+/** A first-in, first-out queue, in which those that come again go before those that come for the first time. */
+export class Queue<T> {
+  readonly #again = new Lane<T>();
+  readonly #new = new Lane<T>();
+
+  get length(): number {
+    return this.#again.length + this.#new.length;
   }
 
-  clear(): void {
-    this.#items = [];
-    this.#head = 0;
+  /** The one that waits longest, or undefined. */
+  get first(): T | undefined {
+    return this.#again.first ?? this.#new.first;
+  }
+
+  push(item: T): void {
+    this.#new.push(item);
+  }
+
+  /** It was the first before. */
+  pushAgain(item: T): void {
+    this.#again.push(item);
+  }
+
+  /** Takes the first one off; there is one. */
+  shift(): void {
+    (this.#again.length > 0 ? this.#again : this.#new).shift();
   }
 }

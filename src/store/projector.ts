@@ -17,7 +17,7 @@ export const RETRY_MS_MAX = 1_000;
 /** How long the store must have stood still, with something unsaved, before the other replica writes; in milliseconds. */
 export const STANDBY_MS = 1_000;
 /** How long {@link Projector.covered} waits, in milliseconds. */
-export const COVER_MS = 3_000;
+export const COVER_MS = 1_500;
 
 type Place = Move["from"];
 

@@ -612,3 +612,29 @@ Deno.test("why payments are held is told while there are any", async () => {
   assert.equal(world.dispatcher.held, "default-refusing");
   assert.equal(world.dispatcher.status("default").state, "down");
 });
+
+Deno.test("payments in doubt that nobody answers for are in no other payment's way", async () => {
+  const count = 3 * ASKING_MAX;
+  const world = new World(...Array.from({ length: count }, (_, i) => accepted(100 + i)), DOUBTED);
+  const { clock, client } = world;
+  client.lookup = () => new Promise(() => {});
+  await clock.advance(HORIZON_MS + 1_000);
+  for (let n = 1; n <= 20; n++) world.accept(n);
+  await clock.advance(1_000);
+  assert.equal(client.paid.length, 20);
+});
+
+Deno.test("refused payments whose processor does not say whether it has them are in no other payment's way", async () => {
+  const world = new World(...refused(3 * ASKING_MAX));
+  const { clock, client, dispatcher } = world;
+  client.lookup = () => new Promise(() => {});
+  client.answers.default = () => new Promise(() => {});
+  dispatcher.hear("default", { failing: true, minResponseMs: 0 });
+  const fresh = Array.from({ length: 20 }, (_, i) => 1_001 + i);
+  for (const n of fresh) world.accept(n);
+  await clock.advance(2 * PATIENCE_MS);
+  const ids = new Set(fresh.map(idOf));
+  const sent = client.paid.filter(([to, { id }]) => to === "fallback" && ids.has(id)).length;
+  // but for one that probes the default
+  assert.ok(sent >= 19, `${sent} of 20 were sent`);
+});
