@@ -33,7 +33,7 @@ export type Decision =
   | { readonly hold: Reason };
 
 /**
- * Pays the least that the payment's patience allows (DESIGN.md, routing).
+ * Pays the least that the payment's patience allows.
  *
  * @param ageMs how long the payment waits already
  * @param ahead how many payments of this replica wait before this one
