@@ -1,12 +1,12 @@
 /** What it costs to decide where a payment goes, beside a decision that looks at nothing but whether the default is up. */
 import { type ProcessorView, route, type RouteLimits } from "../src/routing/route.ts";
-import { ProcessorHealth } from "../src/routing/view.ts";
+import { CircuitBreaker } from "../src/routing/circuit_breaker.ts";
 import { systemClock } from "../src/system_clock.ts";
 
 const limits: RouteLimits = { patienceMs: 75_000, slowMs: 1_200, maxInFlight: 300 };
 const up: ProcessorView = { up: true, latencyMs: 5, stalled: false, inFlight: 10, probeDue: false };
 const down: ProcessorView = { ...up, up: false };
-const health = new ProcessorHealth(systemClock, Math.random);
+const health = new CircuitBreaker(systemClock, Math.random);
 for (let call = 0; call < 100; call++) health.begin();
 
 Deno.bench("route(), default up", { group: "route", baseline: true }, () => {

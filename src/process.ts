@@ -166,7 +166,7 @@ async function serve(replica: Replica, front: Front, logger: Logger): Promise<st
   return where;
 }
 
-interface Running {
+interface RunningProcess {
   readonly config: Config;
   readonly logger: Logger;
   readonly front: Front;
@@ -177,7 +177,7 @@ interface Running {
 }
 
 /** Stops within `STOP_MS`. @returns whether nothing was cut off */
-async function stop({ config, logger, front, replica, store, client, parts }: Running): Promise<boolean> {
+async function stop({ config, logger, front, replica, store, client, parts }: RunningProcess): Promise<boolean> {
   logger.info("stopping");
   const stoppingMs = systemClock.monotonic();
   // a stream never ends by itself

@@ -25,13 +25,13 @@ export interface Known {
 }
 
 /** The lock of this replica, or why it could not be had or the log not be opened now. */
-export type Opened = { readonly own: HeldLock; readonly doubted: boolean } | { readonly why: string };
+export type Claim = { readonly own: HeldLock; readonly doubted: boolean } | { readonly why: string };
 
 /**
  * Takes this replica's lock and makes the log one to go on with. One replica at a time does so; it holds the lock `log`
  * meanwhile, and its own from then on.
  */
-export async function open(settings: ReplicaSettings, ports: ReplicaPorts): Promise<Opened> {
+export async function open(settings: ReplicaSettings, ports: ReplicaPorts): Promise<Claim> {
   const { self, rereads } = settings;
   const { lock, files, boot, store, clock, uuid } = ports;
   const turn = lock.tryAcquire("log");

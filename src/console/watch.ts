@@ -26,7 +26,7 @@ const DECISIONS_EACH = 4;
 /** The fallback is done with when it was sent nothing for so long, in milliseconds. */
 const QUIET_MS = 10_000;
 /** How long a story waits for the store, in milliseconds. */
-export const RECALL_MS = 500;
+export const STORY_MS = 500;
 
 export interface WatchParts {
   readonly self: ReplicaId;
@@ -177,7 +177,7 @@ export class Watch implements Watching, LedgerObserver {
     const { clock, recall } = this.#parts;
     return new Promise((resolve) => {
       let late = false;
-      const inTime = clock.after(RECALL_MS, () => {
+      const inTime = clock.after(STORY_MS, () => {
         late = true;
         resolve(undefined);
       });

@@ -101,7 +101,7 @@ function bitsOf(log: string | null): number {
 export function locate(files: SegmentFiles, stored: Stored, rereads: number): Beginning | undefined {
   const segments = survey(files, rereads);
   const newest = segments.at(-1);
-  if (!newest) return undefined;
+  if (!newest || files.list().at(-1) === newest.segment && isSealed(files, newest.segment)) return undefined;
   // where the newest log began, which what is left of another one says nothing of
   const base = segments.findLast((opened) => opened.base !== null && opened.log === newest.log);
   // where an earlier log ends, and with it every earlier boot
@@ -131,6 +131,18 @@ function reaches(files: SegmentFiles, position: number, boot: number, rereads: n
   } catch (error) {
     if (error instanceof LogGoneError) return false;
     throw error;
+  }
+}
+
+/** Whether a segment has its last record: then there was another one behind it. */
+function isSealed(files: SegmentFiles, segment: number): boolean {
+  const file = files.open(segment);
+  const record = new RecordBuffer();
+  try {
+    while (file?.read(record.bytes) === RECORD_BYTES && record.valid) if (record.seals) return true;
+    return false;
+  } finally {
+    file?.close();
   }
 }
 

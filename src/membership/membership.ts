@@ -66,7 +66,7 @@ export type Effect =
 
 const TRY_LATER: Effect = { kind: "try-later", afterMs: PEER_TRY_MS };
 
-export interface Step {
+export interface Transition {
   readonly state: Membership;
   readonly effects: readonly Effect[];
 }
@@ -77,9 +77,9 @@ export function unstarted(hasPeer: boolean): Membership {
 }
 
 /** What an event makes of a replica, and what is to be done. */
-export function step(state: Membership, event: Event): Step {
+export function step(state: Membership, event: Event): Transition {
   const { phase, peer } = state;
-  const stays: Step = { state, effects: [] };
+  const stays: Transition = { state, effects: [] };
   switch (event.kind) {
     case "start":
       return { state: { ...state, waits: "" }, effects: [{ kind: "open", afterMs: 0 }] };
@@ -122,7 +122,7 @@ export function step(state: Membership, event: Event): Step {
 }
 
 /** Tries for the peer's lock, now and again later. */
-function tried(state: Membership): Step {
+function tried(state: Membership): Transition {
   return {
     state: { ...state, tries: true },
     effects: [{ kind: "take-over" }, TRY_LATER],

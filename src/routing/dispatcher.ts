@@ -24,7 +24,7 @@ import type { Health, Lookup, Outcome, ProcessorClient } from "./processor_clien
 import { Queue } from "./queue.ts";
 import { type ProcessorView, route, type RouteLimits } from "./route.ts";
 import { TURN_MS, Turns } from "./turns.ts";
-import { type Call, ProcessorHealth } from "./view.ts";
+import { type Call, CircuitBreaker } from "./circuit_breaker.ts";
 
 /** Pause until a payment that nobody takes now is looked at again, in milliseconds. */
 export const HOLD_MS = 10;
@@ -51,7 +51,7 @@ export class Dispatcher implements LedgerObserver {
   readonly #parts: DispatcherParts;
   readonly #pace: Pace;
   readonly #turns: Turns;
-  readonly #health: Record<Processor, ProcessorHealth>;
+  readonly #health: Record<Processor, CircuitBreaker>;
   readonly #attempts = new Map<string, Attempt>();
   /** ids of queued and of bound payments; those that are neither any more are passed over */
   readonly #queue = new Queue<string>();
@@ -67,7 +67,7 @@ export class Dispatcher implements LedgerObserver {
     this.#parts = parts;
     this.#pace = new Pace(parts.limits.dispatchPerSecond);
     this.#turns = new Turns(parts.clock, (lagMs) => this.#turn(lagMs));
-    const health = () => new ProcessorHealth(parts.clock, parts.random);
+    const health = () => new CircuitBreaker(parts.clock, parts.random);
     this.#health = { default: health(), fallback: health() };
   }
 

@@ -36,13 +36,13 @@ export type Decision =
  * Pays the least that the payment's patience allows.
  *
  * @param ageMs how long the payment waits already
- * @param ahead how many payments of this replica wait before this one
+ * @param backlog how many payments wait to be routed: with more, the default is taken to be full for longer
  */
 export function route(
   ageMs: number,
   views: Readonly<Record<Processor, ProcessorView>>,
   limits: RouteLimits,
-  ahead = 0,
+  backlog = 0,
 ): Decision {
   const { default: first, fallback: second } = views;
   const impatient = ageMs >= limits.patienceMs;
@@ -71,7 +71,7 @@ export function route(
     return takes(views[other(quicker)]) ? { send: other(quicker), reason: "patience-over" } : { hold: "full" };
   }
   if (takes(first)) return { send: "default", reason: "default-up" };
-  const waitMs = first.latencyMs * (ahead + 1) / limits.maxInFlight;
+  const waitMs = first.latencyMs * (backlog + 1) / limits.maxInFlight;
   if (ageMs + waitMs > limits.patienceMs && takes(second)) return { send: "fallback", reason: "default-full" };
   return { hold: "default-full" };
 }

@@ -3,7 +3,7 @@ import type { Fact, Processor, Reason } from "../../src/payment/fact.ts";
 import type { GossipVitals, Status, Vitals } from "../../src/telemetry/metrics.ts";
 import type { Readiness } from "../../src/api/service.ts";
 import type { Live, Point } from "../../src/console/watching.ts";
-import { LOOK_MS, POINTS_MAX, RECALL_MS, Watch } from "../../src/console/watch.ts";
+import { LOOK_MS, POINTS_MAX, STORY_MS, Watch } from "../../src/console/watch.ts";
 import { FakePayments } from "../api/fake_payments.ts";
 import { Facts } from "../support/facts.ts";
 import { storyText } from "./story_text.ts";
@@ -307,7 +307,7 @@ Deno.test("the store is asked for one story at a time, and no longer than it is 
     },
   });
   const stories = [1, 2, 3].map((n) => watch.story(unheard(n, 0)));
-  await clock.advance(RECALL_MS);
+  await clock.advance(STORY_MS);
   assert.deepEqual((await Promise.all(stories)).map(({ source }) => source), ["snapshot", "snapshot", "snapshot"]);
   assert.deepEqual(asked, [idOf(1)]);
   const next = watch.story(unheard(4, 0));

@@ -259,6 +259,14 @@ Deno.test("where the log is gone, another one of the same cluster begins on what
   assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
 });
 
+Deno.test("where the last segment is gone behind a seal, another log begins with what is left", () => {
+  const files = three();
+  const held = heldAt(files, placeOf(2, 2));
+  files.remove(3);
+  const { log } = opened(files, held, true);
+  assert.equal(log, NEXT_ID);
+});
+
 Deno.test("where the log's tail is cut off and the store holds more, another log begins on that", () => {
   const held = heldAt(three());
   const cut = three();

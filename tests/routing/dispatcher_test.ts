@@ -5,7 +5,7 @@ import { dispatched, type Fact, type Processor, released, type ReplicaId } from 
 import { UNKNOWNS_MAX } from "../../src/routing/attempt.ts";
 import { ASKING_MAX, Dispatcher, RETRY_MS_MAX, RETRY_MS_MIN } from "../../src/routing/dispatcher.ts";
 import type { Lookup, Order, Outcome, ProcessorClient } from "../../src/routing/processor_client.ts";
-import { PROBE_MS_MAX } from "../../src/routing/view.ts";
+import { PROBE_MS_MAX } from "../../src/routing/circuit_breaker.ts";
 import { MemorySegments } from "../ledger/memory_segments.ts";
 import { accepted, begin, idOf, Side } from "../ledger/side.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";

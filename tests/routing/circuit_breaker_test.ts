@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FULL_MS, PROBE_MS_MAX, PROBE_MS_MIN, ProcessorHealth, STALL_MS } from "../../src/routing/view.ts";
+import { CircuitBreaker, FULL_MS, PROBE_MS_MAX, PROBE_MS_MIN, STALL_MS } from "../../src/routing/circuit_breaker.ts";
 import type { Outcome } from "../../src/routing/processor_client.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 
@@ -9,7 +9,7 @@ const well = { failing: false, minResponseMs: 0 };
 
 function setUp() {
   const clock = new VirtualClock();
-  const health = new ProcessorHealth(clock, () => 0.5);
+  const health = new CircuitBreaker(clock, () => 0.5);
   const call = async (ms: number, outcome: Outcome) => {
     const begun = health.begin();
     await clock.advance(ms);

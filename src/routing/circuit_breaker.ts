@@ -19,14 +19,14 @@ export const SLOW_STALE_MS = 12_000;
 /** Weight of the newest answer in the running latency. */
 const WEIGHT = 0.3;
 
-/** A call in flight, as {@link ProcessorHealth.begin} gave it. */
+/** A call in flight, as {@link CircuitBreaker.begin} gave it. */
 export interface Call {
   readonly startedMs: number;
   readonly probe: boolean;
 }
 
 /** One processor, seen by one replica. */
-export class ProcessorHealth {
+export class CircuitBreaker {
   #up = true;
   /** it is down by its own word only: no call has failed */
   #hearsay = false;
