@@ -108,6 +108,7 @@ export function locate(files: SegmentFiles, stored: Stored, rereads: number): Be
   const openFrom = (segments.findLast((opened) => opened.base !== null) ?? segments[0]!).segment;
   const found = { log: newest.log, openFrom };
   const { log, position } = stored;
+  if (!isWhole(files, Math.max(openFrom, segmentOf(position)))) return undefined;
   if (log !== newest.log) {
     const follows = base?.base?.stored === position && base.base.of === bitsOf(log) &&
       reaches(files, base.base.from, newest.boot, rereads);
@@ -118,9 +119,12 @@ export function locate(files: SegmentFiles, stored: Stored, rereads: number): Be
     const follows = position === base.base!.from && reaches(files, position, newest.boot, rereads);
     return follows ? { ...found, position, holes: true } : undefined;
   }
-  const numbers = files.list().filter((segment) => segment >= segmentOf(position));
-  if (numbers.some((segment, i) => segment !== segmentOf(position) + i)) return undefined;
   return reaches(files, position, newest.boot, rereads) ? { ...found, position, holes: false } : undefined;
+}
+
+/** Whether no segment is missing from this one on. */
+function isWhole(files: SegmentFiles, from: number): boolean {
+  return files.list().filter((segment) => segment >= from).every((segment, i) => segment === from + i);
 }
 
 /** Whether a place is in the log, or at the end of one of its segments. */

@@ -267,6 +267,21 @@ Deno.test("where the last segment is gone behind a seal, another log begins with
   assert.equal(log, NEXT_ID);
 });
 
+Deno.test("where a segment of a log that began anew is gone, it begins anew once more", () => {
+  const files = three();
+  const held = heldAt(files);
+  files.remove(3);
+  opened(files, held, true);
+  files.open(4)!.append(bytesOf(SEALED));
+  files.create(5, bytesOf(follows(5, BOOT, NEXT_ID), accepted(5), SEALED));
+  files.create(6, bytesOf(follows(6, BOOT, NEXT_ID), accepted(6)));
+  assert.ok(locate(files, held.stored, REREADS));
+  files.remove(5);
+  assert.equal(locate(files, held.stored, REREADS), undefined);
+  assert.deepEqual(open(files, held, { uuid: () => THIRD_UUID }), { kind: "opened", doubted: true });
+  assert.equal(files.list().at(-1), 7);
+});
+
 Deno.test("where the log's tail is cut off and the store holds more, another log begins on that", () => {
   const held = heldAt(three());
   const cut = three();
