@@ -1,7 +1,7 @@
 /** What counting costs on the way of a payment, beside the same without it, and what a scrape costs. @module */
 import type { Context } from "@hono/hono";
 import { Histogram, Registry } from "prom-client";
-import { measured } from "../src/api/measured.ts";
+import { measured } from "../src/api/app.ts";
 import { Meters } from "../src/telemetry/meters.ts";
 import { dispatched, settled } from "../src/payment/fact.ts";
 import { FakePayments, ID } from "../tests/api/fake_payments.ts";

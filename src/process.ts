@@ -9,7 +9,6 @@ import { Listener } from "./api/listener.ts";
 import { ASKING_MAX } from "./routing/dispatcher.ts";
 import { type Config, ConfigError, type Listen, operationsOf } from "./config.ts";
 import { Watch } from "./console/watch.ts";
-import { EXIT_INVARIANT, EXIT_RESTART } from "./exit_code.ts";
 import { makeFolder, remoteKind } from "./file_system.ts";
 import { FileSegments } from "./ledger/file_segments.ts";
 import { RECORD_BYTES } from "./ledger/record.ts";
@@ -18,7 +17,7 @@ import { FileLock } from "./membership/file_lock.ts";
 import { UnixTransport } from "./peer/unix_socket.ts";
 import { HttpProcessorClient } from "./processor/client.ts";
 import { Replica, type ReplicaObserver, type ReplicaSettings } from "./replica.ts";
-import { reason, StartError } from "./start_error.ts";
+import { EXIT_INVARIANT, EXIT_RESTART, reason, StartError } from "./start_error.ts";
 import { PostgresStore } from "./store/postgres.ts";
 import { bootNumber, systemClock } from "./system_clock.ts";
 import { Meters } from "./telemetry/meters.ts";
@@ -247,7 +246,6 @@ function settingsOf(config: Config): ReplicaSettings {
     maxInFlight: config.MAX_IN_FLIGHT,
     dispatchPerSecond: config.DISPATCH_PER_SECOND,
     queueMax: config.QUEUE_MAX,
-    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     horizonMs: config.HORIZON_MS,
     recallMs: config.RECALL_MS,
     stopMs: config.STOP_MS - requestsMs(config),

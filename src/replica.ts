@@ -41,8 +41,6 @@ export interface ReplicaSettings extends RouteLimits {
   readonly dispatchPerSecond: number;
   /** payments that may be pending at both replicas together */
   readonly queueMax: number;
-  /** after so long a call ends without a verdict */
-  readonly requestTimeoutMs: number;
   /** so long after its end a call without a verdict can no longer be booked */
   readonly horizonMs: number;
   /** for so long after the log may have lost facts, an id that comes in may have been lost with them */
@@ -275,16 +273,9 @@ export class Replica implements Observed {
     if ("why" in opened) return this.#happened({ kind: "not-opened", why: opened.why });
     this.#own = opened.own;
     if (this.#member.phase !== "starting") return opened.own.release();
-    if (opened.doubted) {
-      const { horizonMs } = this.#settings;
-      this.#ports.log(
-        "warning",
-        "the log may have lost facts: processors are asked before anything unsettled is sent",
-        {
-          horizonMs,
-        },
-      );
-    }
+    const { horizonMs } = this.#settings;
+    const lost = "the log may have lost facts: processors are asked before anything unsettled is sent";
+    if (opened.doubted) this.#ports.log("warning", lost, { horizonMs });
     this.#checkLock(opened.own);
     // whoever hears this replica knows by that that it holds its lock
     this.#link?.start();
@@ -307,7 +298,10 @@ export class Replica implements Observed {
     const projector = store && new Projector({
       ...{ self, store, clock, random, ledger, log, intervalMs, from: stored, say },
       onBatch: (payments, tookMs) => observer?.stored?.(payments, tookMs),
-      onStored: () => this.#moved(),
+      onStored: () => {
+        this.#link?.tell();
+        this.#trim();
+      },
       onAhead: restart,
     });
     this.#firstSegment = files.list()[0] ?? 0;
@@ -358,12 +352,6 @@ export class Replica implements Observed {
     if (this.#member.phase === "serving") this.#ports.log("warning", "the peer is lost", { why });
     this.#agreement.forget();
     this.#happened({ kind: "lost" });
-  }
-
-  /** The store holds more of the log. */
-  #moved(): void {
-    this.#link?.tell();
-    this.#trim();
   }
 
   get #progress() {

@@ -10,3 +10,8 @@ export function reason(error: unknown): string {
   if (error instanceof Deno.errors.NotCapable) return `a permission is missing: ${error.message.split("\n")[0]}`;
   return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
 }
+
+/** An invariant is broken: a replica ends with this code, and nothing may go on (EX_SOFTWARE of sysexits.h). */
+export const EXIT_INVARIANT = 70;
+/** It has to be started again, and then goes on (EX_TEMPFAIL). */
+export const EXIT_RESTART = 75;

@@ -1,6 +1,6 @@
 /** One replica as a process, where something breaks that nobody waits for. @module */
 import assert from "node:assert/strict";
-import { EXIT_INVARIANT } from "../src/exit_code.ts";
+import { EXIT_INVARIANT } from "../src/start_error.ts";
 import { needs } from "./support/permissions.ts";
 
 const real = needs("net", "run", "read", "write", "env");

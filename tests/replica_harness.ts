@@ -212,7 +212,7 @@ export class Pair {
   #settings(self: ReplicaId): ReplicaSettings {
     return {
       ...{ self, ack: this.#options.ack, patienceMs: 1_000, slowMs: 500, maxInFlight: 10, dispatchPerSecond: 800 },
-      ...{ queueMax: 1_000, requestTimeoutMs: 10_000, horizonMs: HORIZON_MS, recallMs: RECALL_MS, stopMs: STOP_MS },
+      ...{ queueMax: 1_000, horizonMs: HORIZON_MS, recallMs: RECALL_MS, stopMs: STOP_MS },
       ...{ storeIntervalMs: 0, segmentsMax: 1_000, segmentRecords: SEGMENT_RECORDS, rereads: 2 },
       ...this.#options.settings,
     };

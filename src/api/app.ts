@@ -1,18 +1,18 @@
 /** The HTTP edge: every path, and what is answered where there is none. @module */
 import { type Context, Hono } from "@hono/hono";
 import { getLogger } from "@logtape/logtape";
-import type { Metrics } from "../telemetry/metrics.ts";
+import type { Metrics, RequestMeter } from "../telemetry/metrics.ts";
 import type { Payments } from "./service.ts";
 import type { Watching } from "../console/watching.ts";
 import { showLive, showWatchFile, streamLive } from "./live.ts";
-import { type Handler, measured } from "./measured.ts";
-import { showMetrics } from "./metrics.ts";
 import type { Route } from "./openapi.ts";
-import { purgePayments, showLiveness, showReadiness } from "./operations.ts";
+import { purgePayments, showLiveness, showMetrics, showReadiness } from "./operations.ts";
 import { showPayment, takePayment } from "./payments.ts";
 import { problem } from "./problem.ts";
 import { showDocs, showDocsFile, showDocument } from "./reference.ts";
 import { showSummary } from "./summary.ts";
+
+export type Handler = (c: Context) => Response | Promise<Response>;
 
 /** What can be set of the HTTP edge. */
 export interface AppOptions {
@@ -107,4 +107,20 @@ function answerUnrouted(c: Context, allowed: readonly string[]): Response {
   const headers = { allow: allowed.join(", ") };
   if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers });
   return problem("method-not-allowed", `The path knows ${headers.allow}`, {}, headers);
+}
+
+/** A handler whose requests are counted; the same one where nobody counts. What it throws is answered 500. */
+export function measured(meter: RequestMeter | undefined, handler: Handler): Handler {
+  if (!meter) return handler;
+  return async (c) => {
+    const begun = meter.begin();
+    let status = 500;
+    try {
+      const answer = await handler(c);
+      status = answer.status;
+      return answer;
+    } finally {
+      meter.end(begun, status);
+    }
+  };
 }

@@ -1,9 +1,10 @@
-/** What operators call: `GET /livez`, `GET /readyz`, `POST /purge-payments`. @module */
+/** What operators call: `GET /livez`, `GET /readyz`, `GET /metrics`, `POST /purge-payments`. @module */
 import type { Context } from "@hono/hono";
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Payments } from "./service.ts";
 import type { z } from "@zod/zod";
 import { problem } from "./problem.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { livenessAnswer, purgeAnswer, readinessAnswer } from "./schemas.ts";
 
 /** Says that the process answers. */
@@ -52,4 +53,10 @@ function bears(authorization = "", token: string): boolean {
 
 function sha256(text: string): Uint8Array {
   return createHash("sha256").update(text).digest();
+}
+
+/** Tells what this replica has counted, as Prometheus' text; nothing where nothing is counted. */
+export function showMetrics(metrics: Metrics | undefined): () => Promise<Response> {
+  const headers = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
+  return async () => new Response(await metrics?.scrape() ?? "", { headers });
 }

@@ -1,6 +1,6 @@
 /** A child process that is started again when it dies although nobody stopped it. @module */
 import { getLogger } from "@logtape/logtape";
-import { EXIT_RESTART } from "../exit_code.ts";
+import { EXIT_RESTART } from "../start_error.ts";
 import { StartError } from "../start_error.ts";
 
 /** Pause before a process that died is started again, in milliseconds. */

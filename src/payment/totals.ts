@@ -38,22 +38,15 @@ export class Totals {
     return { count: this.#count, cents: this.#cents };
   }
 
-  /**
-   * Adds payments that share a `requestedAt`.
-   *
-   * @param count negative to take back what was added
-   * @throws where a sum is no exact number of cents
-   */
+  /** Adds payments that share a `requestedAt`. @throws where a sum is no exact number of cents */
   add(at: number, cents: Cents, count = 1): void {
     this.#count += count;
     this.#cents = assertCents(this.#cents + cents);
     const chunks = this.#chunks;
     if (chunks.length === 0) chunks.push(chunk(0, 0));
     const last = chunks.length - 1;
-    const index = Math.max(
-      0,
-      at >= chunks[last]!.at[0]! ? last : search(chunks.length, (i) => chunks[i]!.at[0]! > at) - 1,
-    );
+    const before = at >= chunks[last]!.at[0]! ? last : search(chunks.length, (i) => chunks[i]!.at[0]! > at) - 1;
+    const index = Math.max(0, before);
     insert(chunks[index]!, at, count, cents);
     for (let i = index + 1; i < chunks.length; i++) {
       chunks[i]!.countBefore += count;

@@ -5,8 +5,16 @@
  */
 import type { Clock, Random } from "../clock.ts";
 import type { Ledger, LedgerObserver } from "../ledger/ledger.ts";
-import { dispatched, type Fact, type Processor, PROCESSORS, released, type ReplicaId } from "../payment/fact.ts";
-import { type Reason, settled } from "../payment/fact.ts";
+import {
+  dispatched,
+  type Fact,
+  type Processor,
+  PROCESSORS,
+  type Reason,
+  released,
+  type ReplicaId,
+  settled,
+} from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 import {
   type Attempt,
@@ -17,8 +25,8 @@ import {
   foundIn,
   type Next,
   type Queued,
+  UNKNOWNS_MAX,
 } from "./attempt.ts";
-import { UNKNOWNS_MAX } from "./attempt.ts";
 import { Pace } from "./pace.ts";
 import type { Health, Lookup, Outcome, ProcessorClient } from "./processor_client.ts";
 import { Queue } from "./queue.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { EXIT_RESTART } from "../../src/exit_code.ts";
+import { EXIT_RESTART } from "../../src/start_error.ts";
 import { Child, type ChildSpec } from "../../src/local/child.ts";
 import { StartError } from "../../src/start_error.ts";
 import { needs } from "../support/permissions.ts";

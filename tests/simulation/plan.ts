@@ -46,7 +46,7 @@ export interface PlanOptions {
 
 export interface Plan {
   readonly seed: number;
-  readonly settings: Omit<ReplicaSettings, "self" | "rereads">;
+  readonly settings: Omit<ReplicaSettings, "self" | "rereads"> & { readonly requestTimeoutMs: number };
   readonly replicas: 1 | 2;
   readonly store: boolean;
   readonly payments: number;
