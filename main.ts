@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { ConfigError, readConfig, settingsHelp } from "./src/config.ts";
 import { StoreError } from "./src/store/store.ts";
-import { reason, StartError } from "./src/start_error.ts";
+import { errorLine, StartError } from "./src/start_error.ts";
 import { configureLogs } from "./src/log.ts";
 
 const HELP = `Galo routes payments to the cheapest payment processor that can carry them, each exactly once.
@@ -83,7 +83,7 @@ async function run(args: string[]): Promise<Stop | undefined> {
         ? {}
         : { adminPort: number("--admin-port", values["admin-port"], 65_535) };
       const standIn = await startStandIn({ port, hostname: config.HOST, feeRate, ...adminPort }).catch((error) => {
-        throw new StartError(`cannot listen on port ${port}: ${reason(error)}`);
+        throw new StartError(`cannot listen on port ${port}: ${errorLine(error)}`);
       });
       console.log(`stand-in processor on ${standIn.url}`);
       return () => standIn.close().then(() => true);
@@ -120,7 +120,7 @@ function parse(args: string[]) {
   try {
     return parseArgs({ args, options: OPTIONS, allowPositionals: true });
   } catch (error) {
-    throw new ConfigError(`${reason(error)}: see --help`);
+    throw new ConfigError(`${errorLine(error)}: see --help`);
   }
 }
 
@@ -147,7 +147,7 @@ async function stopWithParent(): Promise<void> {
 function refuse(error: unknown): never {
   const expected = [ConfigError, StartError, StoreError, Deno.errors.NotCapable, Deno.errors.AddrInUse];
   if (!expected.some((kind) => error instanceof kind)) throw error;
-  console.error(`galo: ${reason(error)}`);
+  console.error(`galo: ${errorLine(error)}`);
   Deno.exit(1);
 }
 

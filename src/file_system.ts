@@ -1,5 +1,5 @@
 /** Folders, and what they are on: only on a disk of this machine are two processes' appends atomic against each other. @module */
-import { reason, StartError } from "./start_error.ts";
+import { errorLine, StartError } from "./start_error.ts";
 
 /** Kinds of file systems whose files another machine, or a program, keeps. */
 const REMOTE = /^(?:nfs\d*|cifs|smb\w*|9p|virtiofs|fuse(?:blk)?(?:\..+)?|ceph|afs|lustre|gpfs|pvfs2|beegfs|glusterfs)$/;
@@ -13,7 +13,7 @@ export function makeFolder(path: string): void {
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new StartError(`cannot use the folder ${path}: ${reason(error)}`);
+    throw new StartError(`cannot use the folder ${path}: ${errorLine(error)}`);
   }
 }
 

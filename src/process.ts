@@ -17,7 +17,7 @@ import { FileLock } from "./membership/file_lock.ts";
 import { UnixTransport } from "./peer/unix_socket.ts";
 import { HttpProcessorClient } from "./processor/client.ts";
 import { Replica, type ReplicaObserver, type ReplicaSettings } from "./replica.ts";
-import { EXIT_INVARIANT, EXIT_RESTART, reason, StartError } from "./start_error.ts";
+import { errorLine, EXIT_INVARIANT, EXIT_RESTART, StartError } from "./start_error.ts";
 import { PostgresStore } from "./store/postgres.ts";
 import { bootNumber, systemClock } from "./system_clock.ts";
 import { Meters } from "./telemetry/meters.ts";
@@ -294,7 +294,7 @@ function untaken(logger: Logger): (error: unknown) => void {
   let said = "";
   let saidMs = -Infinity;
   return (error) => {
-    const why = reason(error);
+    const why = errorLine(error);
     if (why === said && performance.now() < saidMs + SAID_MS) return;
     said = why;
     saidMs = performance.now();

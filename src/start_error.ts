@@ -4,11 +4,12 @@ export class StartError extends Error {
 }
 
 /** What an error says, in one line. */
-export function reason(error: unknown): string {
+export function errorLine(error: unknown): string {
   const { code } = error as { code?: unknown };
+  const line = (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
   if (error instanceof Deno.errors.AddrInUse || code === "EADDRINUSE") return "the address is taken";
-  if (error instanceof Deno.errors.NotCapable) return `a permission is missing: ${error.message.split("\n")[0]}`;
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+  if (error instanceof Deno.errors.NotCapable) return `a permission is missing: ${line}`;
+  return line;
 }
 
 /** An invariant is broken: a replica ends with this code, and nothing may go on (EX_SOFTWARE of sysexits.h). */

@@ -1,5 +1,6 @@
 /** The command line of `deno task bench:graded`. @module */
 import { parseArgs } from "node:util";
+import { errorLine } from "../../src/start_error.ts";
 import type { Addresses } from "./api.ts";
 
 /** Something on the command line is not as it must be; the message is one line. */
@@ -104,7 +105,7 @@ function parse(args: string[]) {
       },
     }).values;
   } catch (error) {
-    throw new OptionsError(`${(error as Error).message.split("\n")[0]}: see --help`);
+    throw new OptionsError(`${errorLine(error)}: see --help`);
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { z } from "@zod/zod";
 import { type Cents, centsOf } from "../../src/payment/money.ts";
+import { errorLine } from "../../src/start_error.ts";
 
 /** A scenario that is not as it must be; the message is one line for the person who wrote it. */
 export class ScenarioError extends Error {
@@ -160,7 +161,7 @@ export async function loadScenario(name: string): Promise<Scenario> {
   try {
     text = await Deno.readTextFile(name);
   } catch (error) {
-    throw new ScenarioError(`--scenario: cannot read ${name}: ${(error as Error).message.split("\n")[0]}`);
+    throw new ScenarioError(`--scenario: cannot read ${name}: ${errorLine(error)}`);
   }
   let json: unknown;
   try {

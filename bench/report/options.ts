@@ -1,5 +1,6 @@
 /** The command line of `deno task bench:report`. @module */
 import { parseArgs } from "node:util";
+import { errorLine } from "../../src/start_error.ts";
 
 /** Something on the command line is not as it must be; the message is one line. */
 export class OptionsError extends Error {
@@ -76,7 +77,7 @@ function parse(args: string[]) {
       },
     }).values;
   } catch (error) {
-    throw new OptionsError(`${(error as Error).message.split("\n")[0]}: see --help`);
+    throw new OptionsError(`${errorLine(error)}: see --help`);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Where a replica takes connections: a TCP port or a UNIX socket, opened again when it fails. @module */
 import type { Listen } from "../config.ts";
-import { reason, StartError } from "../start_error.ts";
+import { errorLine, StartError } from "../start_error.ts";
 
 /** How long a replica that cannot take connections waits before it listens again, in milliseconds. */
 const REOPEN_MS = 200;
@@ -45,7 +45,7 @@ export class Listener {
 
   #reopen(error: unknown): void {
     if (this.#stopping) return;
-    this.#parts.failed(reason(error));
+    this.#parts.failed(errorLine(error));
     setTimeout(() => {
       if (this.#stopping) return;
       try {
@@ -66,7 +66,7 @@ export class Listener {
       Deno.chmodSync(listen.path, 0o660);
       return server as unknown as Deno.HttpServer;
     } catch (error) {
-      throw new StartError(`cannot listen on ${placeOf(listen)}: ${reason(error)}`);
+      throw new StartError(`cannot listen on ${placeOf(listen)}: ${errorLine(error)}`);
     }
   }
 }

@@ -1,7 +1,6 @@
 /** A child process that is started again when it dies although nobody stopped it. @module */
 import { getLogger } from "@logtape/logtape";
-import { EXIT_RESTART } from "../start_error.ts";
-import { StartError } from "../start_error.ts";
+import { errorLine, EXIT_RESTART, StartError } from "../start_error.ts";
 
 /** Pause before a process that died is started again, in milliseconds. */
 const RESTART_MS = 250;
@@ -61,7 +60,7 @@ export class Child {
       return new Deno.Command(program, { args: [...args], env, stdin: "piped", stdout: "piped", stderr: "inherit" })
         .spawn();
     } catch (error) {
-      throw new StartError(`cannot start ${program}: ${(error as Error).message.split("\n")[0]}`);
+      throw new StartError(`cannot start ${program}: ${errorLine(error)}`);
     }
   }
 

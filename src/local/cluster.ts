@@ -7,7 +7,7 @@ import { getLogger } from "@logtape/logtape";
 import { Child, type ChildSpec } from "./child.ts";
 import type { Config } from "../config.ts";
 import { makeFolder } from "../file_system.ts";
-import { reason, StartError } from "../start_error.ts";
+import { errorLine, StartError } from "../start_error.ts";
 import { PROCESSORS, REPLICAS } from "../payment/fact.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded.ts";
 
@@ -133,7 +133,7 @@ class RestartedPostgres {
         this.server = await startEmbeddedPostgres(this.folder);
       } catch (error) {
         // the replicas go on without it and say so
-        return getLogger(["galo", "cluster"]).error("Postgres does not start again: {why}", { why: reason(error) });
+        return getLogger(["galo", "cluster"]).error("Postgres does not start again: {why}", { why: errorLine(error) });
       }
     }
   }
@@ -146,6 +146,6 @@ function freePort(port: number, hostname: string): number {
     listener.close();
     return free;
   } catch (error) {
-    throw new StartError(`cannot listen on ${hostname}:${port}: ${reason(error)}`);
+    throw new StartError(`cannot listen on ${hostname}:${port}: ${errorLine(error)}`);
   }
 }

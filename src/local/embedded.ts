@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import { StoreError } from "../store/store.ts";
-import { type Account, mayEnter, serverAccount } from "../store/account.ts";
+import { type Account, mayEnter, serverAccount } from "./account.ts";
 import { programs } from "./programs.ts";
 
 /** After so long the caller is told what takes the time, in milliseconds. */

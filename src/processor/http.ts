@@ -4,7 +4,7 @@
  * @module
  */
 
-import { reason } from "../start_error.ts";
+import { errorLine } from "../start_error.ts";
 
 /** More than this of an answer is not read, head and body, in bytes. */
 const ANSWER_BYTES_MAX = 64 << 10;
@@ -161,7 +161,7 @@ class Connection {
       call.sent = true;
       for (let at = 0; at < call.bytes.length;) at += await this.#socket.write(call.bytes.subarray(at));
     } catch (error) {
-      this.end(reason(error));
+      this.end(errorLine(error));
     }
   }
 
@@ -188,7 +188,7 @@ class Connection {
       if (this.call) this.#take(true);
       this.end("the connection was closed");
     } catch (error) {
-      this.end(reason(error));
+      this.end(errorLine(error));
     }
   }
 

@@ -1,4 +1,5 @@
 /** What went wrong with Postgres, in one line for the person who can mend it. @module */
+import { errorLine } from "../start_error.ts";
 import { StoreError } from "./store.ts";
 
 /** What a person has to mend: by SQLSTATE (PostgreSQL manual, appendix A). */
@@ -57,7 +58,7 @@ export function storeError(error: unknown, where: string): Error {
   if (said) return make("unavailable", said[1]);
   // connection exceptions, lack of resources and the like pass; what else a server says, it will say again
   const passes = !/^[0-9A-Z]{5}$/.test(code) || /^(08|40|53|55|57|58)/.test(code);
-  return make(passes ? "unavailable" : "refused", `${message.split("\n")[0]}${code && ` (${code})`}`);
+  return make(passes ? "unavailable" : "refused", `${errorLine(cause)}${code && ` (${code})`}`);
 }
 
 /**

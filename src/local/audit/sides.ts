@@ -6,6 +6,7 @@ import { parseInstant } from "../../payment/instant.ts";
 import { type Cents, centsOf } from "../../payment/money.ts";
 import { STAGES } from "../../payment/payment.ts";
 import type { Total } from "../../payment/totals.ts";
+import { errorLine } from "../../start_error.ts";
 
 /** A call may take so long, in milliseconds. */
 const TIMEOUT_MS = 10_000;
@@ -60,7 +61,7 @@ export class Sides {
 
   async open(): Promise<void> {
     await this.#database.connect().catch((error: Error) => {
-      throw new AuditError(`Postgres (DATABASE_URL) cannot be asked: ${firstLine(error)}`);
+      throw new AuditError(`Postgres (DATABASE_URL) cannot be asked: ${shown(error)}`);
     });
   }
 
@@ -88,7 +89,7 @@ export class Sides {
        where stage = $1 and requested_at_ms between $2 and $3 order by requested_at_ms, id`,
       [STAGES.indexOf("settled"), from, to],
     ).catch((error: Error) => {
-      throw new AuditError(`Postgres does not know Galo's tables: ${firstLine(error)}`);
+      throw new AuditError(`Postgres does not know Galo's tables: ${shown(error)}`);
     });
     return rows.map(({ id, cents, processor, at }) => ({
       id,
@@ -118,7 +119,7 @@ export class Sides {
       const headers: HeadersInit = { accept: "application/json", ...token !== undefined && { "x-rinha-token": token } };
       response = await fetch(url, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
     } catch (error) {
-      throw new AuditError(`${who} does not answer: ${firstLine(error as Error)}`);
+      throw new AuditError(`${who} does not answer: ${shown(error)}`);
     }
     const text = await response.text();
     if (response.status === 404) return undefined;
@@ -151,6 +152,6 @@ function totalOf(who: string, body: unknown): Total {
   throw new AuditError(`${who} says no totals`);
 }
 
-function firstLine(error: Error): string {
-  return error.message.split("\n")[0]!.replaceAll(/\/\/[^@\s/]*@/g, "//***@");
+function shown(error: unknown): string {
+  return errorLine(error).replaceAll(/\/\/[^@\s/]*@/g, "//***@");
 }

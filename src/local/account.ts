@@ -1,6 +1,6 @@
 /** PostgreSQL refuses to run as root: which account it runs as instead, and what that one must be able to enter. @module */
 import { dirname } from "node:path";
-import { StoreError } from "./store.ts";
+import { StoreError } from "../store/store.ts";
 
 /** Ids of a user and a group of the system. */
 export interface Account {

@@ -1,0 +1,14 @@
+import assert from "node:assert/strict";
+import { errorLine } from "../src/start_error.ts";
+
+Deno.test("an error is told in its first line, and those that everybody meets in plain words", () => {
+  assert.equal(errorLine(new Error("one\ntwo")), "one");
+  assert.equal(errorLine("thrown\nas a text"), "thrown");
+  assert.equal(
+    errorLine(Object.assign(new Error("listen EADDRINUSE"), { code: "EADDRINUSE" })),
+    "the address is taken",
+  );
+  assert.equal(errorLine(new Deno.errors.AddrInUse("os error 98")), "the address is taken");
+  const denied = new Deno.errors.NotCapable("Requires net access\nrun again");
+  assert.equal(errorLine(denied), "a permission is missing: Requires net access");
+});
