@@ -1,4 +1,4 @@
-/** Time and turns, from outside, so that a virtual clock can drive everything. @module */
+/** Time, from outside, so that a virtual clock can drive everything. @module */
 
 /** Stops what a {@link Clock} was asked to run later; harmless when it already ran. */
 export type Cancel = () => void;
@@ -14,6 +14,13 @@ export interface Clock {
   after(ms: number, action: () => void): Cancel;
   /** Runs `action` after everything that is ready now, in this turn of the event loop or the next. */
   soon(action: () => void): void;
+}
+
+/** What `work` comes to; undefined where it takes longer than `ms` milliseconds. Rejected where `work` is before that. */
+export function within<T>(clock: Clock, ms: number, work: Promise<T>): Promise<T | undefined> {
+  const late = Promise.withResolvers<undefined>();
+  const cancel = clock.after(ms, () => late.resolve(undefined));
+  return Promise.race([work, late.promise]).finally(cancel);
 }
 
 /** A number in `[0, 1)`, for jitter. */

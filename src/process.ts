@@ -6,6 +6,7 @@ import { getLogger, type Logger } from "@logtape/logtape";
 import galo from "../deno.json" with { type: "json" };
 import { createApp } from "./api/app.ts";
 import { Listener } from "./api/listener.ts";
+import { within } from "./clock.ts";
 import { ASKING_MAX } from "./routing/dispatcher.ts";
 import { type Config, ConfigError, type Listen, operationsOf } from "./config.ts";
 import { Watch } from "./console/watch.ts";
@@ -182,11 +183,11 @@ async function stop({ config, logger, front, replica, store, client, parts }: Ru
   // a stream never ends by itself
   for (const part of parts) part.stop();
   // callers first: a replica that stops takes nothing new
-  await within(requestsMs(config), front.shutdown());
+  await within(systemClock, requestsMs(config), front.shutdown().catch(() => {}));
   const clean = await replica.stop();
   await client.close();
   const afterMs = Math.round(systemClock.monotonic() - stoppingMs);
-  if (store) await within(Math.max(0, config.STOP_MS - afterMs), store.close());
+  if (store) await within(systemClock, Math.max(0, config.STOP_MS - afterMs), store.close().catch(() => {}));
   if (clean) logger.info("stopped, and the next start finds everything", { afterMs });
   else logger.warning("stopped before everything had ended; the next start goes on from the log", { afterMs });
   return clean;
@@ -194,13 +195,6 @@ async function stop({ config, logger, front, replica, store, client, parts }: Ru
 
 function requestsMs({ STOP_MS }: Config): number {
   return Math.min(REQUESTS_MS, STOP_MS / 2);
-}
-
-async function within(ms: number, work: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
-  await Promise.race([work.catch(() => {}), late]);
-  clearTimeout(timer);
 }
 
 /** Where the replicas hear each other. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Acceptance, AckLevel, Readiness } from "./api/service.ts";
-import type { Clock, Random } from "./clock.ts";
+import { type Clock, type Random, within } from "./clock.ts";
 import type { Ledger, LedgerObserver } from "./ledger/ledger.ts";
 import { type SegmentFiles, segmentOf } from "./ledger/log.ts";
 import { HealthPoller } from "./membership/health_poller.ts";
@@ -402,8 +402,7 @@ export class Replica implements Observed {
     const { dispatcher, projector } = this.#running!;
     this.#poller.stop();
     const untilMs = clock.monotonic() + stopMs;
-    const late = new Promise<boolean>((resolve) => clock.after(stopMs * DRAIN_SHARE, () => resolve(false)));
-    const ended = await Promise.race([dispatcher.stop().then(() => true), late]);
+    const ended = await within(clock, stopMs * DRAIN_SHARE, dispatcher.stop().then(() => true)) ?? false;
     const stored = await projector?.flush(untilMs - clock.monotonic()) ?? true;
     this.#clean = ended && stored;
     this.#happened({ kind: "drained" });

@@ -3,6 +3,7 @@
  * the log from there to its end.
  * @module
  */
+import { within } from "./clock.ts";
 import { Ledger } from "./ledger/ledger.ts";
 import { type Beginning, locate, NOTHING_STORED, openLog } from "./ledger/opening.ts";
 import { SegmentLog } from "./ledger/segment_log.ts";
@@ -34,8 +35,8 @@ export type Claim = { readonly own: HeldLock; readonly doubted: boolean } | { re
 export async function open(settings: ReplicaSettings, ports: ReplicaPorts): Promise<Claim> {
   const { self, rereads } = settings;
   const { lock, files, boot, store, clock, uuid } = ports;
-  const turn = lock.tryAcquire("log");
-  if (!turn) return { why: "the other replica opens the log" };
+  const opens = lock.tryAcquire("log");
+  if (!opens) return { why: "the other replica opens the log" };
   try {
     // first: while a store keeps this replica waiting, the peer may go on with what it owned
     const stored = store ? await answer(ports, store.stored()) : NOTHING_STORED;
@@ -50,7 +51,7 @@ export async function open(settings: ReplicaSettings, ports: ReplicaPorts): Prom
     own.release();
     return { why: opening.kind === "wait" ? opening.why : "the store did not take the log that begins anew" };
   } finally {
-    turn.release();
+    opens.release();
   }
 }
 
@@ -104,14 +105,10 @@ export async function load(
 
 /** What a store says, or undefined where it does not say anything in time. */
 async function answer<T>({ clock }: ReplicaPorts, asked: Promise<T>): Promise<T | undefined> {
-  const late = Promise.withResolvers<undefined>();
-  const cancel = clock.after(STORE_WAIT_MS, () => late.resolve(undefined));
   try {
-    return await Promise.race([asked, late.promise]);
+    return await within(clock, STORE_WAIT_MS, asked);
   } catch (error) {
     if (error instanceof StoreError) return undefined;
     throw error;
-  } finally {
-    cancel();
   }
 }

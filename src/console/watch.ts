@@ -4,7 +4,7 @@
  * @module
  */
 import type { Readiness } from "../api/service.ts";
-import type { Cancel, Clock } from "../clock.ts";
+import { type Cancel, type Clock, within } from "../clock.ts";
 import type { LedgerObserver } from "../ledger/ledger.ts";
 import type { Summary } from "../payment/book.ts";
 import { type Dispatched, type Fact, peerOf, type Processor, PROCESSORS } from "../payment/fact.ts";
@@ -66,7 +66,7 @@ export class Watch implements Watching, LedgerObserver {
   /** what the peer told last, and when that was new here, on the monotonic clock */
   #peer: { readonly status: Status; readonly heardMs: number } | undefined;
   /** stories are asked for one at a time: who writes must not wait for who reads */
-  #recalls: Promise<void> = Promise.resolve();
+  #recalls: Promise<unknown> = Promise.resolve();
   /** limits that are reached, and since when */
   readonly #reached = new Map<string, number>();
   #fallback: { readonly since: number; lastAt: number; payments: number } | undefined;
@@ -173,20 +173,14 @@ export class Watch implements Watching, LedgerObserver {
   }
 
   /** What the store has, if it says so in time. */
-  #recall(id: string): Promise<string | undefined> {
+  async #recall(id: string): Promise<string | undefined> {
     const { clock, recall } = this.#parts;
-    return new Promise((resolve) => {
-      let late = false;
-      const inTime = clock.after(STORY_MS, () => {
-        late = true;
-        resolve(undefined);
-      });
-      this.#recalls = this.#recalls.then(async () => {
-        if (late) return;
-        resolve(await recall(id).catch(() => undefined));
-        inTime();
-      });
-    });
+    let late = false;
+    const asked = this.#recalls.then(() => late ? undefined : recall(id)).catch(() => undefined);
+    this.#recalls = asked;
+    const story = await within(clock, STORY_MS, asked);
+    late = true;
+    return story;
   }
 
   /** What the peer told last, unless it is silent. */

@@ -4,7 +4,7 @@
  * nobody does, and where its callers wait: the store takes the first of two who come from the same place.
  * @module
  */
-import type { Cancel, Clock, Random } from "../clock.ts";
+import { type Cancel, type Clock, type Random, within } from "../clock.ts";
 import type { Ledger, LedgerObserver } from "../ledger/ledger.ts";
 import type { Fact, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
@@ -46,8 +46,7 @@ export interface ProjectorParts {
 
 interface Waiter {
   readonly position: number;
-  readonly resolve: (covered: boolean) => void;
-  readonly cancel: Cancel;
+  readonly resolve: (reached: boolean) => void;
 }
 
 /** One replica's part in it. It begins at once to try whether the store works. */
@@ -135,10 +134,7 @@ export class Projector implements LedgerObserver {
   stop(): void {
     this.#stopped = true;
     this.#cancel?.();
-    for (const { cancel, resolve } of this.#waiters) {
-      cancel();
-      resolve(false);
-    }
+    for (const { resolve } of this.#waiters) resolve(false);
     this.#waiters.clear();
   }
 
@@ -154,18 +150,16 @@ export class Projector implements LedgerObserver {
       clock.monotonic() >= this.#standsSinceMs! + STANDBY_MS;
   }
 
-  #reached(position: number, timeoutMs: number): Promise<boolean> {
-    if (position <= this.#stored.position) return Promise.resolve(true);
-    if (this.#stopped) return Promise.resolve(false);
-    return new Promise((resolve) => {
-      const cancel = this.#parts.clock.after(timeoutMs, () => {
-        this.#waiters.delete(waiter);
-        resolve(false);
-      });
-      const waiter = { position, resolve, cancel };
-      this.#waiters.add(waiter);
-      this.#schedule();
-    });
+  async #reached(position: number, timeoutMs: number): Promise<boolean> {
+    if (position <= this.#stored.position) return true;
+    if (this.#stopped) return false;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const waiter = { position, resolve };
+    this.#waiters.add(waiter);
+    this.#schedule();
+    const reached = await within(this.#parts.clock, timeoutMs, promise);
+    this.#waiters.delete(waiter);
+    return reached ?? false;
   }
 
   /** Has the next step start when it is due. A store that does not work is tried again and again. */
@@ -259,7 +253,6 @@ export class Projector implements LedgerObserver {
     for (const waiter of this.#waiters) {
       if (waiter.position > position) continue;
       this.#waiters.delete(waiter);
-      waiter.cancel();
       waiter.resolve(true);
     }
     onStored(position);

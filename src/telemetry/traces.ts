@@ -81,7 +81,7 @@ export class Traces implements LedgerObserver {
     // of a further attempt it is not remembered since when it waited
     const startTime = attempt === 1 ? acceptedAt : fact.at;
     const joined = this.#joined.get(id) ?? this.#join(id, ofPayment(id));
-    const span = this.#tracer.startSpan("dispatch", { startTime, attributes }, within(joined.origin));
+    const span = this.#tracer.startSpan("dispatch", { startTime, attributes }, childOf(joined.origin));
     span.end();
     joined.attempt = span.spanContext();
   }
@@ -107,7 +107,7 @@ export class Traces implements LedgerObserver {
   ): Promise<T> {
     const options = { kind: SpanKind.CLIENT, attributes: attributesOf(id, processor) };
     const { attempt, origin = ofPayment(id) } = this.#joined.get(id) ?? {};
-    const span = this.#tracer.startSpan(name, options, within(attempt ?? origin));
+    const span = this.#tracer.startSpan(name, options, childOf(attempt ?? origin));
     const outcome = await call(span);
     span.setAttribute("galo.outcome", outcome.kind);
     if ("error" in outcome) span.setStatus({ code: SpanStatusCode.ERROR, message: String(outcome.error) });
@@ -116,7 +116,7 @@ export class Traces implements LedgerObserver {
   }
 }
 
-function within(parent: SpanContext) {
+function childOf(parent: SpanContext) {
   return trace.setSpanContext(ROOT_CONTEXT, parent);
 }
 
