@@ -3,7 +3,7 @@ import type { Context } from "@hono/hono";
 import { accepts } from "@hono/hono/accepts";
 import type { z } from "@zod/zod";
 import { parseId } from "../payment/id.ts";
-import { amountOf, centsOf } from "../payment/money.ts";
+import { amountOf } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Payments } from "./service.ts";
 import type { Story, Watching } from "../console/watching.ts";
@@ -93,7 +93,7 @@ async function readPayment(request: Request, bodies: BodyReader): Promise<{ id: 
   if (digits !== undefined && decimalsOf(digits) > 2) {
     return fieldProblem("invalid-payment", "amount", TOO_MANY_DECIMALS, digits);
   }
-  return { id: parseId(parsed.data.correlationId)!, cents: centsOf(parsed.data.amount)! };
+  return { id: parsed.data.correlationId, cents: parsed.data.amount };
 }
 
 function notAnObject(text: string): Response {

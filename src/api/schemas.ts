@@ -1,29 +1,39 @@
 /** What comes in and goes out over HTTP: validates requests, types answers, and describes both (OpenAPI). @module */
 import { z } from "@zod/zod";
 import { PROCESSORS, REASONS, REPLICAS } from "../payment/fact.ts";
+import { parseId, UUID_PATTERN } from "../payment/id.ts";
 import { amountOf, CENTS_MAX, centsOf } from "../payment/money.ts";
 import { STAGES } from "../payment/payment.ts";
-import { compareInstants, type Instant, ISO_PATTERN, parseInstant } from "../payment/instant.ts";
+import { compareInstants, ISO_PATTERN, parseInstant } from "../payment/instant.ts";
 
 /** The complaint about an amount that cents cannot hold, also used where only its source text shows that. */
 export const TOO_MANY_DECIMALS = "must have at most two decimals";
 
-/** The body of `POST /payments`. Members that are not known are ignored. */
+/** A field as what it means to the core; where it means nothing there, the complaint. */
+function means<S extends z.ZodType, T>(schema: S, read: (value: z.output<S>) => T | undefined, error: string) {
+  return schema.transform((value, context): T => {
+    const meaning = read(value);
+    if (meaning !== undefined) return meaning;
+    context.addIssue({ code: "custom", message: error });
+    return z.NEVER;
+  });
+}
+
+/** The body of `POST /payments`, as a canonical id and cents. Members that are not known are ignored. */
 export const paymentBody = z.object({
-  correlationId: z.guid({ error: "must be a UUID" }).meta({ description: "a UUID of any version, in either case" }),
-  amount: z.number({ error: "must be a number" })
-    .positive({ error: "must be greater than zero" })
-    .max(amountOf(CENTS_MAX), { error: `must not be greater than ${amountOf(CENTS_MAX)}` })
-    .refine((amount) => centsOf(amount) !== undefined, { error: TOO_MANY_DECIMALS })
-    .meta({ multipleOf: 0.01, description: "decimal, with at most two decimals" }),
+  correlationId: means(z.string({ error: "must be a UUID" }), parseId, "must be a UUID")
+    .meta({ format: "uuid", pattern: UUID_PATTERN, description: "a UUID of any version, in either case" }),
+  amount: means(
+    z.number({ error: "must be a number" })
+      .positive({ error: "must be greater than zero" })
+      .max(amountOf(CENTS_MAX), { error: `must not be greater than ${amountOf(CENTS_MAX)}` }),
+    centsOf,
+    TOO_MANY_DECIMALS,
+  ).meta({ multipleOf: 0.01, description: "decimal, with at most two decimals" }),
 });
 
-const timestamp = z.string().transform((text, context): Instant => {
-  const instant = parseInstant(text);
-  if (instant) return instant;
-  context.addIssue({ code: "custom", message: "must be an ISO 8601 timestamp" });
-  return z.NEVER;
-}).meta({ pattern: ISO_PATTERN, description: "ISO 8601: a day, or a day and time; UTC where no zone is given" });
+const timestamp = means(z.string(), parseInstant, "must be an ISO 8601 timestamp")
+  .meta({ pattern: ISO_PATTERN, description: "ISO 8601: a day, or a day and time; UTC where no zone is given" });
 
 /** The query of `GET /payments-summary`: both ends inclusive, each may be left out. */
 export const summaryQuery = z.object({ from: timestamp.optional(), to: timestamp.optional() }).refine(
