@@ -9,7 +9,7 @@ import { longNumber, parseObject } from "../src/api/json.ts";
 import { paymentBody } from "../src/api/schemas.ts";
 import { parseId } from "../src/payment/id.ts";
 import { centsOf } from "../src/payment/money.ts";
-import type { Acceptance, Payments } from "../src/api/service.ts";
+import type { Acceptance, Payments } from "../src/service/service.ts";
 import type { Watching } from "../src/console/watching.ts";
 
 const TEXT = JSON.stringify({ correlationId: "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3", amount: 19.9 });

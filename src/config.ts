@@ -141,7 +141,7 @@ export const SETTINGS = {
     z.string().min(1),
     ".galo",
     "path",
-    "a folder on a local disk that both replicas share: the log, locks, the gossip socket, embedded Postgres",
+    "a folder on a local disk that both replicas share: the log, locks, the socket of the peer link, embedded Postgres",
   ),
   ACK: setting(
     z.enum(["log", "store"]),

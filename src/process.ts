@@ -89,7 +89,7 @@ export function startReplica(config: Config, traces?: Traces): Host {
     client: meters.client(traces ? traces.client(client) : client),
     boot: bootNumber(),
     uuid: () => crypto.randomUUID(),
-    ...config.REPLICAS === 2 && { transport: new UnixTransport(gossipSocket(config.DATA_DIR), fail) },
+    ...config.REPLICAS === 2 && { transport: new UnixTransport(peerSocket(config.DATA_DIR), fail) },
     ...store && { store },
     restart(why) {
       logger.warning("this replica is to be started again, to read anew what is known", { why });
@@ -198,8 +198,8 @@ function requestsMs({ STOP_MS }: Config): number {
 }
 
 /** Where the replicas hear each other. */
-function gossipSocket(folder: string): string {
-  return `${folder}/gossip.sock`;
+function peerSocket(folder: string): string {
+  return `${folder}/peer.sock`;
 }
 
 /** Makes the folders, and takes the lock that one process of this replica has there. */
@@ -208,7 +208,7 @@ function claim(
   logger: Logger,
 ): { readonly lock: FileLock; readonly files: FileSegments } {
   const folder = `${DATA_DIR}/log`;
-  if (new TextEncoder().encode(gossipSocket(DATA_DIR)).length > SOCKET_PATH_MAX) {
+  if (new TextEncoder().encode(peerSocket(DATA_DIR)).length > SOCKET_PATH_MAX) {
     throw new StartError(
       `DATA_DIR: ${DATA_DIR} is too long for a socket in it: at most ${SOCKET_PATH_MAX} bytes in all`,
     );

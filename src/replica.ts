@@ -3,10 +3,10 @@
  * socket, no file and no clock of its own: those come in through ports, in production and in simulation alike.
  * @module
  */
-import type { Acceptance, AckLevel, Readiness } from "./api/service.ts";
 import { type Clock, type Random, within } from "./clock.ts";
 import type { Ledger, LedgerObserver } from "./ledger/ledger.ts";
-import { type SegmentFiles, segmentOf } from "./ledger/log.ts";
+import type { SegmentFiles } from "./ledger/log.ts";
+import { Retention } from "./ledger/retention.ts";
 import { HealthPoller } from "./membership/health_poller.ts";
 import type { HeldLock, Lock } from "./membership/lock.ts";
 import { type Effect, type Event, type Membership, step, unstarted } from "./membership/membership.ts";
@@ -20,10 +20,11 @@ import type { Transport } from "./peer/transport.ts";
 import { Dispatcher } from "./routing/dispatcher.ts";
 import type { ProcessorClient } from "./routing/processor_client.ts";
 import type { RouteLimits } from "./routing/route.ts";
+import { type Readiness, readinessOf } from "./service/readiness.ts";
+import type { Acceptance, AckLevel, Observed, Vitals } from "./service/service.ts";
 import { load, open } from "./start.ts";
 import { Projector } from "./store/projector.ts";
 import type { Store } from "./store/store.ts";
-import type { Observed, Vitals } from "./telemetry/metrics.ts";
 
 /** How often a replica looks whether its lock still is its own, in milliseconds. */
 const LOCK_CHECK_MS = 5_000;
@@ -87,6 +88,7 @@ export interface ReplicaPorts {
 /** The parts of a replica that knows what was known before. */
 interface Running {
   readonly ledger: Ledger;
+  readonly retention: Retention;
   readonly dispatcher: Dispatcher;
   readonly projector: Projector | undefined;
 }
@@ -103,8 +105,6 @@ export class Replica implements Observed {
   /** how long reading took: callers could not come again meanwhile */
   #readMs = 0;
   #running: Running | undefined;
-  /** the lowest segment that there may be */
-  #firstSegment = 0;
   #stopped = Promise.withResolvers<boolean>();
   #clean = true;
   /** how often the store was loaded in vain */
@@ -127,7 +127,7 @@ export class Replica implements Observed {
           const { ledger, projector } = this.#running ?? {};
           projector?.heard(stored);
           if (ledger && position > ledger.position) this.#catchUp(ledger);
-          if (segmentOf(position) > this.#firstSegment) this.#trim();
+          this.#trim();
         },
         checkpoint: (told) => this.#agree(this.#agreement.told(told)),
         health: (processor, health) => this.#running?.dispatcher.hear(processor, health),
@@ -150,11 +150,11 @@ export class Replica implements Observed {
   }
 
   accept(id: string, cents: Cents): Acceptance | Promise<Acceptance> {
-    const { self, queueMax, segmentsMax, recallMs } = this.#settings;
+    const { self, queueMax, recallMs } = this.#settings;
     const { clock } = this.#ports;
     if (!this.#running || this.#member.phase !== "serving") return "not-serving";
-    const { ledger } = this.#running;
-    const { book, position } = ledger;
+    const { ledger, retention } = this.#running;
+    const { book } = ledger;
     let known = book.get(id);
     if (known) {
       // the peer may have purged it
@@ -164,7 +164,7 @@ export class Replica implements Observed {
     if (known) return known.cents === cents ? this.#covered() : "conflict";
     if (book.pending.size >= queueMax) return "queue-full";
     if (!book.holds(cents)) return "total-full";
-    if (segmentOf(position) - this.#firstSegment >= segmentsMax) return "log-full";
+    if (retention.isFull) return "log-full";
     const doubt = book.doubtedMs !== null && clock.uptime() < book.doubtedMs + this.#readMs + recallMs;
     const receipt = ledger.append({ kind: "accepted", by: self, id, cents, at: clock.now(), doubt });
     if (receipt.kind === "full") return "log-full";
@@ -191,39 +191,12 @@ export class Replica implements Observed {
   }
 
   get vitals(): Vitals {
-    const { ledger, dispatcher, projector } = this.#running ?? {};
-    const { segmentsMax } = this.#settings;
-    const log = ledger && { segments: segmentOf(ledger.position) - this.#firstSegment + 1, segmentsMax };
-    return { gossip: this.#link, store: projector, log, held: dispatcher?.held };
+    const { retention: log, dispatcher, projector: store } = this.#running ?? {};
+    return { link: this.#link, store, log, held: dispatcher?.held };
   }
 
   readiness(): Readiness {
-    const { self, ack } = this.#settings;
-    const { phase, peer, waits } = this.#member;
-    const { ledger, dispatcher, projector } = this.#running ?? {};
-    const down = { state: "down", latencyMs: 0, inFlight: 0 } as const;
-    const notes = [
-      waits,
-      phase === "reading" ? "reading what was known before" : "",
-      // it listens to the peer once it has its own lock
-      peer === "silent" && phase !== "starting" ? "the peer is not heard" : peer === "dead" ? "the peer is dead" : "",
-      projector?.trouble ?? "",
-      ledger && segmentOf(ledger.position) - this.#firstSegment >= this.#settings.segmentsMax ? "the log is full" : "",
-    ];
-    return {
-      ready: phase === "serving",
-      ...{ replica: self, phase, ack },
-      peer: peer === "silent" ? "unreachable" : peer,
-      store: projector?.state ?? (this.#ports.store ? "connecting" : "none"),
-      notes: notes.filter((note) => note !== ""),
-      queue: dispatcher?.waiting ?? 0,
-      pending: ledger?.book.pending.size ?? 0,
-      settled: ledger?.book.settled.size ?? 0,
-      processors: {
-        default: dispatcher?.status("default") ?? down,
-        fallback: dispatcher?.status("fallback") ?? down,
-      },
-    };
+    return readinessOf(this.#settings, this.#member, this.#ports.store !== undefined, this.#running);
   }
 
   /**
@@ -284,7 +257,7 @@ export class Replica implements Observed {
   }
 
   async #read(): Promise<void> {
-    const { self, storeIntervalMs: intervalMs } = this.#settings;
+    const { self, storeIntervalMs: intervalMs, segmentsMax } = this.#settings;
     const { clock, random, store, client, log: say, restart, observer, files } = this.#ports;
     const known = await load(this.#settings, this.#ports, restart);
     if (this.#member.phase !== "reading") return;
@@ -304,13 +277,13 @@ export class Replica implements Observed {
       },
       onAhead: restart,
     });
-    this.#firstSegment = files.list()[0] ?? 0;
+    const retention = new Retention(files, ledger, segmentsMax);
     ledger.observe(dispatcher);
     if (projector) ledger.observe(projector);
     ledger.observe({ folded: () => this.#link?.tell() });
     this.#catchUp(ledger);
     if (observer) ledger.observe(observer);
-    this.#running = { ledger, dispatcher, projector };
+    this.#running = { ledger, retention, dispatcher, projector };
     this.#readMs = clock.monotonic() - this.#openedMs;
     this.#happened({ kind: "read" });
   }
@@ -375,19 +348,10 @@ export class Replica implements Observed {
     if (difference) this.#ports.fail(new Error(difference));
   }
 
-  /**
-   * Deletes segments that the store holds and nobody has to read any more.
-   *
-   * @param read how far the peer has read: everything, to who holds its lock
-   */
+  /** Lets go of what the store holds and the peer has read: everything, to who holds its lock. */
   #trim(read = this.#link?.peerPosition ?? Infinity): void {
-    const { projector, ledger } = this.#running ?? {};
-    if (!projector || !ledger) return;
-    const keep = segmentOf(Math.min(projector.position, ledger.position, read));
-    if (keep <= this.#firstSegment) return;
-    const { files } = this.#ports;
-    for (const segment of files.list()) if (segment < keep) files.remove(segment);
-    this.#firstSegment = keep;
+    const { projector, retention } = this.#running ?? {};
+    if (projector) retention?.trim(Math.min(projector.position, read));
   }
 
   #checkLock(own: HeldLock): void {

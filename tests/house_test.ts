@@ -16,12 +16,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   routing: ["payment", "ledger"],
   processor: ["payment", "routing/processor_client.ts"],
   membership: ["payment", "routing/processor_client.ts"],
-  peer: ["payment", "ledger", "routing/processor_client.ts", "telemetry/metrics.ts"],
-  telemetry: ["payment", "ledger", "routing/processor_client.ts", "api/service.ts"],
-  console: ["payment", "ledger", "telemetry/metrics.ts", "api/service.ts"],
-  api: ["payment", "telemetry/metrics.ts", "console/watching.ts"],
+  peer: ["payment", "ledger", "routing/processor_client.ts"],
+  service: ["payment", "ledger", "store", "routing", "membership", "peer"],
+  telemetry: ["payment", "ledger", "routing/processor_client.ts", "service"],
+  console: ["payment", "ledger", "routing/dispatcher.ts", "peer/frame.ts", "service"],
+  api: ["payment", "service", "telemetry/metrics.ts", "console/watching.ts"],
   local: ["payment", "store"],
 };
+
+/** The rooms that a replica does its work without: only the roots above it know them. */
+const EDGES = ["api", "telemetry", "console", "local"];
 
 /** The composition roots: they know everyone, and nobody knows them but one another. */
 const ROOTS = ["main.ts", "src/process.ts", "src/replica.ts", "src/start.ts"];
@@ -85,6 +89,14 @@ Deno.test("rooms import only what the house allows", needs("read"), async () => 
       if (to === undefined) return from === "payment" || ROOTS.includes(path);
       return to !== from && !allowed.includes(to) && !allowed.includes(path.replace(/^src\//, ""));
     }).map((path) => `imports ${path}`);
+  });
+});
+
+Deno.test("the core needs neither HTTP, metrics, pages nor what start needs", needs("read"), async () => {
+  const isEdge = (path: string) => EDGES.includes(room(path) ?? "");
+  await assertNone((source) => {
+    if (["main.ts", "src/process.ts"].includes(source.path) || isEdge(source.path)) return [];
+    return imports(source).filter(isEdge).map((path) => `imports ${path}`);
   });
 });
 

@@ -2,7 +2,7 @@
 import { type Context, Hono } from "@hono/hono";
 import { getLogger } from "@logtape/logtape";
 import type { Metrics, RequestMeter } from "../telemetry/metrics.ts";
-import type { Payments } from "./service.ts";
+import type { Payments } from "../service/service.ts";
 import type { Watching } from "../console/watching.ts";
 import { showLive, showWatchFile, streamLive } from "./live.ts";
 import type { Route } from "./openapi.ts";

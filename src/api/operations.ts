@@ -1,7 +1,7 @@
 /** What operators call: `GET /livez`, `GET /readyz`, `GET /metrics`, `POST /purge-payments`. @module */
 import type { Context } from "@hono/hono";
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { Payments } from "./service.ts";
+import type { Payments } from "../service/service.ts";
 import type { z } from "@zod/zod";
 import { problem } from "./problem.ts";
 import type { Metrics } from "../telemetry/metrics.ts";

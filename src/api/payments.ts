@@ -5,7 +5,7 @@ import type { z } from "@zod/zod";
 import { parseId } from "../payment/id.ts";
 import { amountOf } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
-import type { Payments } from "./service.ts";
+import type { Payments } from "../service/service.ts";
 import type { Story, Watching } from "../console/watching.ts";
 import { BodyReader } from "./body.ts";
 import { decimalsOf, decodeText, longNumber, parseObject, wordForAmount } from "./json.ts";

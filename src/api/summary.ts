@@ -3,7 +3,7 @@ import type { Context } from "@hono/hono";
 import type { z } from "@zod/zod";
 import { amountOf } from "../payment/money.ts";
 import type { Total } from "../payment/totals.ts";
-import type { Payments } from "./service.ts";
+import type { Payments } from "../service/service.ts";
 import { ceilMs } from "../payment/instant.ts";
 import { problem, schemaProblem, starting } from "./problem.ts";
 import { type summaryAnswer, summaryQuery } from "./schemas.ts";

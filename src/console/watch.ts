@@ -3,14 +3,15 @@
  * line. It is told of the facts of both replicas, in the order of the log, and takes no part in anything.
  * @module
  */
-import type { Readiness } from "../api/service.ts";
 import { type Cancel, type Clock, within } from "../clock.ts";
 import type { LedgerObserver } from "../ledger/ledger.ts";
 import type { Summary } from "../payment/book.ts";
 import { type Dispatched, type Fact, peerOf, type Processor, PROCESSORS } from "../payment/fact.ts";
 import type { Reason, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
-import type { Observed, Status } from "../telemetry/metrics.ts";
+import type { Status } from "../peer/frame.ts";
+import type { Readiness } from "../service/readiness.ts";
+import type { Observed } from "../service/service.ts";
 import { Outages } from "./outages.ts";
 import { beginning, decodeStory, isComplete, leadsTo, snapshot, Stories, told } from "./stories.ts";
 import type { Decision, Live, Point, Story, Watcher, Watching } from "./watching.ts";
@@ -133,15 +134,15 @@ export class Watch implements Watching, LedgerObserver {
     const { self, clock, fees } = this.#parts;
     const replica = this.#replica!;
     const { ack, notes, peer, pending, settled, processors } = replica.readiness();
-    const { gossip, held } = replica.vitals;
-    const silentMs = gossip?.silentMs ?? Infinity;
+    const { link, held } = replica.vitals;
+    const silentMs = link?.silentMs ?? Infinity;
     const booked = replica.summary() ?? NOTHING;
     const of = (processor: Processor) => ({ ...processors[processor], outages: this.#outages.of(processor) });
     return {
       ...{ at: clock.now(), since: this.#since, replica: self, ack, notes, peer, pending, settled, totals: booked },
       replicas: { a: null, b: null, [self]: this.#own ?? null, [peerOf(self)]: this.#peerNow() ?? null },
       silentMs: Number.isFinite(silentMs) ? Math.round(silentMs) : null,
-      lagMs: gossip?.lagMs ?? 0,
+      lagMs: link?.lagMs ?? 0,
       held: held ?? null,
       savedCents: share(booked.default.cents, fees.fallback - fees.default),
       processors: { default: of("default"), fallback: of("fallback") },
@@ -186,7 +187,7 @@ export class Watch implements Watching, LedgerObserver {
   /** What the peer told last, unless it is silent. */
   #peerNow(): Status | undefined {
     const { clock } = this.#parts;
-    const status = this.#replica!.vitals.gossip?.peerStatus;
+    const status = this.#replica!.vitals.link?.peerStatus;
     if (!status) return undefined;
     if (this.#peer?.status !== status) this.#peer = { status, heardMs: clock.monotonic() };
     return clock.monotonic() - this.#peer.heardMs < HEARD_MS ? status : undefined;
@@ -196,7 +197,7 @@ export class Watch implements Watching, LedgerObserver {
     const { clock, memory, queueMax } = this.#parts;
     const at = clock.now();
     const readiness = replica.readiness();
-    const { gossip, store, log } = replica.vitals;
+    const { link, store, log } = replica.vitals;
     const took = Float64Array.from(this.#took).sort();
     const lookedMs = clock.monotonic();
     // after a stop of the event loop it is more than a second
@@ -217,7 +218,7 @@ export class Watch implements Watching, LedgerObserver {
     this.#took = [];
     this.#failed = 0;
     this.#lookedMs = lookedMs;
-    gossip?.tellStatus(own);
+    link?.tellStatus(own);
     this.#logChanges(readiness, at);
     const { pending } = readiness;
     this.#logLimit("as many payments wait as may wait (QUEUE_MAX)", pending >= queueMax, at, { pending });

@@ -2,8 +2,10 @@
 import type { Summary } from "../payment/book.ts";
 import type { Processor, Reason, ReplicaId } from "../payment/fact.ts";
 import type { Payment, Stage } from "../payment/payment.ts";
-import type { Status } from "../telemetry/metrics.ts";
-import type { AckLevel, ProcessorStatus, Readiness } from "../api/service.ts";
+import type { Status } from "../peer/frame.ts";
+import type { ProcessorStatus } from "../routing/dispatcher.ts";
+import type { Readiness } from "../service/readiness.ts";
+import type { AckLevel } from "../service/service.ts";
 
 /** One thing that happened to a payment; times are milliseconds since 1970, UTC. */
 export interface Told {

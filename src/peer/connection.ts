@@ -14,7 +14,7 @@ export const SILENT_MS = 800;
 /** Something is said at least this often, in milliseconds. */
 export const PING_MS = 200;
 /** The peer is told how far this replica is at most this often, in milliseconds. */
-export const GOSSIP_MS = 100;
+export const TELL_MS = 100;
 /** Checkpoints that are told at once; of more, the newest. */
 export const TOLD_MAX = 16;
 /** Bytes that the peer may leave unread before the connection is given up. */
@@ -85,11 +85,11 @@ export class Connection implements ChannelListener {
     if (this.channel.backlog > BACKLOG_BYTES_MAX) this.end("the peer does not read what it is sent");
   }
 
-  /** Tells what has changed at this replica: after this turn, or {@link GOSSIP_MS} after the last time. */
+  /** Tells what has changed at this replica: after this turn, or {@link TELL_MS} after the last time. */
   tell(): void {
     if (this.#telling || this.#ended) return;
     const { clock } = this.parts;
-    this.#telling = clock.after(Math.max(0, this.#toldMs + GOSSIP_MS - clock.monotonic()), () => this.#tellNow());
+    this.#telling = clock.after(Math.max(0, this.#toldMs + TELL_MS - clock.monotonic()), () => this.#tellNow());
   }
 
   /** Harmless when the connection has ended. */

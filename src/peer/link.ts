@@ -3,9 +3,8 @@ import type { Cancel, Random } from "../clock.ts";
 import type { Checkpoint } from "../ledger/ledger.ts";
 import type { Processor } from "../payment/fact.ts";
 import type { Health } from "../routing/processor_client.ts";
-import type { GossipVitals, Status } from "../telemetry/metrics.ts";
 import { Connection, type ConnectionParts } from "./connection.ts";
-import { type Frame, type Progress, STATUS_VERSION } from "./frame.ts";
+import { type Frame, type Progress, type Status, STATUS_VERSION } from "./frame.ts";
 import type { Channel, Transport } from "./transport.ts";
 
 /** Pause before the peer is dialled again, in milliseconds; it doubles each time, with jitter. */
@@ -31,7 +30,7 @@ export interface LinkParts extends ConnectionParts {
 }
 
 /** The way to the peer: replica `a` listens, `b` dials, again and again. */
-export class PeerLink implements GossipVitals {
+export class PeerLink {
   bytesSent = 0;
   bytesReceived = 0;
   /** What the peer told last, in whichever life of its. */
@@ -71,6 +70,7 @@ export class PeerLink implements GossipVitals {
     this.#linked?.send({ type: "health", processor, ...health });
   }
 
+  /** Tells the peer, if it is there, how this replica is. */
   tellStatus(status: Status): void {
     this.#linked?.send({ type: "status", version: STATUS_VERSION, ...status });
   }
@@ -84,10 +84,12 @@ export class PeerLink implements GossipVitals {
     return this.#linked?.peerPosition ?? 0;
   }
 
+  /** For how long the peer has not read what it was told of, in milliseconds; 0 where it has. */
   get lagMs(): number {
     return this.#linked?.lagMs ?? 0;
   }
 
+  /** How long ago the peer was heard, in milliseconds; infinite when never. */
   get silentMs(): number {
     return this.parts.clock.monotonic() - (this.#linked?.heardMs ?? this.#heardMs);
   }

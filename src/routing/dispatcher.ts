@@ -44,6 +44,14 @@ const TRIES_RARELY = Math.ceil(Math.log2(RETRY_MS_MAX / RETRY_MS_MIN));
 /** Payments about which processors are being asked at one time. */
 export const ASKING_MAX = 64;
 
+/** What one processor looks like from here. */
+export interface ProcessorStatus {
+  readonly state: "up" | "down";
+  /** typical time of an answer, in milliseconds */
+  readonly latencyMs: number;
+  readonly inFlight: number;
+}
+
 /** Where the parts of a dispatcher come from. */
 export interface DispatcherParts {
   readonly self: ReplicaId;
@@ -89,10 +97,7 @@ export class Dispatcher implements LedgerObserver {
     return this.#queue.length > 0 ? this.#held : undefined;
   }
 
-  /** What a processor looks like from here. */
-  status(
-    processor: Processor,
-  ): { readonly state: "up" | "down"; readonly latencyMs: number; readonly inFlight: number } {
+  status(processor: Processor): ProcessorStatus {
     const { up, latencyMs, inFlight } = this.#health[processor].view();
     return { state: up ? "up" : "down", latencyMs: Math.round(latencyMs), inFlight };
   }

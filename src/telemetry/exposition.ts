@@ -4,9 +4,9 @@ import type { Metric, Registry } from "prom-client";
 import TextRegistry from "prom-client/lib/registry.js";
 import { cpuUsage } from "node:process";
 import { PROCESSORS, type Reason } from "../payment/fact.ts";
+import type { Observed, Vitals } from "../service/service.ts";
 import type { Distribution } from "./distribution.ts";
 import type { Counts, Meters, RouteMeter } from "./meters.ts";
-import type { Observed, Vitals } from "./metrics.ts";
 
 type Labels = Readonly<Record<string, string | number>>;
 
@@ -33,7 +33,7 @@ export class Exposition {
     this.#payments();
     this.#processors();
     this.#log();
-    this.#gossip();
+    this.#link();
     this.#store();
     this.#process();
   }
@@ -136,27 +136,27 @@ export class Exposition {
     this.#gauge("galo_log_segments_max", "With so many, new payments are refused", ({ log }) => log?.segmentsMax);
   }
 
-  #gossip(): void {
-    this.#gauge("galo_gossip_linked", "1 while the other replica is heard", ({ gossip }) => gossip?.linked);
+  #link(): void {
+    this.#gauge("galo_peer_linked", "1 while the other replica is heard", ({ link }) => link?.linked);
     this.#gauge(
-      "galo_gossip_lag_seconds",
+      "galo_peer_lag_seconds",
       "For how long the other replica has not read what it was told of, 0 when it has",
-      ({ gossip }) => gossip && gossip.lagMs / 1_000,
+      ({ link }) => link && link.lagMs / 1_000,
     );
     this.#gauge(
-      "galo_gossip_silence_seconds",
+      "galo_peer_silence_seconds",
       "Since the other replica was last heard",
-      ({ gossip }) => gossip && gossip.silentMs / 1_000,
+      ({ link }) => link && link.silentMs / 1_000,
     );
     this.#counter(
-      "galo_gossip_sent_bytes_total",
+      "galo_peer_sent_bytes_total",
       "Bytes sent to the other replica",
-      ({ gossip }) => gossip?.bytesSent,
+      ({ link }) => link?.bytesSent,
     );
     this.#counter(
-      "galo_gossip_received_bytes_total",
+      "galo_peer_received_bytes_total",
       "Bytes heard of the other replica",
-      ({ gossip }) => gossip?.bytesReceived,
+      ({ link }) => link?.bytesReceived,
     );
   }
 

@@ -7,8 +7,9 @@ import type { LedgerObserver } from "../ledger/ledger.ts";
 import type { Fact, Processor, Reason, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { ProcessorClient } from "../routing/processor_client.ts";
+import type { Observed } from "../service/service.ts";
 import { BATCHES, Distribution, DURATIONS_S, WAITS_S } from "./distribution.ts";
-import type { Metrics, Observed, RequestMeter } from "./metrics.ts";
+import type { Metrics, RequestMeter } from "./metrics.ts";
 
 /** How often the event loop's lag is looked at, in milliseconds. */
 const LAG_EVERY_MS = 50;

@@ -4,7 +4,7 @@
  * @module
  */
 import { ROOT_CONTEXT, type Span, type SpanContext, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
-import type { Payments } from "../api/service.ts";
+import type { Payments } from "../service/service.ts";
 import type { LedgerObserver } from "../ledger/ledger.ts";
 import type { Fact, Processor, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { type AppOptions, createApp } from "../../src/api/app.ts";
 import type { Problem } from "../../src/api/problem.ts";
 import { problemAnswer } from "../../src/api/schemas.ts";
-import type { Acceptance, Payments, Readiness } from "../../src/api/service.ts";
 import { Watch } from "../../src/console/watch.ts";
 import type { Cents } from "../../src/payment/money.ts";
 import type { Payment } from "../../src/payment/payment.ts";
-import type { Observed, Vitals } from "../../src/telemetry/metrics.ts";
+import type { Readiness } from "../../src/service/readiness.ts";
+import type { Acceptance, Observed, Payments, Vitals } from "../../src/service/service.ts";
 import { Facts } from "../support/facts.ts";
 import { assertDocumented } from "./documented.ts";
 
@@ -29,7 +29,7 @@ export class FakePayments implements Observed {
   /** whether the log takes a purge */
   purges = true;
   watchersMax = 2;
-  vitals: Vitals = { gossip: undefined, store: undefined, log: undefined, held: undefined };
+  vitals: Vitals = { link: undefined, store: undefined, log: undefined, held: undefined };
   /** the windows that were asked for */
   readonly windows: (readonly [number | undefined, number | undefined])[] = [];
 

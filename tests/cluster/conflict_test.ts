@@ -8,13 +8,13 @@ const COUNT = 1_000;
 /** Ids that are sent at one time. */
 const BATCH = 20;
 
-for (const gossip of [true, false]) {
-  const how = gossip ? "" : ", where they never hear each other";
+for (const link of [true, false]) {
+  const how = link ? "" : ", where they never hear each other";
   Deno.test(
     `of two amounts for one id at both replicas at once exactly one is taken, always, ${COUNT} times${how}`,
     real,
     async () => {
-      await using cluster = await Cluster.start({ gossip });
+      await using cluster = await Cluster.start({ link });
       const { a, b } = cluster;
       const won = { 10: 0, 20: 0 };
       for (let sent = 0; sent < COUNT; sent += BATCH) {
@@ -45,7 +45,7 @@ for (const gossip of [true, false]) {
     `the same payment at both replicas at once is acknowledged by both and charged once, at one processor${how}`,
     real,
     async () => {
-      await using cluster = await Cluster.start({ gossip, env: { PATIENCE_MS: "0", SLOW_MS: "1200" } });
+      await using cluster = await Cluster.start({ link, env: { PATIENCE_MS: "0", SLOW_MS: "1200" } });
       const { default: first } = cluster.processors;
       const ids = Array.from({ length: 500 }, () => crypto.randomUUID() as string);
       for (const [index, id] of ids.entries()) {

@@ -125,7 +125,7 @@ export interface ClusterOptions {
   readonly env?: Record<string, string>;
   readonly caddy?: boolean;
   /** false: they never hear each other */
-  readonly gossip?: boolean;
+  readonly link?: boolean;
   /** a folder to use again, for a second life of the same cluster */
   readonly folder?: string;
   readonly processors?: { readonly default: StandIn; readonly fallback: StandIn };
@@ -140,7 +140,7 @@ export class Cluster implements AsyncDisposable {
   private constructor(
     readonly folder: string,
     readonly processors: { readonly default: StandIn; readonly fallback: StandIn },
-    { env = {}, gossip = true }: ClusterOptions,
+    { env = {}, link = true }: ClusterOptions,
   ) {
     const shared = {
       PROCESSOR_DEFAULT_URL: processors.default.url,
@@ -153,7 +153,7 @@ export class Cluster implements AsyncDisposable {
       return new ReplicaProcess(id, socket, { ...shared, REPLICA: id, LISTEN: socket, DATA_DIR: data });
     };
     this.a = replica("a", folder);
-    this.b = replica("b", gossip ? folder : sharedButGossip(folder));
+    this.b = replica("b", link ? folder : sharedButLink(folder));
   }
 
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
@@ -165,7 +165,7 @@ export class Cluster implements AsyncDisposable {
     const folder = options.folder ?? await Deno.makeTempDir({ prefix: "galo-" });
     const cluster = new Cluster(folder, processors, options);
     await Promise.all([cluster.a.start(), cluster.b.start()]);
-    if (options.gossip !== false) await cluster.untilLinked();
+    if (options.link !== false) await cluster.untilLinked();
     else {for (const replica of cluster.replicas) {
         await until(async () => (await replica.readyz()).peer === "unreachable");
       }}
@@ -222,8 +222,8 @@ export class Cluster implements AsyncDisposable {
   }
 }
 
-/** A folder with the same log and the same locks as `folder`, and no gossip socket. */
-function sharedButGossip(folder: string): string {
+/** A folder with the same log and the same locks as `folder`, and no socket of the peer link. */
+function sharedButLink(folder: string): string {
   const other = `${folder}/other`;
   Deno.mkdirSync(other);
   Deno.mkdirSync(`${folder}/log`);

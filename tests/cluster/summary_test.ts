@@ -17,14 +17,14 @@ function timesIn(cents: number, payer: number): number {
   return Math.floor(cents / CENTS_BASE ** payer) % CENTS_BASE;
 }
 
-for (const gossip of [true, false]) {
-  const how = gossip ? "" : ", where they never hear each other";
+for (const link of [true, false]) {
+  const how = link ? "" : ", where they never hear each other";
 
   Deno.test(
     `a replica contains what the other one has just settled, ${PAYERS * SETTLED} times of ${PAYERS * SETTLED}${how}`,
     real,
     async () => {
-      await using cluster = await Cluster.start({ gossip });
+      await using cluster = await Cluster.start({ link });
       const pay = async (payer: number) => {
         const [to, other] = payer % 2 ? [cluster.a, cluster.b] : [cluster.b, cluster.a];
         for (let count = 1; count <= SETTLED; count++) {
@@ -47,7 +47,7 @@ for (const gossip of [true, false]) {
     }${how}`,
     real,
     async () => {
-      await using cluster = await Cluster.start({ gossip });
+      await using cluster = await Cluster.start({ link });
       const pay = async (payer: number) => {
         for (let count = 0; count < ANSWERED; count++) {
           const [to, other] = (payer + count) % 2 ? [cluster.a, cluster.b] : [cluster.b, cluster.a];

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import type { Fact, Processor, Reason } from "../../src/payment/fact.ts";
-import type { GossipVitals, Status, Vitals } from "../../src/telemetry/metrics.ts";
-import type { Readiness } from "../../src/api/service.ts";
+import type { Status } from "../../src/peer/frame.ts";
+import type { Readiness } from "../../src/service/readiness.ts";
+import type { Vitals } from "../../src/service/service.ts";
 import type { Live, Point } from "../../src/console/watching.ts";
 import { LOOK_MS, POINTS_MAX, STORY_MS, Watch } from "../../src/console/watch.ts";
 import { FakePayments } from "../api/fake_payments.ts";
 import { Facts } from "../support/facts.ts";
 import { storyText } from "./story_text.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
+
+type Link = NonNullable<Vitals["link"]>;
 
 const idOf = (n: number) => `4a7901b8-7d26-4d9d-aa19-${n.toString(16).padStart(12, "0")}`;
 
@@ -22,12 +25,12 @@ function setup(
   const readiness = payments.readiness.bind(payments);
   payments.readiness = () => ({ ...readiness(), ...state });
   const told: Status[] = [];
-  const gossip: { -readonly [K in keyof GossipVitals]: GossipVitals[K] } = {
+  const link: { -readonly [K in keyof Link]: Link[K] } = {
     ...{ linked: true, lagMs: 3, silentMs: 40, bytesSent: 0, bytesReceived: 0, peerStatus: undefined },
     tellStatus: (status) => told.push(status),
   };
   const vitals: { -readonly [K in keyof Vitals]: Vitals[K] } = {
-    gossip,
+    link,
     store: { backlog: 0, oldestDirtyMs: 7 },
     log: { segments: 2, segmentsMax: 2 },
     held: undefined,
@@ -50,7 +53,7 @@ function setup(
     facts.accept(idOf(n), 1990, clock.now());
     return facts.dispatch(idOf(n), processor, reason, clock.now());
   };
-  return { clock, facts, payments, state, gossip, vitals, told, logged, watch, up, send };
+  return { clock, facts, payments, state, link, vitals, told, logged, watch, up, send };
 }
 
 /** A request of `POST /payments` that takes so long. */
@@ -75,10 +78,10 @@ Deno.test("every second the peer is told what happened in it", async () => {
 
 Deno.test("who watches sees both replicas, until the peer is silent", async () => {
   const set = setup();
-  const { clock, watch, gossip, payments } = set;
+  const { clock, watch, link, payments } = set;
   await clock.advance(900);
   const peer: Status = { ...{ at: clock.now(), posts: 30, failed: 0, medianMs: 2, p99Ms: 9, queue: 1 }, ...IDLE };
-  gossip.peerStatus = peer;
+  link.peerStatus = peer;
   const seen: { live: Live; point: Point }[] = [];
   const unwatch = watch.watch({ tell: (live, point) => seen.push({ live, point }), end() {} })!;
   payments.settle(idOf(1), 1999, clock.now());

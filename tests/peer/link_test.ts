@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Checkpoint } from "../../src/ledger/ledger.ts";
 import type { ReplicaId } from "../../src/payment/fact.ts";
-import { BACKLOG_BYTES_MAX, GOSSIP_MS, PING_MS, SILENT_MS, TOLD_MAX } from "../../src/peer/connection.ts";
+import { BACKLOG_BYTES_MAX, PING_MS, SILENT_MS, TELL_MS, TOLD_MAX } from "../../src/peer/connection.ts";
 import {
   encode,
   type Frame,
@@ -12,7 +12,7 @@ import {
 } from "../../src/peer/frame.ts";
 import { DIAL_MS_MAX, type LinkEvents, PeerLink } from "../../src/peer/link.ts";
 import type { Channel, ChannelListener, Transport } from "../../src/peer/transport.ts";
-import type { Status } from "../../src/telemetry/metrics.ts";
+import type { Status } from "../../src/peer/frame.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { Pipe } from "./pipe.ts";
 
@@ -116,14 +116,14 @@ Deno.test("facts of one turn share a frame, which goes out right after the turn"
   assert.equal(b.link.peerPosition, 103);
 });
 
-Deno.test("of what changes often only the latest is told, every GOSSIP_MS", async () => {
+Deno.test("of what changes often only the latest is told, every TELL_MS", async () => {
   const { clock, a, b, link } = setUp();
   await link();
-  for (let ms = 0; ms < 3 * GOSSIP_MS; ms++) {
+  for (let ms = 0; ms < 3 * TELL_MS; ms++) {
     a.at(100 + ms);
     await clock.advance(1);
   }
-  const told = [1, 2, 3].map((times) => `progress ${99 + times * GOSSIP_MS} 0`);
+  const told = [1, 2, 3].map((times) => `progress ${99 + times * TELL_MS} 0`);
   assert.deepEqual(b.events, ["progress 100 0", ...told]);
 });
 
@@ -131,7 +131,7 @@ Deno.test("where the store is known to be is told as well as the position", asyn
   const { clock, a, b, link } = setUp();
   await link();
   a.at(100, 0);
-  await clock.advance(GOSSIP_MS);
+  await clock.advance(TELL_MS);
   a.at(100, 70);
   await clock.advance(0);
   assert.deepEqual(b.events, ["progress 100 0", "progress 100 70"]);
@@ -144,7 +144,7 @@ Deno.test("nothing is told when nothing changed, or has changed back by the time
   await clock.advance(0);
   const [bytes, timers] = [pipe.bytes, clock.timers];
   a.at(100);
-  await clock.advance(GOSSIP_MS);
+  await clock.advance(TELL_MS);
   assert.equal(pipe.bytes, bytes);
   a.at(101);
   a.at(101);
@@ -152,10 +152,10 @@ Deno.test("nothing is told when nothing changed, or has changed back by the time
   await clock.advance(0);
   assert.equal(clock.timers, timers);
   a.at(102);
-  await clock.advance(GOSSIP_MS);
+  await clock.advance(TELL_MS);
   a.at(102, 60);
   a.at(102, 0);
-  await clock.advance(GOSSIP_MS);
+  await clock.advance(TELL_MS);
   assert.deepEqual(b.events, ["progress 100 0", "progress 101 0", "progress 102 0"]);
 });
 
@@ -174,9 +174,9 @@ Deno.test("checkpoints go out behind the progress, each one once", async () => {
   await link();
   a.checkpoints = checkpoints(2);
   a.at(130);
-  await clock.advance(GOSSIP_MS);
+  await clock.advance(TELL_MS);
   a.at(140);
-  await clock.advance(GOSSIP_MS);
+  await clock.advance(TELL_MS);
   a.checkpoints = checkpoints(3);
   a.at(200);
   await clock.advance(0);
@@ -193,7 +193,7 @@ Deno.test("of many new checkpoints the newest are told", async () => {
   await link();
   a.checkpoints = checkpoints(1);
   a.at(64);
-  await clock.advance(GOSSIP_MS);
+  await clock.advance(TELL_MS);
   a.checkpoints = checkpoints(TOLD_MAX + 11);
   a.at(64 * (TOLD_MAX + 11));
   await clock.advance(0);
@@ -415,12 +415,12 @@ Deno.test("the lag is for how long the peer has not read what it was told of", a
   await clock.advance(300);
   assert.equal(a.link.lagMs, 300);
   a.at(110);
-  await clock.advance(GOSSIP_MS);
-  assert.equal(a.link.lagMs, 300 + GOSSIP_MS);
+  await clock.advance(TELL_MS);
+  assert.equal(a.link.lagMs, 300 + TELL_MS);
   b.at(105);
   await clock.advance(0);
-  assert.equal(a.link.lagMs, GOSSIP_MS, "110 was told so long ago");
-  await clock.advance(GOSSIP_MS);
+  assert.equal(a.link.lagMs, TELL_MS, "110 was told so long ago");
+  await clock.advance(TELL_MS);
   b.at(110);
   await clock.advance(0);
   assert.equal(a.link.lagMs, 0);

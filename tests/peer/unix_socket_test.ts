@@ -12,7 +12,7 @@ const real = needs("net", "read", "write");
 /** A folder of its own for every test, and what failed there. */
 class Place {
   readonly folder = Deno.makeTempDirSync({ prefix: "galo-peer-" });
-  readonly path = `${this.folder}/gossip.sock`;
+  readonly path = `${this.folder}/peer.sock`;
   readonly failed: unknown[] = [];
   readonly #transports: UnixTransport[] = [];
 
@@ -88,7 +88,7 @@ Deno.test("listen() makes a socket for its user alone, also where a dead replica
 Deno.test("listen() throws when the socket cannot be made", real, () => {
   using place = new Place();
   const listen = (path: string) => place.transport(path).listen(() => assert.fail("nobody comes"));
-  assert.throws(() => listen(`${place.folder}/missing/gossip.sock`));
+  assert.throws(() => listen(`${place.folder}/missing/peer.sock`));
   assert.throws(() => listen(`${place.folder}/${"x".repeat(200)}`));
 });
 

@@ -5,7 +5,7 @@
  * - `store`: the store holds it as well. It may be lost only where the store goes back to a backup as well.
  * @module
  */
-import type { Acceptance } from "../../src/api/service.ts";
+import type { Acceptance } from "../../src/service/service.ts";
 import { segmentOf } from "../../src/ledger/log.ts";
 import type { AskedPayment } from "./asked.ts";
 import type { Running, World } from "./world.ts";

@@ -1,5 +1,5 @@
 /** The callers: they pay, hang up, come again, and ask for summaries. @module */
-import type { Acceptance } from "../../src/api/service.ts";
+import type { Acceptance } from "../../src/service/service.ts";
 import type { ReplicaId } from "../../src/payment/fact.ts";
 import type { Cents } from "../../src/payment/money.ts";
 import { Prng } from "./prng.ts";

@@ -95,13 +95,13 @@ Deno.test(
     for (const text of [atA, atB]) {
       assert.equal(valueOf(text, "galo_payments_held", "settled"), 3_000);
       assert.equal(valueOf(text, "galo_payments_held", "pending"), 0);
-      assert.equal(valueOf(text, "galo_gossip_linked"), 1);
+      assert.equal(valueOf(text, "galo_peer_linked"), 1);
       assert.equal(valueOf(text, "galo_queue_payments"), 0);
       assert.equal(valueOf(text, "galo_processor_calls_in_flight"), 0);
       assert.ok(valueOf(text, "galo_event_loop_lag_seconds_count") > 0);
     }
     // a heartbeat may be under way between the two scrapes, but no fact
-    const bytes = (text: string, way: string) => valueOf(text, `galo_gossip_${way}_bytes_total`);
+    const bytes = (text: string, way: string) => valueOf(text, `galo_peer_${way}_bytes_total`);
     assert.ok(Math.abs(bytes(atA, "sent") - bytes(atB, "received")) < 200);
     assert.ok(Math.abs(bytes(atB, "sent") - bytes(atA, "received")) < 200);
   },
@@ -174,14 +174,14 @@ Deno.test("GET /metrics tells for how long the peer has not read what it was tol
   const told = { lag: 0, silence: 0 };
   await until(async () => {
     const text = await scrape(a);
-    told.lag = Math.max(told.lag, valueOf(text, "galo_gossip_lag_seconds"));
-    told.silence = Math.max(told.silence, valueOf(text, "galo_gossip_silence_seconds"));
-    return valueOf(text, "galo_gossip_linked") === 0;
+    told.lag = Math.max(told.lag, valueOf(text, "galo_peer_lag_seconds"));
+    told.silence = Math.max(told.silence, valueOf(text, "galo_peer_silence_seconds"));
+    return valueOf(text, "galo_peer_linked") === 0;
   });
   const tookS = (performance.now() - beganMs) / 1_000;
   assert.ok(told.lag > 0.2 && told.lag < tookS, `${told.lag} s of ${tookS} s`);
   assert.ok(told.silence > 0.2, `${told.silence} s`);
-  assert.equal(valueOf(await scrape(a), "galo_gossip_lag_seconds"), 0);
+  assert.equal(valueOf(await scrape(a), "galo_peer_lag_seconds"), 0);
 });
 
 Deno.test("GET /metrics tells why payments wait, and what came of calls, in an outage", clusters, async () => {
@@ -220,7 +220,7 @@ Deno.test("GET /metrics tells why payments wait, and what came of calls, in an o
 
 /** A replica of which everything is known. */
 function exposition(): Exposition {
-  const gossip = {
+  const link = {
     linked: true,
     lagMs: 1_500,
     silentMs: 250,
@@ -235,7 +235,7 @@ function exposition(): Exposition {
   const meter = meters.route("GET", "/livez");
   meter.end(meter.begin(), 200);
   const replica = new FakePayments();
-  replica.vitals = { gossip, store, log, held: "default-slow" };
+  replica.vitals = { link, store, log, held: "default-slow" };
   const readiness = replica.readiness();
   replica.readiness = () => ({ ...readiness, store: "ready" });
   return new Exposition(meters, replica);
@@ -243,8 +243,8 @@ function exposition(): Exposition {
 
 Deno.test("times are told in seconds, and the version that runs", async () => {
   const text = await exposition().text();
-  assert.equal(valueOf(text, "galo_gossip_lag_seconds"), 1.5);
-  assert.equal(valueOf(text, "galo_gossip_silence_seconds"), 0.25);
+  assert.equal(valueOf(text, "galo_peer_lag_seconds"), 1.5);
+  assert.equal(valueOf(text, "galo_peer_silence_seconds"), 0.25);
   assert.equal(valueOf(text, "galo_store_lag_seconds"), 0.02);
   assert.equal(valueOf(text, "galo_store_backlog_facts"), 3);
   assert.equal(valueOf(text, "galo_store_up"), 1);
@@ -252,7 +252,7 @@ Deno.test("times are told in seconds, and the version that runs", async () => {
   assert.equal(valueOf(text, "galo_log_segments_max"), 256);
   assert.equal(valueOf(text, "galo_queue_held", "default-slow"), 1);
   assert.equal(valueOf(text, "galo_queue_held"), 1);
-  assert.equal(valueOf(text, "galo_gossip_sent_bytes_total"), 70);
+  assert.equal(valueOf(text, "galo_peer_sent_bytes_total"), 70);
   assert.equal(valueOf(text, "galo_build_info", `version="1.2.3"`), 1);
 });
 

@@ -1,8 +1,12 @@
-/** What HTTP asks of a replica. @module */
+/** What a replica is to who asks it: HTTP, metrics, the live page. @module */
+import type { Retention } from "../ledger/retention.ts";
 import type { Summary } from "../payment/book.ts";
-import type { Processor, ReplicaId } from "../payment/fact.ts";
+import type { Reason } from "../payment/fact.ts";
 import type { Cents } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
+import type { PeerLink } from "../peer/link.ts";
+import type { Projector } from "../store/projector.ts";
+import type { Readiness } from "./readiness.ts";
 
 /**
  * What a 202 promises: `log`: the log holds the payment, which survives the death of every process; `store`: Postgres has
@@ -27,33 +31,6 @@ export type Acceptance =
   /** the replica is starting or stopping and takes nothing */
   | "not-serving";
 
-/** What one processor looks like from here. */
-export interface ProcessorStatus {
-  readonly state: "up" | "down";
-  /** typical time of an answer, in milliseconds */
-  readonly latencyMs: number;
-  readonly inFlight: number;
-}
-
-/** The state of a replica, for `/readyz` and the people who read it. */
-export interface Readiness {
-  readonly ready: boolean;
-  readonly replica: ReplicaId;
-  readonly phase: "starting" | "reading" | "serving" | "draining" | "stopped";
-  /** what a 202 means */
-  readonly ack: AckLevel;
-  readonly peer: "none" | "linked" | "unreachable" | "dead";
-  readonly store: "none" | "connecting" | "ready" | "unavailable";
-  /** why it is not ready, or what is not as it should be, one line each */
-  readonly notes: readonly string[];
-  /** payments waiting to be dispatched by this replica */
-  readonly queue: number;
-  /** payments not settled, of both replicas */
-  readonly pending: number;
-  readonly settled: number;
-  readonly processors: Readonly<Record<Processor, ProcessorStatus>>;
-}
-
 export interface Payments {
   /** Takes a payment in; resolved when the acknowledgement level is reached or cannot be. */
   accept(id: string, cents: Cents): Acceptance | Promise<Acceptance>;
@@ -69,4 +46,21 @@ export interface Payments {
   /** Forgets every payment, at both replicas, but what may be booked. @returns false where the log did not take it */
   purge(): boolean;
   readiness(): Readiness;
+}
+
+/** The parts of a replica that `/readyz` does not tell of, as they are at the moment of reading. */
+export interface Vitals {
+  readonly link:
+    | Pick<PeerLink, "linked" | "lagMs" | "silentMs" | "bytesSent" | "bytesReceived" | "peerStatus" | "tellStatus">
+    | undefined;
+  readonly store: Pick<Projector, "backlog" | "oldestDirtyMs"> | undefined;
+  /** undefined while it is not known what was known before */
+  readonly log: Pick<Retention, "segments" | "segmentsMax"> | undefined;
+  /** why payments that are to be routed wait, where any do */
+  readonly held: Reason | undefined;
+}
+
+/** A replica, to who looks at it. */
+export interface Observed extends Payments {
+  readonly vitals: Vitals;
 }

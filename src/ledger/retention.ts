@@ -1,0 +1,34 @@
+/** Which segments of the log are kept. @module */
+import type { Ledger } from "./ledger.ts";
+import { type SegmentFiles, segmentOf } from "./log.ts";
+
+export class Retention {
+  /** the lowest segment that there may be */
+  #first: number;
+
+  /** @param segmentsMax with more, new payments are refused */
+  constructor(
+    private readonly files: SegmentFiles,
+    private readonly ledger: Pick<Ledger, "position">,
+    readonly segmentsMax: number,
+  ) {
+    this.#first = files.list()[0] ?? 0;
+  }
+
+  /** Segments of the log, up to where it is read. */
+  get segments(): number {
+    return segmentOf(this.ledger.position) - this.#first + 1;
+  }
+
+  get isFull(): boolean {
+    return this.segments > this.segmentsMax;
+  }
+
+  /** Deletes the segments that end before `position`: nobody has to read them any more. */
+  trim(position: number): void {
+    const keep = segmentOf(Math.min(position, this.ledger.position));
+    if (keep <= this.#first) return;
+    for (const segment of this.files.list()) if (segment < keep) this.files.remove(segment);
+    this.#first = keep;
+  }
+}

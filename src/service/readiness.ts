@@ -1,0 +1,67 @@
+/** What a replica says of itself at `/readyz`. @module */
+import type { Ledger } from "../ledger/ledger.ts";
+import type { Retention } from "../ledger/retention.ts";
+import type { Membership, Phase } from "../membership/membership.ts";
+import type { Processor, ReplicaId } from "../payment/fact.ts";
+import type { Dispatcher, ProcessorStatus } from "../routing/dispatcher.ts";
+import type { Projector } from "../store/projector.ts";
+import type { AckLevel } from "./service.ts";
+
+/** The state of a replica, for `/readyz` and the people who read it. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly replica: ReplicaId;
+  readonly phase: Phase;
+  /** what a 202 means */
+  readonly ack: AckLevel;
+  readonly peer: "none" | "linked" | "unreachable" | "dead";
+  readonly store: "none" | Projector["state"];
+  /** why it is not ready, or what is not as it should be, one line each */
+  readonly notes: readonly string[];
+  /** payments waiting to be dispatched by this replica */
+  readonly queue: number;
+  /** payments not settled, of both replicas */
+  readonly pending: number;
+  readonly settled: number;
+  readonly processors: Readonly<Record<Processor, ProcessorStatus>>;
+}
+
+/** The parts of a replica that knows what was known before. */
+export interface Parts {
+  readonly ledger: Pick<Ledger, "book">;
+  readonly retention: Pick<Retention, "isFull">;
+  readonly dispatcher: Pick<Dispatcher, "status" | "waiting">;
+  readonly projector: Pick<Projector, "state" | "trouble"> | undefined;
+}
+
+const DOWN: ProcessorStatus = { state: "down", latencyMs: 0, inFlight: 0 };
+
+/** The readiness of a replica of which these parts run; none before it knows what was known before. */
+export function readinessOf(
+  { self: replica, ack }: { readonly self: ReplicaId; readonly ack: AckLevel },
+  { phase, peer, waits }: Membership,
+  hasStore: boolean,
+  { ledger, retention, dispatcher, projector }: Partial<Parts> = {},
+): Readiness {
+  const notes = [
+    waits,
+    phase === "reading" ? "reading what was known before" : "",
+    // it listens to the peer once it has its own lock
+    peer === "silent" && phase !== "starting" ? "the peer is not heard" : peer === "dead" ? "the peer is dead" : "",
+    projector?.trouble ?? "",
+    retention?.isFull ? "the log is full" : "",
+  ];
+  return {
+    ...{ ready: phase === "serving", replica, phase, ack },
+    peer: peer === "silent" ? "unreachable" : peer,
+    store: projector?.state ?? (hasStore ? "connecting" : "none"),
+    notes: notes.filter((note) => note !== ""),
+    queue: dispatcher?.waiting ?? 0,
+    pending: ledger?.book.pending.size ?? 0,
+    settled: ledger?.book.settled.size ?? 0,
+    processors: {
+      default: dispatcher?.status("default") ?? DOWN,
+      fallback: dispatcher?.status("fallback") ?? DOWN,
+    },
+  };
+}
