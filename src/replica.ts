@@ -9,7 +9,7 @@ import type { SegmentFiles } from "./ledger/log.ts";
 import { Retention } from "./ledger/retention.ts";
 import { HealthPoller } from "./membership/health_poller.ts";
 import type { HeldLock, Lock } from "./membership/lock.ts";
-import { type Effect, type Event, type Membership, step, unstarted } from "./membership/membership.ts";
+import { type Effect, type Event, type Membership, transition, unstarted } from "./membership/membership.ts";
 import type { Summary } from "./payment/book.ts";
 import { peerOf, type ReplicaId } from "./payment/fact.ts";
 import type { Cents } from "./payment/money.ts";
@@ -211,7 +211,7 @@ export class Replica implements Observed {
   }
 
   #happened(event: Event): void {
-    const { state, effects } = step(this.#member, event);
+    const { state, effects } = transition(this.#member, event);
     this.#member = state;
     for (const effect of effects) this.#carryOut(effect);
   }

@@ -20,7 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   service: ["payment", "ledger", "store", "routing", "membership", "peer"],
   telemetry: ["payment", "ledger", "routing/processor_client.ts", "service"],
   console: ["payment", "ledger", "routing/dispatcher.ts", "peer/frame.ts", "service"],
-  api: ["payment", "service", "telemetry/metrics.ts", "console/watching.ts"],
+  api: ["payment", "service", "telemetry/meters.ts", "console/watching.ts"],
   local: ["payment", "store"],
 };
 

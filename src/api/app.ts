@@ -1,7 +1,7 @@
 /** The HTTP edge: every path, and what is answered where there is none. @module */
 import { type Context, Hono } from "@hono/hono";
 import { getLogger } from "@logtape/logtape";
-import type { Metrics, RequestMeter } from "../telemetry/metrics.ts";
+import type { Meters, RouteMeter } from "../telemetry/meters.ts";
 import type { Payments } from "../service/service.ts";
 import type { Watching } from "../console/watching.ts";
 import { showLive, showWatchFile, streamLive } from "./live.ts";
@@ -33,7 +33,7 @@ export interface AppOptions {
   /** whether the live page and metrics are here too; true by default */
   readonly internal?: boolean;
   /** counts requests and tells at `GET /metrics`; left out, nothing is counted */
-  readonly metrics?: Metrics;
+  readonly metrics?: Meters;
 }
 
 /** What is not on the port where everybody is, where operators have one of their own. */
@@ -110,7 +110,7 @@ function answerUnrouted(c: Context, allowed: readonly string[]): Response {
 }
 
 /** A handler whose requests are counted; the same one where nobody counts. What it throws is answered 500. */
-export function measured(meter: RequestMeter | undefined, handler: Handler): Handler {
+export function measured(meter: Pick<RouteMeter, "begin" | "end"> | undefined, handler: Handler): Handler {
   if (!meter) return handler;
   return async (c) => {
     const begun = meter.begin();

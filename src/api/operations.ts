@@ -4,7 +4,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { Payments } from "../service/service.ts";
 import type { z } from "@zod/zod";
 import { problem } from "./problem.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
+import type { Meters } from "../telemetry/meters.ts";
 import type { livenessAnswer, purgeAnswer, readinessAnswer } from "./schemas.ts";
 
 /** Says that the process answers. */
@@ -56,7 +56,7 @@ function sha256(text: string): Uint8Array {
 }
 
 /** Tells what this replica has counted, as Prometheus' text; nothing where nothing is counted. */
-export function showMetrics(metrics: Metrics | undefined): () => Promise<Response> {
+export function showMetrics(metrics: Meters | undefined): () => Promise<Response> {
   const headers = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
   return async () => new Response(await metrics?.scrape() ?? "", { headers });
 }

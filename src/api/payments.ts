@@ -48,7 +48,7 @@ export function takePayment(
     const location = `/payments/${id}`;
     const later = { "retry-after": String(retryAfterS) };
     const acceptance = payments.accept(id, cents);
-    // waiting for nothing would still cost a turn
+    // waiting for nothing would still cost a turn of the event loop
     switch (typeof acceptance === "string" ? acceptance : await acceptance) {
       case "accepted":
         return new Response(null, { status: 202, headers: { location } });

@@ -77,7 +77,7 @@ export function unstarted(hasPeer: boolean): Membership {
 }
 
 /** What an event makes of a replica, and what is to be done. */
-export function step(state: Membership, event: Event): Transition {
+export function transition(state: Membership, event: Event): Transition {
   const { phase, peer } = state;
   const stays: Transition = { state, effects: [] };
   switch (event.kind) {

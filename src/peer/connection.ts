@@ -85,7 +85,7 @@ export class Connection implements ChannelListener {
     if (this.channel.backlog > BACKLOG_BYTES_MAX) this.end("the peer does not read what it is sent");
   }
 
-  /** Tells what has changed at this replica: after this turn, or {@link TELL_MS} after the last time. */
+  /** Tells what has changed at this replica: soon, or {@link TELL_MS} after the last time. */
   tell(): void {
     if (this.#telling || this.#ended) return;
     const { clock } = this.parts;

@@ -34,8 +34,8 @@ export type Attempt =
   | { readonly state: "in-flight"; readonly over: number; readonly bound: Bound }
   /** processors are asked for it */
   | { readonly state: "asking"; readonly over: number; readonly before: Queued | Bound }
-  /** it is left alone for a while; `turn` tells one pause from another */
-  | { readonly state: "backing-off"; readonly turn: number; readonly before: Queued | Bound }
+  /** it is left alone for a while; `pause` tells one such while from another */
+  | { readonly state: "backing-off"; readonly pause: number; readonly before: Queued | Bound }
   /** its end is known, and the log does not take it */
   | { readonly state: "unrecorded"; readonly end: End };
 

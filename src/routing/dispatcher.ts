@@ -164,7 +164,7 @@ export class Dispatcher implements LedgerObserver {
 
   #turn(lagMs: number): void {
     if (!this.#running) return;
-    let budget = this.#pace.turn(lagMs);
+    let budget = this.#pace.budget(lagMs);
     while (budget > 0 && this.#next()) budget--;
     if (budget === 0) this.#turns.plan(TURN_MS, 0);
     else if (this.#waits) this.#turns.plan(HOLD_MS);
@@ -355,11 +355,11 @@ export class Dispatcher implements LedgerObserver {
   }
 
   #pause({ id, last: over }: Payment, before: Queued | Bound, pauseMs: number): void {
-    const turn = ++this.#pauses;
-    this.#attempts.set(id, { state: "backing-off", turn, before });
+    const pause = ++this.#pauses;
+    this.#attempts.set(id, { state: "backing-off", pause, before });
     this.#parts.clock.after(pauseMs, () => {
       const attempt = this.#attempts.get(id);
-      if (!this.#running || attempt?.state !== "backing-off" || attempt.turn !== turn) return;
+      if (!this.#running || attempt?.state !== "backing-off" || attempt.pause !== pause) return;
       const payment = this.#parts.ledger.book.pending.get(id);
       if (payment?.last !== over) return this.#again(id);
       if (before.state === "queued" || payment.doubtedMs !== null) this.#place(payment, before);

@@ -1,30 +1,14 @@
 /** What a replica says of itself at `/readyz`. @module */
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Retention } from "../ledger/retention.ts";
-import type { Membership, Phase } from "../membership/membership.ts";
-import type { Processor, ReplicaId } from "../payment/fact.ts";
+import type { Membership } from "../membership/membership.ts";
+import type { ReplicaId } from "../payment/fact.ts";
 import type { Dispatcher, ProcessorStatus } from "../routing/dispatcher.ts";
 import type { Projector } from "../store/projector.ts";
 import type { AckLevel } from "./service.ts";
 
 /** The state of a replica, for `/readyz` and the people who read it. */
-export interface Readiness {
-  readonly ready: boolean;
-  readonly replica: ReplicaId;
-  readonly phase: Phase;
-  /** what a 202 means */
-  readonly ack: AckLevel;
-  readonly peer: "none" | "linked" | "unreachable" | "dead";
-  readonly store: "none" | Projector["state"];
-  /** why it is not ready, or what is not as it should be, one line each */
-  readonly notes: readonly string[];
-  /** payments waiting to be dispatched by this replica */
-  readonly queue: number;
-  /** payments not settled, of both replicas */
-  readonly pending: number;
-  readonly settled: number;
-  readonly processors: Readonly<Record<Processor, ProcessorStatus>>;
-}
+export type Readiness = ReturnType<typeof readinessOf>;
 
 /** The parts of a replica that knows what was known before. */
 export interface Parts {
@@ -42,7 +26,7 @@ export function readinessOf(
   { phase, peer, waits }: Membership,
   hasStore: boolean,
   { ledger, retention, dispatcher, projector }: Partial<Parts> = {},
-): Readiness {
+) {
   const notes = [
     waits,
     phase === "reading" ? "reading what was known before" : "",
@@ -52,11 +36,15 @@ export function readinessOf(
     retention?.isFull ? "the log is full" : "",
   ];
   return {
-    ...{ ready: phase === "serving", replica, phase, ack },
-    peer: peer === "silent" ? "unreachable" : peer,
-    store: projector?.state ?? (hasStore ? "connecting" : "none"),
+    ready: phase === "serving",
+    ...{ replica, phase, ack },
+    peer: peer === "silent" ? "unreachable" as const : peer,
+    store: projector?.state ?? (hasStore ? "connecting" as const : "none" as const),
+    /** why it is not ready, or what is not as it should be, one line each */
     notes: notes.filter((note) => note !== ""),
+    /** payments waiting to be dispatched by this replica */
     queue: dispatcher?.waiting ?? 0,
+    /** payments not settled, of both replicas */
     pending: ledger?.book.pending.size ?? 0,
     settled: ledger?.book.settled.size ?? 0,
     processors: {

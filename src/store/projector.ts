@@ -1,5 +1,5 @@
 /**
- * Keeps the store up with the log, behind the answer: a step brings it from where it is to the end of the log, with every
+ * Keeps the store up with the log, behind the answer: a write brings it from where it is to the end of the log, with every
  * payment that changed in between. One replica does so at an interval. The other one, which knows as much, does so where
  * nobody does, and where its callers wait: the store takes the first of two who come from the same place.
  * @module
@@ -32,11 +32,11 @@ export interface ProjectorParts {
   readonly log: string;
   /** where the store was when it was loaded; log null and position 0 where it did not answer */
   readonly from: Place;
-  /** between the starts of two steps at least, unless somebody waits; in milliseconds */
+  /** between the starts of two writes at least, unless somebody waits; in milliseconds */
   readonly intervalMs: number;
   /** Told once whenever the store begins to work, stops working, or fails for another reason. */
   say(level: "info" | "warning", line: string): void;
-  /** Told of every step with payments that was committed here: how many, and how long it took in milliseconds. */
+  /** Told of every write with payments that was committed here: how many, and how long it took in milliseconds. */
   onBatch(payments: number, tookMs: number): void;
   /** Told whenever the store is known to hold more of the log than before. */
   onStored(position: number): void;
@@ -61,7 +61,7 @@ export class Projector implements LedgerObserver {
   #stored: Place;
   /** since when the store has stood there although there is more */
   #standsSinceMs: number | undefined;
-  /** the last step anybody made, as far as is known, was made here */
+  /** the last write of anybody, as far as is known, was made here */
   #wroteLast = false;
   #waiters = new Set<Waiter>();
   #busy = false;
@@ -130,7 +130,7 @@ export class Projector implements LedgerObserver {
     return reached;
   }
 
-  /** Begins no step any more; one that is under way may still be committed. */
+  /** Begins no write any more; one that is under way may still be committed. */
   stop(): void {
     this.#stopped = true;
     this.#cancel?.();
@@ -162,7 +162,7 @@ export class Projector implements LedgerObserver {
     return reached ?? false;
   }
 
-  /** Has the next step start when it is due. A store that does not work is tried again and again. */
+  /** Has the next write start when it is due. A store that does not work is tried again and again. */
   #schedule(): void {
     const { clock, intervalMs, random } = this.#parts;
     if (this.#isBehind) this.#standsSinceMs ??= clock.monotonic();
@@ -183,10 +183,10 @@ export class Projector implements LedgerObserver {
   readonly #start = (): void => {
     this.#cancel = undefined;
     this.#soon = false;
-    if (!this.#stopped && !this.#busy) void this.#step();
+    if (!this.#stopped && !this.#busy) void this.#sync();
   };
 
-  async #step(): Promise<void> {
+  async #sync(): Promise<void> {
     const { store, clock, ledger } = this.#parts;
     this.#busy = true;
     this.#startedMs = clock.monotonic();

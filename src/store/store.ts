@@ -17,7 +17,7 @@ export interface Stored {
   readonly doubtedMs: number | null;
 }
 
-/** One step of the projection. */
+/** One write of the projection. */
 export interface Move {
   /** where the store is believed to be */
   readonly from: Pick<Stored, "log" | "position">;
@@ -36,7 +36,7 @@ export interface Store {
   /** Hands every payment to `visit`, in pages, from one snapshot, settled ones oldest `requestedAt` first. @returns where that snapshot is */
   load(visit: (payments: readonly Payment[]) => void): Promise<Stored>;
   /**
-   * Makes a step in one transaction, if the store is where it is believed to be. Resolved after the commit.
+   * Makes the move in one transaction, if the store is where it is believed to be. Resolved after the commit.
    *
    * @returns where the store is now: `to`, or where another writer has brought it
    */

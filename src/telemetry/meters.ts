@@ -9,13 +9,12 @@ import type { Payment } from "../payment/payment.ts";
 import type { ProcessorClient } from "../routing/processor_client.ts";
 import type { Observed } from "../service/service.ts";
 import { BATCHES, Distribution, DURATIONS_S, WAITS_S } from "./distribution.ts";
-import type { Metrics, RequestMeter } from "./metrics.ts";
 
 /** How often the event loop's lag is looked at, in milliseconds. */
 const LAG_EVERY_MS = 50;
 
 /** The requests of one route, by the class of their status: 2 for 200 to 299. */
-export class RouteMeter implements RequestMeter {
+export class RouteMeter {
   readonly classes = new Float64Array(6);
   readonly durations = new Distribution(DURATIONS_S);
   inFlight = 0;
@@ -24,6 +23,7 @@ export class RouteMeter implements RequestMeter {
 
   constructor(readonly method: string, readonly path: string) {}
 
+  /** A request has come. @returns when, on the monotonic clock, in milliseconds */
   begin(): number {
     this.inFlight++;
     return performance.now();
@@ -45,8 +45,7 @@ const DECISIONS: readonly Reason[] = ["default-up", "default-slow", "default-ful
 const RELEASES: readonly Reason[] = ["refused", "processor-full", "unreachable", "rejected", "not-found"];
 const OUTCOMES = ["booked", "already-booked", "processor-full", "unreachable", "rejected", "failed", "unknown"];
 
-/** The production {@link Metrics}. */
-export class Meters implements Metrics, LedgerObserver {
+export class Meters implements LedgerObserver {
   readonly routes: RouteMeter[] = [];
   /** facts of this replica by reason */
   readonly dispatched = zeros(DECISIONS);
@@ -118,7 +117,7 @@ export class Meters implements Metrics, LedgerObserver {
     this.writes.observe(tookMs / 1_000);
   }
 
-  /** Two apps of one process count a route together. */
+  /** Two apps of one process count a route together. @param path the route's template, never a path with ids in it */
   route(method: string, path: string): RouteMeter {
     const known = this.routes.find((meter) => meter.method === method && meter.path === path);
     if (known) return known;
@@ -127,6 +126,7 @@ export class Meters implements Metrics, LedgerObserver {
     return meter;
   }
 
+  /** Everything as Prometheus' text, version 0.0.4. */
   async scrape(): Promise<string> {
     // a replica that nobody asks does without the library
     this.#exposition ??= import("./exposition.ts").then(({ Exposition }) => new Exposition(this, this.#replica!));

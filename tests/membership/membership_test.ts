@@ -9,7 +9,7 @@ import {
   PEER_TRY_MS,
   type PeerState,
   type Phase,
-  step,
+  transition,
   unstarted,
 } from "../../src/membership/membership.ts";
 
@@ -45,7 +45,7 @@ function effectOf(effect: Effect): string {
 
 /** `serving silent tries: take-over, try-later in 500` */
 function lineOf(state: Membership, kind: Event["kind"]): string {
-  const { state: next, effects } = step(state, event(kind));
+  const { state: next, effects } = transition(state, event(kind));
   return [textOf(next), ...effects.length ? [effects.map(effectOf).join(", ")] : []].join(": ");
 }
 
@@ -130,7 +130,7 @@ function life(hasPeer: boolean, ...kinds: readonly Event["kind"][]): string[] {
   let state = unstarted(hasPeer);
   return kinds.map((kind) => {
     const line = `${kind} -> ${lineOf(state, kind)}`;
-    ({ state } = step(state, event(kind)));
+    ({ state } = transition(state, event(kind)));
     return line;
   });
 }
@@ -180,7 +180,7 @@ Deno.test("membership: the life of a replica on its own", () => {
 Deno.test("membership: whatever happens, a replica serves once, tries by one timer at a time, and ends for good", () => {
   fc.assert(
     fc.property(fc.array(fc.constantFrom(...EVENTS.slice(1)), { maxLength: 60 }), (kinds) => {
-      let state = step(unstarted(true), { kind: "start" }).state;
+      let state = transition(unstarted(true), { kind: "start" }).state;
       let [serves, closes, timers] = [0, 0, 0];
       for (const kind of kinds) {
         // there is a timer for it, or it does not come
@@ -189,7 +189,7 @@ Deno.test("membership: whatever happens, a replica serves once, tries by one tim
           continue;
         }
         const { phase } = state;
-        const { state: next, effects } = step(state, event(kind));
+        const { state: next, effects } = transition(state, event(kind));
         state = next;
         assert.ok(PHASES.indexOf(state.phase) >= PHASES.indexOf(phase), `${phase}, ${kind}: ${state.phase}`);
         for (const effect of effects) {

@@ -37,7 +37,7 @@ export function settled(n: number, changed: Partial<Payment> = {}): Payment {
   return pending(n, { ...end, processor: n % 2 ? "fallback" : "default", ...changed });
 }
 
-/** A step from one place of {@link LOG} to another. */
+/** A write from one place of {@link LOG} to another. */
 export function move(from: Move["from"], position: number, payments: Iterable<Payment> = [], purges = false): Move {
   return { from, to: { log: LOG, position, hash: position * 7 + 1, doubtedMs: null }, purges, payments };
 }
@@ -87,7 +87,7 @@ const TESTS: Readonly<Record<string, Test>> = {
     );
   },
 
-  async "a step from anywhere but where the store is does nothing, and tells where it is"(fresh) {
+  async "a write from anywhere but where the store is does nothing, and tells where it is"(fresh) {
     const [store, other] = [fresh.store(), fresh.store()];
     const first = move(NOTHING, 10, [pending(1)]);
     assert.deepEqual(await store.write(first), first.to);
@@ -125,7 +125,7 @@ const TESTS: Readonly<Record<string, Test>> = {
     }
   },
 
-  async "a step that purges leaves what it brings, and nothing else"(fresh) {
+  async "a write that purges leaves what it brings, and nothing else"(fresh) {
     const store = fresh.store();
     const first = move(NOTHING, 10, [pending(1), settled(2), pending(3)]);
     await store.write(first);
@@ -137,7 +137,7 @@ const TESTS: Readonly<Record<string, Test>> = {
     assert.deepEqual((await loaded(store)).rows, byId([...second.payments, settled(1)]));
   },
 
-  async "a step of any size is one: it is taken whole, or leaves everything as it was"(fresh) {
+  async "a write of any size is one: it is taken whole, or leaves everything as it was"(fresh) {
     const store = fresh.store();
     const first = move(NOTHING, 10, [pending(1), settled(7)]);
     await store.write(first);

@@ -137,7 +137,7 @@ Deno.test("the audit shows amounts, names and times to the millisecond", needsSe
 });
 
 Deno.test(
-  "a statement that waits too long is given up with its step, and the next one works",
+  "a statement that waits too long is given up with its write, and the next one works",
   needsServer,
   async () => {
     const url = await server.database();

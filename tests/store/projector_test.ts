@@ -99,7 +99,7 @@ Deno.test("what the store holds is not written again", async () => {
   assert.deepEqual(written.map(({ payments }) => payments), [[2, 3, 1], [2], [3]]);
 });
 
-Deno.test("a step starts no sooner than the interval after the one before", async () => {
+Deno.test("a write starts no sooner than the interval after the one before", async () => {
   const side = await started();
   const { clock, written } = side.world;
   side.accept(1);
@@ -114,7 +114,7 @@ Deno.test("a step starts no sooner than the interval after the one before", asyn
   assert.deepEqual([side.batches, backlog, position], [[[1, 0], [2, 0]], 0, side.ledger.position]);
 });
 
-Deno.test("one step is under way at a time, and the next one answers all that wait", async () => {
+Deno.test("one write is under way at a time, and the next one answers all that wait", async () => {
   const side = await started();
   const { clock, written } = side.world;
   const { projector, ledger } = side;
@@ -245,7 +245,7 @@ Deno.test("an error that is no trouble of the store's is not survived", async ()
   removeEventListener("unhandledrejection", listener);
 });
 
-Deno.test("a step whose answer was lost is not made again", async () => {
+Deno.test("a write whose answer was lost is not made again", async () => {
   const side = await started();
   const { clock, store, written } = side.world;
   store.after = (call) => {
@@ -287,7 +287,7 @@ Deno.test("a purge makes the store forget, and what may be booked is written aga
   assertStored(side);
 });
 
-Deno.test("a purge while a step is under way changes nothing of that step", async () => {
+Deno.test("a purge while a write is under way changes nothing of that write", async () => {
   const side = await started();
   const { clock, written, store } = side.world;
   side.accept(1, 2);
@@ -334,7 +334,7 @@ Deno.test("b writes nothing while the store is kept up with the log, and goes on
     assert.equal(b.projector.backlog, 0);
   };
   for (let n = 0; n < 200; n++) await keepUp(n);
-  assert.equal(world.written.length, 200, "one step each, all by a");
+  assert.equal(world.written.length, 200, "one write each, all by a");
   a.projector.stop();
   b.accept(1_000);
   await world.clock.advance(STANDBY_MS - 1);
@@ -355,7 +355,7 @@ Deno.test("b steps back when it hears that the peer writes again", async () => {
   assert.equal(written.length, 1, "it wrote last");
   const { stored } = side.world.store.content;
   side.accept(2);
-  // the peer's step
+  // the peer's write
   await side.world.store.write(move(stored, side.ledger.position, []));
   side.projector.heard(side.ledger.position);
   written.length = 0;
@@ -373,7 +373,7 @@ Deno.test("b writes at once where its callers wait", async () => {
   assertStored(side);
 });
 
-Deno.test("whose step came too late goes on from where the other has brought the store", async () => {
+Deno.test("whose write came too late goes on from where the other has brought the store", async () => {
   const world = new Projected();
   const [a, b] = [new Side("a", world), new Side("b", world)];
   await world.clock.advance(100);
