@@ -6,8 +6,8 @@
 import { DatabaseSync } from "node:sqlite";
 import { FileSegments } from "../src/ledger/file_segments.ts";
 import { Ledger } from "../src/ledger/ledger.ts";
-import { placeOf } from "../src/ledger/log.ts";
-import { type Opened, RECORD_BYTES, RecordBuffer } from "../src/ledger/record.ts";
+import { positionOf } from "../src/ledger/log.ts";
+import { RECORD_BYTES, RecordBuffer, type SegmentHeader } from "../src/ledger/record.ts";
 import { SegmentLog } from "../src/ledger/segment_log.ts";
 import type { Accepted } from "../src/payment/fact.ts";
 import { readId } from "../src/payment/id.ts";
@@ -37,12 +37,12 @@ function folder(dir: string | undefined): string {
 /** Records one fact at each call. */
 function recorder(dir: string | undefined): () => void {
   const files = new FileSegments(folder(dir));
-  const base = { stored: 0, of: 0, from: placeOf(1, 0) };
-  const opened: Opened = { kind: "opened", log: crypto.randomUUID(), segment: 1, boot: 1, base };
-  files.create(1, new RecordBuffer().write(opened, 0).bytes);
+  const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(1, 0) };
+  const header: SegmentHeader = { kind: "header", log: crypto.randomUUID(), segment: 1, boot: 1, base };
+  files.create(1, new RecordBuffer().write(header, 0).bytes);
   const begin = (position: number) =>
     new Ledger(new SegmentLog({ files, boot: 1, position, gone: fail }), Math.floor(Math.random() * 2 ** 32));
-  let ledger = begin(placeOf(1, 0));
+  let ledger = begin(positionOf(1, 0));
   let left = FACTS_MAX;
   return () => {
     if (left-- === 0) {

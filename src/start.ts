@@ -96,7 +96,7 @@ export async function load(
   book.restoreDoubt(stored.doubtedMs);
   const beginning: Beginning | undefined = locate(files, stored, rereads);
   if (!beginning) return undefined;
-  if (beginning.holes) book.markLoadedDoubtful();
+  if (beginning.leftovers) book.markLoadedDoubtful();
   const { log, ...from } = beginning;
   const nonce = Math.floor(random() * 2 ** 32);
   const segments = new SegmentLog({ files, boot, segmentRecords, rereads, gone, ...from });

@@ -1,6 +1,6 @@
 /** What two whole replicas promise together, each promise in the smallest setting that shows it. @module */
 import assert from "node:assert/strict";
-import { placeOf } from "../src/ledger/log.ts";
+import { positionOf } from "../src/ledger/log.ts";
 import { REPLICAS } from "../src/payment/fact.ts";
 import { encode } from "../src/peer/frame.ts";
 import type { Outcome } from "../src/routing/processor_client.ts";
@@ -643,7 +643,7 @@ Deno.test("a replica whose peer has folded something else stops at once", async 
   pair.fail = (self, error) => void failed.push(`${self}: ${(error as Error).message}`);
   for (let i = 0; i < 100; i++) pair.a.accept(crypto.randomUUID(), 10);
   await pair.clock.advance(SOON_MS);
-  const position = placeOf(1, 64);
+  const position = positionOf(1, 64);
   pair.pipe.inject(encode({ type: "checkpoint", position, hash: 1, settled: [0, 0, 0, 0, 0, 0, 0, 0] }));
   await pair.clock.settle();
   assert.match(failed[0]!, /^a: invariant: replica b differs at \d+: hash 1, here \d+/);

@@ -114,7 +114,7 @@ export class Ledger {
   #fold(): boolean {
     if (this.#folding) throw new Error("invariant: a fact is recorded while another one is folded");
     const record = this.#read.read();
-    if (record.kind === "opened") {
+    if (record.kind === "header") {
       // what both began with is the store's, and nobody has its history
       if (record.base !== null) {
         this.#hash = 0;

@@ -8,7 +8,7 @@ import type { RecordBuffer } from "./record.ts";
 const PLACES = 2 ** 24;
 
 /** The place of a record in the log. Places grow along the log; 0 is before everything. */
-export function placeOf(segment: number, index: number): number {
+export function positionOf(segment: number, index: number): number {
   return segment * PLACES + index;
 }
 

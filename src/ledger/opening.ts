@@ -1,23 +1,24 @@
 /**
- * How a start goes on with the log: where reading begins, and whether a new segment is begun because the log may have
- * lost something. To be decided by one replica at a time.
+ * How a start goes on with the log: {@link classify} finds the row of DESIGN.md's table "A start", {@link openLog} does
+ * what it says, and {@link locate} tells where reading begins then. One replica at a time does so.
  * @module
  */
 import type { ReplicaId } from "../payment/fact.ts";
 import type { Stored } from "../store/store.ts";
-import { LogGoneError, placeOf, type SegmentFiles, segmentOf } from "./log.ts";
-import { type Base, type Opened, RECORD_BYTES, RecordBuffer } from "./record.ts";
-import { readOpened, SegmentLog } from "./segment_log.ts";
+import { LogGoneError, positionOf, type SegmentFiles, segmentOf } from "./log.ts";
+import { formatLogId, parseLogId } from "./log_id.ts";
+import { type Base, RECORD_BYTES, RecordBuffer, type SegmentHeader } from "./record.ts";
+import { readHeader, SegmentLog } from "./segment_log.ts";
 
 /** Where a replica reads from. */
 export interface Beginning {
   /** identity of the log */
   readonly log: string;
   readonly position: number;
-  /** see {@link SegmentLogOptions.openFrom} */
-  readonly openFrom: number;
-  /** see {@link SegmentLogOptions.holes} */
-  readonly holes: boolean;
+  /** see {@link SegmentLogOptions.liveFrom} */
+  readonly liveFrom: number;
+  /** see {@link SegmentLogOptions.leftovers} */
+  readonly leftovers: boolean;
 }
 
 export interface OpeningParts {
@@ -40,105 +41,148 @@ export type Opening =
   /** it cannot be decided now, and why */
   | { readonly kind: "wait"; readonly why: string };
 
+/** What is found of the log. The two look-ups read one segment, and change nothing. */
+export interface Found {
+  /** the numbers of all segments, in order */
+  readonly numbers: readonly number[];
+  /** the headers of those that have one, in order */
+  readonly headers: readonly SegmentHeader[];
+  /** Whether a position is in the log, or at the end of one of its segments. */
+  reaches(position: number): boolean;
+  /** Whether a segment is sealed and no other one follows: the one that did is gone. */
+  lacksNext(segment: number): boolean;
+}
+
+/** A row of the table. */
+export type Row =
+  /** the log goes on from the stored position: it is read on */
+  | { readonly kind: "goes-on" }
+  | { readonly kind: "wait"; readonly why: string }
+  /** the cluster's first log begins, or another one on top of what is stored and left, in doubt */
+  | {
+    readonly kind: "first" | "anew";
+    /** a number that no segment had, as far as log and store know */
+    readonly segment: number;
+    /** the log in which its reading begins, or else the one before it; undefined where there was none */
+    readonly parent: string | undefined;
+    readonly base: Base;
+  };
+
 /** Nothing was ever stored. */
 export const NOTHING_STORED: Stored = { log: null, position: 0, hash: 0, doubtedMs: null };
 
-/** Makes the log one that {@link locate} finds a beginning in, for what the store holds now. */
-export function openLog(parts: OpeningParts): Opening {
-  const { files, boot, stored, peerServes, rereads } = parts;
-  const segments = survey(files, rereads);
-  const newest = segments.at(-1);
+/** Which row applies; `stored`, `boot` and `peerServes` as in {@link OpeningParts}. */
+export function classify(found: Found, stored: Stored | undefined, boot: number, peerServes: boolean): Row {
+  const newest = found.headers.at(-1);
   if (!stored) {
-    const whole = newest?.boot === boot && locate(files, NOTHING_STORED, rereads) !== undefined;
-    if (whole) return { kind: "opened", doubted: false };
+    if (newest?.boot === boot && beginningOf(found, NOTHING_STORED)) return { kind: "goes-on" };
     return { kind: "wait", why: "the store does not answer, and the log does not reach back to its beginning" };
   }
   // a peer that serves lives since before any death of the machine, whatever its boot looks like from here
-  if (newest && (newest.boot === boot || peerServes) && locate(files, stored, rereads)) {
-    return { kind: "opened", doubted: false };
-  }
+  if ((newest?.boot === boot || peerServes) && beginningOf(found, stored)) return { kind: "goes-on" };
   if (peerServes) return { kind: "wait", why: "the store holds what is not in the log that the peer uses" };
-  // a segment whose beginning is broken was one before the machine died
-  const fresh = files.list().length === 0 && stored.log === null;
-  // on top of what the store holds, all that is left and not in it
-  const { position } = stored;
-  const left = segments.find(({ log, segment }) =>
-    isOfCluster(log, stored.log) && (segment > segmentOf(position) ||
-      segment === segmentOf(position) && (log === stored.log || isBefore(log, stored.log)) &&
-        reaches(files, position, boot, rereads))
-  );
-  const from = left ? Math.max(placeOf(left.segment, 0), position) : 0;
-  // another log, since places of the one before may have been used that nobody knows of any more
-  const log = successor(left?.log ?? stored.log ?? newest?.log, parts.uuid());
-  return begin(parts, log, { stored: stored.position, of: bitsOf(stored.log), from }, fresh);
+  const { log, position } = stored;
+  const segment = Math.max(found.numbers.at(-1) ?? 0, segmentOf(position)) + 1;
+  const left = firstLeft(found, stored);
+  return {
+    // a segment whose header is broken was one before the machine died
+    kind: found.numbers.length === 0 && log === null ? "first" : "anew",
+    segment,
+    parent: left?.log ?? log ?? newest?.log,
+    base: {
+      storedLog: log === null ? 0 : parseLogId(log).own,
+      storedPosition: position,
+      readFrom: left ? Math.max(positionOf(left.segment, 0), position) : positionOf(segment, 0),
+    },
+  };
 }
 
-/**
- * The identity of another log of the same cluster. Its first eight digits are its own, the next eight those of the log
- * in which its reading begins, and all logs of a cluster share the rest.
- */
-function successor(log: string | undefined, uuid: string): string {
-  if (log === undefined) return uuid;
-  return `${uuid.slice(0, 8)}-${log.slice(0, 4)}-${log.slice(4, 8)}${log.slice(18)}`;
+/** The first segment with facts that the store may lack, of any log of its cluster. */
+function firstLeft({ headers, reaches }: Found, { log, position }: Stored): SegmentHeader | undefined {
+  const id = log === null ? undefined : parseLogId(log);
+  return headers.find((header) => {
+    const { own, cluster } = parseLogId(header.log);
+    if (id && cluster !== id.cluster || header.segment < segmentOf(position)) return false;
+    if (header.segment > segmentOf(position)) return true;
+    // the stored position is in a segment of its log, or of the parent where the store holds nothing of its log itself
+    return id !== undefined && (header.log === log || own === id.parent) && reaches(position);
+  });
 }
 
-/** Whether a log is the one in which the reading of another begins. */
-function isBefore(log: string, next: string | null): boolean {
-  return next !== null && isOfCluster(log, next) && next.slice(9, 18) === `${log.slice(0, 4)}-${log.slice(4, 8)}`;
+/** Where reading begins for who has loaded what the store holds; undefined where the log does not go on from there. */
+function beginningOf(found: Found, { log, position }: Stored): Beginning | undefined {
+  const { headers, numbers } = found;
+  const newest = headers.at(-1);
+  if (!newest || found.lacksNext(newest.segment)) return undefined;
+  // where an earlier log ends, and with it every earlier boot
+  const liveFrom = (headers.findLast(({ base }) => base) ?? headers[0]!).segment;
+  const first = Math.max(liveFrom, segmentOf(position));
+  const isWhole = numbers.filter((number) => number >= first).every((number, i) => number === first + i);
+  if (!isWhole) return undefined;
+  const begun = headers.findLast((header) => header.base && header.log === newest.log);
+  const isBefore = begun !== undefined && position < positionOf(begun.segment, 0);
+  if (log === newest.log && !isBefore) {
+    return found.reaches(position) ? { log, position, liveFrom, leftovers: false } : undefined;
+  }
+  if (!begun) return undefined;
+  // the store holds nothing of the newest log: what it holds has to be what that one began on
+  const { storedLog, storedPosition, readFrom } = begun.base!;
+  const follows = log === newest.log
+    ? position === readFrom
+    : position === storedPosition && storedLog === (log === null ? 0 : parseLogId(log).own);
+  if (!follows || !found.reaches(readFrom)) return undefined;
+  return { log: newest.log, position: readFrom, liveFrom, leftovers: true };
 }
 
-/** Whether a log is one of those whose projection the store is: any, where nothing was ever stored. */
-function isOfCluster(log: string, stored: string | null): boolean {
-  return stored === null || log.slice(18) === stored.slice(18);
-}
-
-/** The first 32 bits of a log's identity. */
-function bitsOf(log: string | null): number {
-  return log === null ? 0 : Number.parseInt(log.slice(0, 8), 16);
+/** Makes the log one that {@link locate} finds a beginning in, for what the store holds now. */
+export function openLog(parts: OpeningParts): Opening {
+  const { files, boot, stored, peerServes, rereads, self: by, at, uptimeMs } = parts;
+  const row = classify(find(files, rereads), stored, boot, peerServes);
+  if (row.kind === "wait") return row;
+  if (row.kind === "goes-on") return { kind: "opened", doubted: false };
+  const { segment, parent, base } = row;
+  const uuid = parts.uuid();
+  // another log, since positions of the one before may have been used that nobody knows of any more
+  const before = parent === undefined ? undefined : parseLogId(parent);
+  const log = before ? formatLogId({ ...before, own: parseLogId(uuid).own, parent: before.own }) : uuid;
+  const doubted = row.kind === "anew";
+  const bytes = new Uint8Array(doubted ? 2 * RECORD_BYTES : RECORD_BYTES);
+  bytes.set(new RecordBuffer().write({ kind: "header", log, segment, boot, base }, 0).bytes);
+  if (doubted) bytes.set(new RecordBuffer().write({ kind: "doubted", by, at, uptimeMs }, 0).bytes, RECORD_BYTES);
+  return files.create(segment, bytes)
+    ? { kind: "opened", doubted }
+    : { kind: "wait", why: "the log cannot be written" };
 }
 
 /** Where reading begins for who has loaded what the store holds; undefined where the log does not go on from there. */
 export function locate(files: SegmentFiles, stored: Stored, rereads: number): Beginning | undefined {
-  const segments = survey(files, rereads);
-  const newest = segments.at(-1);
-  if (!newest || files.list().at(-1) === newest.segment && isSealed(files, newest.segment)) return undefined;
-  // where the newest log began, which what is left of another one says nothing of
-  const base = segments.findLast((opened) => opened.base !== null && opened.log === newest.log);
-  // where an earlier log ends, and with it every earlier boot
-  const openFrom = (segments.findLast((opened) => opened.base !== null) ?? segments[0]!).segment;
-  const found = { log: newest.log, openFrom };
-  const { log, position } = stored;
-  if (!isWhole(files, Math.max(openFrom, segmentOf(position)))) return undefined;
-  if (log !== newest.log) {
-    const follows = base?.base?.stored === position && base.base.of === bitsOf(log) &&
-      reaches(files, base.base.from, newest.boot, rereads);
-    return follows ? { ...found, position: base.base.from, holes: true } : undefined;
-  }
-  if (base && position < placeOf(base.segment, 0)) {
-    // the store follows the log that began anew, and holds nothing of it
-    const follows = position === base.base!.from && reaches(files, position, newest.boot, rereads);
-    return follows ? { ...found, position, holes: true } : undefined;
-  }
-  return reaches(files, position, newest.boot, rereads) ? { ...found, position, holes: false } : undefined;
+  return beginningOf(find(files, rereads), stored);
 }
 
-/** Whether no segment is missing from this one on. */
-function isWhole(files: SegmentFiles, from: number): boolean {
-  return files.list().filter((segment) => segment >= from).every((segment, i) => segment === from + i);
+/** Looks at the files. */
+function find(files: SegmentFiles, rereads: number): Found {
+  const scratch = new RecordBuffer();
+  const numbers = files.list();
+  const headers = numbers.flatMap((segment) => {
+    const file = files.open(segment);
+    const header = file && readHeader(file, segment, scratch, rereads);
+    file?.close();
+    return header ?? [];
+  });
+  const reaches = (position: number) => {
+    try {
+      new SegmentLog({ files, boot: 0, position, rereads, gone() {} }).close();
+      return true;
+    } catch (error) {
+      if (error instanceof LogGoneError) return false;
+      throw error;
+    }
+  };
+  // in this order: the next segment is there before the seal is
+  const lacksNext = (segment: number) => isSealed(files, segment) && files.list().at(-1) === segment;
+  return { numbers, headers, reaches, lacksNext };
 }
 
-/** Whether a place is in the log, or at the end of one of its segments. */
-function reaches(files: SegmentFiles, position: number, boot: number, rereads: number): boolean {
-  try {
-    new SegmentLog({ files, boot, position, rereads, gone() {} }).close();
-    return true;
-  } catch (error) {
-    if (error instanceof LogGoneError) return false;
-    throw error;
-  }
-}
-
-/** Whether a segment has its last record: then there was another one behind it. */
 function isSealed(files: SegmentFiles, segment: number): boolean {
   const file = files.open(segment);
   const record = new RecordBuffer();
@@ -148,30 +192,4 @@ function isSealed(files: SegmentFiles, segment: number): boolean {
   } finally {
     file?.close();
   }
-}
-
-/** The segments that begin as one, in order. */
-function survey(files: SegmentFiles, rereads: number): Opened[] {
-  const scratch = new RecordBuffer();
-  return files.list().flatMap((segment) => {
-    const file = files.open(segment);
-    const opened = file && readOpened(file, segment, scratch, rereads);
-    file?.close();
-    return opened ?? [];
-  });
-}
-
-/** Begins a segment with a number that no segment had, as far as log and store know. */
-function begin(parts: OpeningParts, log: string, base: Base, fresh: boolean): Opening {
-  const { files, boot, self: by, at, uptimeMs, stored } = parts;
-  const segment = Math.max(files.list().at(-1) ?? 0, segmentOf(stored!.position)) + 1;
-  const opened: Opened = {
-    ...{ kind: "opened", log, segment, boot },
-    base: { ...base, from: base.from || placeOf(segment, 0) },
-  };
-  const bytes = new Uint8Array(fresh ? RECORD_BYTES : 2 * RECORD_BYTES);
-  bytes.set(new RecordBuffer().write(opened, 0).bytes);
-  if (!fresh) bytes.set(new RecordBuffer().write({ kind: "doubted", by, at, uptimeMs }, 0).bytes, RECORD_BYTES);
-  if (files.create(segment, bytes)) return { kind: "opened", doubted: !fresh };
-  return { kind: "wait", why: "the log cannot be written" };
 }

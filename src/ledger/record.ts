@@ -12,9 +12,9 @@ export const RECORD_BYTES = 64;
 const VERSION = 1;
 
 /** The first record of a segment. */
-export interface Opened {
-  readonly kind: "opened";
-  /** the identity of the log, a UUID */
+export interface SegmentHeader {
+  readonly kind: "header";
+  /** the identity of the log: {@link LogId} in text */
   readonly log: string;
   readonly segment: number;
   /** tells one boot of the machine from another: what is left of an older one's segments is never appended to */
@@ -28,12 +28,12 @@ export interface Opened {
 
 /** What a log begins anew on. */
 export interface Base {
-  /** the place up to which the store held an earlier log; 0 where there was none */
-  readonly stored: number;
-  /** the first 32 bits of that log's identity; 0 where there was none */
-  readonly of: number;
+  /** which log the store held: {@link LogId.own}; 0 where it held none */
+  readonly storedLog: number;
+  /** the position up to which it held that; 0 where it held none */
+  readonly storedPosition: number;
   /** from here on segments that are left of an earlier log are read on top of that; the segment itself where none is */
-  readonly from: number;
+  readonly readFrom: number;
 }
 
 /** The last record of a segment: what was appended behind it does not count. */
@@ -41,11 +41,11 @@ export interface Sealed {
   readonly kind: "sealed";
 }
 
-export type Record = Fact | Opened | Sealed;
+export type Record = Fact | SegmentHeader | Sealed;
 
 const KINDS = [
   "",
-  "opened",
+  "header",
   "sealed",
   "accepted",
   "dispatched",
@@ -67,7 +67,7 @@ const NONCE = 14;
 const END = 15;
 const END_MARK = 0xffff_ffff;
 const WORDS = RECORD_BYTES / 4;
-/** The four numbers, by their place among doubles. */
+/** The four numbers, by their index among doubles. */
 const OVER = 3;
 const AT = 4;
 const CENTS = 5;
@@ -122,11 +122,11 @@ export class RecordBuffer {
     if ("at" in record) doubles[AT] = record.at;
     if ("cents" in record) doubles[CENTS] = record.cents;
     switch (record.kind) {
-      case "opened":
+      case "header":
         writeId(record.log, words, ID);
-        doubles[OVER] = record.base?.stored ?? 0;
-        doubles[CENTS] = record.base?.from ?? 0;
-        words[NONCE] = record.base?.of ?? 0;
+        words[NONCE] = record.base?.storedLog ?? 0;
+        doubles[OVER] = record.base?.storedPosition ?? 0;
+        doubles[CENTS] = record.base?.readFrom ?? 0;
         doubles[AT] = record.segment;
         doubles[OTHER] = record.boot;
         break;
@@ -158,14 +158,10 @@ export class RecordBuffer {
     const [over, at, cents, other] = [doubles[OVER]!, doubles[AT]!, doubles[CENTS]!, doubles[OTHER]!];
     const id = () => readId(words, ID);
     switch (kind) {
-      case "opened":
-        return {
-          kind,
-          log: id(),
-          segment: at,
-          boot: other,
-          base: flag === 1 ? { stored: over, of: this.nonce, from: cents } : null,
-        };
+      case "header": {
+        const base = flag === 1 ? { storedLog: this.nonce, storedPosition: over, readFrom: cents } : null;
+        return { kind, log: id(), segment: at, boot: other, base };
+      }
       case "sealed":
         return { kind };
       case "accepted":
@@ -191,7 +187,7 @@ export class RecordBuffer {
 /** What a record says with one bit. */
 function flagOf(record: Record): boolean {
   switch (record.kind) {
-    case "opened":
+    case "header":
       return record.base !== null;
     case "accepted":
       return record.doubt;

@@ -6,8 +6,8 @@
  * well: only a write that was cut short leaves one. What stands behind the end does not count.
  * @module
  */
-import { indexOf, type Log, LogGoneError, placeOf, type SegmentFile, type SegmentFiles, segmentOf } from "./log.ts";
-import { type Opened, RECORD_BYTES, RecordBuffer } from "./record.ts";
+import { indexOf, type Log, LogGoneError, positionOf, type SegmentFile, type SegmentFiles, segmentOf } from "./log.ts";
+import { RECORD_BYTES, RecordBuffer, type SegmentHeader } from "./record.ts";
 
 /** Records after which a segment is sealed: 4 MiB of them. */
 export const SEGMENT_RECORDS = 1 << 16;
@@ -18,14 +18,17 @@ const READ_RECORDS = 512;
 
 export interface SegmentLogOptions {
   readonly files: SegmentFiles;
-  /** see {@link Opened.boot} */
+  /** see {@link SegmentHeader.boot} */
   readonly boot: number;
   /** where reading begins */
   readonly position: number;
-  /** segments below this one are never appended to any more: they end where their file ends */
-  readonly openFrom?: number;
-  /** whether some of those may be missing: what is left of a log that began anew is read as far as it goes */
-  readonly holes?: boolean;
+  /**
+   * The first segment of the log as it is now. Those before it are left of an earlier one, or of an earlier boot: nobody
+   * appends to them, so each ends where its file ends, sealed or not.
+   */
+  readonly liveFrom?: number;
+  /** whether reading begins in those before `liveFrom`: some of them may be missing, and are passed over */
+  readonly leftovers?: boolean;
   /** Told once when what was not read yet is gone: this replica has to start anew. From then on the log is full, and at its end. */
   gone(why: string): void;
   readonly segmentRecords?: number;
@@ -38,8 +41,8 @@ export class SegmentLog implements Log {
   readonly #boot: number;
   readonly #segmentRecords: number;
   readonly #rereads: number;
-  readonly #openFrom: number;
-  readonly #holes: boolean;
+  readonly #liveFrom: number;
+  readonly #leftovers: boolean;
   readonly #tellGone: (why: string) => void;
   readonly #scratch = new RecordBuffer();
   readonly #buffer = new Uint8Array(READ_RECORDS * RECORD_BYTES);
@@ -50,19 +53,26 @@ export class SegmentLog implements Log {
   /** records of the segment that were handed out */
   #index!: number;
   #file!: SegmentFile;
-  #opened!: Opened;
+  #log!: string;
   /** the segment ends here, with a record that stayed bad */
   #bad = false;
   #gone = false;
 
   /** @throws LogGoneError where the position is not in the log */
   constructor(options: SegmentLogOptions) {
-    const { files, boot, position, openFrom = 0, holes = false, segmentRecords = SEGMENT_RECORDS, rereads = REREADS } =
-      options;
+    const {
+      files,
+      boot,
+      position,
+      liveFrom = 0,
+      leftovers = false,
+      segmentRecords = SEGMENT_RECORDS,
+      rereads = REREADS,
+    } = options;
     this.#files = files;
     this.#boot = boot;
-    this.#openFrom = openFrom;
-    this.#holes = holes;
+    this.#liveFrom = liveFrom;
+    this.#leftovers = leftovers;
     this.#segmentRecords = segmentRecords;
     this.#rereads = rereads;
     this.#tellGone = options.gone;
@@ -70,12 +80,12 @@ export class SegmentLog implements Log {
     while (this.#index < indexOf(position)) {
       if (this.#record(this.#scratch)) continue;
       this.#file.close();
-      throw new LogGoneError(`the log ends before the place ${position}`);
+      throw new LogGoneError(`the log ends before the position ${position}`);
     }
   }
 
   get position(): number {
-    return placeOf(this.#segment, this.#index);
+    return positionOf(this.#segment, this.#index);
   }
 
   append(record: RecordBuffer): boolean {
@@ -90,7 +100,7 @@ export class SegmentLog implements Log {
         if (!into.seals) return true;
       } else if (this.#bad) {
         if (!this.#succeed()) return false;
-      } else if (this.#segment >= this.#openFrom) return false;
+      } else if (this.#segment >= this.#liveFrom) return false;
       this.#advance();
     }
     return false;
@@ -137,8 +147,8 @@ export class SegmentLog implements Log {
   #succeed(): boolean {
     if (this.#following() !== undefined) return true;
     const segment = this.#segment + 1;
-    const first: Opened = { kind: "opened", log: this.#opened.log, segment, boot: this.#boot, base: null };
-    return this.#files.create(segment, this.#scratch.write(first, 0).bytes) || this.#following() !== undefined;
+    const header = { kind: "header", log: this.#log, segment, boot: this.#boot, base: null } as const;
+    return this.#files.create(segment, this.#scratch.write(header, 0).bytes) || this.#following() !== undefined;
   }
 
   #following(): number | undefined {
@@ -150,47 +160,47 @@ export class SegmentLog implements Log {
     let expected = this.#segment + 1;
     for (const segment of this.#files.list()) {
       if (segment < expected) continue;
-      if (segment > expected && !(this.#holes && segment <= this.#openFrom)) break;
+      if (segment > expected && !(this.#leftovers && segment <= this.#liveFrom)) break;
       if (this.#enter(segment)) return before.close();
-      // the machine died before its first record was on the disk: there was nothing in it
-      if (segment >= this.#openFrom) break;
+      // the machine died before its header was on the disk: there was nothing in it
+      if (segment >= this.#liveFrom) break;
       expected = segment + 1;
     }
     this.#gone = true;
     this.#tellGone(`segment ${expected} of the log is gone`);
   }
 
-  /** Begins to read a segment. @returns false where it does not begin as one, and then nothing has changed */
+  /** Begins to read a segment. @returns false where it has no header, and then nothing has changed */
   #enter(segment: number): boolean {
     const file = this.#files.open(segment);
-    const opened = file && readOpened(file, segment, this.#scratch, this.#rereads);
-    if (!opened) {
+    const header = file && readHeader(file, segment, this.#scratch, this.#rereads);
+    if (!header) {
       file?.close();
       return false;
     }
     this.#file = file;
     this.#segment = segment;
-    this.#opened = opened;
+    this.#log = header.log;
     this.#index = this.#from = this.#to = 0;
     this.#bad = false;
     return true;
   }
 }
 
-/** What the first record of a segment says, which then is still to be read; undefined where there is none. */
-export function readOpened(
+/** The header of a segment, which then is still to be read; undefined where it has none. */
+export function readHeader(
   file: SegmentFile,
   segment: number,
   scratch: RecordBuffer,
   rereads = REREADS,
-): Opened | undefined {
+): SegmentHeader | undefined {
   for (let again = 0; again <= rereads; again++) {
     const length = file.read(scratch.bytes);
     file.back(length);
     if (length < RECORD_BYTES) return undefined;
     if (!scratch.valid) continue;
     const record = scratch.read();
-    return record.kind === "opened" && record.segment === segment ? record : undefined;
+    return record.kind === "header" && record.segment === segment ? record : undefined;
   }
   return undefined;
 }

@@ -1,7 +1,7 @@
 /** What the death of a machine leaves of a log: files that end anywhere, and another boot. @module */
 import { FileSegments } from "../../src/ledger/file_segments.ts";
 import { RECORD_BYTES, RecordBuffer } from "../../src/ledger/record.ts";
-import { readOpened } from "../../src/ledger/segment_log.ts";
+import { readHeader } from "../../src/ledger/segment_log.ts";
 import type { Random } from "../../src/clock.ts";
 
 /** What is left. */
@@ -13,8 +13,8 @@ export function rotate(folder: string): void {
   const files = new FileSegments(folder);
   const segment = files.list().at(-1)!;
   const file = files.open(segment)!;
-  const opened = readOpened(file, segment, new RecordBuffer())!;
-  const next = new RecordBuffer().write({ ...opened, segment: segment + 1, base: null }, 0);
+  const header = readHeader(file, segment, new RecordBuffer())!;
+  const next = new RecordBuffer().write({ ...header, segment: segment + 1, base: null }, 0);
   if (files.create(segment + 1, next.bytes)) file.append(new RecordBuffer().write({ kind: "sealed" }, 0).bytes);
   file.close();
 }
@@ -63,11 +63,11 @@ export function damage(folder: string, kind: Damage, random: Random): void {
 /** Has a segment be one of another boot. */
 function reboot(files: FileSegments, folder: string, segment: number): void {
   const file = files.open(segment)!;
-  const opened = readOpened(file, segment, new RecordBuffer(), 0);
+  const header = readHeader(file, segment, new RecordBuffer(), 0);
   file.close();
-  if (!opened) return;
+  if (!header) return;
   using written = Deno.openSync(pathOf(folder, segment), { write: true });
-  written.writeSync(new RecordBuffer().write({ ...opened, boot: opened.boot + 1 }, 0).bytes);
+  written.writeSync(new RecordBuffer().write({ ...header, boot: header.boot + 1 }, 0).bytes);
 }
 
 function pathOf(folder: string, segment: number): string {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CHECKPOINT_RECORDS, Ledger } from "../../src/ledger/ledger.ts";
-import { indexOf, placeOf } from "../../src/ledger/log.ts";
+import { indexOf, positionOf } from "../../src/ledger/log.ts";
 import { SegmentLog } from "../../src/ledger/segment_log.ts";
 import { Book } from "../../src/payment/book.ts";
 import { dispatched, type Fact, type ReplicaId, settled } from "../../src/payment/fact.ts";
@@ -25,8 +25,8 @@ Deno.test("append() says that a fact holds, and what it made of its payment", ()
   const { a } = pair();
   const receipt = a.ledger.append(accepted(1));
   assert.deepEqual(receipt, { kind: "holds", payment: a.ledger.book.get(idOf(1)) });
-  assert.equal(receipt.payment!.last, placeOf(1, 1));
-  assert.equal(a.ledger.position, placeOf(1, 2));
+  assert.equal(receipt.payment!.last, positionOf(1, 1));
+  assert.equal(a.ledger.position, positionOf(1, 2));
   assert.deepEqual(a.ledger.append({ kind: "purged", by: "a", at: 1 }), { kind: "holds", payment: undefined });
 });
 
@@ -102,13 +102,13 @@ Deno.test("replicas compare what they have folded every 64 records, at the same 
   for (const { ledger } of [a, b]) ledger.catchUp();
   assert.deepEqual(a.ledger.checkpoints, b.ledger.checkpoints);
   const positions = a.ledger.checkpoints.map(({ position }) => position);
-  assert.deepEqual(positions, [64, 128, 192].map((index) => placeOf(1, index)));
+  assert.deepEqual(positions, [64, 128, 192].map((index) => positionOf(1, index)));
   assert.equal(CHECKPOINT_RECORDS, 64);
   for (let n = 30; n < 60; n++) settle(n % 2 ? a : b, n, n % 2 ? "a" : "b");
   b.ledger.catchUp();
   // 231 records by then: of each replica's, 27 and 28 settled up to the place
   const { position, settled } = b.ledger.checkpoints.at(-1)!;
-  assert.equal(position, placeOf(1, 256));
+  assert.equal(position, positionOf(1, 256));
   assert.deepEqual(settled, [27, 27 * 1990, 0, 0, 28, 28 * 1990, 0, 0]);
 });
 
@@ -127,8 +127,8 @@ Deno.test("the hash is of every record, whether it held and their order, and of 
 
   const files = new MemorySegments();
   begin(files, 1, one);
-  files.create(2, bytesOf({ kind: "opened", log: LOG_ID, segment: 2, boot: BOOT + 1, base: null }));
-  using side = new Side(files, 0, { openFrom: 2 });
+  files.create(2, bytesOf({ kind: "header", log: LOG_ID, segment: 2, boot: BOOT + 1, base: null }));
+  using side = new Side(files, 0, { liveFrom: 2 });
   side.ledger.catchUp();
   assert.equal(indexOf(side.ledger.position), 1);
   assert.equal(side.ledger.hash, hashOf(one));
@@ -139,7 +139,7 @@ Deno.test("two that do not agree whether a fact holds have another hash from the
   a.accept(1);
   const book = new Book();
   book.load({ ...a.ledger.book.get(idOf(1))!, cents: 5 });
-  const log = new SegmentLog({ files, boot: BOOT, position: placeOf(1, 0), gone() {} });
+  const log = new SegmentLog({ files, boot: BOOT, position: positionOf(1, 0), gone() {} });
   const other = new Ledger(log, 9, book);
   other.catchUp();
   assert.equal(other.position, a.ledger.position);
@@ -150,16 +150,16 @@ Deno.test("two that do not agree whether a fact holds have another hash from the
 Deno.test("where the log began anew on what the store held, the hash begins anew", () => {
   const files = new MemorySegments();
   begin(files, 1, accepted(1));
-  const base = { stored: 0, of: 0, from: placeOf(1, 0) };
-  files.create(4, bytesOf({ kind: "opened", log: LOG_ID, segment: 4, boot: BOOT, base }));
-  using whole = new Side(files, 0, { openFrom: 4, holes: true });
+  const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(1, 0) };
+  files.create(4, bytesOf({ kind: "header", log: LOG_ID, segment: 4, boot: BOOT, base }));
+  using whole = new Side(files, 0, { liveFrom: 4, leftovers: true });
   for (let n = 2; n < 100; n++) files.open(1)!.append(bytesOf(accepted(n)));
   whole.accept(100);
   assert.equal(whole.told.length, 100);
   // where an earlier log was folded there is nothing to compare
   assert.deepEqual(whole.ledger.checkpoints, []);
   // who comes from the store, which holds the place behind it
-  const log = new SegmentLog({ files, boot: BOOT, position: placeOf(4, 1), gone() {} });
+  const log = new SegmentLog({ files, boot: BOOT, position: positionOf(4, 1), gone() {} });
   const later = new Ledger(log, 9);
   later.catchUp();
   assert.notEqual(later.hash, 0);

@@ -3,7 +3,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { LogGoneError, placeOf, type SegmentFile, type SegmentFiles } from "../../src/ledger/log.ts";
+import { LogGoneError, positionOf, type SegmentFile, type SegmentFiles } from "../../src/ledger/log.ts";
 import { RECORD_BYTES, RecordBuffer } from "../../src/ledger/record.ts";
 import { SegmentLog, type SegmentLogOptions } from "../../src/ledger/segment_log.ts";
 import { accepted, begin, BOOT, bytesOf, LOG_ID, REREADS, Side } from "./side.ts";
@@ -41,7 +41,7 @@ function rest(file: SegmentFile): number[] {
 }
 
 /** What a segment of that number begins with, behind another one. */
-const opened = (segment: number, boot = BOOT) => ({ kind: "opened", log: LOG_ID, segment, boot, base: null }) as const;
+const header = (segment: number, boot = BOOT) => ({ kind: "header", log: LOG_ID, segment, boot, base: null }) as const;
 
 /** Two replicas on one log. */
 function pair(home: Home, options: Partial<SegmentLogOptions> = {}): [Side, Side] {
@@ -106,21 +106,21 @@ function reading(test: Test): void {
     const [a, b] = pair(home);
     using _a = a;
     using _b = b;
-    assert.equal(a.log.position, placeOf(1, 0));
+    assert.equal(a.log.position, positionOf(1, 0));
     const [written, read] = [new RecordBuffer(), new RecordBuffer()];
     for (const n of [1, 2]) assert.equal(a.log.append(written.write(accepted(n), n)), true);
     const seen = [];
     while (b.log.next(read)) seen.push([b.log.position, read.read()]);
-    const base = { stored: 0, of: 0, from: placeOf(1, 0) };
+    const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(1, 0) };
     assert.deepEqual(seen, [
-      [placeOf(1, 1), { ...opened(1), base }],
-      [placeOf(1, 2), accepted(1)],
-      [placeOf(1, 3), accepted(2)],
+      [positionOf(1, 1), { ...header(1), base }],
+      [positionOf(1, 2), accepted(1)],
+      [positionOf(1, 3), accepted(2)],
     ]);
     assert.equal(b.log.next(read), false);
     a.log.append(written.write(accepted(3), 3));
     assert.equal(b.log.next(read), true);
-    assert.deepEqual([b.log.position, read.read()], [placeOf(1, 4), accepted(3)]);
+    assert.deepEqual([b.log.position, read.read()], [positionOf(1, 4), accepted(3)]);
   });
 
   test("more records than are read at once come back", (home) => {
@@ -131,7 +131,7 @@ function reading(test: Test): void {
     for (let n = 0; n < count; n++) a.accept(n);
     assertSame(a, b);
     assert.equal(b.told.length, count);
-    assert.equal(b.ledger.position, placeOf(1, count + 1));
+    assert.equal(b.ledger.position, positionOf(1, count + 1));
   });
 
   test("two that append in turn see one order, and know of each other's what they append", (home) => {
@@ -159,7 +159,7 @@ function reading(test: Test): void {
     const [a, b] = pair(home, { segmentRecords: 4 });
     using _a = a;
     using _b = b;
-    const places = [placeOf(1, 0)];
+    const places = [positionOf(1, 0)];
     for (let n = 0; n < 12; n++) {
       (n % 2 ? a : b).accept(n);
       a.ledger.catchUp();
@@ -177,9 +177,9 @@ function reading(test: Test): void {
     begin(home.files(), 1, accepted(1));
     const at = (position: number) => () =>
       new SegmentLog({ files: home.files(), boot: BOOT, position, rereads: REREADS, gone() {} }).close();
-    at(placeOf(1, 2))();
-    assert.throws(at(placeOf(1, 3)), LogGoneError);
-    assert.throws(at(placeOf(2, 0)), LogGoneError);
+    at(positionOf(1, 2))();
+    assert.throws(at(positionOf(1, 3)), LogGoneError);
+    assert.throws(at(positionOf(2, 0)), LogGoneError);
     assert.throws(at(0), LogGoneError);
   });
 
@@ -239,14 +239,14 @@ function rotating(test: Test): void {
     for (let n = 1; n <= 7; n++) assert.equal(n % 2 ? a.accept(n) : b.accept(n, "b"), "holds");
     assertSame(a, b);
     assert.deepEqual(home.files().list(), [1, 2, 3, 4]);
-    assert.equal(a.ledger.position, placeOf(4, 2));
+    assert.equal(a.ledger.position, positionOf(4, 2));
     const file = home.files().open(2)!;
     const read = new RecordBuffer();
     const kinds = [];
     while (file.read(read.bytes) > 0) kinds.push(read.valid && read.read());
     file.close();
     // the fourth fact was written behind the seal as well, by who did not know of that yet
-    assert.deepEqual(kinds, [opened(2), accepted(3), accepted(4, "b"), { kind: "sealed" }, accepted(5)]);
+    assert.deepEqual(kinds, [header(2), accepted(3), accepted(4, "b"), { kind: "sealed" }, accepted(5)]);
   });
 
   test("what was appended behind a seal is appended again in the next segment, and counts once", (home) => {
@@ -260,7 +260,7 @@ function rotating(test: Test): void {
     assert.equal(b.accept(5, "b"), "holds");
     assert.equal(b.payments, "1 2 3 4 5");
     assertSame(a, b);
-    assert.equal(a.ledger.position, placeOf(2, 3));
+    assert.equal(a.ledger.position, positionOf(2, 3));
   });
 
   test("of two that seal a segment the first does so, and neither record behind the seals counts", (home) => {
@@ -275,7 +275,7 @@ function rotating(test: Test): void {
     }
     for (const { ledger } of [a, b]) ledger.catchUp();
     assert.equal(a.payments, "1");
-    assert.equal(a.ledger.position, placeOf(2, 1));
+    assert.equal(a.ledger.position, positionOf(2, 1));
     assertSame(a, b);
     assert.deepEqual([b.accept(2, "b"), a.accept(3)], ["holds", "holds"]);
     assertSame(a, b);
@@ -287,11 +287,11 @@ function rotating(test: Test): void {
     const [a, b] = pair(home, { segmentRecords: 2 });
     using _a = a;
     using _b = b;
-    assert.equal(home.files().create(2, bytesOf(opened(2))), true);
+    assert.equal(home.files().create(2, bytesOf(header(2))), true);
     assert.equal(a.accept(1), "holds");
     assert.equal(b.accept(2, "b"), "holds");
     assertSame(a, b);
-    assert.equal(a.ledger.position, placeOf(2, 2));
+    assert.equal(a.ledger.position, positionOf(2, 2));
   });
 }
 
@@ -311,18 +311,22 @@ function torn(test: Test): void {
       cut(home, length);
       // nothing is behind it yet: it may be a write that another is just making
       b.ledger.catchUp();
-      assert.equal(b.ledger.position, placeOf(1, 2));
+      assert.equal(b.ledger.position, positionOf(1, 2));
       assert.equal(b.accept(2, "b"), "holds");
       assert.equal(a.accept(3), "holds");
       assertSame(a, b);
       assert.equal(a.payments, "1 2 3");
-      assert.equal(a.ledger.position, placeOf(2, 3));
+      assert.equal(a.ledger.position, positionOf(2, 3));
       assert.deepEqual(home.files().list(), [1, 2]);
     });
   }
 
   test("a record that stays bad ends its segment, whatever is behind it", (home) => {
-    const broken = bytesOf({ ...opened(1), base: { stored: 0, of: 0, from: placeOf(1, 0) } }, accepted(1), accepted(2));
+    const broken = bytesOf(
+      { ...header(1), base: { storedLog: 0, storedPosition: 0, readFrom: positionOf(1, 0) } },
+      accepted(1),
+      accepted(2),
+    );
     broken[2 * RECORD_BYTES + 17]! ^= 4;
     home.files().create(1, Uint8Array.of(...broken, ...bytesOf(accepted(3))));
     using a = new Side(home.files(), 0);
@@ -330,7 +334,7 @@ function torn(test: Test): void {
     assert.deepEqual([a.accept(4), b.accept(5, "b")], ["holds", "holds"]);
     assertSame(a, b);
     assert.equal(a.payments, "1 4 5");
-    assert.equal(a.ledger.position, placeOf(2, 3));
+    assert.equal(a.ledger.position, positionOf(2, 3));
   });
 
   test("who cut off its own write hears that the log is full, and the next segment takes what comes then", (home) => {
@@ -451,12 +455,12 @@ function missing(test: Test): void {
   test("a segment of an earlier boot ends where its file ends, in the middle of a record or not", (home) => {
     const files = home.files();
     begin(files, 1, accepted(1));
-    files.create(2, Uint8Array.of(...bytesOf(opened(2), accepted(2)), 1, 2, 3));
-    files.create(3, bytesOf(opened(3, BOOT + 1), accepted(3)));
-    using a = new Side(files, 0, { boot: BOOT + 1, openFrom: 3 });
+    files.create(2, Uint8Array.of(...bytesOf(header(2), accepted(2)), 1, 2, 3));
+    files.create(3, bytesOf(header(3, BOOT + 1), accepted(3)));
+    using a = new Side(files, 0, { boot: BOOT + 1, liveFrom: 3 });
     assert.equal(a.accept(4), "holds");
     assert.equal(a.payments, "1 2 3 4");
-    assert.equal(a.ledger.position, placeOf(3, 3));
+    assert.equal(a.ledger.position, positionOf(3, 3));
   });
 
   test("a segment of an earlier boot that does not begin as one is passed over, one that is missing is not", (home) => {
@@ -465,14 +469,14 @@ function missing(test: Test): void {
     files.create(2, new Uint8Array(10));
     files.create(3, new Uint8Array(2 * RECORD_BYTES));
     // it says that it is another one
-    files.create(4, bytesOf(opened(2), accepted(9)));
-    files.create(5, bytesOf(opened(5, BOOT + 1), accepted(3)));
-    using a = new Side(home.files(), 0, { openFrom: 5 });
+    files.create(4, bytesOf(header(2), accepted(9)));
+    files.create(5, bytesOf(header(5, BOOT + 1), accepted(3)));
+    using a = new Side(home.files(), 0, { liveFrom: 5 });
     a.ledger.catchUp();
     assert.equal(a.payments, "1 3");
     assert.deepEqual(a.gone, []);
     files.remove(3);
-    using b = new Side(home.files(), 0, { openFrom: 5 });
+    using b = new Side(home.files(), 0, { liveFrom: 5 });
     b.ledger.catchUp();
     assert.equal(b.payments, "1");
     assert.deepEqual(b.gone, ["segment 3 of the log is gone"]);
@@ -481,9 +485,12 @@ function missing(test: Test): void {
   test("of a log that began anew the rest is read, as far as it is there", (home) => {
     const files = home.files();
     begin(files, 1, accepted(1));
-    files.create(4, bytesOf(opened(4), accepted(4)));
-    files.create(6, bytesOf({ ...opened(6), base: { stored: 5, of: 0, from: placeOf(1, 0) } }, accepted(6)));
-    using a = new Side(files, 0, { openFrom: 6, holes: true });
+    files.create(4, bytesOf(header(4), accepted(4)));
+    files.create(
+      6,
+      bytesOf({ ...header(6), base: { storedLog: 0, storedPosition: 5, readFrom: positionOf(1, 0) } }, accepted(6)),
+    );
+    using a = new Side(files, 0, { liveFrom: 6, leftovers: true });
     assert.equal(a.accept(7), "holds");
     assert.equal(a.payments, "1 4 6 7");
   });
@@ -492,7 +499,7 @@ function missing(test: Test): void {
     const files = home.files();
     begin(files, 1, accepted(1));
     files.create(2, new Uint8Array(RECORD_BYTES));
-    files.create(3, bytesOf(opened(3)));
+    files.create(3, bytesOf(header(3)));
     const file = files.open(1)!;
     file.append(bytesOf({ kind: "sealed" }));
     file.close();

@@ -1,9 +1,9 @@
 /** How a start goes on with what the last one, the machine's death or an operator has left. @module */
 import assert from "node:assert/strict";
 import { Ledger } from "../../src/ledger/ledger.ts";
-import { placeOf, segmentOf } from "../../src/ledger/log.ts";
+import { positionOf, segmentOf } from "../../src/ledger/log.ts";
 import { locate, NOTHING_STORED, type Opening, type OpeningParts, openLog } from "../../src/ledger/opening.ts";
-import { type Opened, RECORD_BYTES, RecordBuffer } from "../../src/ledger/record.ts";
+import { RECORD_BYTES, RecordBuffer, type SegmentHeader } from "../../src/ledger/record.ts";
 import { SegmentLog } from "../../src/ledger/segment_log.ts";
 import { Book } from "../../src/payment/book.ts";
 import type { Fact } from "../../src/payment/fact.ts";
@@ -48,7 +48,7 @@ function start(files: MemorySegments, held: Held = EMPTY, nonce = 0): Started {
   const book = new Book();
   for (const payment of held.payments) book.load(payment);
   book.restoreDoubt(held.stored.doubtedMs);
-  if (beginning.holes) book.markLoadedDoubtful();
+  if (beginning.leftovers) book.markLoadedDoubtful();
   const segments = new SegmentLog({ files, boot: BOOT, rereads: REREADS, gone: assert.fail, ...from });
   const ledger = new Ledger(segments, nonce, book, held.stored.hash);
   ledger.catchUp();
@@ -98,14 +98,14 @@ function opened(files: MemorySegments, held: Held, doubted: boolean, options: Pa
 }
 
 /** What the first record of a segment says. */
-function firstOf(files: MemorySegments, segment: number): Opened {
+function firstOf(files: MemorySegments, segment: number): SegmentHeader {
   const record = new RecordBuffer();
   record.bytes.set(files.content(segment).bytes.subarray(0, RECORD_BYTES));
-  return record.read() as Opened;
+  return record.read() as SegmentHeader;
 }
 
-const follows = (segment: number, boot = BOOT, log = LOG_ID): Opened => ({
-  kind: "opened",
+const follows = (segment: number, boot = BOOT, log = LOG_ID): SegmentHeader => ({
+  kind: "header",
   log,
   segment,
   boot,
@@ -128,7 +128,7 @@ function heldAt(files: MemorySegments, position = Infinity): Held {
   const started = start(files);
   if (position === Infinity) return project(started);
   const book = new Book();
-  const log = new SegmentLog({ files, boot: BOOT, position: placeOf(1, 0), gone: assert.fail });
+  const log = new SegmentLog({ files, boot: BOOT, position: positionOf(1, 0), gone: assert.fail });
   const ledger: Ledger = new Ledger(
     {
       get position() {
@@ -160,8 +160,8 @@ Deno.test("the very first start begins a log in segment 1, and nothing is in dou
   const files = new MemorySegments();
   const first = opened(files, EMPTY, false);
   assert.deepEqual(firstOf(files, 1), {
-    ...{ kind: "opened", log: UUID, segment: 1, boot: BOOT },
-    base: { stored: 0, of: 0, from: placeOf(1, 0) },
+    ...{ kind: "header", log: UUID, segment: 1, boot: BOOT },
+    base: { storedLog: 0, storedPosition: 0, readFrom: positionOf(1, 0) },
   });
   assert.equal(first.log, UUID);
   assert.equal(first.ledger.book.doubtedMs, null);
@@ -169,7 +169,7 @@ Deno.test("the very first start begins a log in segment 1, and nothing is in dou
 
 Deno.test("a start on the same boot goes on where the log ends, whatever of it the store holds", () => {
   const whole = heldAt(three());
-  for (const held of [EMPTY, heldAt(three(), placeOf(1, 2)), heldAt(three(), placeOf(2, 1)), whole]) {
+  for (const held of [EMPTY, heldAt(three(), positionOf(1, 2)), heldAt(three(), positionOf(2, 1)), whole]) {
     const files = three();
     const first = opened(files, held, false);
     assert.deepEqual(files.list(), [1, 2, 3]);
@@ -179,23 +179,26 @@ Deno.test("a start on the same boot goes on where the log ends, whatever of it t
 });
 
 Deno.test("a start on another boot begins another log on what the store holds, and reads on from there, all in doubt", () => {
-  const [two, end] = [placeOf(2, 1), placeOf(3, 2)];
+  const [two, end] = [positionOf(2, 1), positionOf(3, 2)];
   for (
-    const [position, from] of [[0, placeOf(1, 0)], [placeOf(1, 2), placeOf(1, 2)], [two, two], [end, end]] as const
+    const [position, from] of [[0, positionOf(1, 0)], [positionOf(1, 2), positionOf(1, 2)], [two, two], [
+      end,
+      end,
+    ]] as const
   ) {
     const files = three();
     const held = position === 0 ? EMPTY : heldAt(three(), position);
     const first = opened(files, held, true, { boot: BOOT + 1 });
     assert.deepEqual([first.log, files.list()], [NEXT_ID, [1, 2, 3, 4]]);
-    const base = { stored: position, of: position === 0 ? 0 : BITS, from };
-    assert.deepEqual(firstOf(files, 4), { kind: "opened", log: NEXT_ID, segment: 4, boot: BOOT + 1, base });
+    const base = { storedLog: position === 0 ? 0 : BITS, storedPosition: position, readFrom: from };
+    assert.deepEqual(firstOf(files, 4), { kind: "header", log: NEXT_ID, segment: 4, boot: BOOT + 1, base });
     assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
   }
 });
 
 Deno.test("what the store commits late of a log that is gone on from is no part of the one that began since", () => {
   const files = three();
-  const held = heldAt(three(), placeOf(3, 1));
+  const held = heldAt(three(), positionOf(3, 1));
   files.content(3).bytes = files.content(3).bytes.slice(0, RECORD_BYTES);
   const boot = { boot: BOOT + 1 };
   assert.deepEqual(open(files, held, boot), { kind: "opened", doubted: true });
@@ -208,7 +211,7 @@ Deno.test("what the store commits late of a log that is gone on from is no part 
 
 Deno.test("a machine that dies again and again loses nothing of what the store does not hold, whatever it follows", () => {
   const files = three();
-  const held = heldAt(three(), placeOf(1, 2));
+  const held = heldAt(three(), positionOf(1, 2));
   assert.equal(open(files, held, { boot: BOOT + 1 }).kind, "opened");
   const { log, position } = locate(files, held.stored, REREADS)!;
   const following = { ...held, stored: { ...held.stored, log, position } };
@@ -244,7 +247,7 @@ Deno.test("where nothing is left of the log but a segment with a broken beginnin
   const files = new MemorySegments();
   files.create(1, new Uint8Array(3 * RECORD_BYTES));
   const first = opened(files, EMPTY, true, { boot: BOOT + 1 });
-  assert.deepEqual(firstOf(files, 2).base, { stored: 0, of: 0, from: placeOf(2, 0) });
+  assert.deepEqual(firstOf(files, 2).base, { storedLog: 0, storedPosition: 0, readFrom: positionOf(2, 0) });
   assert.equal(first.ledger.book.doubtedMs, UPTIME_MS);
 });
 
@@ -253,15 +256,15 @@ Deno.test("where the log is gone, another one of the same cluster begins on what
   const files = new MemorySegments();
   const first = opened(files, held, true);
   assert.deepEqual(files.list(), [4]);
-  const base = { stored: placeOf(3, 2), of: BITS, from: placeOf(4, 0) };
-  assert.deepEqual(firstOf(files, 4), { kind: "opened", log: NEXT_ID, segment: 4, boot: BOOT, base });
+  const base = { storedLog: BITS, storedPosition: positionOf(3, 2), readFrom: positionOf(4, 0) };
+  assert.deepEqual(firstOf(files, 4), { kind: "header", log: NEXT_ID, segment: 4, boot: BOOT, base });
   assert.equal(first.log, NEXT_ID);
   assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
 });
 
 Deno.test("where the last segment is gone behind a seal, another log begins with what is left", () => {
   const files = three();
-  const held = heldAt(files, placeOf(2, 2));
+  const held = heldAt(files, positionOf(2, 2));
   files.remove(3);
   const { log } = opened(files, held, true);
   assert.equal(log, NEXT_ID);
@@ -296,11 +299,15 @@ Deno.test("where the log's tail is cut off and the store holds more, another log
 });
 
 Deno.test("what is left behind the place that is cut off is read on top of what the store holds", () => {
-  const held = heldAt(three(), placeOf(2, 2));
+  const held = heldAt(three(), positionOf(2, 2));
   const files = three();
   files.content(2).bytes = files.content(2).bytes.slice(0, RECORD_BYTES);
   const first = opened(files, held, true);
-  assert.deepEqual(firstOf(files, 4).base, { stored: placeOf(2, 2), of: BITS, from: placeOf(3, 0) });
+  assert.deepEqual(firstOf(files, 4).base, {
+    storedLog: BITS,
+    storedPosition: positionOf(2, 2),
+    readFrom: positionOf(3, 0),
+  });
   assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
 });
 
@@ -313,18 +320,18 @@ Deno.test("where the store is empty and the log is not whole any more, another l
   files.remove(1);
   const first = opened(files, EMPTY, true);
   assert.equal(first.log, NEXT_ID);
-  assert.deepEqual(firstOf(files, 4).base, { stored: 0, of: 0, from: placeOf(2, 0) });
+  assert.deepEqual(firstOf(files, 4).base, { storedLog: 0, storedPosition: 0, readFrom: positionOf(2, 0) });
   assert.deepEqual(pending(first), [[2, UPTIME_MS], [3, UPTIME_MS]]);
 });
 
 Deno.test("where the store went back to before what is left of the log, the rest is read on top of it", () => {
-  const held = heldAt(three(), placeOf(1, 2));
+  const held = heldAt(three(), positionOf(1, 2));
   for (const [lost, left] of [[[1], [2, 3]], [[1, 2], [3]], [[2], [3]]] as const) {
     const files = three();
     for (const segment of lost) files.remove(segment);
     const first = opened(files, held, true);
-    const from = lost.length === 1 && lost[0] === 2 ? placeOf(1, 2) : placeOf(left[0], 0);
-    assert.deepEqual(firstOf(files, 4).base, { stored: placeOf(1, 2), of: BITS, from });
+    const from = lost.length === 1 && lost[0] === 2 ? positionOf(1, 2) : positionOf(left[0], 0);
+    assert.deepEqual(firstOf(files, 4).base, { storedLog: BITS, storedPosition: positionOf(1, 2), readFrom: from });
     assert.deepEqual(pending(first), [1, ...left].map((n) => [n, UPTIME_MS]));
   }
 });
@@ -333,25 +340,29 @@ Deno.test("where the store went back to an earlier log, all that came after is r
   const held = heldAt(three());
   // the log was lost, and another one began on a place of the store that it does not know any more
   const files = new MemorySegments();
-  const base = { stored: placeOf(3, 3), of: BITS, from: placeOf(4, 0) };
+  const base = { storedLog: BITS, storedPosition: positionOf(3, 3), readFrom: positionOf(4, 0) };
   files.create(4, bytesOf({ ...follows(4, BOOT, NEXT_ID), base }, accepted(4)));
   const first = opened(files, held, true, { uuid: () => THIRD_UUID });
   assert.equal(first.log, "00112233-aabb-ccdd" + LOG_ID.slice(18));
-  assert.deepEqual(firstOf(files, 5).base, { stored: placeOf(3, 2), of: BITS, from: placeOf(4, 0) });
+  assert.deepEqual(firstOf(files, 5).base, {
+    storedLog: BITS,
+    storedPosition: positionOf(3, 2),
+    readFrom: positionOf(4, 0),
+  });
   assert.deepEqual(pending(first), [1, 2, 3, 4].map((n) => [n, UPTIME_MS]));
 });
 
 Deno.test("what is left behind the store's place is read where the log that began anew there is gone again", () => {
   const files = three();
-  const held = heldAt(files, placeOf(2, 2));
+  const held = heldAt(files, positionOf(2, 2));
   // the store follows the next log, whose first segment the machine's death has taken
   const first = opened(files, { ...held, stored: { ...held.stored, log: NEXT_ID } }, true);
-  assert.deepEqual(firstOf(files, 4).base!.from, placeOf(2, 2));
+  assert.deepEqual(firstOf(files, 4).base!.readFrom, positionOf(2, 2));
   assert.deepEqual(pending(first), [1, 2, 3].map((n) => [n, UPTIME_MS]));
 });
 
 Deno.test("what is left behind the store's place is read however often the log began anew there and was lost", () => {
-  const held = heldAt(three(), placeOf(2, 2));
+  const held = heldAt(three(), positionOf(2, 2));
   let stored = { ...held.stored, log: NEXT_ID };
   for (const digits of ["00000001", "00000002", "00000003"]) {
     const copy = three();
@@ -359,7 +370,7 @@ Deno.test("what is left behind the store's place is read however often the log b
     const first = opened(copy, { ...held, stored }, true, { uuid, boot: BOOT + 1 });
     assert.deepEqual(pending(first), [1, 2, 3].map((n) => [n, UPTIME_MS]));
     // the store follows, and the machine dies before anything else is on the disk
-    stored = { ...stored, log: first.log, position: placeOf(2, 2) };
+    stored = { ...stored, log: first.log, position: positionOf(2, 2) };
   }
 });
 
@@ -367,10 +378,10 @@ Deno.test("what the store holds already is not read again, also of an earlier lo
   const purge: Fact = { kind: "purged", by: "a", at: 1 };
   const files = new MemorySegments();
   begin(files, 1, accepted(1), purge);
-  const base = { stored: 0, of: 0, from: placeOf(1, 0) };
+  const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(1, 0) };
   files.create(2, bytesOf({ ...follows(2, BOOT, NEXT_ID), base }, accepted(2)));
   const held = project(start(files));
-  assert.equal(held.stored.position, placeOf(2, 2));
+  assert.equal(held.stored.position, positionOf(2, 2));
   files.content(2).bytes = files.content(2).bytes.slice(0, RECORD_BYTES);
   const first = opened(files, held, true, { uuid: () => THIRD_UUID });
   // the purge would take the second payment
@@ -381,16 +392,20 @@ Deno.test("another cluster's log is not read, and what the store holds goes on i
   const held = heldAt(three());
   const files = new MemorySegments();
   const foreign = "99999999-8888-4777-8666-555555555555";
-  const base = { stored: 0, of: 0, from: placeOf(7, 0) };
+  const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(7, 0) };
   files.create(7, bytesOf({ ...follows(7, BOOT, foreign), base }, accepted(50)));
   const first = opened(files, held, true);
   assert.deepEqual([first.log, files.list()], [NEXT_ID, [7, 8]]);
-  assert.deepEqual(firstOf(files, 8).base, { stored: placeOf(3, 2), of: BITS, from: placeOf(8, 0) });
+  assert.deepEqual(firstOf(files, 8).base, {
+    storedLog: BITS,
+    storedPosition: positionOf(3, 2),
+    readFrom: positionOf(8, 0),
+  });
   assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
 });
 
 Deno.test("a new segment's number is greater than all that log and store ever knew", () => {
-  const held: Held = { ...EMPTY, stored: { ...NOTHING_STORED, log: LOG_ID, position: placeOf(9, 70) } };
+  const held: Held = { ...EMPTY, stored: { ...NOTHING_STORED, log: LOG_ID, position: positionOf(9, 70) } };
   for (const [numbers, next] of [[[], 10], [[4], 10], [[9], 10], [[12], 13]] as const) {
     const files = new MemorySegments();
     // as little as may be left of it
@@ -405,7 +420,7 @@ Deno.test("a start without the store goes on with a log that is whole and of thi
   const trimmed = three();
   trimmed.remove(1);
   const anew = new MemorySegments();
-  const base = { stored: placeOf(3, 2), of: BITS, from: placeOf(4, 0) };
+  const base = { storedLog: BITS, storedPosition: positionOf(3, 2), readFrom: positionOf(4, 0) };
   anew.create(4, bytesOf({ ...follows(4, BOOT, NEXT_ID), base }));
   const why = "the store does not answer, and the log does not reach back to its beginning";
   for (const files of [new MemorySegments(), trimmed, anew]) {
@@ -458,7 +473,7 @@ Deno.test("a start leaves no file of the log open, whatever it finds", () => {
 
 Deno.test("a payment that the store holds goes on with the facts of the log behind it", () => {
   const files = three();
-  const held = heldAt(three(), placeOf(1, 2));
+  const held = heldAt(three(), positionOf(1, 2));
   const { last } = held.payments[0]!;
   const bound = { kind: "dispatched", by: "a", id: idOf(1), over: last, processor: "default", at: 1, reason: "probe" };
   files.open(3)!.append(bytesOf(bound as Fact));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { FileSegments } from "../../src/ledger/file_segments.ts";
-import { LogGoneError, placeOf } from "../../src/ledger/log.ts";
+import { LogGoneError, positionOf } from "../../src/ledger/log.ts";
 import { SegmentLog } from "../../src/ledger/segment_log.ts";
 import { needs } from "../support/permissions.ts";
 import { logContract } from "./log_contract.ts";
@@ -33,7 +33,7 @@ Deno.test("a log leaves no file open: where it goes on, is closed, or does not b
     assert.equal(files.opened, 1);
   }
   assert.equal(files.opened, 0);
-  for (const position of [placeOf(8, 5), placeOf(9, 0)]) {
+  for (const position of [positionOf(8, 5), positionOf(9, 0)]) {
     const options = { files, boot: BOOT, position, rereads: REREADS, gone() {} };
     assert.throws(() => new SegmentLog(options), LogGoneError);
     assert.equal(files.opened, 0, `at ${position}`);

@@ -1,6 +1,6 @@
 /** One replica's ledger on a log that a test has made. @module */
 import { Ledger } from "../../src/ledger/ledger.ts";
-import { type Log, placeOf, type SegmentFiles } from "../../src/ledger/log.ts";
+import { type Log, positionOf, type SegmentFiles } from "../../src/ledger/log.ts";
 import { RecordBuffer } from "../../src/ledger/record.ts";
 import { SegmentLog, type SegmentLogOptions } from "../../src/ledger/segment_log.ts";
 import type { Accepted, Fact, ReplicaId } from "../../src/payment/fact.ts";
@@ -26,8 +26,8 @@ export function bytesOf(...records: readonly Parameters<RecordBuffer["write"]>[0
 
 /** Begins a log in its first segment, as the first start of all does. */
 export function begin(files: SegmentFiles, segment = 1, ...facts: readonly Fact[]): void {
-  const base = { stored: 0, of: 0, from: placeOf(segment, 0) };
-  files.create(segment, bytesOf({ kind: "opened", log: LOG_ID, segment, boot: BOOT, base }, ...facts));
+  const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(segment, 0) };
+  files.create(segment, bytesOf({ kind: "header", log: LOG_ID, segment, boot: BOOT, base }, ...facts));
 }
 
 /** Lets a test act between two steps of an append. */
@@ -72,7 +72,7 @@ export class Side implements Disposable {
 
   constructor(files: SegmentFiles, nonce: number, options: Partial<SegmentLogOptions> = {}) {
     this.log = new SegmentLog({
-      ...{ files, boot: BOOT, position: placeOf(1, 0), rereads: REREADS, gone: (why) => this.gone.push(why) },
+      ...{ files, boot: BOOT, position: positionOf(1, 0), rereads: REREADS, gone: (why) => this.gone.push(why) },
       ...options,
     });
     this.paused = new Paused(this.log);

@@ -34,7 +34,7 @@ export class LogChecker {
 
   /** A process has made a segment. */
   began(life: Life, first: Record, doubted: boolean): void {
-    if (first.kind !== "opened" || !doubted && !first.base) return;
+    if (first.kind !== "header" || !doubted && !first.base) return;
     const { world } = this;
     world.truth.catchUp();
     const peer = world.running[peerOf(life.replica)];

@@ -5,7 +5,7 @@
  * @module
  */
 import type { SegmentFile, SegmentFiles } from "../../src/ledger/log.ts";
-import { placeOf, segmentOf } from "../../src/ledger/log.ts";
+import { positionOf, segmentOf } from "../../src/ledger/log.ts";
 import { RECORD_BYTES, RecordBuffer } from "../../src/ledger/record.ts";
 import { KILLED, type Life } from "./life.ts";
 import type { World } from "./world.ts";
@@ -69,7 +69,7 @@ const MOVED = new RecordBuffer().write({ kind: "moved", by: "a", from: "b", at: 
 /** The place behind the last record. */
 function endOf(files: Files): number {
   const last = Math.max(0, ...files.keys());
-  return placeOf(last, Math.floor((files.get(last)?.length ?? 0) / RECORD_BYTES));
+  return positionOf(last, Math.floor((files.get(last)?.length ?? 0) / RECORD_BYTES));
 }
 
 /** The folder. */
@@ -223,7 +223,7 @@ export class Disk {
   #remove(life: Life, segment: number): void {
     const inode = this.#files.get(segment);
     if (!inode) return;
-    this.world.logs.removed(life, segment, placeOf(segment, Math.floor(inode.length / RECORD_BYTES)));
+    this.world.logs.removed(life, segment, positionOf(segment, Math.floor(inode.length / RECORD_BYTES)));
     this.world.saw("segment-deleted", segment);
     this.#files.delete(segment);
     this.world.acks.deleted();
@@ -254,7 +254,7 @@ export class Disk {
       else this.#files.set(segment, inode.copy(how === "empty" && !spared ? 0 : left));
       if (how === "zeros") this.#files.get(segment)!.write(new Uint8Array(inode.length - left));
       const whole = how === "empty" || how === "missing" ? 0 : Math.floor(left / RECORD_BYTES);
-      if (left < inode.length || whole === 0) first = Math.min(first, placeOf(segment, whole));
+      if (left < inode.length || whole === 0) first = Math.min(first, positionOf(segment, whole));
     }
     return first;
   }
@@ -265,8 +265,8 @@ export class Disk {
     const [inode, segment] = [new Inode(), prng.whole(1, 9)];
     const write = (record: Parameters<RecordBuffer["write"]>[0]) =>
       inode.write(this.#scratch.write(record, prng.word()).bytes);
-    const base = { stored: 0, from: placeOf(segment, 0), of: 0 };
-    write({ kind: "opened", log: prng.uuid(), segment, boot: 0, base });
+    const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(segment, 0) };
+    write({ kind: "header", log: prng.uuid(), segment, boot: 0, base });
     const at = this.world.machine.now();
     for (let i = 0; i < 3; i++) write({ kind: "accepted", by: "a", id: prng.uuid(), cents: 777, at, doubt: false });
     this.#files = new Map([[segment, inode]]);

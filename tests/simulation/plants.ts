@@ -4,7 +4,7 @@
  * @module
  */
 import { Ledger } from "../../src/ledger/ledger.ts";
-import { placeOf, type SegmentFiles, segmentOf } from "../../src/ledger/log.ts";
+import { positionOf, type SegmentFiles, segmentOf } from "../../src/ledger/log.ts";
 import { RECORD_BYTES, RecordBuffer } from "../../src/ledger/record.ts";
 import { Book } from "../../src/payment/book.ts";
 import { type Fact, peerOf, released } from "../../src/payment/fact.ts";
@@ -209,7 +209,7 @@ const STORES: Readonly<Record<string, Plant>> = {
     replace(Projector.prototype, "position", (was) =>
       function (this: Projector) {
         const position = (was as unknown as () => number).call(this);
-        return placeOf(segmentOf(position) + 1, 0);
+        return positionOf(segmentOf(position) + 1, 0);
       } as never),
   "a segment deleted before the peer has read it": () =>
     replace(PeerLink.prototype, "peerPosition", () => (() => Infinity) as never),
@@ -253,11 +253,11 @@ function numberedAnew(files: SegmentFiles): SegmentFiles {
     create: (segment, records) => {
       const [first, rest] = [new RecordBuffer(), records.slice()];
       first.bytes.set(records.subarray(0, RECORD_BYTES));
-      const opened = first.read();
-      if (opened.kind !== "opened" || !opened.base) return files.create(segment, records);
+      const header = first.read();
+      if (header.kind !== "header" || !header.base) return files.create(segment, records);
       const number = (files.list().at(-1) ?? 0) + 1;
-      const from = Math.min(opened.base.from, placeOf(number, 0));
-      rest.set(first.write({ ...opened, segment: number, base: { ...opened.base, from } }, 0).bytes);
+      const readFrom = Math.min(header.base.readFrom, positionOf(number, 0));
+      rest.set(first.write({ ...header, segment: number, base: { ...header.base, readFrom } }, 0).bytes);
       return files.create(number, rest);
     },
   };

@@ -1,6 +1,6 @@
 /** Two replicas' ledgers on one log, each with its projector, on one store: for tests. @module */
 import { Ledger } from "../../src/ledger/ledger.ts";
-import { type Log, placeOf } from "../../src/ledger/log.ts";
+import { type Log, positionOf } from "../../src/ledger/log.ts";
 import { RecordBuffer } from "../../src/ledger/record.ts";
 import { SegmentLog } from "../../src/ledger/segment_log.ts";
 import type { Book } from "../../src/payment/book.ts";
@@ -78,10 +78,10 @@ export class Projected {
 
   constructor(segmentRecords?: number) {
     this.#segmentRecords = segmentRecords;
-    const base = { stored: 0, of: 0, from: placeOf(1, 0) };
+    const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(1, 0) };
     this.#files.create(
       1,
-      new RecordBuffer().write({ kind: "opened", log: LOG, segment: 1, boot: BOOT, base }, 0).bytes,
+      new RecordBuffer().write({ kind: "header", log: LOG, segment: 1, boot: BOOT, base }, 0).bytes,
     );
     this.store.before = (call) => this.asked(call);
   }
@@ -93,7 +93,7 @@ export class Projected {
 
   #log(): SegmentLog {
     return new SegmentLog({
-      ...{ files: this.#files, boot: BOOT, position: placeOf(1, 0), openFrom: 1 },
+      ...{ files: this.#files, boot: BOOT, position: positionOf(1, 0), liveFrom: 1 },
       gone: (why) => {
         throw new Error(why);
       },

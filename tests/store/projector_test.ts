@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { placeOf } from "../../src/ledger/log.ts";
+import { positionOf } from "../../src/ledger/log.ts";
 import { COVER_MS, STANDBY_MS } from "../../src/store/projector.ts";
 import type { StoreError } from "../../src/store/store.ts";
 import type { VirtualClock } from "../support/virtual_clock.ts";
@@ -7,7 +7,7 @@ import { byId, id, LOG, move, OTHER_LOG, settled } from "./contract.ts";
 import { DOWN, Projected, Side, started } from "./projected.ts";
 
 /** Where the log of these tests begins. */
-const START = placeOf(1, 0);
+const START = positionOf(1, 0);
 
 /** Says of each promise whether it has an answer, and which. */
 async function answers(clock: VirtualClock, ...promises: Promise<boolean>[]): Promise<(boolean | undefined)[]> {
