@@ -124,7 +124,6 @@ function measured(name: string, keep: () => unknown): unknown {
 const index = measured("SettledIndex", () => {
   const index = new SettledIndex();
   for (const id of ids) index.add(paymentOf(id));
-  console.log(`SettledIndex.bytes: ${(index.bytes / KEPT).toFixed(0)} for each of ${KEPT.toLocaleString("en")}`);
   return index;
 }) as SettledIndex;
 const map = measured("Map of payments", () => {

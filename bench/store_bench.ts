@@ -14,7 +14,14 @@ function settled(count: number): Payment[] {
     const acceptedAt = 1_751_328_000_000 + number++;
     return {
       ...{ id: crypto.randomUUID(), cents: 1990, acceptedAt, owner: "a", stage: "settled", attempt: 1 },
-      ...{ processor: "default", requestedAt: acceptedAt, reason: "booked", last: 0, refusedBy: null, doubtedMs: null },
+      ...{
+        processor: "default",
+        requestedAt: acceptedAt,
+        reason: "booked",
+        position: 0,
+        refusedBy: null,
+        doubtedMs: null,
+      },
     };
   });
 }

@@ -35,8 +35,8 @@ export type Claim = { readonly own: HeldLock; readonly doubted: boolean } | { re
 export async function open(settings: ReplicaSettings, ports: ReplicaPorts): Promise<Claim> {
   const { self, rereads } = settings;
   const { lock, files, boot, store, clock, uuid } = ports;
-  const opens = lock.tryAcquire("log");
-  if (!opens) return { why: "the other replica opens the log" };
+  const logLock = lock.tryAcquire("log");
+  if (!logLock) return { why: "the other replica opens the log" };
   try {
     // first: while a store keeps this replica waiting, the peer may go on with what it owned
     const stored = store ? await answer(ports, store.stored()) : NOTHING_STORED;
@@ -51,7 +51,7 @@ export async function open(settings: ReplicaSettings, ports: ReplicaPorts): Prom
     own.release();
     return { why: opening.kind === "wait" ? opening.why : "the store did not take the log that begins anew" };
   } finally {
-    opens.release();
+    logLock.release();
   }
 }
 
@@ -71,7 +71,7 @@ async function follow(ports: ReplicaPorts, stored: Stored | undefined, rereads: 
 }
 
 /**
- * Loads the store and finds the place in the log where that ends.
+ * Loads the store and finds the position in the log where that ends.
  *
  * @param gone told when the log loses what was not read yet
  * @returns undefined where that cannot be done now

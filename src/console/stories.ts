@@ -3,7 +3,7 @@
  * came there has to listen.
  * @module
  */
-import { type Processor, PROCESSORS, REASONS, REPLICAS, type Step } from "../payment/fact.ts";
+import { type FollowUp, type Processor, PROCESSORS, REASONS, REPLICAS } from "../payment/fact.ts";
 import { type Payment, STAGES } from "../payment/payment.ts";
 import type { Told } from "./watching.ts";
 
@@ -12,8 +12,8 @@ export const STORIES_MIN = 2_048;
 /** Characters of a story, some 25 lines, after which its second line is dropped for each new one. */
 const TEXT_MAX = 800;
 
-/** What a step that holds says; `payment` is what it made of its payment. */
-export function told({ at, by: replica, kind: stage, reason }: Step, { attempt, processor }: Payment): Told {
+/** What a fact that holds says; `payment` is what it made of its payment. */
+export function told({ at, by: replica, kind: stage, reason }: FollowUp, { attempt, processor }: Payment): Told {
   return { at, replica, stage, attempt, processor, reason };
 }
 

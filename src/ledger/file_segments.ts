@@ -64,7 +64,7 @@ function remove(path: string): void {
   }
 }
 
-/** Opened twice, since what is appended moves the place of the one it is written through. */
+/** Opened twice, since an append moves the offset of the file that it is written through. */
 class OpenFile implements SegmentFile {
   readonly #reads: Deno.FsFile;
   readonly #appends: Deno.FsFile;

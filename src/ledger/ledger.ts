@@ -1,6 +1,6 @@
 /**
- * The ledger: the only door for facts. What is recorded is appended to the log, and the log is read up to it and folded,
- * the peer's facts included; only then is it known whether it holds.
+ * The ledger: facts are recorded through it, and no other way. It appends a fact to the log, reads the log up to that, and
+ * folds what it reads, the peer's facts included. Only then does it know whether the fact holds.
  * @module
  */
 import { Book } from "../payment/book.ts";
@@ -32,7 +32,7 @@ export const CHECKPOINT_RECORDS = 64;
 /** Checkpoints that are kept to be compared with. */
 const CHECKPOINTS_MAX = 1_024;
 
-/** What a replica had folded up to a place: all of it must be the same at both. */
+/** What a replica had folded up to a position: all of it must be the same at both. */
 export interface Checkpoint {
   readonly position: number;
   /** of every record and whether it held */
@@ -54,7 +54,7 @@ export class Ledger {
 
   /**
    * @param log stands where the book ends
-   * @param hash at that place
+   * @param hash at that position
    * @param nonce any number that another writer's is not likely to be near to
    */
   constructor(log: Log, nonce: number, book = new Book(), hash = 0) {
@@ -64,7 +64,7 @@ export class Ledger {
     this.#hash = hash;
   }
 
-  /** The place up to which the log is folded. */
+  /** Up to here the log is folded. */
   get position(): number {
     return this.#log.position;
   }
@@ -85,8 +85,8 @@ export class Ledger {
   }
 
   /**
-   * Records a fact. It stands on what it was made from, whatever is known by now: between the two the peer may have been
-   * quicker, and then it is void.
+   * Records a fact. It is void where the log has a newer one of the same payment than `over`, which it was made from: the
+   * peer may have recorded that a moment before.
    */
   append(fact: Fact): Receipt {
     this.catchUp();
@@ -100,7 +100,7 @@ export class Ledger {
         const holds = this.#fold();
         if (own) return { kind: holds ? "holds" : "void", payment: "id" in fact ? this.book.get(fact.id) : undefined };
       }
-      // it stands behind the end of its segment: once more, in the next; where there is none, it never counts
+      // it does not count, since it stands behind the end of its segment: again in the next one, if there is one
       if (segmentOf(this.#log.position) === segment) return { kind: "full" };
     }
   }
@@ -118,7 +118,7 @@ export class Ledger {
       // what both began with is the store's, and nobody has its history
       if (record.base !== null) {
         this.#hash = 0;
-        // at the places before, another life of the peer may have folded an earlier log
+        // at the positions before, another life of the peer may have folded an earlier log
         this.#checkpoints = [];
       }
       return true;

@@ -4,27 +4,27 @@
  */
 import type { RecordBuffer } from "./record.ts";
 
-/** Records of a segment at most: places are one number, the segment's number times this plus the record's place in it. */
-const PLACES = 2 ** 24;
+/** Records of a segment at most. */
+const INDEX_MAX = 2 ** 24;
 
-/** The place of a record in the log. Places grow along the log; 0 is before everything. */
+/** The position of a record in the log: one number, which grows along the log; 0 is before everything. */
 export function positionOf(segment: number, index: number): number {
-  return segment * PLACES + index;
+  return segment * INDEX_MAX + index;
 }
 
-/** The number of the segment that a place is in. */
-export function segmentOf(place: number): number {
-  return Math.floor(place / PLACES);
+/** The number of the segment that a position is in. */
+export function segmentOf(position: number): number {
+  return Math.floor(position / INDEX_MAX);
 }
 
-/** Which record of its segment a place is. */
-export function indexOf(place: number): number {
-  return place % PLACES;
+/** Which record of its segment a position is. */
+export function indexOf(position: number): number {
+  return position % INDEX_MAX;
 }
 
 /** One replica's way to the log. */
 export interface Log {
-  /** The place after the last record that {@link next} gave: the next one is there or later. */
+  /** The position after the last record that {@link next} gave: the next one is there or later. */
   readonly position: number;
   /**
    * Appends a record behind all that the log has. Where it stands, and whether it counts, {@link next} tells.
@@ -40,7 +40,7 @@ export interface Log {
   next(into: RecordBuffer): boolean;
 }
 
-/** A place is not in the log, or not any more. */
+/** A position is not in the log, or not any more. */
 export class LogGoneError extends Error {
   override name = "LogGoneError";
 }

@@ -1,5 +1,5 @@
 /**
- * The book: what a replica knows, the fold of the log up to some place.
+ * The book: what a replica knows, the fold of the log up to some position.
  * @module
  */
 import type { Fact, Processor, ReplicaId } from "./fact.ts";
@@ -29,7 +29,7 @@ export class Book {
   }
 
   /** Settled payments, by id and in the order in which they were settled, or read from the store. */
-  get settled(): Pick<SettledIndex, "size" | "at" | "bytes"> {
+  get settled(): Pick<SettledIndex, "size" | "at"> {
     return this.#settled;
   }
 
@@ -57,7 +57,7 @@ export class Book {
   /**
    * Takes the next fact of the log in.
    *
-   * @param position its place in the log
+   * @param position of the fact in the log
    * @returns whether it holds; otherwise it is void, and nothing has changed
    * @throws where a total would not be exact: nothing may go on after that
    */

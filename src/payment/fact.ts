@@ -1,6 +1,7 @@
 /**
  * Facts: what happened to a payment, or to all of them. They stand in one log, in one order. A fact about one payment
- * names the fact it was made from; at its place in the log it holds or is void, and every reader decides that alike.
+ * names the position of the fact it was made from, `over`; at its own it holds or is void, and every reader decides that
+ * alike.
  * @module
  */
 import type { Cents } from "./money.ts";
@@ -9,16 +10,19 @@ import type { Payment } from "./payment.ts";
 /** The two payment processors; the default is the cheaper one. */
 export type Processor = "default" | "fallback";
 
-/** Both processors, cheapest first; the position is the processor's code in the log and in the store. */
+/** Both processors, cheapest first; the index is the processor's code in the log and in the store. */
 export const PROCESSORS: readonly Processor[] = ["default", "fallback"];
 
 /** The two replicas of a cluster. */
 export type ReplicaId = "a" | "b";
 
-/** Both replicas; the position is the replica's code in the log and in the store. */
+/** Both replicas; the index is the replica's code in the log and in the store. */
 export const REPLICAS: readonly ReplicaId[] = ["a", "b"];
 
-/** Why a payment is where it is; the position is the code in the log and in the store, so new ones go to the end. */
+/**
+ * Why a payment is where it is; the index is the code in the log and in the store, so new ones go to the end. `in-doubt`,
+ * `booked` and `already-booked` are of rows that older versions stored: no fact has them any more.
+ */
 export const REASONS = [
   "accepted",
   "default-up",
@@ -92,8 +96,8 @@ export interface Settled {
   readonly reason: Reason;
 }
 
-/** A fact about one payment that was made from an earlier one, whose place in the log is `over`. */
-export type Step = Dispatched | Released | Settled;
+/** A fact about one payment that was made from an earlier one, whose position in the log is `over`. */
+export type FollowUp = Dispatched | Released | Settled;
 
 /** The replica `from` is dead: what it owned and had not settled belongs to `by`. Bound attempts stay bound. */
 export interface Moved {
@@ -110,7 +114,7 @@ export interface Purged {
   readonly at: number;
 }
 
-/** The log may have lost facts before this place: what is unsettled here may lack its newest ones. */
+/** The log may have lost facts before this position: what is unsettled here may lack its newest ones. */
 export interface Doubted {
   readonly kind: "doubted";
   readonly by: ReplicaId;
@@ -119,7 +123,7 @@ export interface Doubted {
   readonly uptimeMs: number;
 }
 
-export type Fact = Accepted | Step | Moved | Purged | Doubted;
+export type Fact = Accepted | FollowUp | Moved | Purged | Doubted;
 
 /** The processor that is not this one. */
 export function other(processor: Processor): Processor {
@@ -139,12 +143,12 @@ export function dispatched(
   requestedAt: number,
   reason: Reason,
 ): Dispatched {
-  return { kind: "dispatched", by, id: payment.id, over: payment.last, processor, at: requestedAt, reason };
+  return { kind: "dispatched", by, id: payment.id, over: payment.position, processor, at: requestedAt, reason };
 }
 
 /** The attempt is not booked; with `ask`, as far as the processor knows. */
 export function released(payment: Payment, by: ReplicaId, at: number, reason: Reason, ask: boolean): Released {
-  return { kind: "released", by, id: payment.id, over: payment.last, at, reason, ask };
+  return { kind: "released", by, id: payment.id, over: payment.position, at, reason, ask };
 }
 
 /** What a processor has booked. */
@@ -157,5 +161,5 @@ export interface Booking {
 /** The payment is booked. */
 export function settled(payment: Payment, by: ReplicaId, at: number, booking: Booking, reason: Reason): Settled {
   const { processor, requestedAt, cents } = booking;
-  return { kind: "settled", by, id: payment.id, over: payment.last, processor, requestedAt, cents, at, reason };
+  return { kind: "settled", by, id: payment.id, over: payment.position, processor, requestedAt, cents, at, reason };
 }

@@ -1,9 +1,9 @@
 /**
- * A payment as the log tells it up to some place, and what each fact makes of it. Pure: the rules of DESIGN.md's table
+ * A payment as the log tells it up to some position, and what each fact makes of it. Pure: the rules of DESIGN.md's table
  * of facts stand here and nowhere else.
  * @module
  */
-import type { Accepted, Doubted, Moved, Processor, Reason, ReplicaId, Step } from "./fact.ts";
+import type { Accepted, Doubted, FollowUp, Moved, Processor, Reason, ReplicaId } from "./fact.ts";
 import type { Cents } from "./money.ts";
 
 /** How far a payment has come; the position is the code in the store. */
@@ -26,8 +26,8 @@ export interface Payment {
   /** what the processor is told of the attempt; 0 while only accepted */
   readonly requestedAt: number;
   readonly reason: Reason;
-  /** the place of its newest fact in the log; 0 once it is settled, since no fact can follow */
-  readonly last: number;
+  /** of its newest fact in the log; 0 once it is settled, since no fact can follow */
+  readonly position: number;
   /** the processor that refused an attempt as far as it knew: it is asked for the id before the other one is used */
   readonly refusedBy: Processor | null;
   /** the log may have lost its newest facts, at this uptime of the machine in milliseconds; null where it cannot have */
@@ -37,35 +37,35 @@ export interface Payment {
 /** Attempts of a settled payment are counted up to this: the book keeps 20 bits of them. */
 export const SETTLED_ATTEMPT_MAX = (1 << 20) - 1;
 
-/** A payment that was accepted at a place in the log. */
+/** A payment that was accepted at a position in the log. */
 export function taken({ id, cents, at, by, doubt }: Accepted, position: number, doubtedMs: number | null): Payment {
   return {
     ...{ id, cents, acceptedAt: at, owner: by, stage: "accepted", attempt: 0, processor: null, requestedAt: 0 },
-    ...{ reason: "accepted", last: position, refusedBy: null, doubtedMs: doubt ? doubtedMs ?? 0 : null },
+    ...{ reason: "accepted", position, refusedBy: null, doubtedMs: doubt ? doubtedMs ?? 0 : null },
   };
 }
 
-/** What a step makes of the payment it was made from; undefined where it cannot follow, and so is void. */
-export function follow(payment: Payment, step: Step, position: number): Payment | undefined {
-  if (payment.stage === "settled" || step.over !== payment.last) return undefined;
-  switch (step.kind) {
+/** What a fact makes of the payment; undefined where it was not made from the payment's newest fact, and so is void. */
+export function follow(payment: Payment, fact: FollowUp, position: number): Payment | undefined {
+  if (payment.stage === "settled" || fact.over !== payment.position) return undefined;
+  switch (fact.kind) {
     case "dispatched": {
       if (payment.stage === "dispatched") return undefined;
-      const refusedBy = payment.refusedBy === step.processor ? payment.refusedBy : null;
-      const { processor, at: requestedAt, reason } = step;
+      const refusedBy = payment.refusedBy === fact.processor ? payment.refusedBy : null;
+      const { processor, at: requestedAt, reason } = fact;
       const attempt = payment.attempt + 1;
-      const bound = { processor, requestedAt, reason, attempt, refusedBy, doubtedMs: null, last: position };
+      const bound = { processor, requestedAt, reason, attempt, refusedBy, doubtedMs: null, position };
       return { ...payment, stage: "dispatched", ...bound };
     }
     case "released": {
       if (payment.stage !== "dispatched") return undefined;
-      const refusedBy = step.ask ? payment.processor : payment.refusedBy;
-      return { ...payment, stage: "released", reason: step.reason, refusedBy, doubtedMs: null, last: position };
+      const refusedBy = fact.ask ? payment.processor : payment.refusedBy;
+      return { ...payment, stage: "released", reason: fact.reason, refusedBy, doubtedMs: null, position };
     }
     case "settled": {
-      const { processor, requestedAt, cents, reason } = step;
+      const { processor, requestedAt, cents, reason } = fact;
       const attempt = Math.min(payment.attempt, SETTLED_ATTEMPT_MAX);
-      const end = { processor, requestedAt, cents, reason, attempt, refusedBy: null, doubtedMs: null, last: 0 };
+      const end = { processor, requestedAt, cents, reason, attempt, refusedBy: null, doubtedMs: null, position: 0 };
       return { ...payment, stage: "settled", ...end };
     }
   }
@@ -73,12 +73,12 @@ export function follow(payment: Payment, step: Step, position: number): Payment 
 
 /** The dead owner's payment belongs to the heir. */
 export function move(payment: Payment, { by }: Moved, position: number): Payment {
-  return { ...payment, owner: by, last: position };
+  return { ...payment, owner: by, position };
 }
 
 /** Its newest facts may be lost. */
 export function doubt(payment: Payment, { uptimeMs }: Doubted, position: number): Payment {
-  return { ...payment, doubtedMs: uptimeMs, last: position };
+  return { ...payment, doubtedMs: uptimeMs, position };
 }
 
 /** Whether it may be booked somewhere: then it outlives a purge. */

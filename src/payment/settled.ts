@@ -25,10 +25,6 @@ class Column {
     this.#base = base;
   }
 
-  get bytes(): number {
-    return this.#values.byteLength;
-  }
-
   at(i: number): number {
     return this.#base! + this.#values[i]!;
   }
@@ -65,22 +61,15 @@ export class SettledIndex {
     return this.#size;
   }
 
-  /** Bytes held outside the heap. */
-  get bytes(): number {
-    const ofSegment = ({ ids, meta, cents, acceptedAt, requestedAt }: Segment) =>
-      ids.byteLength + meta.byteLength + cents.bytes + acceptedAt.bytes + requestedAt.bytes;
-    return this.#segments.reduce((sum, segment) => sum + ofSegment(segment), this.#slots.byteLength);
-  }
-
-  /** Position of the payment with this id, or -1. */
+  /** Index of the payment with this id, or -1. */
   find(id: string): number {
     return this.#slots[this.#slotOf(id)]!;
   }
 
-  /** The settled payment at a position below {@link size}. */
-  at(position: number): Payment {
-    const segment = this.#segments[Math.floor(position / SEGMENT)]!;
-    const i = position % SEGMENT;
+  /** The settled payment at an index below {@link size}. */
+  at(index: number): Payment {
+    const segment = this.#segments[Math.floor(index / SEGMENT)]!;
+    const i = index % SEGMENT;
     const meta = segment.meta[i]!;
     return {
       id: readId(segment.ids, 4 * i),
@@ -92,7 +81,7 @@ export class SettledIndex {
       processor: PROCESSORS[meta >>> 4 & 0x1]!,
       requestedAt: segment.requestedAt.at(i),
       reason: REASONS[meta >>> 5 & 0x7f]!,
-      ...{ last: 0, refusedBy: null, doubtedMs: null },
+      ...{ position: 0, refusedBy: null, doubtedMs: null },
     };
   }
 
@@ -109,9 +98,9 @@ export class SettledIndex {
     if (this.#size * 4 > this.#slots.length * 3) this.#grow();
   }
 
-  #write(position: number, payment: Payment): void {
-    const segment = this.#segments[Math.floor(position / SEGMENT)] ??= newSegment();
-    const i = position % SEGMENT;
+  #write(index: number, payment: Payment): void {
+    const segment = this.#segments[Math.floor(index / SEGMENT)] ??= newSegment();
+    const i = index % SEGMENT;
     writeId(payment.id, segment.ids, 4 * i);
     segment.cents.set(i, payment.cents);
     segment.acceptedAt.set(i, payment.acceptedAt);
@@ -127,10 +116,10 @@ export class SettledIndex {
     writeId(id, probe, 0);
     const mask = this.#slots.length - 1;
     for (let slot = hash(probe, 0) & mask;; slot = slot + 1 & mask) {
-      const position = this.#slots[slot]!;
-      if (position === -1) return slot;
-      const { ids } = this.#segments[Math.floor(position / SEGMENT)]!;
-      const at = 4 * (position % SEGMENT);
+      const index = this.#slots[slot]!;
+      if (index === -1) return slot;
+      const { ids } = this.#segments[Math.floor(index / SEGMENT)]!;
+      const at = 4 * (index % SEGMENT);
       if (ids[at] === probe[0] && ids[at + 1] === probe[1] && ids[at + 2] === probe[2] && ids[at + 3] === probe[3]) {
         return slot;
       }
@@ -140,11 +129,11 @@ export class SettledIndex {
   #grow(): void {
     const slots = new Int32Array(this.#slots.length * 2).fill(-1);
     const mask = slots.length - 1;
-    for (let position = 0; position < this.#size; position++) {
-      const { ids } = this.#segments[Math.floor(position / SEGMENT)]!;
-      let slot = hash(ids, 4 * (position % SEGMENT)) & mask;
+    for (let index = 0; index < this.#size; index++) {
+      const { ids } = this.#segments[Math.floor(index / SEGMENT)]!;
+      let slot = hash(ids, 4 * (index % SEGMENT)) & mask;
       while (slots[slot] !== -1) slot = slot + 1 & mask;
-      slots[slot] = position;
+      slots[slot] = index;
     }
     this.#slots = slots;
   }

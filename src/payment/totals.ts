@@ -20,7 +20,7 @@ interface Chunk {
   at: Float64Array;
   counts: Float64Array;
   cents: Float64Array;
-  /** how many of the places are in use */
+  /** how many entries are in use */
   size: number;
   /** sums of every chunk before this one */
   countBefore: number;
@@ -38,18 +38,18 @@ export class Totals {
     return { count: this.#count, cents: this.#cents };
   }
 
-  /** Adds payments that share a `requestedAt`. @throws where a sum is no exact number of cents */
-  add(at: number, cents: Cents, count = 1): void {
-    this.#count += count;
+  /** Adds a payment, by its `requestedAt`. @throws where a sum is no exact number of cents */
+  add(at: number, cents: Cents): void {
+    this.#count++;
     this.#cents = assertCents(this.#cents + cents);
     const chunks = this.#chunks;
     if (chunks.length === 0) chunks.push(chunk(0, 0));
     const last = chunks.length - 1;
     const before = at >= chunks[last]!.at[0]! ? last : search(chunks.length, (i) => chunks[i]!.at[0]! > at) - 1;
     const index = Math.max(0, before);
-    insert(chunks[index]!, at, count, cents);
+    insert(chunks[index]!, at, cents);
     for (let i = index + 1; i < chunks.length; i++) {
-      chunks[i]!.countBefore += count;
+      chunks[i]!.countBefore++;
       chunks[i]!.centsBefore += cents;
     }
     if (chunks[index]!.size === CHUNK_MAX) chunks.splice(index, 1, ...split(chunks[index]!, index === last));
@@ -82,8 +82,8 @@ export class Totals {
 }
 
 function chunk(countBefore: number, centsBefore: Cents): Chunk {
-  const places = () => new Float64Array(CHUNK_MAX);
-  return { at: places(), counts: places(), cents: places(), size: 0, countBefore, centsBefore };
+  const column = () => new Float64Array(CHUNK_MAX);
+  return { at: column(), counts: column(), cents: column(), size: 0, countBefore, centsBefore };
 }
 
 /** The first of `0..length` for which `is` holds, where it holds for all after the first. */
@@ -98,18 +98,18 @@ function search(length: number, is: (index: number) => boolean): number {
   return low;
 }
 
-function insert(into: Chunk, at: number, count: number, cents: Cents): void {
-  let place = into.size;
-  while (place > 0 && into.at[place - 1]! > at) place--;
-  if (place > 0 && into.at[place - 1] === at) {
-    into.counts[place - 1]! += count;
-    into.cents[place - 1]! += cents;
+function insert(into: Chunk, at: number, cents: Cents): void {
+  let index = into.size;
+  while (index > 0 && into.at[index - 1]! > at) index--;
+  if (index > 0 && into.at[index - 1] === at) {
+    into.counts[index - 1]!++;
+    into.cents[index - 1]! += cents;
     return;
   }
-  for (const values of [into.at, into.counts, into.cents]) values.copyWithin(place + 1, place, into.size);
-  into.at[place] = at;
-  into.counts[place] = count;
-  into.cents[place] = cents;
+  for (const values of [into.at, into.counts, into.cents]) values.copyWithin(index + 1, index, into.size);
+  into.at[index] = at;
+  into.counts[index] = 1;
+  into.cents[index] = cents;
   into.size++;
 }
 

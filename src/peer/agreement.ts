@@ -52,7 +52,7 @@ export class Agreement {
 
 /**
  * @param told not after the newest of `own`
- * @param before what the peer told before: each counts what is settled from another place, so that only what came since can
+ * @param before what the peer told before: each counts what is settled from another position, so that only what came since can
  * be compared
  * @returns an empty text where nothing differs, as far as what is kept here tells
  */
@@ -70,6 +70,6 @@ function differences(own: readonly Checkpoint[], told: Checkpoint, before: Check
   return differ.join("; ");
 }
 
-function at(own: readonly Checkpoint[], place: number): Checkpoint | undefined {
-  return own.findLast(({ position }) => position === place);
+function at(own: readonly Checkpoint[], position: number): Checkpoint | undefined {
+  return own.findLast((checkpoint) => checkpoint.position === position);
 }

@@ -56,9 +56,9 @@ export class Connection implements ChannelListener {
   #telling: Cancel | undefined;
   #told: Progress = { position: 0, stored: 0 };
   #toldMs = -Infinity;
-  /** the place of the checkpoint that was told last */
+  /** the position of the checkpoint that was told last */
   #checkpoint = 0;
-  /** a place that the peer was told and has not read yet, as far as it said, and since when */
+  /** a position that the peer was told and has not read yet, as far as it said, and since when */
   #unread: { readonly position: number; readonly sinceMs: number } | undefined;
 
   constructor(

@@ -32,7 +32,7 @@ const frameSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ping") }),
   // how far the sender is
   z.object({ type: z.literal("progress"), position: whole, stored: whole }),
-  // what the sender had folded at a place
+  // what the sender had folded at a position
   z.object({
     type: z.literal("checkpoint"),
     ...{ position: whole, hash: whole },

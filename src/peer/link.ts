@@ -18,7 +18,7 @@ export interface LinkEvents {
   /** it is not heard any more */
   lost(why: string): void;
   progress(progress: Progress): void;
-  /** what the peer had folded at a place, to be compared with what is folded here */
+  /** what the peer had folded at a position, to be compared with what is folded here */
   checkpoint(told: Checkpoint): void;
   health(processor: Processor, health: Health): void;
 }

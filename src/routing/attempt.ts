@@ -11,8 +11,11 @@ import type { Lookup, Outcome } from "./processor_client.ts";
 export interface Queued {
   readonly state: "queued";
   readonly tries: number;
-  /** the processors that had to be asked do not have it: true for the fact that stands at this place */
-  readonly clearedAt: number;
+  /**
+   * The payment's position when the processors that had to be asked did not have it: its next fact has them asked again.
+   * 0 where they were not asked.
+   */
+  readonly clearedPosition: number;
 }
 
 /** It is bound to a processor, and waits to be sent there. */
@@ -30,11 +33,11 @@ export interface Bound {
 export type Attempt =
   | Queued
   | Bound
-  /** it is sent, under the binding that stands at the place `over` */
+  /** it is sent, under the binding that stands at the position `over` */
   | { readonly state: "in-flight"; readonly over: number; readonly bound: Bound }
   /** processors are asked for it */
   | { readonly state: "asking"; readonly over: number; readonly before: Queued | Bound }
-  /** it is left alone for a while; `pause` tells one such while from another */
+  /** it is left alone for a while; `pause` tells one pause from another */
   | { readonly state: "backing-off"; readonly pause: number; readonly before: Queued | Bound }
   /** its end is known, and the log does not take it */
   | { readonly state: "unrecorded"; readonly end: End };
@@ -52,7 +55,7 @@ export const UNKNOWNS_MAX = 3;
 
 /** A payment that comes into the dispatcher's hands. What was bound before may have been sent. */
 export function begin({ stage }: Payment, nowMs: number): Queued | Bound {
-  if (stage !== "dispatched") return { state: "queued", tries: 0, clearedAt: 0 };
+  if (stage !== "dispatched") return { state: "queued", tries: 0, clearedPosition: 0 };
   return { state: "bound", tries: 0, unsureMs: nowMs, unknowns: 0 };
 }
 

@@ -202,7 +202,7 @@ export class Dispatcher implements LedgerObserver {
         this.#queue.shift();
         continue;
       }
-      const cleared = attempt.clearedAt === payment.last;
+      const cleared = attempt.clearedPosition === payment.position;
       if (payment.doubtedMs !== null && !cleared) {
         this.#queue.shift();
         if (this.#clear(payment, attempt)) return true;
@@ -236,7 +236,7 @@ export class Dispatcher implements LedgerObserver {
   }
 
   #call(payment: Payment, bound: Bound): void {
-    const { id, processor, cents, requestedAt, last: over } = payment;
+    const { id, processor, cents, requestedAt, position: over } = payment;
     const health = this.#health[processor!];
     const call: Call = health.begin();
     this.#attempts.set(id, { state: "in-flight", over, bound });
@@ -253,7 +253,7 @@ export class Dispatcher implements LedgerObserver {
     const attempt = this.#attempts.get(id);
     const payment = this.#parts.ledger.book.pending.get(id);
     if (attempt?.state === "in-flight" && attempt.over === over) {
-      if (payment?.last !== over) this.#again(id);
+      if (payment?.position !== over) this.#again(id);
       else this.#proceed(payment, conclude(payment, attempt.bound, outcome, this.#parts.clock.monotonic()));
     }
     if (this.#calls === 0) this.#stopped?.();
@@ -280,13 +280,13 @@ export class Dispatcher implements LedgerObserver {
       this.#attempts.set(id, { state: "unrecorded", end });
       clock.after(RETRY_MS_MIN, () => {
         const now = ledger.book.pending.get(id);
-        if (now?.last === payment.last) this.#end(payment, end);
+        if (now?.position === payment.position) this.#end(payment, end);
         else this.#again(id);
       });
     } else if (receipt.kind === "void") this.#again(id);
     else if (end.kind === "settle") this.#attempts.delete(id);
     else {
-      const queued: Queued = { state: "queued", tries: 0, clearedAt: 0 };
+      const queued: Queued = { state: "queued", tries: 0, clearedPosition: 0 };
       // a refusal that repeating will not mend is repeated rarely
       if (end.reason === "rejected") this.#backOff(receipt.payment!, { ...queued, tries: TRIES_RARELY });
       else this.#place(receipt.payment!, queued);
@@ -314,7 +314,7 @@ export class Dispatcher implements LedgerObserver {
   /** Asks processors whether they have the payment. */
   #ask(payment: Payment, before: Queued | Bound, whom: readonly Processor[]): void {
     const { ledger, client, clock } = this.#parts;
-    const { id, last: over } = payment;
+    const { id, position: over } = payment;
     const askedMs = clock.monotonic();
     this.#asking++;
     this.#attempts.set(id, { state: "asking", over, before });
@@ -323,7 +323,7 @@ export class Dispatcher implements LedgerObserver {
       if (!this.#running) return;
       const attempt = this.#attempts.get(id);
       if (attempt?.state !== "asking" || attempt.over !== over) return;
-      if (ledger.book.pending.get(id)?.last !== over) return this.#again(id);
+      if (ledger.book.pending.get(id)?.position !== over) return this.#again(id);
       this.#asked(payment, before, answers.map((answer, i) => [whom[i]!, answer] as const), askedMs);
     });
   }
@@ -345,7 +345,7 @@ export class Dispatcher implements LedgerObserver {
     const booking = foundIn(lookups);
     if (booking) return this.#end(payment, { kind: "settle", booking, reason: "found-booked" });
     if (lookups.some(([, { kind }]) => kind === "unanswered")) return this.#backOff(payment, before);
-    this.#place(payment, { ...before, clearedAt: payment.last });
+    this.#place(payment, { ...before, clearedPosition: payment.position });
   }
 
   /** Leaves a payment alone for a while, longer each time; then one that is bound is looked up, which costs its processor less than a call. */
@@ -354,14 +354,14 @@ export class Dispatcher implements LedgerObserver {
     this.#pause(payment, { ...before, tries: before.tries + 1 }, pauseMs);
   }
 
-  #pause({ id, last: over }: Payment, before: Queued | Bound, pauseMs: number): void {
+  #pause({ id, position: over }: Payment, before: Queued | Bound, pauseMs: number): void {
     const pause = ++this.#pauses;
     this.#attempts.set(id, { state: "backing-off", pause, before });
     this.#parts.clock.after(pauseMs, () => {
       const attempt = this.#attempts.get(id);
       if (!this.#running || attempt?.state !== "backing-off" || attempt.pause !== pause) return;
       const payment = this.#parts.ledger.book.pending.get(id);
-      if (payment?.last !== over) return this.#again(id);
+      if (payment?.position !== over) return this.#again(id);
       if (before.state === "queued" || payment.doubtedMs !== null) this.#place(payment, before);
       else this.#askIfFree(payment, before, [payment.processor!]);
     });

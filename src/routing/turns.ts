@@ -23,7 +23,8 @@ export class Turns {
   /**
    * The next turn is in `ms` milliseconds, but never sooner than a turn's time after the last.
    *
-   * @param rideMs so much later is early enough: what comes in meanwhile plans a turn at once, and no timer wakes anybody
+   * @param rideMs how much later it may be: what comes in until then has its turn at once, which does this one's work
+   * without waking the process for that alone
    */
   plan(ms: number, rideMs = RIDE_MS): void {
     const nowMs = this.#clock.monotonic();

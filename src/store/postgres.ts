@@ -3,8 +3,8 @@
 import pg from "pg";
 import type { Payment } from "../payment/payment.ts";
 import { migrate } from "./migrations.ts";
-import { columns, MOVE, PENDING, SETTLED_IN_ORDER, STORED, STORY, unpack, WRITE } from "./rows.ts";
-import type { Move, Store, Stored } from "./store.ts";
+import { ADVANCE, columns, PENDING, SETTLED_IN_ORDER, STORED, STORY, unpack, WRITE } from "./rows.ts";
+import type { Batch, Store, Stored } from "./store.ts";
 import { serverOf, storeError } from "./trouble.ts";
 
 /** Payments that {@link PostgresStore.load} hands over at once. */
@@ -97,7 +97,7 @@ export class PostgresStore implements Store {
     });
   }
 
-  async write({ from, to, purges, payments }: Move): Promise<Stored> {
+  async write({ from, to, purges, payments }: Batch): Promise<Stored> {
     const chunks = chunked(payments, CHUNK);
     const next = () => callers(() => chunks.next().value);
     return await this.#run(async (client) => {
@@ -106,11 +106,11 @@ export class PostgresStore implements Store {
       const alone = !purges && !chunk;
       // a statement is a transaction of its own
       if (!alone) await client.query("begin");
-      // in the order in which the other statements take their locks: the table, then the place
+      // in the order in which the other statements take their locks: the table, then the position
       if (purges) await client.query("lock table payment in access exclusive mode");
-      const places = [from.log, from.position, to.log, to.position, to.hash, to.doubtedMs];
-      const values = [...places, ...columns(first, this.#story)];
-      const { rowCount } = await client.query({ name: "move", text: MOVE, values });
+      const state = [from.log, from.position, to.log, to.position, to.hash, to.doubtedMs];
+      const values = [...state, ...columns(first, this.#story)];
+      const { rowCount } = await client.query({ name: "advance", text: ADVANCE, values });
       if (rowCount === 0) {
         if (!alone) await client.query("rollback");
         return await stored(client);

@@ -1,14 +1,14 @@
 /**
  * Keeps the store up with the log, behind the answer: a write brings it from where it is to the end of the log, with every
  * payment that changed in between. One replica does so at an interval. The other one, which knows as much, does so where
- * nobody does, and where its callers wait: the store takes the first of two who come from the same place.
+ * nobody does, and where its callers wait: the store takes the first of two who come from the same position.
  * @module
  */
 import { type Cancel, type Clock, type Random, within } from "../clock.ts";
 import type { Ledger, LedgerObserver } from "../ledger/ledger.ts";
 import type { Fact, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
-import { type Move, type Store, type Stored, StoreError } from "./store.ts";
+import { type Batch, type Store, type Stored, StoreError } from "./store.ts";
 import { Unsaved } from "./unsaved.ts";
 
 /** The first pause after a failure; it doubles up to {@link RETRY_MS_MAX}. Milliseconds. */
@@ -19,7 +19,7 @@ export const STANDBY_MS = 1_000;
 /** How long {@link Projector.covered} waits, in milliseconds. */
 export const COVER_MS = 1_500;
 
-type Place = Move["from"];
+type LogPosition = Batch["from"];
 
 export interface ProjectorParts {
   readonly self: ReplicaId;
@@ -31,7 +31,7 @@ export interface ProjectorParts {
   /** the identity of the ledger's log */
   readonly log: string;
   /** where the store was when it was loaded; log null and position 0 where it did not answer */
-  readonly from: Place;
+  readonly from: LogPosition;
   /** between the starts of two writes at least, unless somebody waits; in milliseconds */
   readonly intervalMs: number;
   /** Told once whenever the store begins to work, stops working, or fails for another reason. */
@@ -58,7 +58,7 @@ export class Projector implements LedgerObserver {
 
   readonly #parts: ProjectorParts;
   readonly #unsaved: Unsaved;
-  #stored: Place;
+  #stored: LogPosition;
   /** since when the store has stood there although there is more */
   #standsSinceMs: number | undefined;
   /** the last write of anybody, as far as is known, was made here */
@@ -79,7 +79,7 @@ export class Projector implements LedgerObserver {
     this.#schedule();
   }
 
-  /** The store holds the log up to this place, or more. */
+  /** The store holds the log up to here, or more. */
   get position(): number {
     return this.#stored.position;
   }
@@ -183,22 +183,22 @@ export class Projector implements LedgerObserver {
   readonly #start = (): void => {
     this.#cancel = undefined;
     this.#soon = false;
-    if (!this.#stopped && !this.#busy) void this.#sync();
+    if (!this.#stopped && !this.#busy) void this.#write();
   };
 
-  async #sync(): Promise<void> {
+  async #write(): Promise<void> {
     const { store, clock, ledger } = this.#parts;
     this.#busy = true;
     this.#startedMs = clock.monotonic();
     ledger.catchUp();
     const known = this.#stored;
-    const move = this.#writes ? this.#move() : undefined;
+    const batch = this.#writes ? this.#batch() : undefined;
     const rows = this.#unsaved.size;
     let now: Stored | undefined;
     let error: StoreError | undefined;
     try {
       // also where there is nothing to write: it tells whether the store works, and what the peer has written
-      now = move ? await store.write(move) : await store.stored();
+      now = batch ? await store.write(batch) : await store.stored();
     } catch (thrown) {
       if (!(thrown instanceof StoreError)) throw thrown;
       error = thrown;
@@ -206,12 +206,12 @@ export class Projector implements LedgerObserver {
     this.#busy = false;
     if (this.#stopped) return;
     this.#tell(error);
-    if (now) this.#learned(now, known, move, rows);
+    if (now) this.#learned(now, known, batch, rows);
     this.#schedule();
   }
 
   /** Everything up to the end of the log, taken at one instant. */
-  #move(): Move {
+  #batch(): Batch {
     const { log, ledger } = this.#parts;
     const { position, hash, book: { doubtedMs } } = ledger;
     const { purges } = this.#unsaved;
@@ -224,10 +224,10 @@ export class Projector implements LedgerObserver {
   }
 
   /** The store was at `known` or later when it was asked, and says where it is. */
-  #learned(now: Stored, known: Place, move: Move | undefined, rows: number): void {
+  #learned(now: Stored, known: LogPosition, batch: Batch | undefined, rows: number): void {
     const { ledger, log, from, clock, onBatch } = this.#parts;
     if (now.log === known.log && now.position === known.position) return;
-    this.#wroteLast = now.log === log && now.position === move?.to.position;
+    this.#wroteLast = now.log === log && now.position === batch?.to.position;
     // a backup was restored, or the database was made anew
     const isOlder = now.position < known.position && [log, from.log, null].includes(now.log);
     if (isOlder) return this.#rewrite(now);
@@ -258,7 +258,7 @@ export class Projector implements LedgerObserver {
     onStored(position);
   }
 
-  /** What was stored behind that place is lost there, and nobody knows any more which payments that were. */
+  /** What was stored behind that position is lost there, and nobody knows any more which payments that were. */
   #rewrite({ log, position }: Stored): void {
     this.#parts.say("warning", "the store is older than it was: everything is written anew");
     this.#stored = { log, position };

@@ -25,7 +25,7 @@ const COLUMNS: Readonly<Record<string, Column>> = {
   processor: { type: "int2", of: ({ processor }) => processor === null ? "null" : PROCESSORS.indexOf(processor) },
   requested_at_ms: { type: "int8", of: ({ requestedAt }) => requestedAt },
   reason: { type: "int2", of: ({ reason }) => REASONS.indexOf(reason) },
-  last: { type: "int8", of: ({ last }) => last },
+  last: { type: "int8", of: ({ position }) => position },
   refused_by: { type: "int2", of: ({ refusedBy }) => refusedBy === null ? "null" : PROCESSORS.indexOf(refusedBy) },
   // the machine's uptime is not a whole number
   doubted_ms: { type: "float8", of: ({ doubtedMs }) => doubtedMs ?? "null" },
@@ -45,14 +45,14 @@ function upsert(first: number, where = "true"): string {
 export const WRITE = upsert(1);
 
 /**
- * Moves the store from log `$1` and position `$2` to log `$3`, position `$4`, hash `$5`, doubt `$6`, and writes payments,
+ * Advances the store from log `$1` and position `$2` to log `$3`, position `$4`, hash `$5`, doubt `$6`, and writes payments,
  * {@link columns} from `$7` on. Gives one row, or none where the store is somewhere else: then nothing is done.
  */
-export const MOVE = `with moved as (
+export const ADVANCE = `with advanced as (
     update store_state set log = $3::uuid, position = $4::int8, hash = $5::int8, doubted_ms = $6::float8
     where log is not distinct from $1::uuid and position = $2::int8 returning true
-  ), written as (${upsert(7, "exists (select from moved)")})
-  select from moved`;
+  ), written as (${upsert(7, "exists (select from advanced)")})
+  select from advanced`;
 
 /** Where the store is, under the names of {@link Stored}. */
 export const STORED = `select log, position::float8, hash::float8, doubted_ms as "doubtedMs" from store_state`;
@@ -111,7 +111,7 @@ export function unpack(row: string): Payment {
     processor: text[6] === "" ? null : named(PROCESSORS, text[6]!),
     requestedAt: Number(text[7]),
     reason: named(REASONS, text[8]!),
-    last: Number(text[9]),
+    position: Number(text[9]),
     refusedBy: text[10] === "" ? null : named(PROCESSORS, text[10]!),
     doubtedMs: text[11] === "" ? null : Number(text[11]),
   };

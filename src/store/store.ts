@@ -9,7 +9,7 @@ import type { Payment } from "../payment/payment.ts";
 export interface Stored {
   /** the identity of the log; null where nothing was ever stored */
   readonly log: string | null;
-  /** the store holds the log up to this place; 0 where nothing was ever stored */
+  /** the store holds the log up to here; 0 where nothing was ever stored */
   readonly position: number;
   /** the hash of the fold there */
   readonly hash: number;
@@ -17,15 +17,15 @@ export interface Stored {
   readonly doubtedMs: number | null;
 }
 
-/** One write of the projection. */
-export interface Move {
+/** What one write brings the store. */
+export interface Batch {
   /** where the store is believed to be */
   readonly from: Pick<Stored, "log" | "position">;
   /** where it will be */
   readonly to: Stored & { readonly log: string };
   /** whether everything that is stored is to be forgotten first */
   readonly purges: boolean;
-  /** every payment that differs between the two places, as it is at the second; each once */
+  /** every payment that differs between the two positions, as it is at the second; each once */
   readonly payments: Iterable<Payment>;
 }
 
@@ -36,11 +36,11 @@ export interface Store {
   /** Hands every payment to `visit`, in pages, from one snapshot, settled ones oldest `requestedAt` first. @returns where that snapshot is */
   load(visit: (payments: readonly Payment[]) => void): Promise<Stored>;
   /**
-   * Makes the move in one transaction, if the store is where it is believed to be. Resolved after the commit.
+   * Writes a batch in one transaction, if the store is where it is believed to be. Resolved after the commit.
    *
    * @returns where the store is now: `to`, or where another writer has brought it
    */
-  write(move: Move): Promise<Stored>;
+  write(batch: Batch): Promise<Stored>;
   /** Disconnects. */
   close(): Promise<void>;
 }

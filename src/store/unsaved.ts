@@ -1,6 +1,6 @@
 /**
- * What the store lacks of the book. Of a pending payment its id and the place of its last change are kept; settled ones
- * are added to the book's index in the order of the log, so that those the store lacks are its end, and a place each does:
+ * What the store lacks of the book. Of a pending payment its id and the position of its last change are kept; settled ones
+ * are added to the book's index in the order of the log, so that those the store lacks are its end, and a position each does:
  * 8 bytes, however long the store is away.
  * @module
  */
@@ -13,20 +13,20 @@ const MARK_MS = 10;
 /** Marks that are kept at most: of more, every second one goes, so that old ones are further apart. */
 const MARKS_MAX = 256;
 
-/** The first change at or after a place came at this time, by the monotonic clock in milliseconds. */
+/** The first change at or after a position came at this time, by the monotonic clock in milliseconds. */
 interface Mark {
-  readonly place: number;
+  readonly position: number;
   readonly atMs: number;
 }
 
 export class Unsaved {
   readonly #book: Book;
-  /** pending payments by id: the place of the last change */
+  /** pending payments by id: the position of the last change */
   #pending = new Map<string, number>();
-  /** the first of the settled payments that is unsaved, and the places where it and those behind it were settled */
+  /** the first of the settled payments that is unsaved, and the positions where it and those behind it were settled */
   #settledFrom: number;
   #settledAt: number[] = [];
-  /** what was stored before this place counts no longer */
+  /** what was stored before this position counts no longer */
   #forgottenAt: number | undefined;
   #marks: Mark[] = [];
 
@@ -52,40 +52,42 @@ export class Unsaved {
   }
 
   /** A fact was folded into the book. */
-  folded(fact: Fact, place: number, payment: Payment | undefined, nowMs: number): void {
-    if (fact.kind === "purged") return this.all(place, nowMs);
-    this.#mark(place, nowMs);
+  folded(fact: Fact, position: number, payment: Payment | undefined, nowMs: number): void {
+    if (fact.kind === "purged") return this.all(position, nowMs);
+    this.#mark(position, nowMs);
     if (!payment) {
-      for (const { id, last } of this.#book.pending.values()) if (last === place) this.#pending.set(id, place);
+      for (const { id, position: newest } of this.#book.pending.values()) {
+        if (newest === position) this.#pending.set(id, position);
+      }
     } else if (payment.stage === "settled") {
       this.#pending.delete(payment.id);
-      this.#settledAt.push(place);
-    } else this.#pending.set(payment.id, place);
+      this.#settledAt.push(position);
+    } else this.#pending.set(payment.id, position);
   }
 
-  /** All that the book holds is unsaved, as if it had changed at this place, and nothing else is to be stored. */
-  all(place: number, nowMs: number): void {
-    this.#mark(place, nowMs);
-    this.#pending = new Map(Array.from(this.#book.pending.keys(), (id) => [id, place]));
+  /** All that the book holds is unsaved, as if it had changed at this position, and nothing else is to be stored. */
+  all(position: number, nowMs: number): void {
+    this.#mark(position, nowMs);
+    this.#pending = new Map(Array.from(this.#book.pending.keys(), (id) => [id, position]));
     this.#settledFrom = 0;
-    this.#settledAt = new Array<number>(this.#book.settled.size).fill(place);
-    this.#forgottenAt = place;
+    this.#settledAt = new Array<number>(this.#book.settled.size).fill(position);
+    this.#forgottenAt = position;
   }
 
   /**
-   * The store holds the log up to this place.
+   * The store holds the log up to `position`.
    *
    * @param isEnd whether nothing behind it is folded
    */
   saved(position: number, isEnd: boolean): void {
-    for (const [id, place] of this.#pending) if (place < position) this.#pending.delete(id);
-    const first = this.#settledAt.findIndex((place) => place >= position);
+    for (const [id, changed] of this.#pending) if (changed < position) this.#pending.delete(id);
+    const first = this.#settledAt.findIndex((settled) => settled >= position);
     const count = first === -1 ? this.#settledAt.length : first;
     this.#settledAt = this.#settledAt.slice(count);
     this.#settledFrom += count;
     if (this.#forgottenAt !== undefined && this.#forgottenAt < position) this.#forgottenAt = undefined;
     // the mark before the first one behind the position may stand for changes behind it
-    while ((this.#marks[1]?.place ?? Infinity) <= position) this.#marks.shift();
+    while ((this.#marks[1]?.position ?? Infinity) <= position) this.#marks.shift();
     if (isEnd) this.#marks = [];
   }
 
@@ -102,10 +104,10 @@ export class Unsaved {
     };
   }
 
-  #mark(place: number, atMs: number): void {
+  #mark(position: number, atMs: number): void {
     const last = this.#marks.at(-1);
     if (last && atMs - last.atMs < MARK_MS) return;
-    this.#marks.push({ place, atMs });
+    this.#marks.push({ position, atMs });
     if (this.#marks.length > MARKS_MAX) this.#marks = this.#marks.filter((_, i) => i % 2 === 0);
   }
 }

@@ -25,7 +25,7 @@ Deno.test("append() says that a fact holds, and what it made of its payment", ()
   const { a } = pair();
   const receipt = a.ledger.append(accepted(1));
   assert.deepEqual(receipt, { kind: "holds", payment: a.ledger.book.get(idOf(1)) });
-  assert.equal(receipt.payment!.last, positionOf(1, 1));
+  assert.equal(receipt.payment!.position, positionOf(1, 1));
   assert.equal(a.ledger.position, positionOf(1, 2));
   assert.deepEqual(a.ledger.append({ kind: "purged", by: "a", at: 1 }), { kind: "holds", payment: undefined });
 });
@@ -95,7 +95,7 @@ Deno.test("a fact that is recorded while another one is folded stops everything"
   assert.throws(() => a.accept(1), /invariant: a fact is recorded while another one is folded/);
 });
 
-Deno.test("replicas compare what they have folded every 64 records, at the same places", () => {
+Deno.test("replicas compare what they have folded every 64 records, at the same positions", () => {
   const { a, b } = pair();
   for (let n = 0; n < 200; n++) (n % 3 ? a : b).accept(n, n % 3 ? "a" : "b");
   for (let n = 0; n < 30; n++) settle(n % 2 ? a : b, n, n % 2 ? "a" : "b");
@@ -106,7 +106,7 @@ Deno.test("replicas compare what they have folded every 64 records, at the same 
   assert.equal(CHECKPOINT_RECORDS, 64);
   for (let n = 30; n < 60; n++) settle(n % 2 ? a : b, n, n % 2 ? "a" : "b");
   b.ledger.catchUp();
-  // 231 records by then: of each replica's, 27 and 28 settled up to the place
+  // 231 records by then: of each replica's, 27 and 28 settled up to the position
   const { position, settled } = b.ledger.checkpoints.at(-1)!;
   assert.equal(position, positionOf(1, 256));
   assert.deepEqual(settled, [27, 27 * 1990, 0, 0, 28, 28 * 1990, 0, 0]);
@@ -158,7 +158,7 @@ Deno.test("where the log began anew on what the store held, the hash begins anew
   assert.equal(whole.told.length, 100);
   // where an earlier log was folded there is nothing to compare
   assert.deepEqual(whole.ledger.checkpoints, []);
-  // who comes from the store, which holds the place behind it
+  // who comes from the store, which holds the position behind it
   const log = new SegmentLog({ files, boot: BOOT, position: positionOf(4, 1), gone() {} });
   const later = new Ledger(log, 9);
   later.catchUp();

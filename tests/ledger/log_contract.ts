@@ -49,7 +49,7 @@ function pair(home: Home, options: Partial<SegmentLogOptions> = {}): [Side, Side
   return [new Side(home.files(), 0, options), new Side(home.files(), 2 ** 31, options)];
 }
 
-/** Asserts that they have folded the same, to the same place. */
+/** Asserts that they have folded the same, to the same position. */
 function assertSame(first: Side, second: Side): void {
   for (const { ledger } of [first, second]) ledger.catchUp();
   assert.deepEqual(second.told, first.told);
@@ -71,7 +71,7 @@ function segments(test: Test): void {
     file.close();
   });
 
-  test("what one appends another reads, each from its own place", (home) => {
+  test("what one appends another reads, each from its own position", (home) => {
     home.files().create(1, Uint8Array.of(1, 2));
     const [one, other] = [home.files().open(1)!, home.files().open(1)!];
     assert.equal(one.append(Uint8Array.of(3, 4)), 2);
@@ -102,7 +102,7 @@ function segments(test: Test): void {
 }
 
 function reading(test: Test): void {
-  test("records come back in their order, after the first one of the segment, each with its place", (home) => {
+  test("records come back in their order, after the first one of the segment, each with its position", (home) => {
     const [a, b] = pair(home);
     using _a = a;
     using _b = b;
@@ -155,17 +155,17 @@ function reading(test: Test): void {
     assertSame(a, b);
   });
 
-  test("a late reader has the same tail from every place", (home) => {
+  test("a late reader has the same tail from every position", (home) => {
     const [a, b] = pair(home, { segmentRecords: 4 });
     using _a = a;
     using _b = b;
-    const places = [positionOf(1, 0)];
+    const positions = [positionOf(1, 0)];
     for (let n = 0; n < 12; n++) {
       (n % 2 ? a : b).accept(n);
       a.ledger.catchUp();
-      places.push(a.ledger.position);
+      positions.push(a.ledger.position);
     }
-    for (const [i, position] of places.entries()) {
+    for (const [i, position] of positions.entries()) {
       using late = new Side(home.files(), 5, { position });
       late.ledger.catchUp();
       assert.deepEqual(late.told, a.told.slice(i), `from ${position}`);
@@ -173,7 +173,7 @@ function reading(test: Test): void {
     }
   });
 
-  test("a place that is not in the log is an error", (home) => {
+  test("a position that is not in the log is an error", (home) => {
     begin(home.files(), 1, accepted(1));
     const at = (position: number) => () =>
       new SegmentLog({ files: home.files(), boot: BOOT, position, rereads: REREADS, gone() {} }).close();

@@ -123,7 +123,7 @@ function three(): MemorySegments {
   return files;
 }
 
-/** What the store holds when it is up with these segments, as far as a place. */
+/** What the store holds when it is up with these segments, as far as a position. */
 function heldAt(files: MemorySegments, position = Infinity): Held {
   const started = start(files);
   if (position === Infinity) return project(started);
@@ -298,7 +298,7 @@ Deno.test("where the log's tail is cut off and the store holds more, another log
   }
 });
 
-Deno.test("what is left behind the place that is cut off is read on top of what the store holds", () => {
+Deno.test("what is left behind the position that is cut off is read on top of what the store holds", () => {
   const held = heldAt(three(), positionOf(2, 2));
   const files = three();
   files.content(2).bytes = files.content(2).bytes.slice(0, RECORD_BYTES);
@@ -338,7 +338,7 @@ Deno.test("where the store went back to before what is left of the log, the rest
 
 Deno.test("where the store went back to an earlier log, all that came after is read on top of it", () => {
   const held = heldAt(three());
-  // the log was lost, and another one began on a place of the store that it does not know any more
+  // the log was lost, and another one began on a position of the store that it does not know any more
   const files = new MemorySegments();
   const base = { storedLog: BITS, storedPosition: positionOf(3, 3), readFrom: positionOf(4, 0) };
   files.create(4, bytesOf({ ...follows(4, BOOT, NEXT_ID), base }, accepted(4)));
@@ -352,7 +352,7 @@ Deno.test("where the store went back to an earlier log, all that came after is r
   assert.deepEqual(pending(first), [1, 2, 3, 4].map((n) => [n, UPTIME_MS]));
 });
 
-Deno.test("what is left behind the store's place is read where the log that began anew there is gone again", () => {
+Deno.test("what is left behind the store's position is read where the log that began anew there is gone again", () => {
   const files = three();
   const held = heldAt(files, positionOf(2, 2));
   // the store follows the next log, whose first segment the machine's death has taken
@@ -361,7 +361,7 @@ Deno.test("what is left behind the store's place is read where the log that bega
   assert.deepEqual(pending(first), [1, 2, 3].map((n) => [n, UPTIME_MS]));
 });
 
-Deno.test("what is left behind the store's place is read however often the log began anew there and was lost", () => {
+Deno.test("what is left behind the store's position is read however often the log began anew there and was lost", () => {
   const held = heldAt(three(), positionOf(2, 2));
   let stored = { ...held.stored, log: NEXT_ID };
   for (const digits of ["00000001", "00000002", "00000003"]) {
@@ -474,10 +474,18 @@ Deno.test("a start leaves no file of the log open, whatever it finds", () => {
 Deno.test("a payment that the store holds goes on with the facts of the log behind it", () => {
   const files = three();
   const held = heldAt(three(), positionOf(1, 2));
-  const { last } = held.payments[0]!;
-  const bound = { kind: "dispatched", by: "a", id: idOf(1), over: last, processor: "default", at: 1, reason: "probe" };
+  const { position } = held.payments[0]!;
+  const bound = {
+    kind: "dispatched",
+    by: "a",
+    id: idOf(1),
+    over: position,
+    processor: "default",
+    at: 1,
+    reason: "probe",
+  };
   files.open(3)!.append(bytesOf(bound as Fact));
   const first = start(files, held);
   assert.equal(first.ledger.book.get(idOf(1))!.stage, "dispatched");
-  assert.equal(segmentOf(first.ledger.book.get(idOf(1))!.last), 3);
+  assert.equal(segmentOf(first.ledger.book.get(idOf(1))!.position), 3);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { mix, type Record, RECORD_BYTES, RecordBuffer, type SegmentHeader } from "../../src/ledger/record.ts";
-import { anyFact, place } from "../payment/arbitrary.ts";
+import { anyFact, position } from "../payment/arbitrary.ts";
 
 const header: fc.Arbitrary<SegmentHeader> = fc.record({
   kind: fc.constant("header" as const),
@@ -9,7 +9,9 @@ const header: fc.Arbitrary<SegmentHeader> = fc.record({
   segment: fc.integer({ min: 1, max: 2 ** 29 }),
   boot: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
   base: fc.option(
-    fc.record({ storedLog: fc.nat(2 ** 32 - 1), storedPosition: place, readFrom: place }, { noNullPrototype: true }),
+    fc.record({ storedLog: fc.nat(2 ** 32 - 1), storedPosition: position, readFrom: position }, {
+      noNullPrototype: true,
+    }),
   ),
 }, { noNullPrototype: true });
 const record: fc.Arbitrary<Record> = fc.oneof(

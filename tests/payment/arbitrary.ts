@@ -1,6 +1,6 @@
 /** Facts and payments for property tests. @module */
 import fc from "fast-check";
-import type { Fact, Step } from "../../src/payment/fact.ts";
+import type { Fact, FollowUp } from "../../src/payment/fact.ts";
 import { PROCESSORS, REASONS, REPLICAS } from "../../src/payment/fact.ts";
 import { type Payment, SETTLED_ATTEMPT_MAX } from "../../src/payment/payment.ts";
 
@@ -11,8 +11,8 @@ const processor = fc.constantFrom(...PROCESSORS);
 const reason = fc.constantFrom(...REASONS);
 const uptimeMs = fc.double({ min: 0, max: 1e12, noNaN: true });
 
-/** A place in the log. */
-export const place: fc.Arbitrary<number> = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
+/** A position in the log. */
+export const position: fc.Arbitrary<number> = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 
 function record<T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
   return fc.record<T>(fields, { noNullPrototype: true });
@@ -22,13 +22,20 @@ function kind<K extends Fact["kind"]>(name: K): fc.Arbitrary<K> {
   return fc.constant(name);
 }
 
-const step = { by: replica, id: fc.uuid(), over: place, at: time };
+const step = { by: replica, id: fc.uuid(), over: position, at: time };
 
 /** Any fact about one payment that was made from an earlier one. */
-export const anyStep: fc.Arbitrary<Step> = fc.oneof(
-  record<Step & { kind: "dispatched" }>({ kind: kind("dispatched"), ...step, processor, reason }),
-  record<Step & { kind: "released" }>({ kind: kind("released"), ...step, reason, ask: fc.boolean() }),
-  record<Step & { kind: "settled" }>({ kind: kind("settled"), ...step, processor, requestedAt: time, cents, reason }),
+export const anyFollowUp: fc.Arbitrary<FollowUp> = fc.oneof(
+  record<FollowUp & { kind: "dispatched" }>({ kind: kind("dispatched"), ...step, processor, reason }),
+  record<FollowUp & { kind: "released" }>({ kind: kind("released"), ...step, reason, ask: fc.boolean() }),
+  record<FollowUp & { kind: "settled" }>({
+    kind: kind("settled"),
+    ...step,
+    processor,
+    requestedAt: time,
+    cents,
+    reason,
+  }),
 );
 
 /** Any fact there can be. */
@@ -36,7 +43,7 @@ export const anyFact: fc.Arbitrary<Fact> = fc.oneof(
   record<Fact & { kind: "accepted" }>({
     ...{ kind: kind("accepted"), by: replica, id: fc.uuid(), cents, at: time, doubt: fc.boolean() },
   }),
-  anyStep,
+  anyFollowUp,
   record<Fact & { kind: "moved" }>({ kind: kind("moved"), by: replica, from: replica, at: time }),
   record<Fact & { kind: "purged" }>({ kind: kind("purged"), by: replica, at: time }),
   record<Fact & { kind: "doubted" }>({ kind: kind("doubted"), by: replica, at: time, uptimeMs }),
@@ -53,7 +60,7 @@ export const settledPayment: fc.Arbitrary<Payment> = record<Payment>({
   processor,
   requestedAt: time,
   reason,
-  last: fc.constant(0),
+  position: fc.constant(0),
   refusedBy: fc.constant(null),
   doubtedMs: fc.constant(null),
 });

@@ -4,13 +4,13 @@ import { Book } from "../../src/payment/book.ts";
 import {
   dispatched,
   type Fact,
+  type FollowUp,
   type Processor,
   PROCESSORS,
   released,
   type ReplicaId,
   REPLICAS,
   settled,
-  type Step,
 } from "../../src/payment/fact.ts";
 import { TOTAL_CENTS_MAX } from "../../src/payment/money.ts";
 import { mayBeBooked, type Payment } from "../../src/payment/payment.ts";
@@ -120,11 +120,11 @@ Deno.test("moved gives the heir all that the dead owner had not settled, and not
   told.accept(ID, 1, "a");
   told.bind(ID);
   told.accept(OTHER_ID, 2, "b");
-  const { last } = told.book.get(OTHER_ID)!;
+  const { position } = told.book.get(OTHER_ID)!;
   assert.equal(told.tell({ kind: "moved", by: "b", from: "a", at: 1 }), true);
-  assert.deepEqual([...told.book.pending.values()].map(({ owner, stage, last }) => [owner, stage, last]), [
+  assert.deepEqual([...told.book.pending.values()].map(({ owner, stage, position }) => [owner, stage, position]), [
     ["b", "dispatched", 4],
-    ["b", "accepted", last],
+    ["b", "accepted", position],
   ]);
 });
 
@@ -134,7 +134,7 @@ Deno.test("doubted puts all that is pending in doubt, and later payments where t
   assert.equal(told.book.doubtedMs, null);
   assert.equal(told.tell({ kind: "doubted", by: "a", at: 1, uptimeMs: 60_000.5 }), true);
   assert.equal(told.book.doubtedMs, 60_000.5);
-  assert.deepEqual([told.book.get(ID)!.doubtedMs, told.book.get(ID)!.last], [60_000.5, 2]);
+  assert.deepEqual([told.book.get(ID)!.doubtedMs, told.book.get(ID)!.position], [60_000.5, 2]);
   const [sure, unsure] = [crypto.randomUUID(), crypto.randomUUID()];
   told.accept(sure, 1, "a", false);
   told.accept(unsure, 1, "a", true);
@@ -288,9 +288,9 @@ function play(all: readonly Move[]): Told {
     const before = shown(told.book);
     const holds = told.tell(fact);
     if ("over" in fact) {
-      const newest = now !== undefined && now.stage !== "settled" && from!.last === now.last;
+      const newest = now !== undefined && now.stage !== "settled" && from!.position === now.position;
       const fits = fact.kind === "settled" || (fact.kind === "released") === (now?.stage === "dispatched");
-      assert.equal(holds, newest && fits, `${fact.kind} over ${fact.over} of ${now?.stage} at ${now?.last}`);
+      assert.equal(holds, newest && fits, `${fact.kind} over ${fact.over} of ${now?.stage} at ${now?.position}`);
     } else if (fact.kind === "accepted") assert.equal(holds, now === undefined);
     else assert.equal(holds, true);
     if (!holds) assert.deepEqual(shown(told.book), before);
@@ -358,7 +358,7 @@ Deno.test("whoever folds the same facts in the same order has the same book, als
 Deno.test("a step is void for every step of the same snapshot but the first that holds", () => {
   fc.assert(
     fc.property(
-      fc.array(fc.constantFrom<Step["kind"]>("dispatched", "released", "settled"), { minLength: 2, maxLength: 6 }),
+      fc.array(fc.constantFrom<FollowUp["kind"]>("dispatched", "released", "settled"), { minLength: 2, maxLength: 6 }),
       fc.constantFrom<"accepted" | "dispatched">("accepted", "dispatched"),
       (kinds, stage) => {
         const told = new Told();
@@ -366,7 +366,7 @@ Deno.test("a step is void for every step of the same snapshot but the first that
         if (stage === "dispatched") told.bind(ID);
         const snapshot = told.book.get(ID)!;
         const booking = { processor: "default", requestedAt: 1, cents: 1990 } as const;
-        const make: Record<Step["kind"], () => Step> = {
+        const make: Record<FollowUp["kind"], () => FollowUp> = {
           dispatched: () => dispatched(snapshot, "a", "default", 1, "probe"),
           released: () => released(snapshot, "a", 1, "refused", false),
           settled: () => settled(snapshot, "a", 1, booking, "booked"),

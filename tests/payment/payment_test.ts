@@ -1,7 +1,7 @@
 /** The table of facts, rule by rule: what each makes of a payment, and where it is void. @module */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Accepted, dispatched, type Processor, released, settled, type Step } from "../../src/payment/fact.ts";
+import { type Accepted, dispatched, type FollowUp, type Processor, released, settled } from "../../src/payment/fact.ts";
 import {
   doubt,
   follow,
@@ -11,14 +11,14 @@ import {
   SETTLED_ATTEMPT_MAX,
   taken,
 } from "../../src/payment/payment.ts";
-import { anyStep } from "./arbitrary.ts";
+import { anyFollowUp } from "./arbitrary.ts";
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 const ACCEPTED: Accepted = { kind: "accepted", by: "a", id: ID, cents: 1990, at: 1_000, doubt: false };
 const BOOKING = { processor: "default", requestedAt: 1_005, cents: 1990 } as const;
 
 /** What a step that holds makes. */
-function after(payment: Payment, step: Step, position: number): Payment {
+function after(payment: Payment, step: FollowUp, position: number): Payment {
   const next = follow(payment, step, position);
   assert.ok(next, `${step.kind} after ${payment.stage} holds`);
   return next;
@@ -33,10 +33,10 @@ const BOUND = bind(TAKEN, 11);
 const FREE = free(BOUND, 12, false);
 const DONE = after(BOUND, settled(BOUND, "a", 1_020, BOOKING, "booked"), 12);
 
-Deno.test("an accepted payment is its replica's, bound nowhere, and stands at its place", () => {
+Deno.test("an accepted payment is its replica's, bound nowhere, and stands at its position", () => {
   assert.deepEqual(TAKEN, {
     ...{ id: ID, cents: 1990, acceptedAt: 1_000, owner: "a", stage: "accepted", attempt: 0 },
-    ...{ processor: null, requestedAt: 0, reason: "accepted", last: 10, refusedBy: null, doubtedMs: null },
+    ...{ processor: null, requestedAt: 0, reason: "accepted", position: 10, refusedBy: null, doubtedMs: null },
   });
 });
 
@@ -48,20 +48,20 @@ Deno.test("an accepted payment is in doubt where its writer says so, since the l
 
 Deno.test("dispatched binds an accepted payment, and a released one as its next attempt", () => {
   const bound = { ...TAKEN, stage: "dispatched", attempt: 1, processor: "default", requestedAt: 1_005 };
-  assert.deepEqual(BOUND, { ...bound, reason: "default-up", last: 11 });
+  assert.deepEqual(BOUND, { ...bound, reason: "default-up", position: 11 });
   const again = { ...bound, attempt: 2, processor: "fallback", requestedAt: 1_030 };
-  assert.deepEqual(bind(FREE, 13, "fallback", 1_030), { ...again, reason: "default-up", last: 13 });
+  assert.deepEqual(bind(FREE, 13, "fallback", 1_030), { ...again, reason: "default-up", position: 13 });
 });
 
 Deno.test("released frees a bound payment, and tells where it was bound", () => {
-  assert.deepEqual(FREE, { ...BOUND, stage: "released", reason: "refused", last: 12 });
+  assert.deepEqual(FREE, { ...BOUND, stage: "released", reason: "refused", position: 12 });
 });
 
 Deno.test("settled ends a payment in any stage, as it is booked", () => {
   for (const payment of [TAKEN, BOUND, FREE]) {
     const booking = { processor: "fallback", requestedAt: 77, cents: 1_989 } as const;
     const step = settled(payment, "b", 1_020, booking, "found-booked");
-    const end = { stage: "settled", ...booking, reason: "found-booked", last: 0, refusedBy: null, doubtedMs: null };
+    const end = { stage: "settled", ...booking, reason: "found-booked", position: 0, refusedBy: null, doubtedMs: null };
     assert.deepEqual(follow(payment, step, 20), { ...payment, ...end });
   }
 });
@@ -78,8 +78,8 @@ Deno.test("a step is void where it was not made from the payment's newest fact",
     settled(payment, "a", 1, BOOKING, "booked"),
   ];
   for (const payment of [TAKEN, BOUND, FREE]) {
-    for (const over of [0, payment.last - 1, payment.last + 1]) {
-      for (const step of steps({ ...payment, last: over })) {
+    for (const over of [0, payment.position - 1, payment.position + 1]) {
+      for (const step of steps({ ...payment, position: over })) {
         assert.equal(follow(payment, step, 30), undefined, `${step.kind} over ${over} after ${payment.stage}`);
       }
     }
@@ -95,8 +95,8 @@ Deno.test("what a step must not follow voids it, even from the newest fact", () 
 });
 
 Deno.test("nothing follows settled", () => {
-  fc.assert(fc.property(anyStep, (step) => {
-    assert.equal(follow(DONE, { ...step, over: DONE.last }, 30), undefined);
+  fc.assert(fc.property(anyFollowUp, (step) => {
+    assert.equal(follow(DONE, { ...step, over: DONE.position }, 30), undefined);
   }));
 });
 
@@ -115,13 +115,13 @@ Deno.test("a refusal that is certain leaves an earlier one that was not", () => 
 
 Deno.test("moved gives the payment to the heir, and what was made before it is void", () => {
   const moved = move(BOUND, { kind: "moved", by: "b", from: "a", at: 1 }, 20);
-  assert.deepEqual(moved, { ...BOUND, owner: "b", last: 20 });
+  assert.deepEqual(moved, { ...BOUND, owner: "b", position: 20 });
   assert.equal(follow(moved, settled(BOUND, "a", 1, BOOKING, "booked"), 21), undefined);
 });
 
 Deno.test("doubted says since when, what was made before it is void, and every next step ends the doubt", () => {
   const doubted = (payment: Payment) => doubt(payment, { kind: "doubted", by: "b", at: 1, uptimeMs: 4.5 }, 20);
-  assert.deepEqual(doubted(BOUND), { ...BOUND, doubtedMs: 4.5, last: 20 });
+  assert.deepEqual(doubted(BOUND), { ...BOUND, doubtedMs: 4.5, position: 20 });
   assert.equal(follow(doubted(BOUND), released(BOUND, "a", 1, "refused", false), 21), undefined);
   assert.equal(bind(doubted(TAKEN), 21).doubtedMs, null);
   assert.equal(free(doubted(BOUND), 21, false).doubtedMs, null);

@@ -13,7 +13,7 @@ function idOf(...four: number[]): string {
 function paymentOf(id: string, cents = 1): Payment {
   return {
     ...{ id, cents, acceptedAt: 1_000, owner: "a", stage: "settled", attempt: 1, processor: "default" },
-    ...{ requestedAt: 1_005, reason: "booked", last: 0, refusedBy: null, doubtedMs: null },
+    ...{ requestedAt: 1_005, reason: "booked", position: 0, refusedBy: null, doubtedMs: null },
   };
 }
 
@@ -89,7 +89,10 @@ Deno.test("an empty index knows nothing, not even the id of zeros", () => {
 Deno.test("the index takes little more than BYTES_PER_PAYMENT for each of many", () => {
   const index = new SettledIndex();
   const count = 50_000;
+  const before = Deno.memoryUsage().external;
   for (let i = 0; i < count; i++) index.add(paymentOf(idOf(i, i, i, i)));
-  // a slot of four bytes, at least three eighths of them in use, and a segment begun
-  assert.ok(index.bytes <= count * (BYTES_PER_PAYMENT + 4 * 8 / 3) + (1 << 13) * BYTES_PER_PAYMENT);
+  const bytes = Deno.memoryUsage().external - before;
+  // a slot of four bytes, at least three eighths of them in use, as many that it had before, and a segment begun
+  const most = count * (BYTES_PER_PAYMENT + 2 * 4 * 8 / 3) + (1 << 13) * BYTES_PER_PAYMENT;
+  assert.ok(bytes <= most, `${bytes} bytes, ${most} at most`);
 });

@@ -7,7 +7,7 @@ import { Agreement, AHEAD_MAX } from "../../src/peer/agreement.ts";
 const PAGE = [1, 100, 2, 250, 3, 900, 4, 1_600];
 
 /**
- * Checkpoints every 64 places.
+ * Checkpoints every 64 positions.
  *
  * @param began what `settled` is counted from, which each replica has for itself
  */
@@ -26,7 +26,7 @@ function said(own: readonly Checkpoint[], ...told: readonly Checkpoint[]): (stri
 }
 
 const OWN = checkpoints(1, 20);
-/** What the peer tells of the tenth and the eleventh place: it has begun to count at the fifth. */
+/** What the peer tells of the tenth and the eleventh position: it has begun to count at the fifth. */
 const [TENTH, ELEVENTH] = checkpoints(10, 11, 5) as [Checkpoint, Checkpoint];
 
 /** A checkpoint whose figures are so much more. */
@@ -36,9 +36,9 @@ function more(checkpoint: Checkpoint, change: readonly number[]): Checkpoint {
 
 Deno.test("an agreement says nothing when both are the same, whenever each began to read and how much was told", () => {
   fc.assert(
-    fc.property(fc.nat(40), fc.nat(40), fc.subarray(checkpoints(1, 80)), (began, otherBegan, places) => {
+    fc.property(fc.nat(40), fc.nat(40), fc.subarray(checkpoints(1, 80)), (began, otherBegan, positions) => {
       const all = checkpoints(1, 80, began);
-      const told = places.map(({ position }) => all[position / 64 - 1]!);
+      const told = positions.map(({ position }) => all[position / 64 - 1]!);
       assert.deepEqual(said(checkpoints(1, 80, otherBegan), ...told), told.map(() => undefined));
     }),
   );

@@ -100,7 +100,7 @@ Deno.test("foundIn() tells the first booking there is", () => {
 Deno.test("begin() holds that what was bound before may have been sent until now", () => {
   assert.deepEqual(begin(BOUND, NOW_MS), { state: "bound", tries: 0, unsureMs: NOW_MS, unknowns: 0 });
   for (const payment of [ACCEPTED, { ...BOUND, stage: "released" } as const]) {
-    assert.deepEqual(begin(payment, NOW_MS), { state: "queued", tries: 0, clearedAt: 0 });
+    assert.deepEqual(begin(payment, NOW_MS), { state: "queued", tries: 0, clearedPosition: 0 });
   }
 });
 

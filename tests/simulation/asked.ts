@@ -20,8 +20,8 @@ export interface AskedPayment {
   readonly amounts: Set<Cents>;
   /** acknowledgements that still bind */
   acks: Ack[];
-  /** where the log took it; undefined where it did not, and where that place is lost */
-  place: number | undefined;
+  /** where the log took it; undefined where it did not, and where that position is lost */
+  position: number | undefined;
   /** when it did, in milliseconds, and what the fact has for that */
   takenMs: number;
   takenAt: number;
@@ -56,7 +56,7 @@ export class Asked {
     let payment = this.payments.get(id);
     if (!payment) {
       const never = {
-        place: undefined,
+        position: undefined,
         takenMs: 0,
         takenAt: 0,
         pending: false,

@@ -42,7 +42,7 @@ export class AckChecker {
     }
     // what was there before a purge that is lost is there again
     if (held && held.acceptedAt !== payment.takenAt) {
-      Object.assign(payment, { place: undefined, takenAt: held.acceptedAt });
+      Object.assign(payment, { position: undefined, takenAt: held.acceptedAt });
     }
     const { ack: level } = world.settings;
     if (level === "store" && !this.#stored(payment) && !payment.unstored) {
@@ -55,12 +55,12 @@ export class AckChecker {
   }
 
   /** The log has lost some of it, while nobody used it. */
-  logLost(isLost: (place: number, takenMs: number) => boolean): void {
+  logLost(isLost: (position: number, takenMs: number) => boolean): void {
     const { database } = this.world;
     for (const payment of this.world.asked.payments.values()) {
       if (payment.kept) this.#lose(payment, Infinity);
-      if (payment.place === undefined || !isLost(payment.place, payment.takenMs)) continue;
-      payment.place = undefined;
+      if (payment.position === undefined || !isLost(payment.position, payment.takenMs)) continue;
+      payment.position = undefined;
       if (!this.#stored(payment)) this.#lose(payment, database?.restoredMs ?? -Infinity);
     }
   }
@@ -90,8 +90,8 @@ export class AckChecker {
     return this.world.database?.rows.get(id)?.acceptedAt === takenAt;
   }
 
-  #inLog({ place }: AskedPayment): boolean {
-    return place !== undefined && this.world.disk.has(segmentOf(place));
+  #inLog({ position }: AskedPayment): boolean {
+    return position !== undefined && this.world.disk.has(segmentOf(position));
   }
 
   #lose(payment: AskedPayment, restoredMs: number): void {

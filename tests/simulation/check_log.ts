@@ -6,7 +6,7 @@ import { peerOf } from "../../src/payment/fact.ts";
 import type { Life } from "./life.ts";
 import type { World } from "./world.ts";
 
-/** Follows what happens to the segments, and what every replica has folded at every place. */
+/** Follows what happens to the segments, and what every replica has folded at every position. */
 export class LogChecker {
   /** the segment in which the log last began anew */
   begunIn = 0;
@@ -14,20 +14,20 @@ export class LogChecker {
 
   constructor(private readonly world: World) {}
 
-  /** A replica has folded the log up to some place. */
+  /** A replica has folded the log up to some position. */
   folded(life: Life, { position, hash }: Ledger): void {
     const known = this.#hashes.get(position);
     if (known === undefined) this.#hashes.set(position, hash);
     else if (known !== hash) {
-      const place = `${segmentOf(position)}:${indexOf(position)}`;
+      const where = `${segmentOf(position)}:${indexOf(position)}`;
       this.world.violate(
         "fold",
-        `${life.replica}${life.number} has another hash at ${place} than was had there before`,
+        `${life.replica}${life.number} has another hash at ${where} than was had there before`,
       );
     }
   }
 
-  /** What was read before may be another at the same place now. */
+  /** What was read before may be another at the same position now. */
   forget(): void {
     this.#hashes.clear();
   }
@@ -49,7 +49,7 @@ export class LogChecker {
     world.saw("log-begun", first.segment);
   }
 
-  /** A process is about to delete a segment, which ends at a place. */
+  /** A process is about to delete a segment, which ends at a position. */
   removed(life: Life, segment: number, end: number): void {
     const { world } = this;
     world.truth.catchUp();

@@ -56,4 +56,14 @@ export class SummaryChecker {
   }
 }
 
-const FIELDS = ["cents", "acceptedAt", "owner", "stage", "attempt", "processor", "requestedAt", "last", "doubtedMs"];
+const FIELDS = [
+  "cents",
+  "acceptedAt",
+  "owner",
+  "stage",
+  "attempt",
+  "processor",
+  "requestedAt",
+  "position",
+  "doubtedMs",
+];

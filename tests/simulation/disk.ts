@@ -66,7 +66,7 @@ type Files = Map<number, Inode>;
 const KIND = 0;
 const MOVED = new RecordBuffer().write({ kind: "moved", by: "a", from: "b", at: 0 }, 0).bytes[KIND];
 
-/** The place behind the last record. */
+/** The position behind the last record. */
 function endOf(files: Files): number {
   const last = Math.max(0, ...files.keys());
   return positionOf(last, Math.floor((files.get(last)?.length ?? 0) / RECORD_BYTES));
@@ -141,25 +141,25 @@ export class Disk {
     this.#copy = new Map(Array.from(this.#files, ([segment, inode]) => [segment, inode.copy()]));
   }
 
-  /** Whether the copy ends before a place. */
-  copyIsBehind(place: number): boolean {
-    return this.#copy !== undefined && endOf(this.#copy) < place;
+  /** Whether the copy ends before a position. */
+  copyIsBehind(position: number): boolean {
+    return this.#copy !== undefined && endOf(this.#copy) < position;
   }
 
-  /** Something happens to the folder while nobody uses it. @returns whether what was taken at a place and time is lost */
-  lose(loss: Loss): (place: number, takenMs: number) => boolean {
+  /** Something happens to the folder while nobody uses it. @returns whether what was taken at a position and time is lost */
+  lose(loss: Loss): (position: number, takenMs: number) => boolean {
     switch (loss) {
       case "none":
         return () => false;
       case "tail": {
         const from = this.#loseTail();
-        return (place) => place >= from;
+        return (position) => position >= from;
       }
       case "older": {
         const copied = this.#copy;
         if (!copied) return () => false;
         this.#files = new Map(Array.from(copied, ([segment, inode]) => [segment, inode.copy()]));
-        return (place, takenMs) => takenMs > this.#copiedMs || !copied.has(segmentOf(place));
+        return (position, takenMs) => takenMs > this.#copiedMs || !copied.has(segmentOf(position));
       }
       case "foreign":
         this.#foreign();

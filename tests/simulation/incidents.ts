@@ -66,7 +66,7 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
     world.truth.catchUp();
     // of what a log that began anew was left of another, nobody knows which segments there were
     const segment = world.disk.deleteOne(world.logs.begunIn);
-    world.acks.logLost((place) => segmentOf(place) === segment);
+    world.acks.logLost((position) => segmentOf(position) === segment);
   },
   "disk-full"({ disk, timeline }, prng, lastMs) {
     disk.room = prng.whole(0, 20 * RECORD_BYTES);

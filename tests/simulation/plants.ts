@@ -224,19 +224,19 @@ const STORES: Readonly<Record<string, Plant>> = {
         const store = was.call(this, life);
         return {
           ...store,
-          write: async (move) => {
-            const payments = [...move.payments];
-            const now = await store.write({ ...move, payments: [] });
-            if (now.position !== move.to.position) return now;
-            return await store.write({ ...move, from: move.to, purges: false, payments });
+          write: async (batch) => {
+            const payments = [...batch.payments];
+            const now = await store.write({ ...batch, payments: [] });
+            if (now.position !== batch.to.position) return now;
+            return await store.write({ ...batch, from: batch.to, purges: false, payments });
           },
         };
       }),
   "what a store lost that went back is not written again": () =>
     replace(Unsaved.prototype, "all", (was) =>
-      function (this: Unsaved, place, nowMs) {
-        // a purge says so in the place that it has
-        if (new Error().stack!.includes("folded")) was.call(this, place, nowMs);
+      function (this: Unsaved, position, nowMs) {
+        // a purge says so at its own position
+        if (new Error().stack!.includes("folded")) was.call(this, position, nowMs);
       }),
   "acknowledged before the commit": () => replace(Projector.prototype, "covered", () => () => Promise.resolve(true)),
   "a duplicate acknowledged before the commit": () =>

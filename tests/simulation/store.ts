@@ -1,6 +1,6 @@
 /** Postgres, as far as payments go: a transaction happens whole or not at all, and what was committed stays, unless a backup is restored. @module */
 import type { Payment } from "../../src/payment/payment.ts";
-import { type Move, type Store, type Stored, StoreError } from "../../src/store/store.ts";
+import { type Batch, type Store, type Stored, StoreError } from "../../src/store/store.ts";
 import type { Life } from "./life.ts";
 import type { World } from "./world.ts";
 
@@ -66,9 +66,9 @@ export class Database {
         }
         return stored;
       },
-      write: (move) => {
-        const payments = [...move.payments];
-        return this.#transaction(life, () => this.#write(move, payments));
+      write: (batch) => {
+        const payments = [...batch.payments];
+        return this.#transaction(life, () => this.#write(batch, payments));
       },
       close: () => Promise.resolve(),
     };
@@ -90,7 +90,7 @@ export class Database {
     return true;
   }
 
-  #write({ from, to, purges }: Move, payments: readonly Payment[]): Stored {
+  #write({ from, to, purges }: Batch, payments: readonly Payment[]): Stored {
     const { stored } = this;
     if (stored.log !== from.log || stored.position !== from.position) {
       this.world.saw("store-overtaken", stored.position);

@@ -43,7 +43,7 @@ export class Truth implements LedgerObserver {
     if (!holds) return;
     if (fact.kind === "accepted" && asked) {
       Object.assign(asked, {
-        place: payment!.last,
+        position: payment!.position,
         takenMs: world.timeline.ms,
         takenAt: fact.at,
         kept: false,

@@ -4,7 +4,7 @@ import { type Processor, PROCESSORS, REASONS, REPLICAS } from "../../src/payment
 import { type Payment, SETTLED_ATTEMPT_MAX, type Stage } from "../../src/payment/payment.ts";
 
 const time = fc.integer({ min: -8_640_000_000_000_000, max: 8_640_000_000_000_000 });
-const place = fc.maxSafeNat();
+const position = fc.maxSafeNat();
 const processor = fc.constantFrom(...PROCESSORS);
 const common = {
   id: fc.uuid(),
@@ -14,7 +14,7 @@ const common = {
   reason: fc.constantFrom(...REASONS),
 };
 const unsettled = {
-  last: place,
+  position,
   refusedBy: fc.option(processor),
   doubtedMs: fc.option(fc.double({ min: 0, max: 1e12, noNaN: true }).map((ms) => ms + 0)),
 };
@@ -51,6 +51,6 @@ export const anyPayment: fc.Arbitrary<Payment> = fc.oneof(
     attempt: fc.integer({ min: 0, max: SETTLED_ATTEMPT_MAX }),
     processor,
     requestedAt: time,
-    ...{ last: fc.constant(0), refusedBy: fc.constant(null), doubtedMs: fc.constant(null) },
+    ...{ position: fc.constant(0), refusedBy: fc.constant(null), doubtedMs: fc.constant(null) },
   }),
 );

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Payment } from "../../src/payment/payment.ts";
-import type { Move, Store, Stored } from "../../src/store/store.ts";
+import type { Batch, Store, Stored } from "../../src/store/store.ts";
 import { anyPayment } from "./arbitrary.ts";
 
 /** A store that is new, for one test. */
@@ -26,19 +26,25 @@ export function id(n: number): string {
 export function pending(n: number, changed: Partial<Payment> = {}): Payment {
   return {
     ...{ id: id(n), cents: 1990, acceptedAt: 1_751_328_000_123 + n, owner: "b", stage: "accepted", attempt: 0 },
-    ...{ processor: null, requestedAt: 0, reason: "accepted", last: 100 + n, refusedBy: null, doubtedMs: null },
+    ...{ processor: null, requestedAt: 0, reason: "accepted", position: 100 + n, refusedBy: null, doubtedMs: null },
     ...changed,
   };
 }
 
 /** A payment that is settled. */
 export function settled(n: number, changed: Partial<Payment> = {}): Payment {
-  const end = { stage: "settled", attempt: 1, requestedAt: 1_751_328_000_456 + n, reason: "booked", last: 0 } as const;
+  const end = {
+    stage: "settled",
+    attempt: 1,
+    requestedAt: 1_751_328_000_456 + n,
+    reason: "booked",
+    position: 0,
+  } as const;
   return pending(n, { ...end, processor: n % 2 ? "fallback" : "default", ...changed });
 }
 
-/** A write from one place of {@link LOG} to another. */
-export function move(from: Move["from"], position: number, payments: Iterable<Payment> = [], purges = false): Move {
+/** A batch from one position of {@link LOG} to another. */
+export function batch(from: Batch["from"], position: number, payments: Iterable<Payment> = [], purges = false): Batch {
   return { from, to: { log: LOG, position, hash: position * 7 + 1, doubtedMs: null }, purges, payments };
 }
 
@@ -67,9 +73,9 @@ const TESTS: Readonly<Record<string, Test>> = {
     assert.deepEqual(await loaded(store), { stored: NOTHING, rows: new Map() });
   },
 
-  async "every field of a payment and of the place is loaded exactly as it was written"(fresh) {
+  async "every field of a payment and of the position is loaded exactly as it was written"(fresh) {
     const [store, other] = [fresh.store(), fresh.store()];
-    const place = fc.record({
+    const state = fc.record({
       log: fc.constantFrom(LOG, OTHER_LOG),
       position: fc.maxSafeNat(),
       hash: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
@@ -77,7 +83,7 @@ const TESTS: Readonly<Record<string, Test>> = {
     }, { noNullPrototype: true });
     const payments = fc.uniqueArray(anyPayment, { selector: ({ id }) => id, maxLength: 20 });
     await fc.assert(
-      fc.asyncProperty(place, payments, async (to, payments) => {
+      fc.asyncProperty(state, payments, async (to, payments) => {
         const from = await other.stored();
         assert.deepEqual(await store.write({ from, to, purges: true, payments }), to);
         assert.deepEqual(await other.stored(), to);
@@ -89,7 +95,7 @@ const TESTS: Readonly<Record<string, Test>> = {
 
   async "a write from anywhere but where the store is does nothing, and tells where it is"(fresh) {
     const [store, other] = [fresh.store(), fresh.store()];
-    const first = move(NOTHING, 10, [pending(1)]);
+    const first = batch(NOTHING, 10, [pending(1)]);
     assert.deepEqual(await store.write(first), first.to);
     const elsewhere = [
       NOTHING,
@@ -99,22 +105,22 @@ const TESTS: Readonly<Record<string, Test>> = {
       { log: null, position: 10 },
     ];
     for (const from of elsewhere) {
-      assert.deepEqual(await other.write(move(from, 20, [settled(1), pending(2)])), first.to);
-      assert.deepEqual(await other.write(move(from, 20, [pending(3)], true)), first.to);
+      assert.deepEqual(await other.write(batch(from, 20, [settled(1), pending(2)])), first.to);
+      assert.deepEqual(await other.write(batch(from, 20, [pending(3)], true)), first.to);
       assert.deepEqual(await loaded(other), { stored: first.to, rows: byId([pending(1)]) });
     }
-    const second = move(first.to, 20, [settled(1), pending(2)]);
+    const second = batch(first.to, 20, [settled(1), pending(2)]);
     assert.deepEqual(await other.write(second), second.to);
     assert.deepEqual(await loaded(store), { stored: second.to, rows: byId([settled(1), pending(2)]) });
   },
 
-  async "of writers that come from the same place at once one is taken, whole"(fresh) {
+  async "of writers that come from the same position at once one is taken, whole"(fresh) {
     const stores = [fresh.store(), fresh.store(), fresh.store()];
-    let from: Move["from"] = NOTHING;
+    let from: Batch["from"] = NOTHING;
     let rows = new Map<string, Payment>();
     for (let round = 1; round <= 20; round++) {
       const moves = stores.map((_, n) =>
-        move(from, 10 * round + n, [1, 2, 3].map((i) => settled(i, { cents: 10 * round + n })), round % 5 === 0)
+        batch(from, 10 * round + n, [1, 2, 3].map((i) => settled(i, { cents: 10 * round + n })), round % 5 === 0)
       );
       const said = await Promise.all(stores.map((store, n) => store.write(moves[n]!)));
       const taken = moves.find(({ to }) => to.position === said[0]!.position)!;
@@ -127,19 +133,19 @@ const TESTS: Readonly<Record<string, Test>> = {
 
   async "a write that purges leaves what it brings, and nothing else"(fresh) {
     const store = fresh.store();
-    const first = move(NOTHING, 10, [pending(1), settled(2), pending(3)]);
+    const first = batch(NOTHING, 10, [pending(1), settled(2), pending(3)]);
     await store.write(first);
-    const second = move(first.to, 20, [pending(3, { stage: "dispatched", attempt: 1, processor: "default" })], true);
+    const second = batch(first.to, 20, [pending(3, { stage: "dispatched", attempt: 1, processor: "default" })], true);
     await store.write(second);
     assert.deepEqual(await loaded(store), { stored: second.to, rows: byId(second.payments) });
-    const third = move(second.to, 30, [settled(1)]);
+    const third = batch(second.to, 30, [settled(1)]);
     await store.write(third);
     assert.deepEqual((await loaded(store)).rows, byId([...second.payments, settled(1)]));
   },
 
   async "a write of any size is one: it is taken whole, or leaves everything as it was"(fresh) {
     const store = fresh.store();
-    const first = move(NOTHING, 10, [pending(1), settled(7)]);
+    const first = batch(NOTHING, 10, [pending(1), settled(7)]);
     await store.write(first);
     const many = Array.from({ length: 2_345 }, (_, n) => n % 3 ? settled(n) : pending(n));
     const broken = new Error("invariant: broken");
@@ -148,10 +154,10 @@ const TESTS: Readonly<Record<string, Test>> = {
         yield* many;
         throw broken;
       };
-      await assert.rejects(store.write(move(first.to, 20, breaking(), purges)), (error) => error === broken);
+      await assert.rejects(store.write(batch(first.to, 20, breaking(), purges)), (error) => error === broken);
       assert.deepEqual(await loaded(store), { stored: first.to, rows: byId(first.payments) });
     }
-    const whole = move(first.to, 20, many);
+    const whole = batch(first.to, 20, many);
     assert.deepEqual(await store.write(whole), whole.to);
     assert.deepEqual(await loaded(store), { stored: whole.to, rows: byId(many) });
   },
@@ -160,7 +166,7 @@ const TESTS: Readonly<Record<string, Test>> = {
     const store = fresh.store();
     const count = 2 * PAGE_MAX + 1;
     const payments = Array.from({ length: count }, (_, n) => settled(n, { requestedAt: n * 7_919 % count }));
-    await store.write(move(NOTHING, 10, [...payments, pending(count)]));
+    await store.write(batch(NOTHING, 10, [...payments, pending(count)]));
     const pages: (readonly Payment[])[] = [];
     await store.load((page) => pages.push(page));
     assert.deepEqual(pages[0], [pending(count)]);
@@ -169,11 +175,11 @@ const TESTS: Readonly<Record<string, Test>> = {
     assert.deepEqual(times, Array.from({ length: count }, (_, n) => n));
   },
 
-  async "what is written while a store is loaded is not loaded, and neither is its place"(fresh) {
+  async "what is written while a store is loaded is not loaded, and neither is its position"(fresh) {
     const [store, other] = [fresh.store(), fresh.store()];
-    const first = move(NOTHING, 10, Array.from({ length: 2 * PAGE_MAX }, (_, n) => n % 2 ? settled(n) : pending(n)));
+    const first = batch(NOTHING, 10, Array.from({ length: 2 * PAGE_MAX }, (_, n) => n % 2 ? settled(n) : pending(n)));
     await store.write(first);
-    const second = move(first.to, 20, [pending(1), settled(9_999)], true);
+    const second = batch(first.to, 20, [pending(1), settled(9_999)], true);
     let writing: Promise<Stored> | undefined;
     const rows = new Map<string, Payment>();
     const stored = await store.load((page) => {
@@ -187,7 +193,7 @@ const TESTS: Readonly<Record<string, Test>> = {
 
   async "what a reader throws while payments are loaded comes out as it is, and the store goes on"(fresh) {
     const store = fresh.store();
-    await store.write(move(NOTHING, 10, [pending(1)]));
+    await store.write(batch(NOTHING, 10, [pending(1)]));
     const broken = new Error("invariant: broken");
     const throws = () => {
       throw broken;

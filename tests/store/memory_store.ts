@@ -1,6 +1,6 @@
 /** A store in memory for tests: as many projectors as a test has share it, as two replicas share a database. @module */
 import type { Payment } from "../../src/payment/payment.ts";
-import type { Move, Store, Stored } from "../../src/store/store.ts";
+import type { Batch, Store, Stored } from "../../src/store/store.ts";
 
 /** Payments that {@link MemoryStore.load} hands over at once. */
 const PAGE = 512;
@@ -8,7 +8,7 @@ const PAGE = 512;
 /** What it was asked. */
 export type Call =
   | { readonly kind: "stored" | "load" | "close" }
-  | { readonly kind: "write"; readonly move: Move };
+  | { readonly kind: "write"; readonly batch: Batch };
 
 /** What it holds. */
 export interface Content {
@@ -42,14 +42,14 @@ export class MemoryStore implements Store {
     return snapshot.stored;
   }
 
-  async write(move: Move): Promise<Stored> {
-    return await this.#called({ kind: "write", move }, () => {
+  async write(batch: Batch): Promise<Stored> {
+    return await this.#called({ kind: "write", batch }, () => {
       const { stored } = this.content;
-      if (stored.log !== move.from.log || stored.position !== move.from.position) return stored;
-      const rows = new Map(move.purges ? [] : this.content.rows);
-      for (const payment of move.payments) rows.set(payment.id, payment);
-      this.content = { stored: move.to, rows };
-      return move.to;
+      if (stored.log !== batch.from.log || stored.position !== batch.from.position) return stored;
+      const rows = new Map(batch.purges ? [] : this.content.rows);
+      for (const payment of batch.payments) rows.set(payment.id, payment);
+      this.content = { stored: batch.to, rows };
+      return batch.to;
     });
   }
 

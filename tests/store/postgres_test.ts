@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { PostgresStore } from "../../src/store/postgres.ts";
-import { byId, loaded, LOG, move, NOTHING, pending, settled, testStore } from "./contract.ts";
+import { batch, byId, loaded, LOG, NOTHING, pending, settled, testStore } from "./contract.ts";
 import { connect, needsServer, TestServer, withStores } from "./test_server.ts";
 
 const server = new TestServer();
@@ -39,7 +39,7 @@ Deno.test(
       const both = await Promise.all([first.stored(), second.stored()]);
       assert.deepEqual(both, [NOTHING, NOTHING]);
       const { rows } = await loaded(first);
-      const inDoubt = { last: 0, doubtedMs: 0 };
+      const inDoubt = { position: 0, doubtedMs: 0 };
       const bound = { attempt: 2, processor: "fallback", requestedAt: 1_751_328_000_500 } as const;
       assert.deepEqual(
         rows,
@@ -61,7 +61,7 @@ Deno.test(
         await first.story(settled(4).id),
         "1,1,1751328000300,0,0,1;2,1,1751328000350,0,0,11;3,1,1751328000600,0,0,12",
       );
-      const onwards = move(NOTHING, 10, [settled(1)]);
+      const onwards = batch(NOTHING, 10, [settled(1)]);
       assert.deepEqual(await second.write(onwards), onwards.to);
       assert.equal((await loaded(first)).rows.get(settled(1).id)?.stage, "settled");
     });
@@ -77,7 +77,7 @@ Deno.test("replicas that start at once find the tables made once", needsServer, 
   const url = await server.database();
   await withStores(url, async (make) => {
     const stores = [make(), make(), make(), make()];
-    const first = move(NOTHING, 10, [settled(1)]);
+    const first = batch(NOTHING, 10, [settled(1)]);
     const said = await Promise.all(stores.map((store, n) => n < 2 ? store.stored() : store.write(first)));
     assert.deepEqual(said.slice(2), [first.to, first.to]);
     assert.deepEqual(await server.query(url, "select schema_version, log, position, hash from store_state"), [
@@ -88,13 +88,13 @@ Deno.test("replicas that start at once find the tables made once", needsServer, 
 });
 
 Deno.test(
-  "what is loaded while a purge commits is of the place that is told, before it or after it",
+  "what is loaded while a purge commits is of the position that is told, before it or after it",
   needsServer,
   async () => {
     const url = await server.database();
     await withStores(url, async (make) => {
       const store = make();
-      await store.write(move(NOTHING, 10, [settled(1)]));
+      await store.write(batch(NOTHING, 10, [settled(1)]));
       const purge = await connect(url);
       await purge.query("begin; truncate payment; update store_state set position = 20");
       const loading = loaded(store);
@@ -111,7 +111,7 @@ Deno.test(
 Deno.test("the audit shows amounts, names and times to the millisecond", needsServer, async () => {
   const url = await server.database();
   await withStores(url, async (make) => {
-    await make().write(move(NOTHING, 10, [settled(1), pending(2, { acceptedAt: -8_640_000_000_000_000 })]));
+    await make().write(batch(NOTHING, 10, [settled(1), pending(2, { acceptedAt: -8_640_000_000_000_000 })]));
     const rows = await server.query(
       url,
       "select amount::float8, stage, processor, requested_at, accepted_at, owner, reason from payment_audit order by id",
@@ -145,7 +145,7 @@ Deno.test(
     assert.deepEqual(await store.stored(), NOTHING);
     const other = await connect(url);
     await other.query("begin; lock table payment");
-    const first = move(NOTHING, 10, [pending(1)]);
+    const first = batch(NOTHING, 10, [pending(1)]);
     await assert.rejects(store.write(first), { kind: "unavailable", message: /: it took too long$/ });
     await other.end();
     assert.deepEqual(await loaded(store), { stored: NOTHING, rows: new Map() });
@@ -163,17 +163,17 @@ Deno.test("a settled payment's story is stored with it, and stays when it is wri
   const other = new PostgresStore({ url });
   try {
     assert.equal(await store.story(id), undefined);
-    const first = move(NOTHING, 10, [pending(1)]);
+    const first = batch(NOTHING, 10, [pending(1)]);
     await store.write(first);
     assert.equal(await store.story(id), undefined, "it is not settled");
-    const second = move(first.to, 20, [settled(1)]);
+    const second = batch(first.to, 20, [settled(1)]);
     await store.write(second);
     assert.equal(await store.story(id), stories.get(id));
     // a replica that lost its memory
-    const third = move(second.to, 30, [settled(1)]);
+    const third = batch(second.to, 30, [settled(1)]);
     await other.write(third);
     assert.equal(await other.story(id), stories.get(id));
-    await other.write(move(third.to, 40, [settled(1)], true));
+    await other.write(batch(third.to, 40, [settled(1)], true));
     assert.equal(await store.story(id), undefined, "it was forgotten in between");
   } finally {
     await Promise.all([store.close(), other.close()]);

@@ -101,7 +101,7 @@ export class Projected {
     });
   }
 
-  /** The log up to a place, folded by nobody's ledger. */
+  /** The log up to a position, folded by nobody's ledger. */
   fold(position: number): { readonly book: Book; readonly hash: number } {
     const log = this.#log();
     const upTo: Log = {
@@ -119,8 +119,8 @@ export class Projected {
   /** Keeps what is to be written. */
   asked(call: Parameters<MemoryStore["before"]>[0]): void {
     if (call.kind !== "write") return;
-    const payments = Array.from(call.move.payments, ({ id }) => Number.parseInt(id.slice(-12), 16));
-    this.written.push({ payments, purges: call.move.purges, atMs: this.clock.monotonic() });
+    const payments = Array.from(call.batch.payments, ({ id }) => Number.parseInt(id.slice(-12), 16));
+    this.written.push({ payments, purges: call.batch.purges, atMs: this.clock.monotonic() });
   }
 }
 

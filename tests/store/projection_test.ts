@@ -72,7 +72,7 @@ class Run {
     };
   }
 
-  /** What the store holds is the fold of the log up to the place that it says, and no other. */
+  /** What the store holds is the fold of the log up to the position that it says, and no other. */
   check(): void {
     const { stored, rows } = this.world.store.content;
     const { book, hash } = this.world.fold(stored.position);
@@ -158,7 +158,7 @@ class Run {
   }
 }
 
-Deno.test("whatever fails: rows and place of the store are of one instant, and in the end both are the log's", async () => {
+Deno.test("whatever fails: rows and position of the store are of one instant, and in the end both are the log's", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(anyStep, { maxLength: 80, size: "max" }), async (steps) => {
       const run = new Run();

@@ -3,7 +3,7 @@ import { positionOf } from "../../src/ledger/log.ts";
 import { COVER_MS, STANDBY_MS } from "../../src/store/projector.ts";
 import type { StoreError } from "../../src/store/store.ts";
 import type { VirtualClock } from "../support/virtual_clock.ts";
-import { byId, id, LOG, move, OTHER_LOG, settled } from "./contract.ts";
+import { batch, byId, id, LOG, OTHER_LOG, settled } from "./contract.ts";
 import { DOWN, Projected, Side, started } from "./projected.ts";
 
 /** Where the log of these tests begins. */
@@ -137,7 +137,7 @@ Deno.test("one write is under way at a time, and the next one answers all that w
   assert.deepEqual([projector.oldestDirtyMs, clock.timers], [0, 0]);
 });
 
-Deno.test("covered() does not wait for what came after its place", async () => {
+Deno.test("covered() does not wait for what came after its position", async () => {
   const side = await started();
   const { clock } = side.world;
   const { projector, ledger } = side;
@@ -152,7 +152,7 @@ Deno.test("covered() does not wait for what came after its place", async () => {
   later();
 });
 
-Deno.test("covered() is true at once where the store holds as much, and writes a place behind which nothing changed", async () => {
+Deno.test("covered() is true at once where the store holds as much, and writes a position behind which nothing changed", async () => {
   const side = await started();
   const { clock, written, store } = side.world;
   const { projector, ledger } = side;
@@ -271,7 +271,7 @@ Deno.test("a purge makes the store forget, and what may be booked is written aga
   side.accept(1, 2, 3);
   side.settle(1);
   const bind = { by: "a", processor: "default", at: 3_000, reason: "default-up" } as const;
-  ledger.append({ kind: "dispatched", id: id(2), over: ledger.book.get(id(2))!.last, ...bind });
+  ledger.append({ kind: "dispatched", id: id(2), over: ledger.book.get(id(2))!.position, ...bind });
   await clock.advance(20);
   side.purge();
   side.accept(1);
@@ -356,7 +356,7 @@ Deno.test("b steps back when it hears that the peer writes again", async () => {
   const { stored } = side.world.store.content;
   side.accept(2);
   // the peer's write
-  await side.world.store.write(move(stored, side.ledger.position, []));
+  await side.world.store.write(batch(stored, side.ledger.position, []));
   side.projector.heard(side.ledger.position);
   written.length = 0;
   side.accept(3);
@@ -403,7 +403,7 @@ Deno.test("who did not hear the store at the start drops what it turns out to ho
 Deno.test("a store that knows more than the log is left alone, and who waits is told", async () => {
   const side = await started();
   const { clock, store, written } = side.world;
-  await store.write(move(store.content.stored, side.ledger.position + 5, [settled(9)]));
+  await store.write(batch(store.content.stored, side.ledger.position + 5, [settled(9)]));
   const { content } = store;
   side.accept(1);
   const covered = side.projector.covered(side.ledger.position);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import type { Move, Store, Stored, StoreError } from "../../src/store/store.ts";
+import type { Batch, Store, Stored, StoreError } from "../../src/store/store.ts";
 import { PostgresStore } from "../../src/store/postgres.ts";
 import { serverOf, storeError } from "../../src/store/trouble.ts";
-import { loaded, move, pending } from "./contract.ts";
+import { batch, loaded, pending } from "./contract.ts";
 import { connect, needsServer, TestServer, withStores } from "./test_server.ts";
 
 const server = new TestServer();
@@ -20,8 +20,8 @@ if (!needsServer.ignore) {
 
 /** Writes one payment more. */
 async function write(store: Store, n = 1): Promise<Stored> {
-  const from: Move["from"] = await store.stored();
-  return await store.write(move(from, from.position + 1, [pending(n)]));
+  const from: Batch["from"] = await store.stored();
+  return await store.write(batch(from, from.position + 1, [pending(n)]));
 }
 
 /** What is said when a store of `url` is to write, without the place. */
@@ -140,7 +140,7 @@ Deno.test("a server killed in the middle of everything fails it, and is found ag
     const from = await store.stored();
     const other = await connect(url);
     await other.query("begin; lock table payment");
-    const writing = store.write(move(from, 1, [pending(1)]));
+    const writing = store.write(batch(from, 1, [pending(1)]));
     const loading = count(store);
     const ended = Promise.all([
       assert.rejects(writing, { kind: "unavailable", message: /: the connection was lost$/ }),

@@ -263,7 +263,7 @@ Deno.test("attempts and settlements are counted by who made them, where they hol
   facts.accept(id, 1990, 100);
   const bound = facts.dispatch(id, "default", "default-up", 350);
   facts.release(id, "refused", 360);
-  const late = { kind: "dispatched", by: "a", id, over: bound.last, processor: "fallback", at: 370 } as const;
+  const late = { kind: "dispatched", by: "a", id, over: bound.position, processor: "fallback", at: 370 } as const;
   a.folded({ ...late, reason: "patience-over" }, false, bound);
   facts.fold({ kind: "moved", by: "b", from: "a", at: 400 });
   facts.dispatch(id, "fallback", "patience-over", 900, "b");
