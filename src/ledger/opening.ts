@@ -8,17 +8,12 @@ import type { Stored } from "../store/store.ts";
 import { LogGoneError, positionOf, type SegmentFiles, segmentOf } from "./log.ts";
 import { formatLogId, parseLogId } from "./log_id.ts";
 import { type Base, RECORD_BYTES, RecordBuffer, type SegmentHeader } from "./record.ts";
-import { readHeader, SegmentLog } from "./segment_log.ts";
+import { readHeader, SegmentLog, type SegmentLogOptions } from "./segment_log.ts";
 
 /** Where a replica reads from. */
-export interface Beginning {
+export interface Beginning extends Required<Pick<SegmentLogOptions, "position" | "liveFrom" | "leftovers">> {
   /** identity of the log */
   readonly log: string;
-  readonly position: number;
-  /** see {@link SegmentLogOptions.liveFrom} */
-  readonly liveFrom: number;
-  /** see {@link SegmentLogOptions.leftovers} */
-  readonly leftovers: boolean;
 }
 
 export interface OpeningParts {
@@ -84,17 +79,11 @@ export function classify(found: Found, stored: Stored | undefined, boot: number,
   const { log, position } = stored;
   const segment = Math.max(found.numbers.at(-1) ?? 0, segmentOf(position)) + 1;
   const left = firstLeft(found, stored);
-  return {
-    // a segment whose header is broken was one before the machine died
-    kind: found.numbers.length === 0 && log === null ? "first" : "anew",
-    segment,
-    parent: left?.log ?? log ?? newest?.log,
-    base: {
-      storedLog: log === null ? 0 : parseLogId(log).own,
-      storedPosition: position,
-      readFrom: left ? Math.max(positionOf(left.segment, 0), position) : positionOf(segment, 0),
-    },
-  };
+  const readFrom = left ? Math.max(positionOf(left.segment, 0), position) : positionOf(segment, 0);
+  const base = { storedLog: log === null ? 0 : parseLogId(log).own, storedPosition: position, readFrom };
+  // a segment whose header is broken was one before the machine died
+  const kind = found.numbers.length === 0 && log === null ? "first" : "anew";
+  return { kind, segment, parent: left?.log ?? log ?? newest?.log, base };
 }
 
 /** The first segment with facts that the store may lack, of any log of its cluster. */
@@ -186,10 +175,7 @@ function find(files: SegmentFiles, rereads: number): Found {
 function isSealed(files: SegmentFiles, segment: number): boolean {
   const file = files.open(segment);
   const record = new RecordBuffer();
-  try {
-    while (file?.read(record.bytes) === RECORD_BYTES && record.valid) if (record.seals) return true;
-    return false;
-  } finally {
-    file?.close();
-  }
+  while (file?.read(record.bytes) === RECORD_BYTES && record.valid && !record.seals);
+  file?.close();
+  return record.valid && record.seals;
 }

@@ -22,12 +22,9 @@ export interface SegmentLogOptions {
   readonly boot: number;
   /** where reading begins */
   readonly position: number;
-  /**
-   * The first segment of the log as it is now. Those before it are left of an earlier one, or of an earlier boot: nobody
-   * appends to them, so each ends where its file ends, sealed or not.
-   */
+  /** the first segment of the log as it is now: nobody appends to those before it, so each ends where its file ends, sealed or not */
   readonly liveFrom?: number;
-  /** whether reading begins in those before `liveFrom`: some of them may be missing, and are passed over */
+  /** whether reading begins in what is left of an earlier log, before `liveFrom`: what is missing of that is passed over */
   readonly leftovers?: boolean;
   /** Told once when what was not read yet is gone: this replica has to start anew. From then on the log is full, and at its end. */
   gone(why: string): void;
@@ -37,13 +34,7 @@ export interface SegmentLogOptions {
 
 /** The {@link Log} over segments. */
 export class SegmentLog implements Log {
-  readonly #files: SegmentFiles;
-  readonly #boot: number;
-  readonly #segmentRecords: number;
-  readonly #rereads: number;
-  readonly #liveFrom: number;
-  readonly #leftovers: boolean;
-  readonly #tellGone: (why: string) => void;
+  readonly #options: Required<SegmentLogOptions>;
   readonly #scratch = new RecordBuffer();
   readonly #buffer = new Uint8Array(READ_RECORDS * RECORD_BYTES);
   /** of the buffer, what is read and not handed out */
@@ -60,22 +51,9 @@ export class SegmentLog implements Log {
 
   /** @throws LogGoneError where the position is not in the log */
   constructor(options: SegmentLogOptions) {
-    const {
-      files,
-      boot,
-      position,
-      liveFrom = 0,
-      leftovers = false,
-      segmentRecords = SEGMENT_RECORDS,
-      rereads = REREADS,
-    } = options;
-    this.#files = files;
-    this.#boot = boot;
-    this.#liveFrom = liveFrom;
-    this.#leftovers = leftovers;
-    this.#segmentRecords = segmentRecords;
-    this.#rereads = rereads;
-    this.#tellGone = options.gone;
+    const defaults = { liveFrom: 0, leftovers: false, segmentRecords: SEGMENT_RECORDS, rereads: REREADS };
+    this.#options = { ...defaults, ...options };
+    const { position } = options;
     if (!this.#enter(segmentOf(position))) throw new LogGoneError(`segment ${segmentOf(position)} of the log is gone`);
     while (this.#index < indexOf(position)) {
       if (this.#record(this.#scratch)) continue;
@@ -90,7 +68,7 @@ export class SegmentLog implements Log {
 
   append(record: RecordBuffer): boolean {
     if (this.#gone) return false;
-    if (this.#index >= this.#segmentRecords && !this.#seal()) return false;
+    if (this.#index >= this.#options.segmentRecords && !this.#seal()) return false;
     return this.#file.append(record.bytes) === RECORD_BYTES;
   }
 
@@ -100,7 +78,7 @@ export class SegmentLog implements Log {
         if (!into.seals) return true;
       } else if (this.#bad) {
         if (!this.#succeed()) return false;
-      } else if (this.#segment >= this.#liveFrom) return false;
+      } else if (this.#segment >= this.#options.liveFrom) return false;
       this.#advance();
     }
     return false;
@@ -118,7 +96,7 @@ export class SegmentLog implements Log {
       if (this.#to - this.#from < RECORD_BYTES) return false;
       into.bytes.set(this.#buffer.subarray(this.#from, this.#from + RECORD_BYTES));
       if (into.valid) break;
-      if (again === this.#rereads) {
+      if (again === this.#options.rereads) {
         this.#bad = true;
         return false;
       }
@@ -147,33 +125,33 @@ export class SegmentLog implements Log {
   #succeed(): boolean {
     if (this.#following() !== undefined) return true;
     const segment = this.#segment + 1;
-    const header = { kind: "header", log: this.#log, segment, boot: this.#boot, base: null } as const;
-    return this.#files.create(segment, this.#scratch.write(header, 0).bytes) || this.#following() !== undefined;
+    const header = { kind: "header", log: this.#log, segment, boot: this.#options.boot, base: null } as const;
+    return this.#options.files.create(segment, this.#scratch.write(header, 0).bytes) || this.#following() !== undefined;
   }
 
   #following(): number | undefined {
-    return this.#files.list().find((segment) => segment > this.#segment);
+    return this.#options.files.list().find((segment) => segment > this.#segment);
   }
 
   #advance(): void {
     const before = this.#file;
     let expected = this.#segment + 1;
-    for (const segment of this.#files.list()) {
+    for (const segment of this.#options.files.list()) {
       if (segment < expected) continue;
-      if (segment > expected && !(this.#leftovers && segment <= this.#liveFrom)) break;
+      if (segment > expected && !(this.#options.leftovers && segment <= this.#options.liveFrom)) break;
       if (this.#enter(segment)) return before.close();
       // the machine died before its header was on the disk: there was nothing in it
-      if (segment >= this.#liveFrom) break;
+      if (segment >= this.#options.liveFrom) break;
       expected = segment + 1;
     }
     this.#gone = true;
-    this.#tellGone(`segment ${expected} of the log is gone`);
+    this.#options.gone(`segment ${expected} of the log is gone`);
   }
 
   /** Begins to read a segment. @returns false where it has no header, and then nothing has changed */
   #enter(segment: number): boolean {
-    const file = this.#files.open(segment);
-    const header = file && readHeader(file, segment, this.#scratch, this.#rereads);
+    const file = this.#options.files.open(segment);
+    const header = file && readHeader(file, segment, this.#scratch, this.#options.rereads);
     if (!header) {
       file?.close();
       return false;

@@ -1,7 +1,6 @@
 /**
  * Facts: what happened to a payment, or to all of them. They stand in one log, in one order. A fact about one payment
- * names the position of the fact it was made from, `over`; at its own it holds or is void, and every reader decides that
- * alike.
+ * names the position of the one it was made from, `over`; it holds or is void, and every reader decides that alike.
  * @module
  */
 import type { Cents } from "./money.ts";
@@ -19,10 +18,7 @@ export type ReplicaId = "a" | "b";
 /** Both replicas; the index is the replica's code in the log and in the store. */
 export const REPLICAS: readonly ReplicaId[] = ["a", "b"];
 
-/**
- * Why a payment is where it is; the index is the code in the log and in the store, so new ones go to the end. `in-doubt`,
- * `booked` and `already-booked` are of rows that older versions stored: no fact has them any more.
- */
+/** Why a payment is where it is; the index is the code in the log and in the store, so new ones go to the end. */
 export const REASONS = [
   "accepted",
   "default-up",
@@ -32,12 +28,12 @@ export const REASONS = [
   "both-refusing",
   "patience-over",
   "probe",
-  "in-doubt",
+  "in-doubt", // only in rows that an older version stored; so are two more
   "refused",
   "processor-full",
   "unreachable",
-  "booked",
-  "already-booked",
+  "booked", // see "in-doubt"
+  "already-booked", // see "in-doubt"
   "found-booked",
   "full",
   "rejected",

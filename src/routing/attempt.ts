@@ -11,10 +11,7 @@ import type { Lookup, Outcome } from "./processor_client.ts";
 export interface Queued {
   readonly state: "queued";
   readonly tries: number;
-  /**
-   * The payment's position when the processors that had to be asked did not have it: its next fact has them asked again.
-   * 0 where they were not asked.
-   */
+  /** the payment's position when the processors that had to be asked did not have it: its next fact has them asked again; 0 before */
   readonly clearedPosition: number;
 }
 

@@ -23,8 +23,7 @@ export class Turns {
   /**
    * The next turn is in `ms` milliseconds, but never sooner than a turn's time after the last.
    *
-   * @param rideMs how much later it may be: what comes in until then has its turn at once, which does this one's work
-   * without waking the process for that alone
+   * @param rideMs how much later it may be: what comes in until then has its turn at once, and spares the process this one
    */
   plan(ms: number, rideMs = RIDE_MS): void {
     const nowMs = this.#clock.monotonic();

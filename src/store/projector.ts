@@ -214,13 +214,9 @@ export class Projector implements LedgerObserver {
   #batch(): Batch {
     const { log, ledger } = this.#parts;
     const { position, hash, book: { doubtedMs } } = ledger;
-    const { purges } = this.#unsaved;
-    return {
-      from: this.#stored,
-      to: { log, position, hash, doubtedMs },
-      purges,
-      payments: this.#unsaved.payments(),
-    };
+    const unsaved = this.#unsaved;
+    const to = { log, position, hash, doubtedMs };
+    return { from: this.#stored, to, purges: unsaved.purges, payments: unsaved.payments() };
   }
 
   /** The store was at `known` or later when it was asked, and says where it is. */

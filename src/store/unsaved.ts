@@ -56,9 +56,7 @@ export class Unsaved {
     if (fact.kind === "purged") return this.all(position, nowMs);
     this.#mark(position, nowMs);
     if (!payment) {
-      for (const { id, position: newest } of this.#book.pending.values()) {
-        if (newest === position) this.#pending.set(id, position);
-      }
+      for (const one of this.#book.pending.values()) if (one.position === position) this.#pending.set(one.id, position);
     } else if (payment.stage === "settled") {
       this.#pending.delete(payment.id);
       this.#settledAt.push(position);
