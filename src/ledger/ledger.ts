@@ -115,7 +115,7 @@ export class Ledger {
     if (this.#folding) throw new Error("invariant: a fact is recorded while another one is folded");
     const record = this.#read.read();
     if (record.kind === "header") {
-      // what both began with is the store's, and nobody has its history
+      // who begins with what the store holds has not folded what stands before
       if (record.base !== null) {
         this.#hash = 0;
         // at the positions before, another life of the peer may have folded an earlier log
