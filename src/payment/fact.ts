@@ -28,12 +28,12 @@ export const REASONS = [
   "both-refusing",
   "patience-over",
   "probe",
-  "in-doubt", // only in rows that an older version stored; so are two more
+  "in-doubt", // only in rows that an older version stored
   "refused",
   "processor-full",
   "unreachable",
-  "booked", // see "in-doubt"
-  "already-booked", // see "in-doubt"
+  "booked", // only in rows that an older version stored
+  "already-booked", // only in rows that an older version stored
   "found-booked",
   "full",
   "rejected",

@@ -25,9 +25,9 @@ export class Unsaved {
   #pending = new Map<string, number>();
   /** the first of the settled payments that is unsaved, and the positions where it and those behind it were settled */
   #settledFrom: number;
-  #settledAt: number[] = [];
+  #settledPositions: number[] = [];
   /** what was stored before this position counts no longer */
-  #forgottenAt: number | undefined;
+  #forgottenPosition: number | undefined;
   #marks: Mark[] = [];
 
   /** @param book holds what the store holds, and nothing else */
@@ -38,12 +38,12 @@ export class Unsaved {
 
   /** Payments that differ. */
   get size(): number {
-    return this.#pending.size + this.#settledAt.length;
+    return this.#pending.size + this.#settledPositions.length;
   }
 
   /** Whether the store is to forget all it holds. */
   get purges(): boolean {
-    return this.#forgottenAt !== undefined;
+    return this.#forgottenPosition !== undefined;
   }
 
   /** When the oldest change came that is unsaved, or up to the distance of two marks earlier; undefined without one. */
@@ -59,7 +59,7 @@ export class Unsaved {
       for (const one of this.#book.pending.values()) if (one.position === position) this.#pending.set(one.id, position);
     } else if (payment.stage === "settled") {
       this.#pending.delete(payment.id);
-      this.#settledAt.push(position);
+      this.#settledPositions.push(position);
     } else this.#pending.set(payment.id, position);
   }
 
@@ -68,8 +68,8 @@ export class Unsaved {
     this.#mark(position, nowMs);
     this.#pending = new Map(Array.from(this.#book.pending.keys(), (id) => [id, position]));
     this.#settledFrom = 0;
-    this.#settledAt = new Array<number>(this.#book.settled.size).fill(position);
-    this.#forgottenAt = position;
+    this.#settledPositions = new Array<number>(this.#book.settled.size).fill(position);
+    this.#forgottenPosition = position;
   }
 
   /**
@@ -79,11 +79,11 @@ export class Unsaved {
    */
   saved(position: number, isEnd: boolean): void {
     for (const [id, changed] of this.#pending) if (changed < position) this.#pending.delete(id);
-    const first = this.#settledAt.findIndex((settled) => settled >= position);
-    const count = first === -1 ? this.#settledAt.length : first;
-    this.#settledAt = this.#settledAt.slice(count);
+    const first = this.#settledPositions.findIndex((settled) => settled >= position);
+    const count = first === -1 ? this.#settledPositions.length : first;
+    this.#settledPositions = this.#settledPositions.slice(count);
     this.#settledFrom += count;
-    if (this.#forgottenAt !== undefined && this.#forgottenAt < position) this.#forgottenAt = undefined;
+    if ((this.#forgottenPosition ?? Infinity) < position) this.#forgottenPosition = undefined;
     // the mark before the first one behind the position may stand for changes behind it
     while ((this.#marks[1]?.position ?? Infinity) <= position) this.#marks.shift();
     if (isEnd) this.#marks = [];
