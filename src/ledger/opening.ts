@@ -98,7 +98,7 @@ function firstLeft({ headers, reaches }: Found, { log, position }: Stored): Segm
   });
 }
 
-/** Where reading begins for who has loaded what the store holds; undefined where the log does not go on from there. */
+/** {@link locate}, in what is found. */
 function beginningOf(found: Found, { log, position }: Stored): Beginning | undefined {
   const { headers, numbers } = found;
   const newest = headers.at(-1);
@@ -108,6 +108,7 @@ function beginningOf(found: Found, { log, position }: Stored): Beginning | undef
   const first = Math.max(liveFrom, segmentOf(position));
   const isWhole = numbers.filter((number) => number >= first).every((number, i) => number === first + i);
   if (!isWhole) return undefined;
+  // where the newest log began anew; undefined where it is the first, or that segment is deleted
   const begun = headers.findLast((header) => header.base && header.log === newest.log);
   const isBefore = begun !== undefined && position < positionOf(begun.segment, 0);
   if (log === newest.log && !isBefore) {
@@ -148,7 +149,7 @@ export function locate(files: SegmentFiles, stored: Stored, rereads: number): Be
   return beginningOf(find(files, rereads), stored);
 }
 
-/** Looks at the files. */
+/** Looks at the files; changes nothing. */
 function find(files: SegmentFiles, rereads: number): Found {
   const scratch = new RecordBuffer();
   const numbers = files.list();
