@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { placeOf } from "../../src/ledger/log.ts";
+import { positionOf } from "../../src/ledger/log.ts";
 import { Retention } from "../../src/ledger/retention.ts";
 import { begin } from "./side.ts";
 import { MemorySegments } from "./memory_segments.ts";
@@ -8,22 +8,22 @@ import { MemorySegments } from "./memory_segments.ts";
 function setup(segmentsMax = 3) {
   const files = new MemorySegments();
   for (const segment of [5, 6, 7]) begin(files, segment);
-  const ledger = { position: placeOf(7, 1) };
+  const ledger = { position: positionOf(7, 1) };
   return { files, ledger, retention: new Retention(files, ledger, segmentsMax) };
 }
 
 Deno.test("segments that end before a place are deleted, and the one it is in is kept", () => {
   const { files, retention } = setup();
-  retention.trim(placeOf(6, 0));
+  retention.trim(positionOf(6, 0));
   assert.deepEqual(files.list(), [6, 7]);
   assert.equal(retention.segments, 2);
-  retention.trim(placeOf(5, 9));
+  retention.trim(positionOf(5, 9));
   assert.deepEqual(files.list(), [6, 7], "an earlier place deletes nothing more");
 });
 
 Deno.test("what is not read here yet is kept, whoever else has read it", () => {
   const { files, ledger, retention } = setup();
-  ledger.position = placeOf(6, 3);
+  ledger.position = positionOf(6, 3);
   retention.trim(Infinity);
   assert.deepEqual(files.list(), [6, 7]);
 });
@@ -31,13 +31,13 @@ Deno.test("what is not read here yet is kept, whoever else has read it", () => {
 Deno.test("a log is full with more segments than it may have, and is not once some are deleted", () => {
   const { ledger, retention } = setup(3);
   assert.equal(retention.isFull, false);
-  ledger.position = placeOf(8, 0);
+  ledger.position = positionOf(8, 0);
   assert.deepEqual([retention.segments, retention.isFull], [4, true]);
-  retention.trim(placeOf(6, 0));
+  retention.trim(positionOf(6, 0));
   assert.deepEqual([retention.segments, retention.isFull], [3, false]);
 });
 
 Deno.test("where there is no segment yet the log begins with the first", () => {
-  const retention = new Retention(new MemorySegments(), { position: placeOf(0, 0) }, 2);
+  const retention = new Retention(new MemorySegments(), { position: positionOf(0, 0) }, 2);
   assert.deepEqual([retention.segments, retention.isFull], [1, false]);
 });
