@@ -178,7 +178,7 @@ export const SETTINGS = {
     ms(86_400_000),
     "30000",
     "ms",
-    "for so long after a call was given up a processor may still book it: must exceed the longest time that takes; less frees such payments sooner, too little charges twice",
+    "for so long after a call was given up, or something in between answered 5xx for the processor, it may still be booked: must exceed the longest that gateways hold a request plus the longest that a processor takes; less frees such payments sooner, too little charges twice",
   ),
   STOP_MS: setting(
     whole(100, 600_000),

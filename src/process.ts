@@ -278,7 +278,7 @@ function checkFileSystem(folder: string): void {
 
 function untilReady(replica: Replica): Promise<void> {
   return new Promise((resolve) => {
-    const look = () => replica.readiness().ready ? resolve() : setTimeout(look, READY_MS);
+    const look = () => replica.readiness().phase === "serving" ? resolve() : setTimeout(look, READY_MS);
     look();
   });
 }

@@ -192,11 +192,13 @@ export class Replica implements Observed {
 
   get vitals(): Vitals {
     const { retention: log, dispatcher, projector: store } = this.#running ?? {};
-    return { link: this.#link, store, log, held: dispatcher?.held };
+    return { link: this.#link, store, log, held: dispatcher?.held, rejected: dispatcher?.rejected };
   }
 
   readiness(): Readiness {
-    return readinessOf(this.#settings, this.#member, this.#ports.store !== undefined, this.#running);
+    this.#running?.projector?.check();
+    const { store } = this.#link?.peerStatus ?? {};
+    return readinessOf(this.#settings, this.#member, this.#ports.store !== undefined, this.#running, store);
   }
 
   /**

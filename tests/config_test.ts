@@ -119,3 +119,9 @@ Deno.test("of two replicas each has a path of its own for operators, and none is
     assert.equal(refused(environment), "OPS_LISTEN: that is where payments are taken");
   }
 });
+
+Deno.test("--help says what HORIZON_MS must exceed", () => {
+  const line = settingsHelp().split("\n").find((line) => line.startsWith("  HORIZON_MS"))!;
+  assert.match(line, /must exceed the longest that gateways hold a request plus the longest that a processor takes/);
+  assert.match(line, /\[30000, ms\]$/);
+});

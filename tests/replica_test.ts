@@ -1,6 +1,7 @@
 /** What two whole replicas promise together, each promise in the smallest setting that shows it. @module */
 import assert from "node:assert/strict";
 import { positionOf } from "../src/ledger/log.ts";
+import { CHECK_MS } from "../src/store/projector.ts";
 import { REPLICAS } from "../src/payment/fact.ts";
 import { encode } from "../src/peer/frame.ts";
 import type { Outcome } from "../src/routing/processor_client.ts";
@@ -312,13 +313,46 @@ Deno.test("a log at its limit takes no payment, what was accepted goes on, and r
   for (const replica of [pair.a, pair.b]) {
     assert.deepEqual(replica.summary()?.default, { count: taken, cents: 10 * taken });
     assert.equal(replica.accept(ID, 10), "log-full");
-    assert.ok(replica.readiness().notes.includes("the log is full"));
+    const { ready, phase, notes } = replica.readiness();
+    assert.deepEqual([ready, phase, notes.includes("the log is full")], [false, "serving", true]);
   }
   pair.reaches.a = pair.reaches.b = true;
   await pair.clock.advance(10 * SOON_MS);
   assert.equal(pair.files.list().length, 1);
-  for (const replica of [pair.a, pair.b]) assert.ok(!replica.readiness().notes.includes("the log is full"));
+  for (const replica of [pair.a, pair.b]) {
+    const { ready, notes } = replica.readiness();
+    assert.deepEqual([ready, notes.includes("the log is full")], [true, false]);
+  }
   assert.equal(pair.a.accept(ID, 10), "accepted");
+});
+
+Deno.test("a replica is ready while POST is answered 202: not while as many wait as may, nor without the store at ACK=store", async () => {
+  for (const ack of ["log", "store"] as const) {
+    const pair = await Pair.started({ ack, settings: { queueMax: 3 } });
+    const gate = Promise.withResolvers<Outcome>();
+    pair.answer = () => gate.promise;
+    for (let n = 1; n <= 3; n++) {
+      assert.equal(pair.a.readiness().ready, true);
+      assert.equal(await pair.accept(pair.a, crypto.randomUUID()), "accepted");
+    }
+    const full = pair.a.readiness();
+    assert.deepEqual([full.ready, full.notes], [false, ["as many payments wait as may wait"]]);
+    gate.resolve({ kind: "booked" });
+    await pair.clock.advance(SOON_MS);
+    assert.equal(pair.a.readiness().ready, true);
+    // nobody sends anything: it is known once somebody has looked
+    pair.reaches.a = false;
+    await pair.clock.advance(CHECK_MS);
+    pair.a.readiness();
+    await pair.clock.settle();
+    const { ready, store, notes } = pair.a.readiness();
+    assert.deepEqual([ready, store], [ack === "log", "unavailable"]);
+    const note = "POST is answered 503: a 202 says that Postgres holds the payment (ACK=store)";
+    assert.equal(notes.includes(note), ack === "store");
+    pair.reaches.a = true;
+    await pair.clock.advance(SOON_MS);
+    assert.deepEqual([pair.a.readiness().ready, pair.a.readiness().notes], [true, []]);
+  }
 });
 
 Deno.test("a segment is kept until the peer has read it, or is dead", async () => {

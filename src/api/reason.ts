@@ -21,6 +21,7 @@ const REASON_TEXT: Readonly<Record<Reason, string>> = {
   "full": "no processor had a free place",
   "rejected": "the processor refused it in a way that does not pass by itself",
   "not-found": "the processor was asked and did not have it",
+  "rejected-by-both": "both processors refused it in a way that does not pass by itself, so it is tried again rarely",
 };
 
 /** Why, for people; a clause without a full stop. */

@@ -10,6 +10,7 @@ import { type Dispatched, type Fact, peerOf, type Processor, PROCESSORS } from "
 import type { Reason, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Status } from "../peer/frame.ts";
+import type { ProcessorStatus } from "../routing/dispatcher.ts";
 import type { Readiness } from "../service/readiness.ts";
 import type { Observed } from "../service/service.ts";
 import { Outages } from "./outages.ts";
@@ -68,6 +69,8 @@ export class Watch implements Watching, LedgerObserver {
   #peer: { readonly status: Status; readonly heardMs: number } | undefined;
   /** stories are asked for one at a time: who writes must not wait for who reads */
   #recalls: Promise<unknown> = Promise.resolve();
+  /** of each processor what was said of it last: the status with which it refuses, and what is not understood of it */
+  readonly #said: Record<Processor, Pick<ProcessorStatus, "rejectsWith" | "unclear">> = { default: {}, fallback: {} };
   /** limits that are reached, and since when */
   readonly #reached = new Map<string, number>();
   #fallback: { readonly since: number; lastAt: number; payments: number } | undefined;
@@ -245,9 +248,19 @@ export class Watch implements Watching, LedgerObserver {
   #logChanges({ processors }: Readiness, at: number): void {
     const { log } = this.#parts;
     for (const processor of PROCESSORS) {
-      const change = this.#outages.look(processor, processors[processor].state === "up", at);
-      if (change?.state === "down") log("warning", "a processor takes nothing", { processor });
-      else if (change) log("info", "a processor takes payments again", { processor, afterMs: change.forMs });
+      const { state, rejectsWith, retryAt, unclear } = processors[processor];
+      const said = this.#said[processor];
+      this.#said[processor] = { ...rejectsWith && { rejectsWith }, ...unclear && { unclear } };
+      const change = this.#outages.look(processor, state === "up", at);
+      if (change?.state === "down" || state === "down" && rejectsWith && rejectsWith !== said.rejectsWith) {
+        const why = { ...rejectsWith && { status: rejectsWith }, ...retryAt && { until: retryAt } };
+        log("warning", "a processor takes nothing", { processor, ...why });
+      } else if (change?.state === "up") {
+        log("info", "a processor takes payments again", { processor, afterMs: change.forMs });
+      }
+      if (unclear && unclear !== said.unclear) {
+        log("warning", "a processor is not understood when it is asked for a payment", { processor, unclear });
+      }
     }
     const fallback = this.#fallback;
     if (!fallback || at - fallback.lastAt < QUIET_MS) return;

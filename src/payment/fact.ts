@@ -38,6 +38,7 @@ export const REASONS = [
   "full",
   "rejected",
   "not-found",
+  "rejected-by-both",
 ] as const;
 export type Reason = typeof REASONS[number];
 

@@ -1,11 +1,11 @@
 /** Calls to the payment processors over HTTP. @module */
 import { type Processor, PROCESSORS } from "../payment/fact.ts";
-import { parseId } from "../payment/id.ts";
-import { parseInstant } from "../payment/instant.ts";
-import { amountOf, centsOf } from "../payment/money.ts";
+import { amountOf } from "../payment/money.ts";
 import type { Health, Lookup, Order, Outcome, ProcessorClient } from "../routing/processor_client.ts";
-import { HttpPool } from "./http.ts";
+import { readBooking } from "./booking.ts";
+import { type Ended, HttpPool } from "./http.ts";
 import { outcomeOf } from "./outcome.ts";
+import { retryAfterMs } from "./retry_after.ts";
 
 /** Where the processors are, and what a call may take. */
 export interface ClientOptions {
@@ -30,30 +30,22 @@ export class HttpProcessorClient implements ProcessorClient {
     const at = new Date(requestedAt).toISOString();
     const body = `{"correlationId":"${id}","amount":${amountOf(cents)},"requestedAt":"${at}"}`;
     const traced = traceparent === undefined ? "" : `traceparent: ${traceparent}\r\n`;
-    const { status, sent, error = "no answer" } = await this.#pools[processor].request(
-      "POST",
-      "/payments",
-      body,
-      traced,
-    );
+    const ended = await this.#pools[processor].request("POST", "/payments", body, traced);
+    const { status, sent, error = "no answer" } = ended;
     // the status line says everything, whatever becomes of the body
-    if (status !== undefined) return outcomeOf({ status });
+    if (status !== undefined) return { ...outcomeOf({ status }), ...later(ended) };
     return outcomeOf(sent ? { broken: error } : { unconnected: error });
   }
 
   async lookup(processor: Processor, id: string): Promise<Lookup> {
-    const { status, text, error } = await this.#pools[processor].request("GET", `/payments/${id}`);
+    const ended = await this.#pools[processor].request("GET", `/payments/${id}`);
+    const { status = 0, text, error } = ended;
     if (error !== undefined) return { kind: "unanswered", error };
     if (status === 404) return { kind: "absent" };
-    if (status !== 200) return { kind: "unanswered", error: `status ${status}` };
-    const { correlationId = id, amount, requestedAt } = parse(text);
-    const other = typeof correlationId !== "string" || parseId(correlationId) !== parseId(id);
-    const cents = typeof amount === "number" ? centsOf(amount) : undefined;
-    const at = typeof requestedAt === "string" ? parseInstant(requestedAt)?.ms : undefined;
-    if (other || cents === undefined || at === undefined) {
-      return { kind: "unanswered", error: "an answer that makes no sense" };
-    }
-    return { kind: "found", cents, requestedAt: at };
+    if (status === 200) return readBooking(text, id);
+    // what passes by itself, and what somebody has to set right
+    const passes = status >= 500 || status === 429 || status === 408;
+    return { kind: passes ? "unanswered" : "unclear", error: `status ${status}`, ...later(ended) };
   }
 
   async health(processor: Processor): Promise<Health | undefined> {
@@ -69,6 +61,12 @@ export class HttpProcessorClient implements ProcessorClient {
     for (const processor of PROCESSORS) this.#pools[processor].close();
     return Promise.resolve();
   }
+}
+
+/** When the processor wants to be asked again, where it says so in a way that is understood. */
+function later({ retryAfter }: Ended): { retryAfterMs?: number } {
+  const ms = retryAfter === undefined ? undefined : retryAfterMs(retryAfter, Date.now());
+  return ms === undefined ? {} : { retryAfterMs: ms };
 }
 
 function parse(text: string): Record<string, unknown> {

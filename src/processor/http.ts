@@ -22,6 +22,8 @@ export interface Ended {
   readonly status: number | undefined;
   /** what came of the body */
   readonly text: string;
+  /** the header Retry-After, in lower case */
+  readonly retryAfter: string | undefined;
   /** whether a single byte of the request may have left: false says for certain that the other side knows nothing of it */
   readonly sent: boolean;
   /** why it did not end with a whole answer */
@@ -119,6 +121,7 @@ class Call {
   sent = false;
   over = false;
   status: number | undefined;
+  retryAfter: string | undefined;
   #end!: (ended: Ended) => void;
 
   constructor(text: string) {
@@ -130,7 +133,8 @@ class Call {
   end(error: string | undefined, text = ""): void {
     if (this.over) return;
     this.over = true;
-    this.#end({ status: this.status, text, sent: this.sent, error });
+    const { status, retryAfter, sent } = this;
+    this.#end({ status, text, retryAfter, sent, error });
   }
 }
 
@@ -196,8 +200,9 @@ class Connection {
   #take(closed: boolean): void {
     const { call } = this;
     if (!call?.sent) return this.end("bytes that nobody asked for");
-    const { status, body, keeps, error } = parse(this.#text, closed);
+    const { status, body, keeps, error, retryAfter } = parse(this.#text, closed);
     call.status = status;
+    call.retryAfter = retryAfter;
     if (error !== undefined) return this.end(error);
     if (body === undefined) return;
     this.call = undefined;
@@ -211,6 +216,7 @@ class Connection {
 /** As much of an answer as is there. */
 interface Parsed {
   readonly status?: number;
+  readonly retryAfter?: string | undefined;
   /** there once it is whole */
   readonly body?: string;
   /** whether another request may follow on the connection */
@@ -233,13 +239,14 @@ function parse(text: string, closed: boolean): Parsed {
     // 1xx says that an answer is to come
     if (status < 200) continue;
     const keeps = minor === "1" && !/\r\nconnection:[^\r]*close/.test(head);
-    if (status === 204 || status === 304) return { status, body: "", keeps };
-    if (/\r\ntransfer-encoding:[^\r]*chunked/.test(head)) return { status, keeps, ...tooLong, ...dechunk(text, start) };
+    const told = { status, keeps, retryAfter: /\r\nretry-after:([^\r]*)/.exec(head)?.[1]?.trim() };
+    if (status === 204 || status === 304) return { ...told, body: "" };
+    if (/\r\ntransfer-encoding:[^\r]*chunked/.test(head)) return { ...told, ...tooLong, ...dechunk(text, start) };
     const length = /\r\ncontent-length: *(\d+)/.exec(head)?.[1];
     // without a length the body ends with the connection
-    if (length === undefined) return { status, keeps: false, ...tooLong, ...closed && { body: text.slice(start) } };
+    if (length === undefined) return { ...told, keeps: false, ...tooLong, ...closed && { body: text.slice(start) } };
     const whole = text.length - start >= Number(length);
-    return { status, keeps, ...tooLong, ...whole && { body: text.slice(start, start + Number(length)) } };
+    return { ...told, ...tooLong, ...whole && { body: text.slice(start, start + Number(length)) } };
   }
 }
 

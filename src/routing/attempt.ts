@@ -3,7 +3,7 @@
  * Pure: what is to be done comes out, and the dispatcher does it. Times are of the monotonic clock, in milliseconds.
  * @module
  */
-import type { Booking, Processor, Reason } from "../payment/fact.ts";
+import { type Booking, other, type Processor, type Reason } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Lookup, Outcome } from "./processor_client.ts";
 
@@ -25,6 +25,8 @@ export interface Bound {
   readonly unknowns: number;
   /** the processor said that it has the payment: no lookup releases it, whatever it says */
   readonly claimed?: boolean;
+  /** see {@link rejectersOf}, before this binding */
+  readonly rejectedBy?: readonly Processor[];
 }
 
 export type Attempt =
@@ -76,9 +78,21 @@ export function conclude(payment: Payment, bound: Bound, outcome: Outcome, nowMs
     case "failed":
       // what it says of this call says nothing of an earlier one
       return unsure ? { kind: "keep", bound, ask: false } : { kind: "release", reason: "refused", ask: true };
-    case "refused":
-      return unsure ? { kind: "keep", bound, ask: false } : { kind: "release", reason: outcome.why, ask: false };
+    case "refused": {
+      if (unsure) return { kind: "keep", bound, ask: false };
+      if (outcome.why !== "rejected") return { kind: "release", reason: outcome.why, ask: false };
+      const byBoth = bound.rejectedBy?.includes(other(payment.processor!));
+      // 409 may be how a processor says that it has the id already
+      return { kind: "release", reason: byBoth ? "rejected-by-both" : "rejected", ask: outcome.status === 409 };
+    }
   }
+}
+
+/** The processors that refused a payment for a reason that repeating will not mend, the one that did last behind. */
+export function rejectersOf({ stage, reason, processor }: Payment): readonly Processor[] {
+  if (stage !== "released") return [];
+  if (reason === "rejected-by-both") return [other(processor!), processor!];
+  return reason === "rejected" ? [processor!] : [];
 }
 
 /** Processors have been asked, at `askedMs`, for a bound payment. */

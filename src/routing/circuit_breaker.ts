@@ -14,6 +14,10 @@ export const PROBE_MS_MAX = 1_000;
 export const STALL_MS = 250;
 /** How long a processor that answered 429 is left alone, in milliseconds. */
 export const FULL_MS = 100;
+/** How long a processor is left alone at most that says itself when it is to be asked again (Retry-After), in milliseconds. */
+export const RETRY_AFTER_MS_MAX = 60_000;
+/** So many different payments in a row that are rejected say that it is not for the payments. */
+export const REJECTED_MIN = 3;
 /** A processor that is slow by its last answer is asked again with a payment when nothing else was heard for so long. */
 export const SLOW_STALE_MS = 12_000;
 /** Weight of the newest answer in the running latency. */
@@ -23,6 +27,8 @@ const WEIGHT = 0.3;
 export interface Call {
   readonly startedMs: number;
   readonly probe: boolean;
+  /** of the payment */
+  readonly id: string;
 }
 
 /** One processor, seen by one replica. */
@@ -33,6 +39,10 @@ export class CircuitBreaker {
   #latencyMs = 0;
   #heardMs = -Infinity;
   #fullUntilMs = -Infinity;
+  #retryAtMs = -Infinity;
+  /** the payments that were rejected since anything else was answered, and the status of the last one */
+  readonly #rejected = new Set<string>();
+  #status = 0;
   #calls = new Set<Call>();
   /** the latest start of a call that was answered: an older call without an answer says nothing about now */
   #answeredMs = -Infinity;
@@ -51,18 +61,33 @@ export class CircuitBreaker {
     const waitingMs = this.#waitingMs(now);
     const stale = now - this.#heardMs > SLOW_STALE_MS && this.#calls.size === 0;
     return {
-      up: this.#up && now >= this.#fullUntilMs,
+      up: this.#up && now >= this.#fullUntilMs && now >= this.#retryAtMs,
       latencyMs: stale ? 0 : Math.max(this.#latencyMs, waitingMs),
       // a call now and then goes on, so that one lost answer does not close the way
       stalled: waitingMs > this.#latencyMs + STALL_MS && now - this.#begunMs < STALL_MS,
       inFlight: this.#calls.size,
-      probeDue: !this.#up && this.#probes === 0 && now >= this.#probeAtMs,
+      probeDue: !this.#up && this.#probes === 0 && now >= this.#probeAtMs && now >= this.#retryAtMs,
     };
   }
 
-  /** A call goes out. */
-  begin(): Call {
-    const call = { startedMs: this.clock.monotonic(), probe: !this.#up };
+  /** The status with which it refuses one payment after the other; undefined where it does not. */
+  get rejectsWith(): number | undefined {
+    return this.#rejected.size < REJECTED_MIN ? undefined : this.#status;
+  }
+
+  /** For how long it is still to be left alone, as it said itself; in milliseconds. */
+  get retryInMs(): number {
+    return Math.max(0, this.#retryAtMs - this.clock.monotonic());
+  }
+
+  /** It said after how many milliseconds it is to be asked again, if it did. */
+  retryAfter(ms = 0): void {
+    if (ms > 0) this.#retryAtMs = Math.max(this.#retryAtMs, this.clock.monotonic() + Math.min(ms, RETRY_AFTER_MS_MAX));
+  }
+
+  /** A call with this payment goes out. */
+  begin(id = ""): Call {
+    const call = { startedMs: this.clock.monotonic(), probe: !this.#up, id };
     this.#calls.add(call);
     this.#begunMs = call.startedMs;
     if (call.probe) this.#probes++;
@@ -87,8 +112,8 @@ export class CircuitBreaker {
       return;
     }
     this.#latencyMs = health.minResponseMs;
-    // what it said alone closed the way, so what it says opens it
-    this.#up ||= this.#hearsay;
+    // what it said alone closed the way, so what it says opens it; so it does where single payments alone were rejected
+    this.#up ||= this.#hearsay || this.#rejected.size > 0 && this.rejectsWith === undefined;
     this.#hearsay = false;
     if (!this.#up) {
       this.#probes = 0;
@@ -99,6 +124,13 @@ export class CircuitBreaker {
 
   #learn(call: Call, outcome: Outcome): void {
     const now = this.clock.monotonic();
+    if (outcome.kind === "refused" && outcome.why === "rejected") {
+      if (this.#rejected.size < REJECTED_MIN) this.#rejected.add(call.id);
+      this.#status = outcome.status;
+      // it answers: what it says of a few payments says nothing of others, so that another is tried at once
+      if (this.rejectsWith === undefined) return void (this.#probeAtMs = Math.min(this.#probeAtMs, now));
+    } else if (outcome.kind !== "refused" || outcome.why !== "processor-full") this.#rejected.clear();
+    this.retryAfter(outcome.retryAfterMs);
     switch (outcome.kind) {
       case "booked":
       case "already-booked": {

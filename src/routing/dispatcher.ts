@@ -25,6 +25,7 @@ import {
   foundIn,
   type Next,
   type Queued,
+  rejectersOf,
   UNKNOWNS_MAX,
 } from "./attempt.ts";
 import { Pace } from "./pace.ts";
@@ -39,6 +40,8 @@ export const HOLD_MS = 10;
 /** Pause before a payment whose call said nothing useful is tried again, in milliseconds; it doubles each time. */
 export const RETRY_MS_MIN = 100;
 export const RETRY_MS_MAX = 5_000;
+/** The longest pause of a payment that both processors refused for what repeating does not mend, in milliseconds. */
+export const RARELY_MS = 30_000;
 /** After so many tries the pause is at its longest. */
 const TRIES_RARELY = Math.ceil(Math.log2(RETRY_MS_MAX / RETRY_MS_MIN));
 /** Payments about which processors are being asked at one time. */
@@ -50,6 +53,12 @@ export interface ProcessorStatus {
   /** typical time of an answer, in milliseconds */
   readonly latencyMs: number;
   readonly inFlight: number;
+  /** the status with which it refuses one payment after the other; left out where it does not */
+  readonly rejectsWith?: number;
+  /** until when it is left alone, as it asked to be (Retry-After), ISO 8601; left out where it did not */
+  readonly retryAt?: string;
+  /** what is not understood of its answer about a payment; left out where all is */
+  readonly unclear?: string;
 }
 
 /** Where the parts of a dispatcher come from. */
@@ -60,6 +69,11 @@ export interface DispatcherParts {
   readonly random: Random;
   readonly client: ProcessorClient;
   readonly limits: RouteLimits & { readonly dispatchPerSecond: number; readonly horizonMs: number };
+}
+
+/** A processor to a payment that it has refused: it may be tried with it again, and is not the first choice. */
+function asRejecter(view: ProcessorView): ProcessorView {
+  return { ...view, up: false, probeDue: view.up ? !view.stalled : view.probeDue };
 }
 
 /** The dispatcher of one replica: it acts on the payments that this replica owns. */
@@ -73,6 +87,8 @@ export class Dispatcher implements LedgerObserver {
   readonly #queue = new Queue<string>();
   readonly #bound: Record<Processor, Queue<string>> = { default: new Queue(), fallback: new Queue() };
   #held: Reason | undefined;
+  /** the payment that a processor told of in words that are not understood, and what is wrong with them */
+  readonly #unclear: Partial<Record<Processor, { readonly id: string; readonly error: string }>> = {};
   #asking = 0;
   #calls = 0;
   #pauses = 0;
@@ -98,8 +114,40 @@ export class Dispatcher implements LedgerObserver {
   }
 
   status(processor: Processor): ProcessorStatus {
-    const { up, latencyMs, inFlight } = this.#health[processor].view();
-    return { state: up ? "up" : "down", latencyMs: Math.round(latencyMs), inFlight };
+    const { ledger, clock } = this.#parts;
+    const health = this.#health[processor];
+    const { up, latencyMs, inFlight } = health.view();
+    const { rejectsWith, retryInMs } = health;
+    const { id = "", error } = this.#unclear[processor] ?? {};
+    return {
+      ...{ state: up ? "up" : "down", latencyMs: Math.round(latencyMs), inFlight },
+      ...rejectsWith !== undefined && { rejectsWith },
+      ...retryInMs > 0 && { retryAt: new Date(clock.now() + retryInMs).toISOString() },
+      ...error !== undefined && ledger.book.pending.has(id) && { unclear: error },
+    };
+  }
+
+  /** Payments of both replicas that both processors refused last. */
+  get rejected(): number {
+    let count = 0;
+    for (const payment of this.#parts.ledger.book.pending.values()) if (rejectersOf(payment).length > 1) count++;
+    return count;
+  }
+
+  /** What is not as it should be, one line each. */
+  get notes(): string[] {
+    const { rejected } = this;
+    const notes = PROCESSORS.flatMap((processor) => {
+      const { rejectsWith, retryAt, unclear } = this.status(processor);
+      return [
+        rejectsWith === undefined ? "" : `the ${processor} processor refuses payments with status ${rejectsWith}`,
+        retryAt === undefined ? "" : `the ${processor} processor is left alone until ${retryAt}, as it asked to be`,
+        unclear === undefined
+          ? ""
+          : `the ${processor} processor is not understood when it is asked for a payment: ${unclear}`,
+      ];
+    });
+    return [...notes, rejected > 0 ? `both processors refuse ${rejected} payments, which are tried rarely` : ""];
   }
 
   /** What `service-health` said of a processor. */
@@ -208,7 +256,15 @@ export class Dispatcher implements LedgerObserver {
         if (this.#clear(payment, attempt)) return true;
         continue;
       }
-      const decision = route(clock.now() - payment.acceptedAt, views, limits, this.#queue.length);
+      const rejecter = rejectersOf(payment).at(-1);
+      const seen = rejecter ? { ...views, [rejecter]: asRejecter(views[rejecter]) } : views;
+      const decision = route(clock.now() - payment.acceptedAt, seen, limits, this.#queue.length);
+      if (rejecter && "hold" in decision) {
+        // what is refused for its own sake must not hold up others
+        this.#queue.shift();
+        this.#backOff(payment, attempt);
+        continue;
+      }
       this.#held = "hold" in decision ? decision.hold : undefined;
       if ("hold" in decision) return false;
       const { refusedBy } = payment;
@@ -231,14 +287,17 @@ export class Dispatcher implements LedgerObserver {
       return false;
     }
     if (receipt.kind === "void") this.#again(payment.id);
-    else this.#call(receipt.payment!, { state: "bound", tries: attempt.tries, unsureMs: null, unknowns: 0 });
+    else {
+      const rejectedBy = rejectersOf(payment);
+      this.#call(receipt.payment!, { state: "bound", tries: attempt.tries, unsureMs: null, unknowns: 0, rejectedBy });
+    }
     return true;
   }
 
   #call(payment: Payment, bound: Bound): void {
     const { id, processor, cents, requestedAt, position: over } = payment;
     const health = this.#health[processor!];
-    const call: Call = health.begin();
+    const call: Call = health.begin(id);
     this.#attempts.set(id, { state: "in-flight", over, bound });
     this.#calls++;
     this.#parts.client.pay(processor!, { id, cents, requestedAt }).then((outcome) => {
@@ -289,6 +348,7 @@ export class Dispatcher implements LedgerObserver {
       const queued: Queued = { state: "queued", tries: 0, clearedPosition: 0 };
       // a refusal that repeating will not mend is repeated rarely
       if (end.reason === "rejected") this.#backOff(receipt.payment!, { ...queued, tries: TRIES_RARELY });
+      else if (end.reason === "rejected-by-both") this.#pause(receipt.payment!, queued, RARELY_MS * this.#share);
       else this.#place(receipt.payment!, queued);
     }
   }
@@ -305,7 +365,7 @@ export class Dispatcher implements LedgerObserver {
 
   /** Asks, or leaves the payment alone for a while: who waits for a place must not be in others' way. @returns whether it asks */
   #askIfFree(payment: Payment, before: Queued | Bound, whom: readonly Processor[]): boolean {
-    const isFree = this.#asking < ASKING_MAX;
+    const isFree = this.#asking < ASKING_MAX && whom.every((processor) => this.#health[processor].retryInMs === 0);
     if (isFree) this.#ask(payment, before, whom);
     else this.#backOff(payment, before);
     return isFree;
@@ -334,6 +394,7 @@ export class Dispatcher implements LedgerObserver {
     lookups: readonly (readonly [Processor, Lookup])[],
     askedMs: number,
   ): void {
+    for (const [processor, lookup] of lookups) this.#heard(processor, payment.id, lookup);
     if (before.state === "bound") {
       const next = concludeLookups(before, lookups, askedMs, this.#parts.limits.horizonMs);
       if (next.kind !== "keep") return this.#end(payment, next);
@@ -344,13 +405,27 @@ export class Dispatcher implements LedgerObserver {
     }
     const booking = foundIn(lookups);
     if (booking) return this.#end(payment, { kind: "settle", booking, reason: "found-booked" });
-    if (lookups.some(([, { kind }]) => kind === "unanswered")) return this.#backOff(payment, before);
+    if (lookups.some(([, { kind }]) => kind !== "absent")) return this.#backOff(payment, before);
     this.#place(payment, { ...before, clearedPosition: payment.position });
+  }
+
+  /** Keeps what a lookup says of its processor. The first that is not understood is told of until it is, or is settled. */
+  #heard(processor: Processor, id: string, { retryAfterMs, ...lookup }: Lookup): void {
+    this.#health[processor].retryAfter(retryAfterMs);
+    const told = this.#unclear[processor];
+    if (told && told.id !== id && this.#parts.ledger.book.pending.has(told.id)) return;
+    if (lookup.kind === "unclear") this.#unclear[processor] = { id, error: lookup.error };
+    else if (lookup.kind !== "unanswered") delete this.#unclear[processor];
+  }
+
+  /** Of a pause: not all come again at once. */
+  get #share(): number {
+    return 0.5 + this.#parts.random() / 2;
   }
 
   /** Leaves a payment alone for a while, longer each time; then one that is bound is looked up, which costs its processor less than a call. */
   #backOff(payment: Payment, before: Queued | Bound): void {
-    const pauseMs = Math.min(RETRY_MS_MIN * 2 ** before.tries, RETRY_MS_MAX) * (0.5 + this.#parts.random() / 2);
+    const pauseMs = Math.min(RETRY_MS_MIN * 2 ** before.tries, RETRY_MS_MAX) * this.#share;
     this.#pause(payment, { ...before, tries: before.tries + 1 }, pauseMs);
   }
 

@@ -12,25 +12,39 @@ export interface Order {
   readonly traceparent?: string;
 }
 
+/** What the processor asks for beside its answer. */
+interface Asked {
+  /** so long it is to be left alone, in milliseconds (Retry-After); however long that is */
+  readonly retryAfterMs?: number;
+}
+
 /** How an attempt ended, in the words of DESIGN.md, promise 1. */
 export type Outcome =
-  /** booked by this very call */
-  | { readonly kind: "booked" }
-  /** booked earlier: under which `requestedAt`, a lookup tells */
-  | { readonly kind: "already-booked" }
-  /** not booked by this call, for certain: free for either processor. `rejected`: 3xx, 4xx, which repeating will not mend */
-  | { readonly kind: "refused"; readonly why: "processor-full" | "unreachable" }
-  | { readonly kind: "refused"; readonly why: "rejected"; readonly status: number }
-  /** not booked as far as the processor knows (500): free for the other only after a lookup there said so */
-  | { readonly kind: "failed" }
-  /** anything may have happened, and may still happen */
-  | { readonly kind: "unknown"; readonly error: string };
+  & Asked
+  & (
+    /** booked by this very call */
+    | { readonly kind: "booked" }
+    /** booked earlier: under which `requestedAt`, a lookup tells */
+    | { readonly kind: "already-booked" }
+    /** not booked by this call, for certain: free for either processor. `rejected`: 3xx, 4xx, which repeating will not mend */
+    | { readonly kind: "refused"; readonly why: "processor-full" | "unreachable" }
+    | { readonly kind: "refused"; readonly why: "rejected"; readonly status: number }
+    /** not booked as far as the processor knows (500): free for the other only after a lookup there said so */
+    | { readonly kind: "failed" }
+    /** anything may have happened, and may still happen */
+    | { readonly kind: "unknown"; readonly error: string }
+  );
 
 /** What a processor says of an id. */
 export type Lookup =
-  | { readonly kind: "found"; readonly cents: Cents; readonly requestedAt: number }
-  | { readonly kind: "absent" }
-  | { readonly kind: "unanswered"; readonly error: string };
+  & Asked
+  & (
+    | { readonly kind: "found"; readonly cents: Cents; readonly requestedAt: number }
+    | { readonly kind: "absent" }
+    | { readonly kind: "unanswered"; readonly error: string }
+    /** an answer that nobody here understands: somebody has to look at it */
+    | { readonly kind: "unclear"; readonly error: string }
+  );
 
 /** What `service-health` says. */
 export interface Health {

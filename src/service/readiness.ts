@@ -14,7 +14,7 @@ export type Readiness = ReturnType<typeof readinessOf>;
 export interface Parts {
   readonly ledger: Pick<Ledger, "book">;
   readonly retention: Pick<Retention, "isFull">;
-  readonly dispatcher: Pick<Dispatcher, "status" | "waiting">;
+  readonly dispatcher: Pick<Dispatcher, "notes" | "status" | "waiting">;
   readonly projector: Pick<Projector, "state" | "trouble"> | undefined;
 }
 
@@ -22,24 +22,39 @@ const DOWN: ProcessorStatus = { state: "down", latencyMs: 0, inFlight: 0 };
 
 /** The readiness of a replica of which these parts run; none before it knows what was known before. */
 export function readinessOf(
-  { self: replica, ack }: { readonly self: ReplicaId; readonly ack: AckLevel },
+  { self: replica, ack, queueMax }: {
+    readonly self: ReplicaId;
+    readonly ack: AckLevel;
+    readonly queueMax: number;
+  },
   { phase, peer, waits }: Membership,
   hasStore: boolean,
   { ledger, retention, dispatcher, projector }: Partial<Parts> = {},
+  othersStore?: string,
 ) {
+  const store = projector?.state ?? (hasStore ? "connecting" as const : "none" as const);
+  const isFull = !!retention?.isFull;
+  const isCrowded = !!ledger && ledger.book.pending.size >= queueMax;
+  // one store that works covers what both take
+  const isUncovered = ack === "store" && store !== "ready" && !(peer === "linked" && othersStore === "ready");
   const notes = [
     waits,
     phase === "reading" ? "reading what was known before" : "",
     // it listens to the peer once it has its own lock
     peer === "silent" && phase !== "starting" ? "the peer is not heard" : peer === "dead" ? "the peer is dead" : "",
     projector?.trouble ?? "",
-    retention?.isFull ? "the log is full" : "",
+    isFull ? "the log is full" : "",
+    isCrowded ? "as many payments wait as may wait" : "",
+    phase === "serving" && isUncovered
+      ? "POST is answered 503: a 202 says that Postgres holds the payment (ACK=store)"
+      : "",
+    ...dispatcher?.notes ?? [],
   ];
   return {
-    ready: phase === "serving",
+    ready: phase === "serving" && !isFull && !isCrowded && !isUncovered,
     ...{ replica, phase, ack },
     peer: peer === "silent" ? "unreachable" as const : peer,
-    store: projector?.state ?? (hasStore ? "connecting" as const : "none" as const),
+    store,
     /** why it is not ready, or what is not as it should be, one line each */
     notes: notes.filter((note) => note !== ""),
     /** payments waiting to be dispatched by this replica */

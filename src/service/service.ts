@@ -58,6 +58,8 @@ export interface Vitals {
   readonly log: Pick<Retention, "segments" | "segmentsMax"> | undefined;
   /** why payments that are to be routed wait, where any do */
   readonly held: Reason | undefined;
+  /** payments of both replicas that both processors refused last */
+  readonly rejected?: number | undefined;
 }
 
 /** A replica, to who looks at it. */

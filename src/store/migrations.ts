@@ -23,6 +23,13 @@ function time(column: string): string {
   return `case when ${column} between 1 and 253402300799999 then to_timestamp(${column} / 1000.0) end`;
 }
 
+const AUDIT = `create view payment_audit as
+     select id, cents / 100.0 as amount, ${names("stage", STAGES)} as stage,
+       ${names("processor", PROCESSORS)} as processor, ${time("requested_at_ms")} as requested_at,
+       ${time("accepted_at_ms")} as accepted_at, attempt, ${names("owner", REPLICAS)} as owner,
+       ${names("reason", REASONS)} as reason
+     from payment;`;
+
 /**
  * Times are milliseconds since 1970 and amounts cents, as in a payment, so that nothing is rounded or out of range; the
  * view `payment_audit` shows both for people. Codes are positions in the arrays of fact.ts and payment.ts.
@@ -79,12 +86,9 @@ const MIGRATIONS: readonly string[] = [
    comment on column store_state.doubted_ms is 'when the log last may have lost something: uptime of the machine in ms';
    comment on column payment.last is 'the place of the newest fact in the log; 0 once it is settled';
    comment on column payment.doubted_ms is 'the newest facts may be lost, since this uptime of the machine in ms';
-   create view payment_audit as
-     select id, cents / 100.0 as amount, ${names("stage", STAGES)} as stage,
-       ${names("processor", PROCESSORS)} as processor, ${time("requested_at_ms")} as requested_at,
-       ${time("accepted_at_ms")} as accepted_at, attempt, ${names("owner", REPLICAS)} as owner,
-       ${names("reason", REASONS)} as reason
-     from payment;`,
+   ${AUDIT}`,
+  // there are more reasons
+  `drop view payment_audit; ${AUDIT}`,
 ];
 
 /** The version of the tables that this program works with. */

@@ -68,8 +68,13 @@ export class PostgresStore implements Store {
     this.#pool.on("error", () => {});
   }
 
-  async stored(): Promise<Stored> {
-    return await this.#run(stored);
+  async stored(toWrite = false): Promise<Stored> {
+    return await this.#run(async (client) => {
+      const { rows: [row] } = await client.query("select current_setting('transaction_read_only') = 'on' as only");
+      // SQLSTATE read_only_sql_transaction: what a write would be answered
+      if (toWrite && row.only) throw { code: "25006" };
+      return await stored(client);
+    });
   }
 
   async load(visit: (payments: readonly Payment[]) => void): Promise<Stored> {

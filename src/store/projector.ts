@@ -16,6 +16,8 @@ export const RETRY_MS_MIN = 50;
 export const RETRY_MS_MAX = 1_000;
 /** How long the store must have stood still, with something unsaved, before the other replica writes; in milliseconds. */
 export const STANDBY_MS = 1_000;
+/** A store that works is asked so often whether it still does, where somebody wants to know; in milliseconds. */
+export const CHECK_MS = 1_000;
 /** How long {@link Projector.covered} waits, in milliseconds. */
 export const COVER_MS = 1_500;
 
@@ -117,8 +119,16 @@ export class Projector implements LedgerObserver {
    *
    * @returns false where it does not after {@link COVER_MS}, and where this projector stops
    */
-  covered(position: number): Promise<boolean> {
-    return this.#reached(position, COVER_MS);
+  async covered(position: number): Promise<boolean> {
+    const reached = await this.#reached(position, COVER_MS);
+    if (!reached && !this.#stopped && this.state === "ready") this.#tell(`it commits nothing within ${COVER_MS} ms`);
+    return reached;
+  }
+
+  /** Has the store asked whether it still works, unless it was asked a moment ago, or is about to be. */
+  check(): void {
+    const isPlanned = this.#busy || this.#soon || this.#cancel || this.#stopped;
+    if (!isPlanned && this.#parts.clock.monotonic() >= this.#startedMs + CHECK_MS) void this.#write();
   }
 
   /** Writes what is left, and stops. @returns whether the store holds the whole log; false after `timeoutMs` */
@@ -198,14 +208,15 @@ export class Projector implements LedgerObserver {
     let error: StoreError | undefined;
     try {
       // also where there is nothing to write: it tells whether the store works, and what the peer has written
-      now = batch ? await store.write(batch) : await store.stored();
+      now = batch ? await store.write(batch) : await store.stored(true);
     } catch (thrown) {
       if (!(thrown instanceof StoreError)) throw thrown;
       error = thrown;
     }
     this.#busy = false;
     if (this.#stopped) return;
-    this.#tell(error);
+    this.#failures = error ? this.#failures + 1 : 0;
+    this.#tell(error?.message ?? "");
     if (now) this.#learned(now, known, batch, rows);
     this.#schedule();
   }
@@ -266,14 +277,16 @@ export class Projector implements LedgerObserver {
     this.#parts.onAhead(why);
   }
 
-  #tell(error: StoreError | undefined): void {
-    const trouble = error?.message ?? "";
+  /** @param trouble empty where there is none */
+  #tell(trouble: string): void {
     const changed = trouble !== this.trouble || this.state === "connecting";
-    this.#failures = error ? this.#failures + 1 : 0;
-    this.state = error ? "unavailable" : "ready";
+    this.state = trouble ? "unavailable" : "ready";
     this.trouble = trouble;
     if (changed) {
-      this.#parts.say(error ? "warning" : "info", error ? `the store does not work: ${trouble}` : "the store works");
+      this.#parts.say(
+        trouble ? "warning" : "info",
+        trouble ? `the store does not work: ${trouble}` : "the store works",
+      );
     }
   }
 }

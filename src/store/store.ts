@@ -31,8 +31,12 @@ export interface Batch {
 
 /** Every method may reject with a {@link StoreError}; calling it again is safe. */
 export interface Store {
-  /** Connects, migrates (once, whoever comes first), and tells where the store is. */
-  stored(): Promise<Stored>;
+  /**
+   * Connects, migrates (once, whoever comes first), and tells where the store is.
+   *
+   * @param toWrite rejected as {@link write} would be where nothing can be written
+   */
+  stored(toWrite?: boolean): Promise<Stored>;
   /** Hands every payment to `visit`, in pages, from one snapshot, settled ones oldest `requestedAt` first. @returns where that snapshot is */
   load(visit: (payments: readonly Payment[]) => void): Promise<Stored>;
   /**

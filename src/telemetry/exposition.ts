@@ -80,6 +80,11 @@ export class Exposition {
       () => (["pending", "settled"] as const).map((state) => sample(readiness()[state], { state })),
     );
     this.#gauge(
+      "galo_payments_rejected",
+      "Payments of both replicas that both processors refused last, for a reason that does not pass by itself",
+      ({ rejected }) => rejected,
+    );
+    this.#gauge(
       "galo_queue_held",
       "1 for the reason why that queue is not dispatched now, else 0",
       ({ held }) => HOLDS.map((reason) => sample(held === reason, { reason })),
@@ -128,6 +133,11 @@ export class Exposition {
       "galo_processor_up",
       "1 while the processor takes payments, as far as this replica knows",
       () => statuses().map(([processor, { state }]) => sample(state === "up", { processor })),
+    );
+    this.#gauge(
+      "galo_processor_rejects_with",
+      "The status with which the processor refuses one payment after the other, 0 while it does not",
+      () => statuses().map(([processor, { rejectsWith = 0 }]) => sample(rejectsWith, { processor })),
     );
   }
 

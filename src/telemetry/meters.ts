@@ -42,7 +42,14 @@ export class RouteMeter {
 export type Counts = Record<Processor, Record<string, number>>;
 
 const DECISIONS: readonly Reason[] = ["default-up", "default-slow", "default-full", "patience-over", "probe"];
-const RELEASES: readonly Reason[] = ["refused", "processor-full", "unreachable", "rejected", "not-found"];
+const RELEASES: readonly Reason[] = [
+  "refused",
+  "processor-full",
+  "unreachable",
+  "rejected",
+  "not-found",
+  "rejected-by-both",
+];
 const OUTCOMES = ["booked", "already-booked", "processor-full", "unreachable", "rejected", "failed", "unknown"];
 
 export class Meters implements LedgerObserver {

@@ -136,6 +136,8 @@ export class Cluster implements AsyncDisposable {
   readonly a: ReplicaProcess;
   readonly b: ReplicaProcess;
   #caddy: Caddy | undefined;
+  /** those that were started: `a` alone where there is no other */
+  readonly running: readonly ReplicaProcess[];
 
   private constructor(
     readonly folder: string,
@@ -154,6 +156,7 @@ export class Cluster implements AsyncDisposable {
     };
     this.a = replica("a", folder);
     this.b = replica("b", link ? folder : sharedButLink(folder));
+    this.running = env.REPLICAS === "1" ? [this.a] : [this.a, this.b];
   }
 
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
@@ -164,7 +167,8 @@ export class Cluster implements AsyncDisposable {
     // the path of a UNIX socket has room for about a hundred characters
     const folder = options.folder ?? await Deno.makeTempDir({ prefix: "galo-" });
     const cluster = new Cluster(folder, processors, options);
-    await Promise.all([cluster.a.start(), cluster.b.start()]);
+    await Promise.all(cluster.running.map((replica) => replica.start()));
+    if (cluster.running.length < 2) return cluster;
     if (options.link !== false) await cluster.untilLinked();
     else {for (const replica of cluster.replicas) {
         await until(async () => (await replica.readyz()).peer === "unreachable");
@@ -212,7 +216,7 @@ export class Cluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#caddy?.[Symbol.asyncDispose]();
-    for (const replica of this.replicas) {
+    for (const replica of this.running) {
       // also one that stands still
       await replica.end("SIGKILL");
       replica.close();

@@ -159,6 +159,46 @@ Deno.test("a queue that is full is a line when it begins and one when it ends", 
   ]);
 });
 
+Deno.test("a processor that refuses every payment is a line with its status, also where that comes later; so is until when it is left alone", async () => {
+  const { clock, logged, state, payments } = setup();
+  const is = (processor: Processor, more: object) => {
+    const { processors } = payments.readiness();
+    state.processors = { ...processors, [processor]: { ...processors[processor], ...more } };
+  };
+  is("default", { state: "down", rejectsWith: 403 });
+  await clock.advance(3 * LOOK_MS);
+  const retryAt = "2025-07-01T00:00:09.000Z";
+  is("fallback", { state: "down", retryAt });
+  await clock.advance(2 * LOOK_MS);
+  is("fallback", { rejectsWith: 401 });
+  await clock.advance(2 * LOOK_MS);
+  assert.deepEqual(logged, [
+    'warning a processor takes nothing {"processor":"default","status":403}',
+    `warning a processor takes nothing {"processor":"fallback","until":"${retryAt}"}`,
+    `warning a processor takes nothing {"processor":"fallback","status":401,"until":"${retryAt}"}`,
+  ]);
+});
+
+Deno.test("a processor that is not understood is one line, however often it is asked, and another once it says something else", async () => {
+  const { clock, logged, state, payments } = setup();
+  const is = (unclear?: string) => {
+    const { processors } = payments.readiness();
+    const { unclear: _, ...rest } = processors.fallback;
+    state.processors = { ...processors, fallback: { ...rest, ...unclear && { unclear } } };
+  };
+  is("amount is true");
+  await clock.advance(5 * LOOK_MS);
+  is();
+  await clock.advance(LOOK_MS);
+  is("status 403");
+  await clock.advance(2 * LOOK_MS);
+  const line = "warning a processor is not understood when it is asked for a payment";
+  assert.deepEqual(logged, [
+    `${line} {"processor":"fallback","unclear":"amount is true"}`,
+    `${line} {"processor":"fallback","unclear":"status 403"}`,
+  ]);
+});
+
 Deno.test("a log that is full is a line when it begins and one when it ends", async () => {
   const { clock, logged, vitals } = setup();
   await clock.advance(LOOK_MS);

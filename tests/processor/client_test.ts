@@ -325,34 +325,43 @@ Deno.test("lookup() takes 404 for absent", net, async () => {
   assert.deepEqual(await asked(answer(404), lookup), [{ kind: "absent" }, LOOKUP]);
 });
 
-Deno.test("lookup() is unanswered by any other status", net, async () => {
-  for (const status of [204, 301, 401, 429, 500, 503]) {
+Deno.test("lookup() is unanswered by a status that passes, and unclear by any other", net, async () => {
+  for (const status of [408, 429, 500, 502, 503, 504]) {
+    assert.deepEqual(await asked(answer(status), lookup), [{ kind: "unanswered", error: `status ${status}` }, LOOKUP]);
+  }
+  for (const status of [204, 301, 401, 403, 405]) {
     const text = status === 204 ? "HTTP/1.1 204 X\r\n\r\n" : answer(status);
-    assert.deepEqual(await asked(text, lookup), [{ kind: "unanswered", error: `status ${status}` }, LOOKUP]);
+    assert.deepEqual(await asked(text, lookup), [{ kind: "unclear", error: `status ${status}` }, LOOKUP]);
   }
 });
 
-Deno.test("lookup() is unanswered by what makes no sense", net, async () => {
-  const found = { correlationId: ID, amount: 19.9, requestedAt: "2025-07-01T12:00:00Z" };
-  const nonsense = [
-    null,
-    [],
-    "text",
-    {},
-    { ...found, amount: "19.9" },
-    { ...found, amount: -1 },
-    { ...found, amount: 0.001 },
-    { ...found, amount: true },
-    { ...found, requestedAt: "soon" },
-    { ...found, requestedAt: AT },
-    { ...found, correlationId: crypto.randomUUID() },
-    { ...found, correlationId: 5 },
-  ];
-  for (const body of nonsense) {
-    const [said] = await asked(answer(200, body), lookup);
-    assert.deepEqual(said, { kind: "unanswered", error: "an answer that makes no sense" }, JSON.stringify(body));
-  }
+Deno.test("lookup() understands other words, and says what it does not understand", net, async () => {
+  const words = { correlation_id: ID.toUpperCase(), AMOUNT: "19.90", requested_at: "2025-07-01 12:00:00.007" };
+  assert.deepEqual((await asked(answer(200, words), lookup))[0], { kind: "found", cents: 1990, requestedAt: AT });
+  const error = "correlationId is not the one that was asked for";
+  const other = { ...words, correlation_id: crypto.randomUUID() };
+  assert.deepEqual((await asked(answer(200, other), lookup))[0], { kind: "unclear", error });
 });
+
+for (
+  const [header, more] of [
+    ["Retry-After: 2", { retryAfterMs: 2_000 }],
+    ["retry-after:   120 ", { retryAfterMs: 120_000 }],
+    ["Retry-After: -2", {}],
+    ["Retry-After: soon", {}],
+    ["Retry-After: Sun, 06 Nov 1994 08:49:37 GMT", {}],
+    ["X-Retry-After: 2", {}],
+  ] as const
+) {
+  Deno.test(`pay() and lookup() tell ${JSON.stringify(more)} of an answer with ${header}`, net, async () => {
+    const text = (status: number) => answer(status).replace("\r\n", `\r\n${header}\r\n`);
+    const full = { kind: "refused", why: "processor-full", ...more };
+    assert.deepEqual(await outcomeAt((socket) => socket.write(text(429))), [full, 1]);
+    const unknown = { kind: "unknown", error: "status 503", ...more };
+    assert.deepEqual(await outcomeAt((socket) => socket.write(text(503))), [unknown, 1]);
+    assert.deepEqual((await asked(text(503), lookup))[0], { kind: "unanswered", error: "status 503", ...more });
+  });
+}
 
 Deno.test("lookup() is unanswered by an answer that is cut off, too long, or never comes", net, async () => {
   const body = JSON.stringify({ correlationId: ID, amount: 19.9, requestedAt: "2025-07-01T12:00:00Z" });

@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import { dispatched } from "../../src/payment/fact.ts";
 import { follow, type Payment, taken } from "../../src/payment/payment.ts";
-import { begin, type Bound, conclude, concludeLookups, foundIn, type Next } from "../../src/routing/attempt.ts";
+import {
+  begin,
+  type Bound,
+  conclude,
+  concludeLookups,
+  foundIn,
+  type Next,
+  rejectersOf,
+} from "../../src/routing/attempt.ts";
 import type { Lookup, Outcome } from "../../src/routing/processor_client.ts";
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
@@ -53,6 +61,28 @@ for (const [outcome, sure, unsure] of TABLE) {
     assert.deepEqual(conclude(BOUND, UNSURE, outcome, NOW_MS), unsure);
   });
 }
+
+Deno.test("conclude() says where both processors rejected a payment, and has it looked up where that may mean booked", () => {
+  const rejected = (status: number): Outcome => ({ kind: "refused", why: "rejected", status });
+  const by = (...rejectedBy: readonly ("default" | "fallback")[]): Bound => ({ ...SURE, rejectedBy });
+  const release = (reason: string, ask = false) => ({ kind: "release", reason, ask });
+  for (const before of [[], ["default"]] as const) {
+    assert.deepEqual(conclude(BOUND, by(...before), rejected(400), NOW_MS), release("rejected"));
+  }
+  for (const before of [["fallback"], ["default", "fallback"]] as const) {
+    assert.deepEqual(conclude(BOUND, by(...before), rejected(400), NOW_MS), release("rejected-by-both"));
+  }
+  assert.deepEqual(conclude(BOUND, SURE, rejected(409), NOW_MS), release("rejected", true));
+});
+
+Deno.test("rejectersOf() tells from the log who rejected a payment, the last one behind", () => {
+  const at = (reason: Payment["reason"], stage: Payment["stage"] = "released") =>
+    rejectersOf({ ...BOUND, stage, reason });
+  assert.deepEqual(at("rejected"), ["default"]);
+  assert.deepEqual(at("rejected-by-both"), ["fallback", "default"]);
+  assert.deepEqual(at("unreachable"), []);
+  assert.deepEqual(at("rejected", "dispatched"), []);
+});
 
 Deno.test("conclude() has a payment that is already booked looked up at once only the first time", () => {
   const { ask } = conclude(BOUND, { ...UNSURE, tries: 0 }, { kind: "already-booked" }, NOW_MS) as Next & {

@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { CircuitBreaker, FULL_MS, PROBE_MS_MAX, PROBE_MS_MIN, STALL_MS } from "../../src/routing/circuit_breaker.ts";
+import {
+  CircuitBreaker,
+  FULL_MS,
+  PROBE_MS_MAX,
+  PROBE_MS_MIN,
+  REJECTED_MIN,
+  RETRY_AFTER_MS_MAX,
+  STALL_MS,
+} from "../../src/routing/circuit_breaker.ts";
 import type { Outcome } from "../../src/routing/processor_client.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 
@@ -10,8 +18,8 @@ const well = { failing: false, minResponseMs: 0 };
 function setUp() {
   const clock = new VirtualClock();
   const health = new CircuitBreaker(clock, () => 0.5);
-  const call = async (ms: number, outcome: Outcome) => {
-    const begun = health.begin();
+  const call = async (ms: number, outcome: Outcome, id = "") => {
+    const begun = health.begin(id);
     await clock.advance(ms);
     health.end(begun, outcome);
   };
@@ -92,21 +100,93 @@ Deno.test("a full processor is left alone for a moment, and is not down after it
   assert.equal(health.view().up, true);
 });
 
-for (const refused of [{ why: "rejected", status: 401 }, { why: "unreachable" }] as const) {
-  Deno.test(`a processor that refuses a payment as ${refused.why} is down, and probed until a call is booked`, async () => {
+const rejected = (status: number): Outcome => ({ kind: "refused", why: "rejected", status });
+
+Deno.test("a processor that cannot be reached is down, and probed until a call is booked", async () => {
+  const { clock, health, call } = setUp();
+  await call(5, { kind: "refused", why: "unreachable" });
+  assert.deepEqual([health.view().up, health.view().probeDue], [false, false]);
+  // nothing but a call that is booked opens the way: it may well say that all is well
+  health.heard(well);
+  assert.deepEqual([health.view().up, health.view().probeDue], [false, true]);
+  await call(5, { kind: "refused", why: "unreachable" });
+  assert.equal(health.view().up, false);
+  await clock.advance(2 * PROBE_MS_MIN);
+  await call(5, booked);
+  assert.equal(health.view().up, true);
+});
+
+Deno.test("a processor that rejects several payments in a row is down with the last status, until one is booked", async () => {
+  const { clock, health, call } = setUp();
+  for (let n = 1; n < REJECTED_MIN; n++) {
+    await call(5, rejected(403), `${n}`);
+    assert.deepEqual([health.view().up, health.rejectsWith], [true, undefined]);
+  }
+  await call(5, rejected(401), "last");
+  assert.deepEqual([health.view().up, health.view().probeDue, health.rejectsWith], [false, false, 401]);
+  // it may well say that all is well
+  health.heard(well);
+  assert.deepEqual([health.view().up, health.view().probeDue], [false, true]);
+  await call(5, rejected(403), "last");
+  assert.deepEqual([health.view().up, health.view().probeDue, health.rejectsWith], [false, false, 403]);
+  await clock.advance(2 * PROBE_MS_MIN);
+  await call(5, booked);
+  assert.deepEqual([health.view().up, health.rejectsWith], [true, undefined]);
+});
+
+Deno.test("one payment that is rejected again and again, or a few between others, say nothing of the processor", async () => {
+  const { health, call } = setUp();
+  for (let n = 0; n < 20; n++) await call(5, rejected(400), "1");
+  assert.deepEqual([health.view().up, health.rejectsWith], [true, undefined]);
+  for (let n = 0; n < 20; n++) {
+    await call(5, booked, `${n}`);
+    for (let i = 1; i < REJECTED_MIN; i++) await call(5, rejected(400), `${n} ${i}`);
+  }
+  assert.deepEqual([health.view().up, health.rejectsWith], [true, undefined]);
+});
+
+Deno.test("a probe that is rejected for its own sake makes way for the next at once, and for all where the processor is well", async () => {
+  const { clock, health, call } = setUp();
+  await call(5, failed);
+  await clock.advance(PROBE_MS_MIN);
+  await call(5, rejected(400), "1");
+  assert.deepEqual([health.view().up, health.view().probeDue], [false, true]);
+  health.heard(well);
+  assert.equal(health.view().up, true);
+});
+
+for (const outcome of [{ kind: "refused", why: "processor-full" }, { kind: "unknown", error: "status 503" }] as const) {
+  Deno.test(`a processor that says when to come again with ${outcome.kind} is neither sent anything nor probed before`, async () => {
     const { clock, health, call } = setUp();
-    await call(5, { kind: "refused", ...refused });
-    assert.deepEqual([health.view().up, health.view().probeDue], [false, false]);
-    // nothing but a call that is booked opens the way: it may well say that all is well
+    await call(0, { ...outcome, retryAfterMs: 2_000 });
+    // what it says besides, and what was under way, does not shorten that
     health.heard(well);
-    assert.deepEqual([health.view().up, health.view().probeDue], [false, true]);
-    await call(5, { kind: "refused", ...refused });
-    assert.equal(health.view().up, false);
-    await clock.advance(2 * PROBE_MS_MIN);
-    await call(5, booked);
-    assert.equal(health.view().up, true);
+    await call(0, { ...outcome, retryAfterMs: 1_000 });
+    await call(0, outcome);
+    await clock.advance(1_999);
+    const { up, probeDue } = health.view();
+    assert.deepEqual([up, probeDue, health.retryInMs], [false, false, 1]);
+    await clock.advance(1);
+    const then = health.view();
+    assert.deepEqual([then.up || then.probeDue, health.retryInMs], [true, 0]);
   });
 }
+
+Deno.test("a processor is left alone for a limited time, however long it asks for", async () => {
+  const { clock, health, call } = setUp();
+  for (const retryAfterMs of [1e9, Infinity]) {
+    await call(0, { kind: "refused", why: "processor-full", retryAfterMs });
+    assert.equal(health.retryInMs, RETRY_AFTER_MS_MAX);
+    await clock.advance(RETRY_AFTER_MS_MAX);
+    assert.equal(health.view().up, true);
+  }
+});
+
+Deno.test("a single payment that is rejected does not have its processor left alone", async () => {
+  const { health, call } = setUp();
+  await call(0, { ...rejected(413), retryAfterMs: 60_000 }, "1");
+  assert.deepEqual([health.view().up, health.retryInMs], [true, 0]);
+});
 
 Deno.test("a slow probe opens nothing: it says how slow the processor was when it was down, the next one how slow it is", async () => {
   const { clock, health, call } = setUp();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { RecordBuffer } from "../../src/ledger/record.ts";
 import { dispatched, type Fact, type Processor, released, type ReplicaId } from "../../src/payment/fact.ts";
 import { UNKNOWNS_MAX } from "../../src/routing/attempt.ts";
-import { ASKING_MAX, Dispatcher, RETRY_MS_MAX, RETRY_MS_MIN } from "../../src/routing/dispatcher.ts";
+import { ASKING_MAX, Dispatcher, RARELY_MS, RETRY_MS_MAX, RETRY_MS_MIN } from "../../src/routing/dispatcher.ts";
 import type { Lookup, Order, Outcome, ProcessorClient } from "../../src/routing/processor_client.ts";
 import { PROBE_MS_MAX } from "../../src/routing/circuit_breaker.ts";
 import { MemorySegments } from "../ledger/memory_segments.ts";
@@ -569,6 +569,100 @@ Deno.test("a refusal that repeating will not mend is repeated rarely", async () 
   await clock.advance(4 * RETRY_MS_MAX);
   const { length } = client.paid;
   assert.ok(length >= 2 && length <= 6, `${length} calls`);
+});
+
+Deno.test("a payment that both refuse is tried rarely at either, holds nobody up, and is booked once one takes it", async () => {
+  const world = new World();
+  const { client, clock, dispatcher } = world;
+  const poison = idOf(1);
+  let isRefused = true;
+  let id = "";
+  client.calls = (called) => id = called;
+  const answer = (): Outcome =>
+    isRefused && id === poison ? { kind: "refused", why: "rejected", status: 400 } : { kind: "booked" };
+  client.answers = { default: answer, fallback: answer };
+  world.accept(1);
+  await clock.advance(PATIENCE_MS + 2 * RETRY_MS_MAX);
+  assert.equal(client.sent("fallback"), 1);
+  assert.deepEqual([dispatcher.rejected, world.book.get(poison)!.reason], [1, "rejected-by-both"]);
+  assert.deepEqual(dispatcher.notes.filter((note) => note !== ""), [
+    "both processors refuse 1 payments, which are tried rarely",
+  ]);
+  const before = client.paid.length;
+  await clock.advance(20 * RARELY_MS);
+  const tries = client.paid.slice(before);
+  // pauses of three quarters of the longest, at one and the other in turn
+  assert.equal(tries.length, 27);
+  for (const [i, [processor]] of tries.entries()) assert.equal(processor, i % 2 === 0 ? "default" : "fallback");
+  for (const processor of ["default", "fallback"] as const) assert.equal(dispatcher.status(processor).state, "up");
+  for (let n = 2; n <= 20; n++) world.accept(n);
+  await clock.advance(1_000);
+  assert.equal(world.book.summary().default.count, 19);
+  isRefused = false;
+  await clock.advance(RARELY_MS);
+  assert.equal(world.book.get(poison)!.stage, "settled");
+  assert.deepEqual([dispatcher.rejected, dispatcher.notes.join("")], [0, ""]);
+});
+
+Deno.test("a default that rejects every payment is down with its status, and payments wait for their patience", async () => {
+  const world = new World();
+  const { client, clock, dispatcher } = world;
+  client.answers.default = () => ({ kind: "refused", why: "rejected", status: 403 });
+  for (let n = 1; n <= 20; n++) world.accept(n);
+  await clock.advance(PATIENCE_MS - 1_000);
+  assert.deepEqual(dispatcher.status("default"), { state: "down", latencyMs: 0, inFlight: 0, rejectsWith: 403 });
+  assert.equal(dispatcher.notes[0], "the default processor refuses payments with status 403");
+  assert.equal(client.sent("fallback"), 0);
+  assert.ok(client.sent("default") < 30, `${client.sent("default")} calls`);
+  await clock.advance(1_000 + RETRY_MS_MAX);
+  assert.deepEqual([client.sent("fallback"), world.book.summary().fallback.count], [20, 20]);
+});
+
+Deno.test("nothing is sent or asked of a processor before it wants to be asked again", async () => {
+  const world = new World();
+  const { client, clock, dispatcher } = world;
+  const answers: Outcome[] = [{ kind: "unknown", error: "status 503", retryAfterMs: 10_000 }];
+  client.answers.default = () => answers.shift() ?? { kind: "booked" };
+  world.accept(1);
+  await clock.advance(100);
+  world.accept(2);
+  const retryAt = new Date(clock.now() + 9_900).toISOString();
+  const { state, retryAt: told } = dispatcher.status("default");
+  assert.equal(state, "down");
+  assert.ok(Math.abs(Date.parse(told!) - Date.parse(retryAt)) <= 40, `${told}, not ${retryAt}`);
+  assert.match(dispatcher.notes.join(""), /the default processor is left alone until .*Z, as it asked to be/);
+  await clock.advance(PATIENCE_MS - 1_000);
+  assert.deepEqual([client.sent("default"), client.asked.length, client.sent("fallback")], [1, 0, 0]);
+  await clock.advance(10_000);
+  assert.equal(dispatcher.status("default").retryAt, undefined);
+  assert.deepEqual([world.book.get(idOf(1))!.stage, world.book.get(idOf(2))!.stage], ["settled", "settled"]);
+});
+
+Deno.test("a lookup that is not understood is told until it is", async () => {
+  const world = new World(...bound(2, "a", 2));
+  const { client, clock, dispatcher } = world;
+  client.answers.default = () => UNKNOWN;
+  let id = "";
+  const unclear: Record<string, string> = { [idOf(1)]: "amount is true", [idOf(2)]: "amount is false" };
+  client.lookup = (processor, asked) => {
+    id = asked;
+    client.asked.push([processor, asked]);
+    const error = unclear[id];
+    return Promise.resolve(error ? { kind: "unclear", error } : { kind: "found", cents: 1990, requestedAt: 2 });
+  };
+  await clock.advance(HORIZON_MS + 2 * RETRY_MS_MAX);
+  assert.ok(client.asked.length > 4);
+  assert.equal(dispatcher.status("default").unclear, "amount is true");
+  const note = "the default processor is not understood when it is asked for a payment: amount is true";
+  assert.ok(dispatcher.notes.includes(note));
+  assert.equal(world.book.get(idOf(1))!.stage, "dispatched");
+  delete unclear[idOf(1)];
+  await clock.advance(4 * RETRY_MS_MAX);
+  assert.equal(world.book.get(idOf(1))!.stage, "settled");
+  assert.equal(dispatcher.status("default").unclear, "amount is false");
+  delete unclear[idOf(2)];
+  await clock.advance(2 * RETRY_MS_MAX);
+  assert.equal(dispatcher.status("default").unclear, undefined);
 });
 
 Deno.test("stop() sends nothing new, and waits for what is in flight and records it", async () => {

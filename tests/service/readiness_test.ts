@@ -4,7 +4,7 @@ import type { Processor } from "../../src/payment/fact.ts";
 import { type Parts, readinessOf } from "../../src/service/readiness.ts";
 import { Facts } from "../support/facts.ts";
 
-const SETTINGS = { self: "b", ack: "store" } as const;
+const SETTINGS = { self: "b", ack: "store", queueMax: 3 } as const;
 const SERVING: Membership = { phase: "serving", peer: "linked", tries: false, waits: "" };
 const UP = { state: "up", latencyMs: 7, inFlight: 2 } as const;
 const DOWN = { state: "down", latencyMs: 0, inFlight: 0 } as const;
@@ -18,7 +18,7 @@ function parts(more: Partial<Parts> = {}): Parts {
   return {
     ledger: { book: facts.book },
     retention: { isFull: false },
-    dispatcher: { waiting: 1, status: (processor: Processor) => processor === "default" ? UP : DOWN },
+    dispatcher: { waiting: 1, notes: [], status: (processor: Processor) => processor === "default" ? UP : DOWN },
     projector: { state: "ready", trouble: "" },
     ...more,
   };
@@ -45,11 +45,27 @@ Deno.test("a replica that does not know what was known before has nothing, and s
   });
 });
 
-Deno.test("what is not as it should be is a line each, while payments are taken", () => {
+const NO_202 = "POST is answered 503: a 202 says that Postgres holds the payment (ACK=store)";
+
+Deno.test("what is not as it should be is a line each, and ready is whether POST is answered 202", () => {
   const trouble = "Postgres at localhost: nothing listens there";
   const more = { retention: { isFull: true }, projector: { state: "unavailable", trouble } } as const;
   const { ready, peer, store, notes } = readinessOf(SETTINGS, { ...SERVING, peer: "silent" }, true, parts(more));
-  assert.deepEqual({ ready, peer, store }, { ready: true, peer: "unreachable", store: "unavailable" });
-  assert.deepEqual(notes, ["the peer is not heard", trouble, "the log is full"]);
-  assert.deepEqual(readinessOf(SETTINGS, { ...SERVING, peer: "dead" }, true, parts()).notes, ["the peer is dead"]);
+  assert.deepEqual({ ready, peer, store }, { ready: false, peer: "unreachable", store: "unavailable" });
+  assert.deepEqual(notes, ["the peer is not heard", trouble, "the log is full", NO_202]);
+  const dead = readinessOf(SETTINGS, { ...SERVING, peer: "dead" }, true, parts());
+  assert.deepEqual([dead.ready, dead.notes], [true, ["the peer is dead"]]);
+  const noted = { dispatcher: { ...parts().dispatcher, notes: ["", "the default processor refuses"] } };
+  const said = readinessOf(SETTINGS, SERVING, true, parts(noted));
+  assert.deepEqual([said.ready, said.notes], [true, ["the default processor refuses"]]);
+  const crowded = readinessOf({ ...SETTINGS, queueMax: 2 }, SERVING, true, parts());
+  assert.deepEqual([crowded.ready, crowded.notes], [false, ["as many payments wait as may wait"]]);
+});
+
+Deno.test("without a store that works a replica at ACK=store is ready only where the linked peer's works", () => {
+  const away = parts({ projector: { state: "unavailable", trouble: "it is away" } });
+  const ready = (peer: Membership["peer"], othersStore?: string, ack: "log" | "store" = "store") =>
+    readinessOf({ ...SETTINGS, ack }, { ...SERVING, peer }, true, away, othersStore).ready;
+  assert.deepEqual([ready("linked"), ready("linked", "unavailable"), ready("silent", "ready")], [false, false, false]);
+  assert.deepEqual([ready("linked", "ready"), ready("none", undefined, "log")], [true, true]);
 });

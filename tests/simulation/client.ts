@@ -25,6 +25,10 @@ export interface HttpFaults {
   /** it arrives so late that its caller has given it up, within the horizon */
   late: number;
   lookupFails: number;
+  /** share of payments that both processors refuse, whoever brings them, until the faults are over */
+  poison: number;
+  /** share of the answers 429, 503 and so on that say when to come again */
+  retryAfter: number;
   healthLies: number;
   healthStaleMs: number;
 }
@@ -66,9 +70,9 @@ export class SimulatedClient implements ProcessorClient {
       world.fault("request-lost", 0);
       ends({ kind: "unknown", error: "reset" });
     } else if (prng.chance(http.rejected)) {
-      ends(outcomeOf({ status: world.fault("rejected", prng.pick([403, 302])) }));
+      ends(this.#outcome(world.fault("rejected", prng.pick([403, 302, 409]))));
     } else {
-      if (prng.chance(http.gateway)) ends(outcomeOf({ status: world.fault("gateway", prng.pick(GATEWAY)) }));
+      if (prng.chance(http.gateway)) ends(this.#outcome(world.fault("gateway", prng.pick(GATEWAY))));
       const lateMs = prng.chance(http.late) ? prng.float() * (this.timeoutMs + world.settings.horizonMs) : 0;
       if (lateMs > 0) world.fault("late", lateMs);
       this.#send(call, order, lateMs, prng.chance(http.resent) ? "first" : "only", finish);
@@ -83,10 +87,13 @@ export class SimulatedClient implements ProcessorClient {
     const { http, prng, timeline } = world;
     timeline.in(this.#wayMs(), () => {
       const booking = world.processors[processor].lookup(id);
+      const { rejecting } = world.processors[processor];
       const fails = prng.chance(http.lookupFails);
       if (fails) world.fault("lookup-unanswered", 0);
       const answer: Lookup = fails
-        ? { kind: "unanswered", error: "reset" }
+        ? { kind: prng.pick(["unanswered", "unclear"]), error: "reset" }
+        : rejecting !== undefined && rejecting !== 404
+        ? { kind: "unclear", error: `status ${rejecting}` }
         : booking
         ? { kind: "found", cents: booking.cents, requestedAt: booking.requestedAt }
         : { kind: "absent" };
@@ -140,7 +147,7 @@ export class SimulatedClient implements ProcessorClient {
       const vague = copy === "second" && status >= 300 && status < 500 && status !== 422;
       const reset = vague || prng.chance(http.reset);
       if (reset) world.fault(status === 200 ? "booked-then-reset" : "reset", 0);
-      ends(reset ? { kind: "unknown", error: "reset" } : outcomeOf({ status }));
+      ends(reset ? { kind: "unknown", error: "reset" } : this.#outcome(status));
     };
     timeline.in(this.#wayMs() + lateMs, () => {
       const current = () => world.charges.mayBeBooked(call);
@@ -153,9 +160,18 @@ export class SimulatedClient implements ProcessorClient {
     });
   }
 
+  #outcome(status: number): Outcome {
+    const { world } = this;
+    const outcome = outcomeOf({ status });
+    if (status < 400 || status === 422 || !world.prng.chance(world.http.retryAfter)) return outcome;
+    return { ...outcome, retryAfterMs: world.fault("retry-after", world.prng.float() * RETRY_AFTER_MS) };
+  }
+
   #wayMs(): number {
     return this.world.http.wayMs * this.world.prng.float();
   }
 }
 
-const GATEWAY = [502, 503, 504, 408];
+const GATEWAY = [501, 502, 503, 504, 520, 408];
+/** As long as a processor wants to be left alone at most, in milliseconds. */
+const RETRY_AFTER_MS = 3_000;

@@ -37,7 +37,7 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
   },
   "processor-rejecting"(world, prng, lastMs) {
     const processor = world.processors[prng.pick(PROCESSORS)];
-    processor.rejecting = prng.pick([302, 403, 404]);
+    processor.rejecting = prng.pick([302, 401, 403, 404, 409]);
     world.timeline.in(lastMs, () => processor.rejecting = undefined);
   },
   "link-drop": (world) => world.network.break(false),
@@ -133,7 +133,7 @@ export function endFaults(world: World): void {
       rejected: 0,
       late: 0,
     },
-    ...{ lookupFails: 0, healthLies: 0, healthStaleMs: 0 },
+    ...{ lookupFails: 0, poison: 0, retryAfter: 0, healthLies: 0, healthStaleMs: 0 },
   });
   Object.assign(network.faults, { split: 0, late: 0, refuse: 0 });
   network.cut.a = network.cut.b = false;

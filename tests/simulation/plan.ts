@@ -150,6 +150,8 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
       rejected: http(0.1),
       late: http(0.15),
       lookupFails: http(0.15),
+      poison: http(0.1),
+      retryAfter: http(0.5),
       healthLies: one("http", [0, 1, 1]),
       healthStaleMs: one("http", [0, 100, 900]),
     },

@@ -67,7 +67,9 @@ const REFUSED: Outcome = { kind: "refused", why: "unreachable" };
 /** What is taken of a call's end, an answer and an amount. */
 const CALLS: Readonly<Record<string, Plant>> = {
   "binding forgotten on timeout": () => outcomes((outcome) => outcome.kind === "unknown" ? REFUSED : outcome),
-  "5xx without a lookup": () => outcomes((outcome) => outcome.kind === "failed" ? REFUSED : outcome),
+  "a gateway's 5xx taken for a refusal": () =>
+    outcomes((outcome) => outcome.kind === "unknown" && outcome.error.startsWith("status") ? REFUSED : outcome),
+  "500 without a lookup": () => outcomes((outcome) => outcome.kind === "failed" ? REFUSED : outcome),
   "already booked taken for refused": () =>
     outcomes((outcome) => outcome.kind === "already-booked" ? REFUSED : outcome),
   "a refusal after an unknown releases": () => {

@@ -45,7 +45,8 @@ export class SimulatedProcessor {
 
   /** A request has arrived. */
   receive(request: Request): void {
-    if (this.rejecting !== undefined) request.answer(this.world.fault("rejected", this.rejecting));
+    if (this.world.isPoison(request.order.id)) request.answer(this.world.fault("poison", 400));
+    else if (this.rejecting !== undefined) request.answer(this.world.fault("rejected", this.rejecting));
     else if (this.#running < this.runningMax) this.#run(request);
     else if (this.#waiting.length < this.waitingMax) this.#waiting.push(() => this.#run(request));
     else {

@@ -134,6 +134,11 @@ export class World {
     this.charges.booked(processor, id);
   }
 
+  /** Whether both processors refuse this payment. */
+  isPoison(id: string): boolean {
+    return parseInt(id.slice(0, 8), 16) < this.http.poison * 2 ** 32;
+  }
+
   asksHealthTooOften(processor: Processor): void {
     this.violate("limits", `service-health of ${processor} was asked twice within its window`);
   }

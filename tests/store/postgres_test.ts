@@ -81,7 +81,7 @@ Deno.test("replicas that start at once find the tables made once", needsServer, 
     const said = await Promise.all(stores.map((store, n) => n < 2 ? store.stored() : store.write(first)));
     assert.deepEqual(said.slice(2), [first.to, first.to]);
     assert.deepEqual(await server.query(url, "select schema_version, log, position, hash from store_state"), [
-      { schema_version: 3, log: LOG, position: "10", hash: "71" },
+      { schema_version: 4, log: LOG, position: "10", hash: "71" },
     ]);
     assert.deepEqual((await loaded(stores[0]!)).rows, byId([settled(1)]));
   });
@@ -179,3 +179,22 @@ Deno.test("a settled payment's story is stored with it, and stays when it is wri
     await Promise.all([store.close(), other.close()]);
   }
 });
+
+Deno.test(
+  "a database that is read-only is read, and refuses who asks whether it can be written",
+  needsServer,
+  async () => {
+    const url = await server.database();
+    await withStores(url, async (make) => {
+      await make().write(batch(NOTHING, 10, [settled(1)]));
+      const [, name] = /\/(test_\d+)\?/.exec(url)!;
+      await server.query(url, `alter database ${name} set default_transaction_read_only = on`);
+      const store = make();
+      const refused = { kind: "refused", message: /: the database is read-only$/ };
+      assert.equal((await store.stored()).position, 10);
+      assert.deepEqual((await loaded(store)).rows, byId([settled(1)]));
+      await assert.rejects(store.stored(true), refused);
+      await assert.rejects(store.write(batch({ log: LOG, position: 10 }, 20, [])), refused);
+    });
+  },
+);

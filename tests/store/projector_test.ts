@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { positionOf } from "../../src/ledger/log.ts";
-import { COVER_MS, STANDBY_MS } from "../../src/store/projector.ts";
+import { CHECK_MS, COVER_MS, RETRY_MS_MIN, STANDBY_MS } from "../../src/store/projector.ts";
 import type { StoreError } from "../../src/store/store.ts";
 import type { VirtualClock } from "../support/virtual_clock.ts";
 import { batch, byId, id, LOG, OTHER_LOG, settled } from "./contract.ts";
@@ -497,4 +497,42 @@ Deno.test("flush() gives up after its time, whether the store does not work or d
     assert.deepEqual(await answers(clock, flushed, waits), [false, false]);
     assert.equal(clock.timers, 0);
   }
+});
+
+Deno.test("check() asks a store that works whether it can still be written, and no more often than that", async () => {
+  const side = await started();
+  const { clock, store } = side.world;
+  const asked: string[] = [];
+  store.before = (call) => void asked.push(call.kind);
+  side.projector.check();
+  await clock.advance(CHECK_MS);
+  assert.deepEqual(asked, []);
+  side.projector.check();
+  side.projector.check();
+  await clock.advance(0);
+  assert.deepEqual([asked, side.projector.state], [["stored"], "ready"]);
+  await clock.advance(CHECK_MS);
+  fail(side, DOWN);
+  side.projector.check();
+  await clock.advance(0);
+  assert.deepEqual([side.projector.state, side.projector.trouble], ["unavailable", "nothing listens there"]);
+  fail(side, undefined);
+  await clock.advance(RETRY_MS_MIN);
+  assert.deepEqual([side.projector.state, clock.timers], ["ready", 0]);
+});
+
+Deno.test("a store that commits nothing in time does not work, until it answers", async () => {
+  const side = await started();
+  const { clock } = side.world;
+  const answer = hold(side);
+  side.accept(1);
+  const covered = side.projector.covered(side.ledger.position);
+  await clock.advance(COVER_MS);
+  assert.equal(await covered, false);
+  const line = `it commits nothing within ${COVER_MS} ms`;
+  assert.deepEqual([side.projector.state, side.projector.trouble], ["unavailable", line]);
+  assert.equal(side.lines.at(-1), `warning: the store does not work: ${line}`);
+  answer();
+  await clock.advance(0);
+  assert.deepEqual([side.projector.state, side.lines.at(-1)], ["ready", "info: the store works"]);
 });

@@ -133,7 +133,7 @@ function showState(live) {
 }
 
 function showProcessor(name, live) {
-  const { state, latencyMs, outages } = live.processors[name];
+  const { state, latencyMs, outages, rejectsWith: status } = live.processors[name];
   const { count: booked, cents } = live.totals[name];
   const all = live.totals.default.count + live.totals.fallback.count;
   const inFlight = Object.values(live.replicas).reduce(
@@ -142,7 +142,11 @@ function showProcessor(name, live) {
   );
   const facts = element("dl");
   const row = (term, text, className) => facts.append(element("dt", term), element("dd", text, className));
-  row("State", state === "up" ? "✓ takes payments" : "▲ takes nothing", state === "up" ? "good" : "bad");
+  row(
+    "State",
+    state === "up" ? "✓ takes payments" : `▲ takes nothing${status ? `: status ${status}` : ""}`,
+    state === "up" ? "good" : "bad",
+  );
   row("Typical answer", ms(latencyMs));
   row("In flight", count.format(inFlight));
   row("Booked", `${count.format(booked)} payments, ${amount(cents)}`);

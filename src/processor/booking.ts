@@ -1,0 +1,110 @@
+/** What a processor says of a payment that it was asked for. What can be meant in one way only is understood. @module */
+import { parseInstant } from "../payment/instant.ts";
+import { type Cents, centsOf } from "../payment/money.ts";
+import type { Lookup } from "../routing/processor_client.ts";
+
+/** The members of an answer, by their names without case, "_" and "-". */
+const NAMES = { correlationid: "correlationId", amount: "amount", requestedat: "requestedAt" } as const;
+/** Of a value that is not understood, so many characters are shown. */
+const SHOWN_MAX = 40;
+/** A string of JSON that a colon follows: a name. */
+const NAME = /"((?:[^"\\]|\\.)*)"\s*:/g;
+/** Dates as mail and HTTP write them. */
+const RFC_2822 = /^[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:GMT|UTC|[+-]\d{4})$/;
+
+/**
+ * Reads the answer to `GET /payments/{id}`.
+ *
+ * @param id the payment that was asked for, in its canonical form
+ * @returns `found`, or `unclear` with the member that is not as it should be
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const id = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
+ * const text = `{"correlation_id":"${id}","amount":"19.90","requested_at":"1970-01-01 00:00:01"}`;
+ * assert.deepEqual(readBooking(text, id), { kind: "found", cents: 1990, requestedAt: 1_000 });
+ * ```
+ */
+export function readBooking(text: string, id: string): Lookup {
+  const members = membersOf(text);
+  if (!members) return { kind: "unclear", error: "the answer is no JSON object" };
+  const { correlationId, amount, requestedAt } = members;
+  const cents = centsIn(amount);
+  const at = msIn(requestedAt);
+  if (!isId(correlationId, id)) return unclear("correlationId", correlationId);
+  if (cents === undefined) return unclear("amount", amount);
+  if (at === undefined) return unclear("requestedAt", requestedAt);
+  return { kind: "found", cents, requestedAt: at };
+}
+
+/** In several answers the same words, whatever ids are in them. */
+function unclear(name: string, value: unknown): Lookup {
+  if (value === undefined) return { kind: "unclear", error: `${name} is missing` };
+  if (value === TWICE) return { kind: "unclear", error: `${name} stands there twice` };
+  if (name === "correlationId") return { kind: "unclear", error: `${name} is not the one that was asked for` };
+  return { kind: "unclear", error: `${name} is ${JSON.stringify(value).slice(0, SHOWN_MAX)}` };
+}
+
+/** In place of a value that stands there more than once. */
+const TWICE = Symbol("twice");
+
+function membersOf(text: string): Partial<Record<typeof NAMES[keyof typeof NAMES], unknown>> | undefined {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof body !== "object" || body === null || Array.isArray(body)) return undefined;
+  const members: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(body)) {
+    const name = nameOf(key);
+    if (name) members[name] = name in members ? TWICE : value;
+  }
+  // JSON.parse() takes the last of two of one name; in an object within the object a name may well stand again
+  const isFlat = !Object.values(body).some((value) => typeof value === "object" && value !== null);
+  const seen = new Set<string>();
+  for (const [, key] of isFlat ? text.matchAll(NAME) : []) {
+    const name = nameOf(key!);
+    if (name && seen.has(name)) members[name] = TWICE;
+    if (name) seen.add(name);
+  }
+  return members;
+}
+
+function nameOf(key: string) {
+  return NAMES[key.replaceAll(/[_-]/g, "").toLowerCase() as keyof typeof NAMES] as
+    | typeof NAMES[keyof typeof NAMES]
+    | undefined;
+}
+
+/** Whether a value is the id, in any form that UUIDs are written in. */
+function isId(value: unknown, id: string): boolean {
+  if (typeof value !== "string") return false;
+  const bare = value.trim().toLowerCase().replace(/^urn:uuid:|^\{(?=.*\}$)/, "").replace(/\}$/, "");
+  return bare === id || bare === id.replaceAll("-", "");
+}
+
+/** A number, or a decimal as text: no thousands, no comma, no currency. */
+function centsIn(value: unknown): Cents | undefined {
+  if (typeof value === "number") return centsOf(value);
+  const text = typeof value === "string" ? value.trim() : "";
+  return /^\d+(?:\.\d{1,2}0*)?$/.test(text) ? centsOf(Number(text)) : undefined;
+}
+
+/** An instant in a common form, in milliseconds since 1970; UTC where there is no zone. */
+function msIn(value: unknown): number | undefined {
+  if (typeof value !== "string") return undefined;
+  const text = value.trim();
+  if (RFC_2822.test(text)) return Number.isNaN(Date.parse(text)) ? undefined : Date.parse(text);
+  const iso = text
+    // 2025/07/01, 20250701T120000Z, a zone after a space, a zone by name, and its name behind the offset (RFC 9557)
+    .replace(/^(\d{4})\/(\d\d)\/(\d\d)/, "$1-$2-$3")
+    .replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)/, "$1-$2-$3T$4:$5:$6")
+    .replace(/(\dZ|[+-]\d\d(?::?\d\d)?)\[[\w/+-]+\]$/i, "$1")
+    .replace(/ ?(?:UTC|GMT|Z)$/i, "Z")
+    .replace(/ ([+-]\d\d(?::?\d\d)?)$/, "$1")
+    .replace(/([.,]\d{12})\d+/, "$1");
+  // a day alone is no instant
+  return /\d:\d/.test(iso) ? parseInstant(iso)?.ms : undefined;
+}
