@@ -120,6 +120,7 @@ for (const replicas of ["1", "2"]) {
         await until503();
         assert.deepEqual(await readiness(a), UNREADY);
       };
+      await untilReady();
       assert.deepEqual(await readiness(a), READY);
       for (
         const [away, back] of [
