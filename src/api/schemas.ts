@@ -93,7 +93,7 @@ const processorStatus = z.strictObject({
 
 /** The answer of `GET /readyz`. */
 export const readinessAnswer = z.strictObject({
-  ready: z.boolean(),
+  ready: z.boolean().meta({ description: "whether POST is answered 202 now; `notes` say why not" }),
   replica: z.enum(REPLICAS),
   phase: z.enum(["starting", "reading", "serving", "draining", "stopped"]).meta({
     description:

@@ -12,7 +12,7 @@ export const PROBE_MS_MIN = 50;
 export const PROBE_MS_MAX = 1_000;
 /** Calls that wait this much longer than the last answers took mean that the processor has changed, in milliseconds. */
 export const STALL_MS = 250;
-/** How long a processor that answered 429 is left alone, in milliseconds. */
+/** How long a processor that answered 429 is left alone, in milliseconds; it doubles up to {@link PROBE_MS_MAX} until a call is booked. */
 export const FULL_MS = 100;
 /** How long a processor is left alone at most that says itself when it is to be asked again (Retry-After), in milliseconds. */
 export const RETRY_AFTER_MS_MAX = 60_000;
@@ -39,6 +39,7 @@ export class CircuitBreaker {
   #latencyMs = 0;
   #heardMs = -Infinity;
   #fullUntilMs = -Infinity;
+  #fullPauseMs = FULL_MS / 2;
   #retryAtMs = -Infinity;
   /** the payments that were rejected since anything else was answered, and the status of the last one */
   readonly #rejected = new Set<string>();
@@ -150,11 +151,14 @@ export class CircuitBreaker {
         this.#hearsay = false;
         this.#probes = 0;
         this.#probePauseMs = PROBE_MS_MIN;
+        this.#fullPauseMs = FULL_MS / 2;
         return;
       }
       case "refused":
         if (outcome.why === "processor-full") {
-          this.#fullUntilMs = now + FULL_MS;
+          // calls that were under way together are one trial
+          if (now >= this.#fullUntilMs) this.#fullPauseMs = Math.min(2 * this.#fullPauseMs, PROBE_MS_MAX);
+          this.#fullUntilMs = now + this.#fullPauseMs;
           return;
         }
         break;

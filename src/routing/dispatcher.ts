@@ -147,7 +147,10 @@ export class Dispatcher implements LedgerObserver {
           : `the ${processor} processor is not understood when it is asked for a payment: ${unclear}`,
       ];
     });
-    return [...notes, rejected > 0 ? `both processors refuse ${rejected} payments, which are tried rarely` : ""];
+    return [
+      ...notes,
+      rejected > 0 ? `payments that both processors refuse, and that are tried rarely: ${rejected}` : "",
+    ];
   }
 
   /** What `service-health` said of a processor. */

@@ -121,7 +121,7 @@ export class Projector implements LedgerObserver {
    */
   async covered(position: number): Promise<boolean> {
     const reached = await this.#reached(position, COVER_MS);
-    if (!reached && !this.#stopped && this.state === "ready") this.#tell(`it commits nothing within ${COVER_MS} ms`);
+    if (!reached && !this.#stopped && this.state === "ready") this.#tell(`nothing is committed within ${COVER_MS} ms`);
     return reached;
   }
 

@@ -166,7 +166,7 @@ Deno.test(
     );
     assert.equal(state, "released");
     assert.match(why, /both processors refused it in a way that does not pass by itself/);
-    assert.match(await fronted.notes(), /both processors refuse 1 payments, which are tried rarely/);
+    assert.match(await fronted.notes(), /payments that both processors refuse, and that are tried rarely: 1/);
     const { accepted } = await load((id) => cluster.a.pay(id), { count: 50 });
     await until(async () => (await cluster.a.summary()).default.totalRequests === 50);
     cluster.assertBookedOnce(accepted);

@@ -100,6 +100,22 @@ Deno.test("a full processor is left alone for a moment, and is not down after it
   assert.equal(health.view().up, true);
 });
 
+Deno.test("a processor that stays full is left alone for longer each time, until a call is booked", async () => {
+  const { clock, health, call } = setUp();
+  const full: Outcome = { kind: "refused", why: "processor-full" };
+  for (const pauseMs of [FULL_MS, 2 * FULL_MS, 4 * FULL_MS, 8 * FULL_MS, PROBE_MS_MAX, PROBE_MS_MAX]) {
+    for (let i = 0; i < 3; i++) await call(0, full);
+    await clock.advance(pauseMs - 1);
+    assert.equal(health.view().up, false);
+    await clock.advance(1);
+    assert.equal(health.view().up, true);
+  }
+  await call(0, booked);
+  await call(0, full);
+  await clock.advance(FULL_MS);
+  assert.equal(health.view().up, true);
+});
+
 const rejected = (status: number): Outcome => ({ kind: "refused", why: "rejected", status });
 
 Deno.test("a processor that cannot be reached is down, and probed until a call is booked", async () => {

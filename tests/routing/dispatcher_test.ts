@@ -586,7 +586,7 @@ Deno.test("a payment that both refuse is tried rarely at either, holds nobody up
   assert.equal(client.sent("fallback"), 1);
   assert.deepEqual([dispatcher.rejected, world.book.get(poison)!.reason], [1, "rejected-by-both"]);
   assert.deepEqual(dispatcher.notes.filter((note) => note !== ""), [
-    "both processors refuse 1 payments, which are tried rarely",
+    "payments that both processors refuse, and that are tried rarely: 1",
   ]);
   const before = client.paid.length;
   await clock.advance(20 * RARELY_MS);

@@ -529,7 +529,7 @@ Deno.test("a store that commits nothing in time does not work, until it answers"
   const covered = side.projector.covered(side.ledger.position);
   await clock.advance(COVER_MS);
   assert.equal(await covered, false);
-  const line = `it commits nothing within ${COVER_MS} ms`;
+  const line = `nothing is committed within ${COVER_MS} ms`;
   assert.deepEqual([side.projector.state, side.projector.trouble], ["unavailable", line]);
   assert.equal(side.lines.at(-1), `warning: the store does not work: ${line}`);
   answer();
