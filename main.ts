@@ -1,6 +1,6 @@
 /** Galo's command line. @module */
 import { parseArgs } from "node:util";
-import { ConfigError, readConfig, settingsHelp } from "./src/config.ts";
+import { ConfigError, isTraced, readConfig, settingsHelp } from "./src/config.ts";
 import { StoreError } from "./src/store/store.ts";
 import { errorLine, StartError } from "./src/start_error.ts";
 import { configureLogs } from "./src/log.ts";
@@ -11,13 +11,16 @@ Usage: deno task start [COMMAND]
 
 Commands:
   start       a whole cluster on this machine: stand-in processors, Postgres, two replicas (the default)
+              [--stand-in-port PORT] of the default's stand-in, the fallback's is the next one; 0: any free ones [8001]
+              [--caddy PATH] that Caddy is put in front of both replicas; without one they share LISTEN's port
   replica     one replica, for a cluster that something else puts together
-  processor   a stand-in payment processor   --port PORT (0: any)  --fee SHARE  [--admin-port PORT]
+  processor   a stand-in payment processor   --port PORT (0: any)  --fee SHARE  [--admin-port PORT]  [--host ADDRESS]
   audit       whether router, Postgres and both processors agree   [--url URL] [--from ISO] [--to ISO] [--deep] [--json]
               the processors' admin token comes from PROCESSOR_TOKEN; without --deep ids are asked for only where totals
               differ, and mistakes that make up for one another stay hidden; exit code 0 all agree, 1 not, 2 cannot ask
 
-Settings come from the environment:
+Settings come from the environment.
+
 ${settingsHelp()}
 
 Try:
@@ -31,6 +34,9 @@ function example(url: string): string {
 /** What the command line can say beside the command. */
 const OPTIONS = {
   help: { type: "boolean", short: "h" },
+  "stand-in-port": { type: "string", default: "8001" },
+  caddy: { type: "string" },
+  host: { type: "string", default: "0.0.0.0" },
   port: { type: "string" },
   "admin-port": { type: "string" },
   fee: { type: "string" },
@@ -62,15 +68,18 @@ async function run(args: string[]): Promise<Stop | undefined> {
   switch (command) {
     case "start": {
       const { startCluster } = await import("./src/local/cluster.ts");
-      const cluster = await startCluster(config, console.log);
+      const cluster = await startCluster(config, console.log, {
+        standInPort: number("--stand-in-port", values["stand-in-port"], 65_534),
+        caddy: values.caddy,
+      });
       for (const line of cluster.lines) console.log(line);
       console.log(`\nTry:\n${example(cluster.url)}\n\nCtrl-C stops all of it.`);
       return cluster.stop;
     }
     case "replica": {
       const { startReplica } = await import("./src/process.ts");
-      const { REPLICA, OTEL_DENO } = config;
-      const traces = OTEL_DENO ? new (await import("./src/telemetry/traces.ts")).Traces(REPLICA) : undefined;
+      const { REPLICA } = config;
+      const traces = isTraced() ? new (await import("./src/telemetry/traces.ts")).Traces(REPLICA) : undefined;
       const host = startReplica(config, traces);
       host.serving.then((where) => console.log(`replica ${REPLICA} takes payments on ${where}`), refuse);
       return host.stop;
@@ -78,11 +87,11 @@ async function run(args: string[]): Promise<Stop | undefined> {
     case "processor": {
       const { startStandIn } = await import("./src/local/standin.ts");
       const port = number("--port", values.port ?? "8001", 65_535);
-      const feeRate = number("--fee", values.fee ?? `${config.FEE_DEFAULT}`, 1);
+      const feeRate = number("--fee", values.fee ?? `${config.FEES.default}`, 1);
       const adminPort = values["admin-port"] === undefined
         ? {}
         : { adminPort: number("--admin-port", values["admin-port"], 65_535) };
-      const standIn = await startStandIn({ port, hostname: config.HOST, feeRate, ...adminPort }).catch((error) => {
+      const standIn = await startStandIn({ port, hostname: values.host, feeRate, ...adminPort }).catch((error) => {
         throw new StartError(`cannot listen on port ${port}: ${errorLine(error)}`);
       });
       console.log(`stand-in processor on ${standIn.url}`);

@@ -10,10 +10,17 @@ export class ConfigError extends Error {
 }
 
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
-const share = z.coerce.number().min(0).max(1);
-const flag = z.enum(["true", "false"]).transform((text) => text === "true");
-const address = z.url({ protocol: /^https?$/ });
 const ms = (max: number) => whole(0, max);
+const share = z.number().min(0).max(1);
+const flag = z.enum(["true", "false"]).transform((text) => text === "true");
+const address = z.union([z.literal(""), z.url({ protocol: /^https?$/ })]);
+const place = z.string().transform((text, context): Listen | undefined => {
+  const listen = parseListen(text);
+  if (text && !listen) context.addIssue({ code: "custom", message: "is neither port nor path" });
+  return listen;
+});
+const fees = z.string().transform((text) => text.split(",").map((part) => part.trim() ? Number(part) : NaN))
+  .pipe(z.tuple([share, share])).transform(([first, second]) => ({ default: first, fallback: second }));
 
 /** Where to listen: a TCP port, or a UNIX socket. */
 export type Listen = { readonly hostname: string; readonly port: number } | { readonly path: string };
@@ -26,188 +33,104 @@ export function parseListen(text: string): Listen | undefined {
   return port <= 65_535 ? { hostname: ipv6 ?? name ?? "127.0.0.1", port } : undefined;
 }
 
+/** The same as text. */
+export function placeOf(listen: Listen): string {
+  if ("path" in listen) return listen.path;
+  const { hostname, port } = listen;
+  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+}
+
 /** Where this replica's pages for operators are, where they have a place of their own. A port is shared, a path cannot be. */
-export function operationsOf({ OPS_LISTEN, REPLICAS, REPLICA }: Config): Listen | undefined {
-  const listen = parseListen(OPS_LISTEN);
+export function operationsOf({ OPS_LISTEN: listen, REPLICAS, REPLICA }: Config): Listen | undefined {
   return listen && "path" in listen && REPLICAS === 2 ? { path: `${listen.path}.${REPLICA}` } : listen;
 }
 
-/** One line of `--help`. */
-interface Setting {
-  readonly schema: z.ZodType;
-  readonly fallback: string;
-  readonly unit: string;
-  readonly help: string;
-}
+/** After the log may have lost something, ids that come in are looked up at the processors for so long, in milliseconds. */
+export const RECALL_MS = 60_000;
+/** How long stopping may take in all, in milliseconds: whoever kills what does not stop must wait longer. */
+export const STOP_MS = 3_000;
 
-const setting = <T extends z.ZodType>(schema: T, fallback: string, unit: string, help: string) => ({
-  schema,
-  fallback,
-  unit,
-  help,
-});
-
-/** All of them, by their names in the environment; an empty default means: not set. */
+/** Every setting by its name in the environment: what it may be, its default (empty: not set), and its unit. */
 export const SETTINGS = {
-  PORT: setting(whole(0, 65535), "9999", "TCP port", "where payments are taken; 0 takes any free one"),
-  HOST: setting(z.string(), "0.0.0.0", "address", "what PORT is bound to; 127.0.0.1 keeps others out"),
-  OPS_LISTEN: setting(
-    z.string().refine((text) => text === "" || parseListen(text) !== undefined, { error: "is neither port nor path" }),
-    "",
-    "[address:]port or path",
-    "where the live page and /metrics are, instead of on PORT, where everybody is; without an address 127.0.0.1; of two replicas each adds .a or .b to a path",
-  ),
-  WATCHERS_MAX: setting(whole(0, 1_000), "16", "browsers", "that may have a replica's live page open; 0 has none"),
-  LISTEN: setting(z.string(), "", "path", "a UNIX socket for payments instead of PORT"),
-  PROCESSOR_DEFAULT_URL: setting(
-    z.union([z.literal(""), address]),
-    "",
-    "URL",
-    "the cheaper processor; when set, no stand-in starts",
-  ),
-  PROCESSOR_FALLBACK_URL: setting(
-    z.union([z.literal(""), address]),
-    "",
-    "URL",
-    "the dearer processor; set both or none",
-  ),
-  STAND_IN_PORT: setting(
-    whole(0, 65534),
-    "8001",
-    "TCP port",
-    "of the default's stand-in; the fallback's is the next one; 0 takes any free ones",
-  ),
-  FEE_DEFAULT: setting(share, "0.05", "share", "what the default charges; used by stand-ins and reports"),
-  FEE_FALLBACK: setting(share, "0.15", "share", "what the fallback charges; used by stand-ins and reports"),
-  PATIENCE_MS: setting(
-    ms(86_400_000),
-    "75000",
-    "ms",
-    "how long a payment waits for a default that refuses: more saves fees, less settles sooner",
-  ),
-  SLOW_MS: setting(
-    ms(600_000),
-    "1200",
-    "ms",
-    "a default slower than this is left for a faster fallback: less settles sooner and costs fees, more risks late bookings",
-  ),
-  MAX_IN_FLIGHT: setting(
-    whole(1, 10_000),
-    "300",
-    "calls",
-    "per processor and replica: more drains slow processors faster, less spares them and memory",
-  ),
-  REQUEST_TIMEOUT_MS: setting(
-    whole(1, 600_000),
-    "10000",
-    "ms",
-    "after which a call counts as lost and its payment is bound: less frees places sooner, but must exceed what a processor ever takes",
-  ),
-  DISPATCH_PER_SECOND: setting(
-    whole(1, 100_000),
-    "800",
-    "payments/s",
-    "per replica: more drains a backlog faster, less leaves more CPU for answers",
-  ),
-  QUEUE_MAX: setting(
-    whole(1, 10_000_000),
-    "50000",
-    "payments",
-    "pending at once at both replicas: more takes longer outages, less takes less memory; beyond it POST answers 503",
-  ),
-  BODY_TIMEOUT_MS: setting(
-    ms(600_000),
-    "10000",
-    "ms",
-    "how long the body of a payment may take to come: less is rid of slow senders sooner, more bears with slow networks; 0 is for ever, where a load balancer sends whole bodies",
-  ),
-  ALLOW_PURGE: setting(flag, "false", "true|false", "whether anybody may purge: for challenges and tests only"),
-  PROCESSOR_TOKEN: setting(
-    z.string(),
-    "",
-    "secret",
-    "what the processors' admin API asks for: `audit` alone calls that",
-  ),
-  ADMIN_TOKEN: setting(z.string(), "", "secret", "bearer token that may purge"),
-  LOG_LEVEL: setting(z.enum(["debug", "info", "warning", "error", "off"]), "info", "level", "what is logged to stderr"),
-  REPLICA: setting(z.enum(["a", "b"]), "a", "a|b", "which of the two replicas this process is"),
-  REPLICAS: setting(
-    z.enum(["1", "2"]).transform(Number),
-    "2",
-    "1|2",
-    "1 has no other replica: half the memory and CPU, and no payments are taken while it is down; nothing acknowledged is lost",
-  ),
-  DATA_DIR: setting(
-    z.string().min(1),
-    ".galo",
-    "path",
-    "a folder on a local disk that both replicas share: the log, locks, the socket of the peer link, embedded Postgres",
-  ),
-  ACK: setting(
-    z.enum(["log", "store"]),
-    "log",
-    "level",
-    "what a 202 means: log: the log on this machine's disk has the payment, which survives every process; store: Postgres has committed it too, which survives the machine and takes longer",
-  ),
-  DATABASE_URL: setting(
-    z.string(),
-    "",
-    "URL",
-    "a Postgres to store payments in; not set: `start` brings its own, `replica` has the log only",
-  ),
-  STORE_POOL: setting(whole(1, 50), "2", "connections", "to Postgres per replica; writes use one, stories another"),
-  STORE_INTERVAL_MS: setting(
-    ms(10_000),
-    "100",
-    "ms",
-    "between two batches at least: more is cheaper, less loses less when the machine dies",
-  ),
-  LOG_MAX_MB: setting(
-    whole(8, 1_000_000),
-    "1024",
-    "MiB",
-    "how long the log may be: it grows while Postgres is away, or without one; beyond it POST answers 503, and what was accepted goes on",
-  ),
-  RECALL_MS: setting(
-    ms(86_400_000),
-    "60000",
-    "ms",
-    "after the log may have lost something, as when the machine died: how long ids that come in are looked up at the processors first",
-  ),
-  HORIZON_MS: setting(
-    ms(86_400_000),
-    "30000",
-    "ms",
-    "for so long after a call was given up, or something in between answered 5xx for the processor, it may still be booked: must exceed the longest that gateways hold a request plus the longest that a processor takes; less frees such payments sooner, too little charges twice",
-  ),
-  STOP_MS: setting(
-    whole(100, 600_000),
-    "3000",
-    "ms",
-    "on SIGTERM, how long stopping may take in all: calls in flight finish, and Postgres is brought up to date; whoever kills what does not stop must wait longer",
-  ),
-  OTEL_DENO: setting(
-    z.string().transform((text) => /^(?:true|1)$/i.test(text)),
-    "false",
-    "true|false",
-    "whether Deno tells an OpenTelemetry collector what a replica does, to which a replica adds a payment's way; Deno's other OTEL_ variables say where it is",
-  ),
-  CADDY: setting(
-    z.string(),
-    "",
-    "path",
-    "a Caddy binary: `start` puts it in front of both replicas; not set: they share PORT",
-  ),
-} satisfies Record<string, Setting>;
+  LISTEN: [place.transform((listen) => listen!), "0.0.0.0:9999", "[address:]port or path"],
+  OPS_LISTEN: [place, "", "[address:]port or path"],
+  PROCESSOR_DEFAULT_URL: [address, "", "URL"],
+  PROCESSOR_FALLBACK_URL: [address, "", "URL"],
+  PROCESSOR_TOKEN: [z.string(), "", "secret"],
+  FEES: [fees, "0.05,0.15", "two shares"],
+  PATIENCE_MS: [ms(86_400_000), "75000", "ms"],
+  SLOW_MS: [ms(600_000), "1200", "ms"],
+  MAX_IN_FLIGHT: [whole(1, 10_000), "300", "calls"],
+  REQUEST_TIMEOUT_MS: [whole(1, 600_000), "10000", "ms"],
+  HORIZON_MS: [ms(86_400_000), "30000", "ms"],
+  ACK: [z.enum(["log", "store"]), "log", "log|store"],
+  QUEUE_MAX: [whole(1, 10_000_000), "50000", "payments"],
+  REPLICAS: [z.enum(["1", "2"]).transform(Number), "2", "1|2"],
+  DATA_DIR: [z.string().min(1), ".galo", "path"],
+  DATABASE_URL: [z.string(), "", "URL"],
+  STORE_INTERVAL_MS: [ms(10_000), "100", "ms"],
+  LOG_MAX_MB: [whole(8, 1_000_000), "1024", "MiB"],
+  REPLICA: [z.enum(["a", "b"]), "a", "a|b"],
+  LOG_LEVEL: [z.enum(["debug", "info", "warning", "error", "off"]), "info", "level"],
+  ADMIN_TOKEN: [z.string(), "", "secret"],
+  ALLOW_PURGE: [flag, "false", "true|false"],
+} as const;
 
 type Name = keyof typeof SETTINGS;
 
+const HELP = `Listening:
+LISTEN callers come in here; an address that is not named is 127.0.0.1, and port 0 any free one
+OPS_LISTEN the live page and /metrics are here, and not at LISTEN any more; two replicas add .a and .b to a path
+
+Processors:
+PROCESSOR_DEFAULT_URL the cheaper processor; where it is set \`start\` brings no stand-ins
+PROCESSOR_FALLBACK_URL the dearer processor; set both or none
+PROCESSOR_TOKEN the processors' admin API asks for it: \`audit\` alone calls that
+FEES the shares that default and fallback charge, for stand-ins and reports
+PATIENCE_MS a payment waits so long for a default that refuses: more saves fees, less settles sooner
+SLOW_MS a slower default is left for a faster fallback: less settles sooner and costs fees, more risks late bookings
+MAX_IN_FLIGHT calls to a processor at once, per replica: more drains slow ones faster, less spares them and memory
+REQUEST_TIMEOUT_MS a call is given up after it: less frees places sooner, but it must exceed what a processor ever takes
+HORIZON_MS a call that was given up, or answered 5xx by a gateway, may be booked until then: it must exceed the longest that gateways hold a request plus the longest that a processor takes; less frees payments sooner, too little charges twice
+
+Promises:
+ACK a 202 says that the payment survives every process (log), or the machine too, which takes longer (store)
+QUEUE_MAX pending payments of both replicas: more takes longer outages, less takes less memory; beyond it POST answers 503
+REPLICAS one has no other: half the memory and CPU, and no payments are taken while it is down; nothing is lost
+
+Store:
+DATA_DIR a folder on a local disk that both replicas share: the log, locks, the peer's socket, embedded Postgres
+DATABASE_URL a Postgres to store payments in; without one \`start\` brings its own, and \`replica\` has the log only
+STORE_INTERVAL_MS two batches are so far apart at least: more is cheaper, less loses less when the machine dies
+LOG_MAX_MB the log grows while Postgres is away, or without one; beyond it POST answers 503, what was accepted goes on
+
+Operating:
+REPLICA which of the two replicas this process is
+LOG_LEVEL stderr has this level and all above it
+ADMIN_TOKEN who bears it may purge
+ALLOW_PURGE everybody may purge: for challenges and tests only
+
+OTEL_DENO=true is Deno's own: it sends traces to an OpenTelemetry collector, and OTEL_EXPORTER_OTLP_ENDPOINT says where.`;
+
+const OUT = "take it out";
 /** Settings of earlier versions, and what to do instead. */
 const REMOVED: Readonly<Record<string, string>> = {
-  DRAIN_MS: "write STOP_MS, how long stopping may take in all",
-  STORE_BATCH: "take it out: batches need no limit any more",
-  STORE_BACKLOG_MAX: "take it out, or write LOG_MAX_MB: what waits for Postgres is in the log",
-  TIMINGS: "take it out: GET /metrics has it",
+  PORT: "write LISTEN, such as LISTEN=0.0.0.0:9999",
+  HOST: "write LISTEN, such as LISTEN=127.0.0.1:9999; for a stand-in `processor --host`",
+  FEE_DEFAULT: "write FEES, such as FEES=0.05,0.15",
+  FEE_FALLBACK: "write FEES, such as FEES=0.05,0.15",
+  STAND_IN_PORT: "write `start --stand-in-port PORT`",
+  CADDY: "write `start --caddy PATH`",
+  DISPATCH_PER_SECOND: `${OUT}, or write MAX_IN_FLIGHT, which it follows`,
+  WATCHERS_MAX: `${OUT}: 16 may watch a replica`,
+  BODY_TIMEOUT_MS: `${OUT}: a body has 10 s on a port, and all the time on a socket`,
+  STORE_POOL: `${OUT}: a replica has two connections`,
+  RECALL_MS: `${OUT}: ids are looked up for 60 s`,
+  STOP_MS: `${OUT}: stopping takes 3 s at most`,
+  DRAIN_MS: `${OUT}: stopping takes 3 s at most`,
+  STORE_BATCH: `${OUT}: batches need no limit any more`,
+  STORE_BACKLOG_MAX: `${OUT}, or write LOG_MAX_MB: what waits for Postgres is in the log`,
+  TIMINGS: `${OUT}: GET /metrics has it`,
 };
 
 /** Values of `ACK` in earlier versions, and what to do instead. */
@@ -217,7 +140,7 @@ const REMOVED_LEVELS: Readonly<Record<string, string>> = {
 };
 
 /** The value of every setting. */
-export type Config = { readonly [N in Name]: z.output<(typeof SETTINGS)[N]["schema"]> };
+export type Config = { readonly [N in Name]: z.output<(typeof SETTINGS)[N][0]> };
 
 /**
  * Reads every setting.
@@ -234,7 +157,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     throw new ConfigError(`ACK: "${level}" is no more: ${REMOVED_LEVELS[level]}`);
   }
   const config: Record<string, unknown> = {};
-  for (const [name, { schema, fallback, unit }] of Object.entries(SETTINGS)) {
+  for (const [name, [schema, fallback, unit]] of Object.entries(SETTINGS)) {
     const text = environment[name]?.trim() || fallback;
     const parsed = schema.safeParse(text);
     if (!parsed.success) {
@@ -250,18 +173,23 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: set both or none");
   }
   const operations = operationsOf(config as Config);
-  const { LISTEN, PORT } = config as Config;
-  const callers = LISTEN || PORT;
-  if (operations && callers !== 0 && callers === ("path" in operations ? operations.path : operations.port)) {
+  // port 0 is another one each time
+  const where = (listen: Listen) => "path" in listen ? listen.path : listen.port || listen;
+  if (operations && where(operations) === where((config as Config).LISTEN)) {
     throw new ConfigError("OPS_LISTEN: that is where payments are taken");
   }
   return config as Config;
 }
 
+/** Whether Deno tells an OpenTelemetry collector what it does, to which a replica adds a payment's way. */
+export function isTraced(): boolean {
+  return /^(?:true|1)$/i.test(Deno.env.get("OTEL_DENO") ?? "");
+}
+
 /** The part of `--help` that lists every setting. */
 export function settingsHelp(): string {
-  return Object.entries(SETTINGS).map(([name, { fallback, unit, help }]) => {
-    const value = `${fallback || "not set"}, ${unit}`;
-    return `  ${name.padEnd(23)} ${help} [${value}]`;
-  }).join("\n");
+  return HELP.replace(/^([A-Z_]+) (.*)$/gm, (_, name: Name, help) => {
+    const [, fallback, unit] = SETTINGS[name];
+    return `  ${name.padEnd(23)} ${help} [${fallback || "not set"}, ${unit}]`;
+  });
 }

@@ -8,13 +8,14 @@ import { createApp } from "./api/app.ts";
 import { Listener } from "./api/listener.ts";
 import { within } from "./clock.ts";
 import { ASKING_MAX } from "./routing/dispatcher.ts";
-import { type Config, ConfigError, type Listen, operationsOf } from "./config.ts";
+import { type Config, ConfigError, type Listen, operationsOf, RECALL_MS, STOP_MS } from "./config.ts";
 import { Watch } from "./console/watch.ts";
 import { makeFolder, remoteKind } from "./file_system.ts";
 import { FileSegments } from "./ledger/file_segments.ts";
 import { RECORD_BYTES } from "./ledger/record.ts";
 import { REREADS, SEGMENT_RECORDS } from "./ledger/segment_log.ts";
 import { FileLock } from "./membership/file_lock.ts";
+import { dispatchPerSecond } from "./routing/pace.ts";
 import { UnixTransport } from "./peer/unix_socket.ts";
 import { HttpProcessorClient } from "./processor/client.ts";
 import { Replica, type ReplicaObserver, type ReplicaSettings } from "./replica.ts";
@@ -24,7 +25,7 @@ import { bootNumber, systemClock } from "./system_clock.ts";
 import { Meters } from "./telemetry/meters.ts";
 import type { Traces } from "./telemetry/traces.ts";
 
-/** How long requests in flight may take to finish when the replica stops, in milliseconds: a part of `STOP_MS`. */
+/** How long requests in flight may take to finish when the replica stops, in milliseconds: a part of {@link STOP_MS}. */
 const REQUESTS_MS = 300;
 /** A segment of the log in MiB. */
 const SEGMENT_MB = SEGMENT_RECORDS * RECORD_BYTES / 2 ** 20;
@@ -50,7 +51,7 @@ export interface Host {
 /**
  * Starts the replica that `config` describes.
  *
- * @param traces tells of every payment's way, for `OTEL_DENO`
+ * @param traces tells of every payment's way, where Deno sends any
  * @throws StartError, ConfigError with one clear line
  */
 export function startReplica(config: Config, traces?: Traces): Host {
@@ -65,16 +66,15 @@ export function startReplica(config: Config, traces?: Traces): Host {
   const watch = new Watch({
     self: config.REPLICA,
     clock: systemClock,
-    watchersMax: config.WATCHERS_MAX,
     queueMax: config.QUEUE_MAX,
-    fees: { default: config.FEE_DEFAULT, fallback: config.FEE_FALLBACK },
+    fees: config.FEES,
     memory: () => Deno.memoryUsage().rss,
     recall: async (id) => await store?.story(id),
     log,
   });
-  const { DATABASE_URL: url, STORE_POOL: poolMax } = config;
+  const { DATABASE_URL: url } = config;
   const store: PostgresStore | undefined = url
-    ? new PostgresStore({ url, poolMax, story: (id) => watch.stored(id) })
+    ? new PostgresStore({ url, story: (id) => watch.stored(id) })
     : undefined;
   const observer: ReplicaObserver = {
     folded(fact, holds, payment) {
@@ -103,7 +103,8 @@ export function startReplica(config: Config, traces?: Traces): Host {
       ...config.ADMIN_TOKEN && { adminToken: config.ADMIN_TOKEN },
       now: systemClock.now,
       onInvariant: fail,
-      bodyTimeoutMs: config.BODY_TIMEOUT_MS,
+      // who connects to a socket sends whole bodies, as Caddy does
+      ..."path" in config.LISTEN && { bodyTimeoutMs: 0 },
       watching: watch,
       internal,
       metrics: meters,
@@ -117,7 +118,7 @@ export function startReplica(config: Config, traces?: Traces): Host {
   replica.start();
   return {
     serving: serve(replica, front, logger),
-    stop: () => stop({ config, logger, front, replica, store, client, parts: [watch, meters] }),
+    stop: () => stop({ logger, front, replica, store, client, parts: [watch, meters] }),
   };
 }
 
@@ -137,8 +138,7 @@ class Front {
         failed: (why) => logger.error("takes no connections for a moment: {why}", { why }),
       });
     const operations = operationsOf(config);
-    const callers = config.LISTEN ? { path: config.LISTEN } : { hostname: config.HOST, port: config.PORT };
-    this.#callers = listener(callers, !operations);
+    this.#callers = listener(config.LISTEN, !operations);
     this.#operators = operations && listener(operations, true);
     this.operations = this.#operators?.open();
   }
@@ -167,7 +167,6 @@ async function serve(replica: Replica, front: Front, logger: Logger): Promise<st
 }
 
 interface RunningProcess {
-  readonly config: Config;
   readonly logger: Logger;
   readonly front: Front;
   readonly replica: Replica;
@@ -176,25 +175,21 @@ interface RunningProcess {
   readonly parts: readonly { stop(): void }[];
 }
 
-/** Stops within `STOP_MS`. @returns whether nothing was cut off */
-async function stop({ config, logger, front, replica, store, client, parts }: RunningProcess): Promise<boolean> {
+/** Stops within {@link STOP_MS}. @returns whether nothing was cut off */
+async function stop({ logger, front, replica, store, client, parts }: RunningProcess): Promise<boolean> {
   logger.info("stopping");
   const stoppingMs = systemClock.monotonic();
   // a stream never ends by itself
   for (const part of parts) part.stop();
   // callers first: a replica that stops takes nothing new
-  await within(systemClock, requestsMs(config), front.shutdown().catch(() => {}));
+  await within(systemClock, REQUESTS_MS, front.shutdown().catch(() => {}));
   const clean = await replica.stop();
   await client.close();
   const afterMs = Math.round(systemClock.monotonic() - stoppingMs);
-  if (store) await within(systemClock, Math.max(0, config.STOP_MS - afterMs), store.close().catch(() => {}));
+  if (store) await within(systemClock, Math.max(0, STOP_MS - afterMs), store.close().catch(() => {}));
   if (clean) logger.info("stopped, and the next start finds everything", { afterMs });
   else logger.warning("stopped before everything had ended; the next start goes on from the log", { afterMs });
   return clean;
-}
-
-function requestsMs({ STOP_MS }: Config): number {
-  return Math.min(REQUESTS_MS, STOP_MS / 2);
 }
 
 /** Where the replicas hear each other. */
@@ -238,11 +233,11 @@ function settingsOf(config: Config): ReplicaSettings {
     patienceMs: config.PATIENCE_MS,
     slowMs: config.SLOW_MS,
     maxInFlight: config.MAX_IN_FLIGHT,
-    dispatchPerSecond: config.DISPATCH_PER_SECOND,
+    dispatchPerSecond: dispatchPerSecond(config.MAX_IN_FLIGHT),
     queueMax: config.QUEUE_MAX,
     horizonMs: config.HORIZON_MS,
-    recallMs: config.RECALL_MS,
-    stopMs: config.STOP_MS - requestsMs(config),
+    recallMs: RECALL_MS,
+    stopMs: STOP_MS - REQUESTS_MS,
     storeIntervalMs: config.STORE_INTERVAL_MS,
     segmentsMax: Math.max(2, Math.floor(config.LOG_MAX_MB / SEGMENT_MB)),
     segmentRecords: SEGMENT_RECORDS,

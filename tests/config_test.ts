@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { ConfigError, operationsOf, parseListen, readConfig, SETTINGS, settingsHelp } from "../src/config.ts";
+import { ConfigError, operationsOf, parseListen, placeOf, readConfig } from "../src/config.ts";
+import { RECALL_MS, SETTINGS, settingsHelp, STOP_MS } from "../src/config.ts";
+import { WATCHERS_MAX } from "../src/console/watch.ts";
 
 function refused(environment: Record<string, string>): string {
   try {
@@ -13,23 +15,26 @@ function refused(environment: Record<string, string>): string {
 
 Deno.test("nothing set is every default", () => {
   const config = readConfig({});
-  assert.equal(config.PORT, 9999);
+  assert.deepEqual(config.LISTEN, { hostname: "0.0.0.0", port: 9999 });
+  assert.equal(config.OPS_LISTEN, undefined);
+  assert.deepEqual(config.FEES, { default: 0.05, fallback: 0.15 });
   assert.equal(config.PATIENCE_MS, 75_000);
   assert.equal(config.ALLOW_PURGE, false);
   assert.equal(config.ACK, "log");
-  assert.deepEqual([config.HORIZON_MS, config.LOG_MAX_MB, config.STOP_MS], [30_000, 1_024, 3_000]);
+  assert.deepEqual([config.HORIZON_MS, config.LOG_MAX_MB], [30_000, 1_024]);
   assert.equal(config.REPLICAS, 2);
   assert.equal(config.DATABASE_URL, "");
 });
 
 Deno.test("an empty value is as good as none", () => {
-  assert.equal(readConfig({ PORT: " " }).PORT, 9999);
+  assert.equal(readConfig({ PATIENCE_MS: " " }).PATIENCE_MS, 75_000);
 });
 
 Deno.test("a value that will not do is named, shown and explained in one line", () => {
   for (
     const [name, value] of [
-      ["PORT", "99999"],
+      ["LISTEN", "99999"],
+      ["OPS_LISTEN", "here"],
       ["PATIENCE_MS", "soon"],
       ["PATIENCE_MS", "-1"],
       ["MAX_IN_FLIGHT", "0"],
@@ -38,10 +43,12 @@ Deno.test("a value that will not do is named, shown and explained in one line", 
       ["ACK", "disk"],
       ["ACK", "Peer"],
       ["LOG_MAX_MB", "7"],
-      ["STOP_MS", "0"],
       ["REPLICA", "c"],
       ["LOG_LEVEL", "loud"],
-      ["FEE_DEFAULT", "5"],
+      ["FEES", "5,0.15"],
+      ["FEES", "0.05"],
+      ["FEES", "0.05,"],
+      ["FEES", "0.05,0.1,0.15"],
       ["PROCESSOR_DEFAULT_URL", "localhost"],
     ] as const
   ) {
@@ -55,7 +62,26 @@ Deno.test("what an earlier version knew is refused with what to write instead", 
   const said: readonly (readonly [Record<string, string>, string])[] = [
     [{ ACK: "peer" }, 'ACK: "peer" is no more: write log, which loses nothing when both replicas die'],
     [{ ACK: " memory" }, 'ACK: "memory" is no more: write log, which is as fast and loses nothing when a replica dies'],
-    [{ DRAIN_MS: "1500" }, "DRAIN_MS is no more: write STOP_MS, how long stopping may take in all"],
+    [{ PORT: "80" }, "PORT is no more: write LISTEN, such as LISTEN=0.0.0.0:9999"],
+    [
+      { HOST: "::1" },
+      "HOST is no more: write LISTEN, such as LISTEN=127.0.0.1:9999; for a stand-in `processor --host`",
+    ],
+    [{ FEE_FALLBACK: "0.1" }, "FEE_FALLBACK is no more: write FEES, such as FEES=0.05,0.15"],
+    [{ STAND_IN_PORT: "0" }, "STAND_IN_PORT is no more: write `start --stand-in-port PORT`"],
+    [{ CADDY: "caddy" }, "CADDY is no more: write `start --caddy PATH`"],
+    [
+      { DISPATCH_PER_SECOND: "9" },
+      "DISPATCH_PER_SECOND is no more: take it out, or write MAX_IN_FLIGHT, which it follows",
+    ],
+    [{ WATCHERS_MAX: "9" }, `WATCHERS_MAX is no more: take it out: ${WATCHERS_MAX} may watch a replica`],
+    [{ STORE_POOL: "9" }, "STORE_POOL is no more: take it out: a replica has two connections"],
+    [{ RECALL_MS: "9" }, `RECALL_MS is no more: take it out: ids are looked up for ${RECALL_MS / 1_000} s`],
+    [{ STOP_MS: "9" }, `STOP_MS is no more: take it out: stopping takes ${STOP_MS / 1_000} s at most`],
+    [
+      { BODY_TIMEOUT_MS: "0" },
+      "BODY_TIMEOUT_MS is no more: take it out: a body has 10 s on a port, and all the time on a socket",
+    ],
     [{ STORE_BATCH: "500" }, "STORE_BATCH is no more: take it out: batches need no limit any more"],
     [
       { STORE_BACKLOG_MAX: "100" },
@@ -64,7 +90,7 @@ Deno.test("what an earlier version knew is refused with what to write instead", 
     [{ TIMINGS: "true" }, "TIMINGS is no more: take it out: GET /metrics has it"],
   ];
   for (const [environment, message] of said) assert.equal(refused(environment), message);
-  assert.equal(readConfig({ DRAIN_MS: "", STORE_BATCH: " " }).STOP_MS, 3_000);
+  assert.equal(readConfig({ PORT: "", STORE_BATCH: " " }).QUEUE_MAX, 50_000);
 });
 
 Deno.test("one processor without the other will not do", () => {
@@ -74,12 +100,15 @@ Deno.test("one processor without the other will not do", () => {
   );
 });
 
-Deno.test("the help has every setting with its default and unit", () => {
+Deno.test("the help has every setting once, with its default and unit, in groups", () => {
   const help = settingsHelp();
-  for (const [name, { fallback, unit }] of Object.entries(SETTINGS)) {
-    assert.ok(help.includes(`  ${name.padEnd(23)} `), name);
-    assert.ok(help.includes(`[${fallback || "not set"}, ${unit}]`), name);
+  for (const [name, [, fallback, unit]] of Object.entries(SETTINGS)) {
+    const lines = help.split("\n").filter((line) => line.startsWith(`  ${name.padEnd(23)} `));
+    assert.equal(lines.length, 1, name);
+    assert.ok(lines[0]!.endsWith(` [${fallback || "not set"}, ${unit}]`), lines[0]);
   }
+  const groups = [...help.matchAll(/^(\w+):$/gm)].map(([, name]) => name);
+  assert.deepEqual(groups, ["Listening", "Processors", "Promises", "Store", "Operating"]);
 });
 
 Deno.test("where to listen is a port, an address with a port, or a path", () => {
@@ -98,6 +127,7 @@ Deno.test("where to listen is a port, an address with a port, or a path", () => 
     ] as const
   ) {
     assert.deepEqual(parseListen(text), listen, text);
+    if (listen) assert.deepEqual(parseListen(placeOf(listen)), listen, text);
   }
 });
 
@@ -106,12 +136,12 @@ Deno.test("of two replicas each has a path of its own for operators, and none is
   assert.equal(at({}), undefined);
   assert.deepEqual(at({ OPS_LISTEN: "/run/ops", REPLICA: "b" }), { path: "/run/ops.b" });
   assert.deepEqual(at({ OPS_LISTEN: "/run/ops", REPLICAS: "1" }), { path: "/run/ops" });
-  assert.deepEqual(at({ OPS_LISTEN: "0", PORT: "0" }), { hostname: "127.0.0.1", port: 0 });
+  assert.deepEqual(at({ OPS_LISTEN: "0", LISTEN: "0" }), { hostname: "127.0.0.1", port: 0 });
   assert.deepEqual(at({ OPS_LISTEN: "9999", LISTEN: "/run/a" }), { hostname: "127.0.0.1", port: 9999 });
   for (
     const environment of [
       { OPS_LISTEN: "9999" },
-      { OPS_LISTEN: "[::1]:80", PORT: "80" },
+      { OPS_LISTEN: "[::1]:80", LISTEN: "80" },
       { OPS_LISTEN: "/run/x", REPLICAS: "1", LISTEN: "/run/x" },
       { OPS_LISTEN: "/run/x", LISTEN: "/run/x.a" },
     ] as Record<string, string>[]

@@ -54,7 +54,7 @@ Deno.test("a taken port is one clear line and exit code 1", real, async () => {
   using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const { port } = listener.addr as Deno.NetAddr;
   const folder = await Deno.makeTempDir();
-  const env = { PORT: `${port}`, HOST: "127.0.0.1", DATA_DIR: folder };
+  const env = { LISTEN: `${port}`, DATA_DIR: folder };
   assert.equal(await failure([], env), `galo: cannot listen on 127.0.0.1:${port}: the address is taken`);
   assert.equal(
     await failure(["processor", "--port", `${port}`]),
@@ -69,8 +69,8 @@ Deno.test("a missing permission is one clear line and exit code 1", real, async 
 
 Deno.test("start is a whole cluster from an empty folder, and SIGTERM ends all of it with 0", real, async () => {
   const folder = await Deno.makeTempDir({ prefix: "galo-" });
-  const env = { PORT: "0", HOST: "127.0.0.1", DATA_DIR: folder, STAND_IN_PORT: "0", LOG_LEVEL: "warning" };
-  const process = galo([], env).spawn();
+  const env = { LISTEN: "0", DATA_DIR: folder, LOG_LEVEL: "warning" };
+  const process = galo(["start", "--stand-in-port", "0"], env).spawn();
   let said = "";
   let warned = "";
   const reading = Promise.all([
@@ -107,7 +107,7 @@ Deno.test("start is a whole cluster from an empty folder, and SIGTERM ends all o
   assert.deepEqual(users, []);
 
   // the next start finds what was settled
-  const again = galo([], env).spawn();
+  const again = galo(["start", "--stand-in-port", "0"], env).spawn();
   const [line] = [again.stdout.pipeThrough(new TextDecoderStream())];
   let heard = "";
   for await (const text of line) {
@@ -127,8 +127,8 @@ Deno.test(
   real,
   async () => {
     const folder = await Deno.makeTempDir({ prefix: "galo-" });
-    const env = { PORT: "0", HOST: "127.0.0.1", DATA_DIR: folder, STAND_IN_PORT: "0" };
-    const process = galo([], env).spawn();
+    const env = { LISTEN: "0", DATA_DIR: folder };
+    const process = galo(["start", "--stand-in-port", "0"], env).spawn();
     let [said, logged] = ["", ""];
     const reading = [
       process.stdout.pipeThrough(new TextDecoderStream()).pipeTo(

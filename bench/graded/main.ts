@@ -57,7 +57,9 @@ async function write(folder: string, record: RunRecord, system: string, floor?: 
 }
 
 async function floorOf(scenario: Scenario, caddy: Caddy | undefined): Promise<LatencySummary> {
-  if (!caddy) throw new SystemError("--floor: there is no Caddy to measure it with (set CADDY to the path of one)");
+  if (!caddy) {
+    throw new SystemError("--floor: there is no Caddy to measure it with (set GALO_CADDY to the path of one)");
+  }
   const view = new ProgressView("floor");
   const floor = await measureFloor(scenario, caddy, (second) => {
     view.show(second.second, loadLine(second, scenario.durationSeconds));

@@ -41,7 +41,7 @@ Usage: deno task bench:graded [OPTIONS]
   --fallback-url URL   the fallback processor, likewise
   --help
 
-Environment: CADDY=PATH takes that Caddy instead of the one on the PATH. Without any, the replicas share the port.
+Environment: GALO_CADDY=PATH takes that Caddy instead of the one on the PATH. Without any, the replicas share the port.
 A scenario file has the fields of those in bench/scenarios/.
 
 How it measures. The load generator is a process of its own: one keep-alive TCP connection a virtual user, closed loop,

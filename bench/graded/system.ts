@@ -7,6 +7,7 @@ import type { Addresses } from "./api.ts";
 import { TextLineStream } from "./lines.ts";
 import type { Scenario } from "./scenario.ts";
 
+const LOOPBACK = "127.0.0.1";
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 /** How long a process may take until it says where it listens, in milliseconds; Postgres is initialised in it. */
 const START_MS = 60_000;
@@ -34,9 +35,9 @@ export interface Caddy {
   readonly version: string;
 }
 
-/** The Caddy that `CADDY` names, or else the one on the PATH. */
+/** The Caddy that `GALO_CADDY` names, or else the one on the PATH. */
 export async function findCaddy(): Promise<Caddy | undefined> {
-  const path = Deno.env.get("CADDY") || "caddy";
+  const path = Deno.env.get("GALO_CADDY") || "caddy";
   try {
     const { success, stdout } = await new Deno.Command(path, { args: ["version"] }).output();
     const version = new TextDecoder().decode(stdout).trim().split(/\s/)[0]!;
@@ -77,18 +78,16 @@ export async function startSystem(
   };
   try {
     const processors = {
-      default: await start(["processor", "--port", "0", "--fee", `${fees.default}`]),
-      fallback: await start(["processor", "--port", "0", "--fee", `${fees.fallback}`]),
+      default: await start(["processor", "--port", "0", "--host", LOOPBACK, "--fee", `${fees.default}`]),
+      fallback: await start(["processor", "--port", "0", "--host", LOOPBACK, "--fee", `${fees.fallback}`]),
     };
-    const router = await start(["start"], {
-      PORT: `${freePort()}`,
+    const router = await start(["start", ...caddy ? ["--caddy", caddy.path] : []], {
+      LISTEN: `${LOOPBACK}:${freePort()}`,
       DATA_DIR: dataDir,
       PROCESSOR_DEFAULT_URL: processors.default,
       PROCESSOR_FALLBACK_URL: processors.fallback,
-      FEE_DEFAULT: `${fees.default}`,
-      FEE_FALLBACK: `${fees.fallback}`,
+      FEES: `${fees.default},${fees.fallback}`,
       ALLOW_PURGE: "true",
-      CADDY: caddy?.path ?? "",
       ...settings,
     });
     const front = caddy
@@ -110,7 +109,7 @@ class GaloProcess {
     this.#name = `main.ts ${args.join(" ")}`;
     this.#process = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--quiet", MAIN, ...args],
-      env: { HOST: "127.0.0.1", LOG_LEVEL: "error", ...env },
+      env: { LOG_LEVEL: "error", ...env },
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",

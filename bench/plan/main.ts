@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import asciichart from "asciichart";
 import { readConfig } from "../../src/config.ts";
+import { dispatchPerSecond } from "../../src/routing/pace.ts";
 import { loadScenario, type Scenario, ScenarioError } from "../graded/scenario.ts";
 import { type Score, score } from "../graded/score.ts";
 import { money, whole } from "../graded/table.ts";
@@ -56,7 +57,7 @@ async function main(): Promise<void> {
   for (const patienceMs of list("--patience", values.patience, config.PATIENCE_MS)) {
     for (const slowMs of list("--slow", values.slow, config.SLOW_MS)) {
       for (const maxInFlight of list("--max-in-flight", values["max-in-flight"], config.MAX_IN_FLIGHT)) {
-        const rates = list("--dispatch-per-second", values["dispatch-per-second"], config.DISPATCH_PER_SECOND);
+        const rates = list("--dispatch-per-second", values["dispatch-per-second"], dispatchPerSecond(maxInFlight!));
         for (const dispatchPerSecond of rates) {
           const policy = { patienceMs, slowMs, maxInFlight, dispatchPerSecond };
           const outturn = await run(scenario, policy, seed!);

@@ -1,5 +1,6 @@
 /** The parts of `bench:reach` beside `steady`: what a system earns, bears and keeps. @module */
 import { readConfig } from "../../src/config.ts";
+import { dispatchPerSecond } from "../../src/routing/pace.ts";
 import { type Containers, floor, galo, processors, trivial } from "../compose/containers.ts";
 import { loadScenario } from "../graded/scenario.ts";
 import { score } from "../graded/score.ts";
@@ -133,7 +134,7 @@ function policy(): Policy {
     patienceMs: config.PATIENCE_MS,
     slowMs: config.SLOW_MS,
     maxInFlight: config.MAX_IN_FLIGHT,
-    dispatchPerSecond: config.DISPATCH_PER_SECOND,
+    dispatchPerSecond: dispatchPerSecond(config.MAX_IN_FLIGHT),
   };
 }
 

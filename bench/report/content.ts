@@ -1,4 +1,5 @@
 /** What a report says, before it is Markdown or HTML. Pure. @module */
+import { POOL_MAX } from "../../src/store/postgres.ts";
 import { whole } from "../graded/table.ts";
 import type { Figures, Quantiles, Spread } from "./figures.ts";
 import { caddyAdds, findings, RULES } from "./rules.ts";
@@ -135,7 +136,7 @@ function summary({ summary: { memory, sql, same } }: Figures): Section {
   });
 }
 
-function database({ timings, seconds, settings, database }: Figures): Section {
+function database({ timings, seconds, database }: Figures): Section {
   const { counters, indexes, connectionsMax, activeMax, catchUp } = database;
   const rows = timings["store-rows"];
   return section("Database", {
@@ -157,7 +158,7 @@ function database({ timings, seconds, settings, database }: Figures): Section {
       ],
       [
         "connections of both replicas",
-        `at most ${connectionsMax} open, ${activeMax} at work, of ${2 * settings.STORE_POOL}`,
+        `at most ${connectionsMax} open, ${activeMax} at work, of ${2 * POOL_MAX}`,
       ],
       ["scans of payment", `${whole(counters.indexScans)} by index, ${whole(counters.seqScans)} sequential`],
       ...Object.entries(indexes).map(([name, scans]) => [`index ${name}`, `${whole(scans)} scans`]),

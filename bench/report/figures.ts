@@ -40,10 +40,8 @@ export interface Figures {
   readonly targetMs: number;
   /** what of the settings the rules look at */
   readonly settings: {
-    readonly STORE_POOL: number;
     readonly STORE_INTERVAL_MS: number;
     readonly MAX_IN_FLIGHT: number;
-    readonly DISPATCH_PER_SECOND: number;
     readonly ACK: string;
   };
   /** every successful request, as the grader counts */

@@ -16,11 +16,11 @@ const OUT = new URL("../out/", import.meta.url).pathname;
 /** What is running at this moment, to be stopped when this process is told to. */
 let running: { stop(): Promise<void> } | undefined;
 /** What the report sets itself. */
-const OWN = new Set(["CADDY", "DATABASE_URL", "DATA_DIR", "HOST", "LISTEN", "PORT", "REPLICA", "REPLICAS"]);
+const OWN = new Set(["DATABASE_URL", "DATA_DIR", "LISTEN", "REPLICA", "REPLICAS"]);
 
 async function report({ seconds, rate, processorMs, targetMs, out }: Options): Promise<void> {
   const caddy = await findCaddy();
-  if (!caddy) throw new SystemError("there is no Caddy of 2.8 or later: set CADDY to the path of one");
+  if (!caddy) throw new SystemError("there is no Caddy of 2.8 or later: set GALO_CADDY to the path of one");
   readConfig();
   const settings = Object.fromEntries(
     Object.entries(Deno.env.toObject()).filter(([name]) => Object.hasOwn(SETTINGS, name) && !OWN.has(name)),

@@ -138,9 +138,9 @@ async function figuresOf(
 
 /** Without what is secret or of no interest. */
 function shown(
-  { STORE_POOL, STORE_INTERVAL_MS, MAX_IN_FLIGHT, DISPATCH_PER_SECOND, ACK }: Figures["settings"],
+  { STORE_INTERVAL_MS, MAX_IN_FLIGHT, ACK }: Figures["settings"],
 ): Figures["settings"] {
-  return { STORE_POOL, STORE_INTERVAL_MS, MAX_IN_FLIGHT, DISPATCH_PER_SECOND, ACK };
+  return { STORE_INTERVAL_MS, MAX_IN_FLIGHT, ACK };
 }
 
 /** A steady load on processors that always take the same time: what differs between two reports is then the router. */

@@ -38,7 +38,7 @@ Usage: deno task bench:report [OPTIONS]
 
 Starts stand-in processors, Postgres, two replicas and Caddy, each a process of its own; settings of
 the replicas come from the environment (MAX_IN_FLIGHT=1 deno task bench:report). It needs a Caddy of 2.8 or later: on the
-PATH, or where CADDY says. CPU and memory come from /proc, so it needs Linux for those.
+PATH, or where GALO_CADDY says. CPU and memory come from /proc, so it needs Linux for those.
 
 How it measures. The load is that of bench:graded: a closed loop in a process of its own, latencies in steps below 1 µs,
 corrected for nothing. Beside it 50 requests a second GET /livez, half of them through Caddy and half directly at a

@@ -3,6 +3,7 @@
  * does not reach its threshold says nothing.
  * @module
  */
+import { dispatchPerSecond } from "../../src/routing/pace.ts";
 import { TURN_MS } from "../../src/routing/turns.ts";
 import type { Figures } from "./figures.ts";
 
@@ -91,9 +92,11 @@ export const RULES: readonly Rule[] = [
       const full = inFlightMax >= settings.MAX_IN_FLIGHT;
       return {
         ms: full ? 0 : Math.max(0, timings["route-wait"].median - TURN_MS),
-        figure: `median wait for a route ${ms(timings["route-wait"].median)}; DISPATCH_PER_SECOND=` +
-          `${settings.DISPATCH_PER_SECOND}, event loop lag p99 ${ms(timings["loop-lag"].p99)}`,
-        look: "DISPATCH_PER_SECOND, src/routing/pace.ts",
+        figure: `median wait for a route ${ms(timings["route-wait"].median)}; ` +
+          `${dispatchPerSecond(settings.MAX_IN_FLIGHT)} payments a second at most, event loop lag p99 ${
+            ms(timings["loop-lag"].p99)
+          }`,
+        look: "src/routing/pace.ts",
       };
     },
   },

@@ -35,10 +35,8 @@ export interface ReportSystem {
   readonly postgresPid: number;
   /** what of its settings the rules look at */
   readonly settings: {
-    readonly STORE_POOL: number;
     readonly STORE_INTERVAL_MS: number;
     readonly MAX_IN_FLIGHT: number;
-    readonly DISPATCH_PER_SECOND: number;
     readonly ACK: string;
   };
   stop(): Promise<void>;
@@ -71,8 +69,8 @@ export async function startReportSystem(options: SystemOptions): Promise<ReportS
     const processors = {} as Record<"default" | "fallback", string>;
     for (const name of ["default", "fallback"] as const) {
       const port = freePort();
-      const args = ["processor", "--port", `${port}`, "--fee", `${options.fees[name]}`];
-      await deno(`processor ${name}`, MAIN, args, { HOST: "127.0.0.1" });
+      const args = ["processor", "--port", `${port}`, "--host", "127.0.0.1", "--fee", `${options.fees[name]}`];
+      await deno(`processor ${name}`, MAIN, args, {});
       processors[name] = `http://127.0.0.1:${port}`;
       await untilAnswers(`${processors[name]}/payments/service-health`);
     }

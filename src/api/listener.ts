@@ -1,5 +1,5 @@
 /** Where a replica takes connections: a TCP port or a UNIX socket, opened again when it fails. @module */
-import type { Listen } from "../config.ts";
+import { type Listen, placeOf } from "../config.ts";
 import { errorLine, StartError } from "../start_error.ts";
 
 /** How long a replica that cannot take connections waits before it listens again, in milliseconds. */
@@ -34,7 +34,9 @@ export class Listener {
     this.#server = this.#serve();
     // too many open files end every connection, and need not end the replica
     this.#server.finished.catch((error) => this.#reopen(error));
-    return "path" in listen ? listen.path : urlOf(this.#server.addr as Deno.NetAddr, listen.hostname);
+    return "path" in listen
+      ? listen.path
+      : `http://${placeOf({ ...listen, port: (this.#server.addr as Deno.NetAddr).port })}`;
   }
 
   /** Takes no new connections; resolved once all requests are answered. */
@@ -69,14 +71,6 @@ export class Listener {
       throw new StartError(`cannot listen on ${placeOf(listen)}: ${errorLine(error)}`);
     }
   }
-}
-
-function placeOf(listen: Listen): string {
-  return "path" in listen ? listen.path : `${listen.hostname}:${listen.port}`;
-}
-
-function urlOf({ port }: Deno.NetAddr, hostname: string): string {
-  return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
 /** The replica's process lock is held, so that a socket of its name is a dead process's; anything else is somebody's. */

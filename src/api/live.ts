@@ -56,7 +56,7 @@ export function streamLive(watching: Watching, retryAfterS: number): (c: Context
       end,
     });
     if (!unwatch) {
-      return problem("watchers-full", "As many watch as may: WATCHERS_MAX", {}, { "retry-after": String(retryAfterS) });
+      return problem("watchers-full", "As many watch as may", {}, { "retry-after": String(retryAfterS) });
     }
     const stream = new ReadableStream<Uint8Array>({
       start(started) {

@@ -27,14 +27,16 @@ const HEARD_MS = 3_000;
 const DECISIONS_EACH = 4;
 /** The fallback is done with when it was sent nothing for so long, in milliseconds. */
 const QUIET_MS = 10_000;
+/** Browsers that may watch a replica. */
+export const WATCHERS_MAX = 16;
 /** How long a story waits for the store, in milliseconds. */
 export const STORY_MS = 500;
 
 export interface WatchParts {
   readonly self: ReplicaId;
   readonly clock: Clock;
-  /** who may watch at once */
-  readonly watchersMax: number;
+  /** browsers that may watch at once, {@link WATCHERS_MAX} by default */
+  readonly watchersMax?: number;
   readonly queueMax: number;
   /** what each processor charges, as a share */
   readonly fees: Readonly<Record<Processor, number>>;
@@ -128,7 +130,7 @@ export class Watch implements Watching, LedgerObserver {
   }
 
   watch(watcher: Watcher): (() => void) | undefined {
-    if (this.#stopped || this.#watchers.size >= this.#parts.watchersMax) return undefined;
+    if (this.#stopped || this.#watchers.size >= (this.#parts.watchersMax ?? WATCHERS_MAX)) return undefined;
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
   }

@@ -5,7 +5,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { Child, type ChildSpec } from "./child.ts";
-import type { Config } from "../config.ts";
+import { type Config, ConfigError, placeOf, STOP_MS } from "../config.ts";
 import { makeFolder } from "../file_system.ts";
 import { errorLine, StartError } from "../start_error.ts";
 import { PROCESSORS, REPLICAS } from "../payment/fact.ts";
@@ -18,6 +18,14 @@ const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 /** The packages that run, without those of tests. */
 const CONFIG = new URL("../packages/deno.json", import.meta.url).pathname;
 const CADDYFILE = new URL("../../Caddyfile", import.meta.url).pathname;
+
+/** What a cluster has that a replica has not. */
+export interface ClusterOptions {
+  /** of the default's stand-in, the fallback's is the next one; 0: any free ones */
+  readonly standInPort: number;
+  /** a Caddy to put in front of both replicas */
+  readonly caddy: string | undefined;
+}
 
 /** A cluster that runs. */
 export interface Cluster {
@@ -36,10 +44,16 @@ export interface Cluster {
  * @param say told what is being done whenever it takes long
  * @throws StartError with one clear line; what was started by then is stopped again
  */
-export async function startCluster(config: Config, say: (line: string) => void): Promise<Cluster> {
+export async function startCluster(
+  config: Config,
+  say: (line: string) => void,
+  { standInPort, caddy }: ClusterOptions,
+): Promise<Cluster> {
+  const { LISTEN: listen, FEES: fees } = config;
+  if ("path" in listen) throw new ConfigError("LISTEN: `start` takes payments on a port");
   makeFolder(config.DATA_DIR);
   const dataDir = await Deno.realPath(config.DATA_DIR);
-  const port = freePort(config.PORT, config.HOST);
+  const port = freePort(listen.port, listen.hostname);
   const url = `http://127.0.0.1:${port}`;
   // what takes payments stops before what it relies on
   const front: Child[] = [];
@@ -55,13 +69,12 @@ export async function startCluster(config: Config, say: (line: string) => void):
     const lines: string[] = [];
     let processors = { default: config.PROCESSOR_DEFAULT_URL, fallback: config.PROCESSOR_FALLBACK_URL };
     if (!processors.default) {
-      const fees = { default: config.FEE_DEFAULT, fallback: config.FEE_FALLBACK };
-      const first = freePort(config.STAND_IN_PORT, LOOPBACK);
-      const ports = { default: first, fallback: freePort(config.STAND_IN_PORT && first + 1, LOOPBACK) };
+      const first = freePort(standInPort, LOOPBACK);
+      const ports = { default: first, fallback: freePort(standInPort && first + 1, LOOPBACK) };
       processors = { default: `http://${LOOPBACK}:${ports.default}`, fallback: `http://${LOOPBACK}:${ports.fallback}` };
       for (const name of PROCESSORS) {
-        const args = ["processor", "--port", `${ports[name]}`, "--fee", `${fees[name]}`];
-        back.push(child({ name: `processor ${name}`, args, env: { HOST: LOOPBACK }, restarts: false }));
+        const args = ["processor", "--port", `${ports[name]}`, "--fee", `${fees[name]}`, "--host", LOOPBACK];
+        back.push(child({ name: `processor ${name}`, args, env: {}, restarts: false }));
         lines.push(`stand-in processor ${name}: ${processors[name]}, fee ${100 * fees[name]} %`);
       }
     }
@@ -69,27 +82,26 @@ export async function startCluster(config: Config, say: (line: string) => void):
     lines.push(`Postgres: ${postgres ? `embedded, in ${dataDir}/postgres` : "at DATABASE_URL"}`);
     await Promise.all(back.map(({ ready }) => ready));
 
-    const killMs = config.STOP_MS + KILL_AFTER_MS;
+    const killMs = STOP_MS + KILL_AFTER_MS;
     for (const replica of REPLICAS.slice(0, config.REPLICAS)) {
       const env = {
         REPLICA: replica,
         DATA_DIR: dataDir,
-        PORT: `${port}`,
+        LISTEN: caddy ? `${dataDir}/${replica}.sock` : placeOf({ ...listen, port }),
         PROCESSOR_DEFAULT_URL: processors.default,
         PROCESSOR_FALLBACK_URL: processors.fallback,
         DATABASE_URL: postgres?.url ?? config.DATABASE_URL,
-        ...config.CADDY && { LISTEN: `${dataDir}/${replica}.sock` },
       };
       front.push(child({ name: `replica ${replica}`, args: ["replica"], env, restarts: true, killMs }));
     }
-    if (config.CADDY) {
+    if (caddy) {
       const env = { GALO_PORT: `${port}`, GALO_SOCKETS: dataDir };
       const args = ["run", "--adapter", "caddyfile", "--config", CADDYFILE];
-      front.unshift(new Child({ name: "caddy", program: config.CADDY, args, env, restarts: true, port }));
+      front.unshift(new Child({ name: "caddy", program: caddy, args, env, restarts: true, port }));
     }
     await Promise.all(front.map(({ ready }) => ready));
     const replicas = `${config.REPLICAS} replica${config.REPLICAS === 2 ? "s" : ""}`;
-    lines.push(`${replicas} ${config.CADDY ? "behind Caddy on" : "on"} ${url}`);
+    lines.push(`${replicas} ${caddy ? "behind Caddy on" : "on"} ${url}`);
     return { url, processors, lines, stop };
   } catch (error) {
     await stop();

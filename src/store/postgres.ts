@@ -9,14 +9,14 @@ import { serverOf, storeError } from "./trouble.ts";
 
 /** Payments that {@link PostgresStore.load} hands over at once. */
 export const PAGE = 512;
+/** Connections of a replica at most: two let a story be looked up while payments are written. */
+export const POOL_MAX = 2;
 /** Payments in one statement at most. */
 export const CHUNK = 1_000;
 
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database` */
   readonly url: string;
-  /** connections at most: two let a story be looked up while payments are written */
-  readonly poolMax?: number;
   /** after so long a statement is given up, in milliseconds */
   readonly statementTimeoutMs?: number;
   /** after so long an attempt to connect is given up, in milliseconds */
@@ -45,13 +45,12 @@ export class PostgresStore implements Store {
    * @throws StoreError where the URL is none
    */
   constructor(options: PostgresOptions) {
-    const { url, poolMax = 2, statementTimeoutMs = 10_000, connectTimeoutMs = 2_000, story = () => undefined } =
-      options;
+    const { url, statementTimeoutMs = 10_000, connectTimeoutMs = 2_000, story = () => undefined } = options;
     this.#story = story;
     this.#where = serverOf(url);
     this.#pool = new pg.Pool({
       connectionString: url,
-      max: poolMax,
+      max: POOL_MAX,
       keepAlive: true,
       connectionTimeoutMillis: connectTimeoutMs,
       statement_timeout: statementTimeoutMs,

@@ -14,10 +14,8 @@ export const QUIET: Figures = {
   processorMs: 20,
   targetMs: 11,
   settings: {
-    STORE_POOL: 2,
     STORE_INTERVAL_MS: 20,
     MAX_IN_FLIGHT: 300,
-    DISPATCH_PER_SECOND: 800,
     ACK: "log",
   },
   p99: 5.5,

@@ -26,10 +26,6 @@ function assertFirst(found: readonly Finding[], rule: string, look: string): voi
 
 const HANDICAPS = [
   ["MAX_IN_FLIGHT=1", { MAX_IN_FLIGHT: "1" }, undefined, "calls in flight", "MAX_IN_FLIGHT"],
-  [
-    ...["DISPATCH_PER_SECOND=50", { DISPATCH_PER_SECOND: "50" }, undefined] as const,
-    ...["dispatch pace", "DISPATCH_PER_SECOND, src/routing/pace.ts"] as const,
-  ],
   ["5 ms of busy work a POST", {}, BUSY_REPLICA, "work in POST", "accept() in src/replica.ts, src/api/payments.ts"],
 ] as const;
 

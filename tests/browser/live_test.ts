@@ -1,6 +1,7 @@
 /** The live page and a payment's page in a real browser, over a real cluster with a scripted outage. @module */
 import assert from "node:assert/strict";
 import type { Page } from "puppeteer-core";
+import { WATCHERS_MAX } from "../../src/console/watch.ts";
 import { Cluster, freePort, load, TestPostgres, until } from "../cluster/harness.ts";
 import { assertAccessible, inBrowser, TestBrowser, untilText } from "./browser.ts";
 
@@ -171,7 +172,13 @@ Deno.test("a page that is refused says so, and comes to life once there is room"
   const port = freePort();
   await using cluster = await Cluster.start();
   await cluster.a.end("SIGTERM");
-  await cluster.a.start({ OPS_LISTEN: `${port}`, WATCHERS_MAX: "1" });
+  await cluster.a.start({ OPS_LISTEN: `${port}` });
+  const aborted = new AbortController();
+  for (let others = 1; others < WATCHERS_MAX; others++) {
+    const { status, body } = await fetch(`http://127.0.0.1:${port}/live`, { signal: aborted.signal });
+    assert.equal(status, 200);
+    body!.pipeTo(new WritableStream()).catch(() => {});
+  }
   await using browser = await TestBrowser.start();
   const first = await browser.open(`http://127.0.0.1:${port}/`);
   await untilText(first.page, "#state", /^✓ All is well$/);
@@ -180,4 +187,5 @@ Deno.test("a page that is refused says so, and comes to life once there is room"
   await first[Symbol.asyncDispose]();
   await untilText(second.page, "#state", /^✓ All is well$/);
   assert.match(await untilText(second.page, "#default", /No outage/), /No outage since \d\d:\d\d:\d\d/);
+  aborted.abort();
 });

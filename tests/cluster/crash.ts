@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { parseArgs } from "node:util";
 import type { Random } from "../../src/clock.ts";
+import { RECALL_MS } from "../../src/config.ts";
 import { seeded } from "../../src/local/seeded.ts";
 import { damage, DAMAGES, rotate } from "./damage.ts";
 import { Cluster, load, TestPostgres, until } from "./harness.ts";
@@ -28,8 +29,6 @@ const REQUEST_TIMEOUT_MS = 600;
 /** By then what a call may have booked is booked, in milliseconds: no stand-in takes longer than {@link DELAY_MS_MAX}. */
 const HORIZON_MS = 1_500;
 const DELAY_MS_MAX = 1_000;
-/** For so long after a machine's death callers may come again with what they were not answered, in milliseconds. */
-const RECALL_MS = 15_000;
 /** Payments of a round at most. */
 const PAYMENTS_MAX = 3_000;
 
@@ -68,7 +67,6 @@ export class CrashTest implements AsyncDisposable {
       DATABASE_URL: postgres.url,
       REQUEST_TIMEOUT_MS: `${REQUEST_TIMEOUT_MS}`,
       HORIZON_MS: `${HORIZON_MS}`,
-      RECALL_MS: `${RECALL_MS}`,
       PATIENCE_MS: "300",
     };
     return new CrashTest(await Cluster.start({ env }), postgres);

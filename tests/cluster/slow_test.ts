@@ -200,7 +200,7 @@ Deno.test("a replica that has run out of open files takes connections again once
     args: ["-c", 'ulimit -n 128; exec "$0" run -A --quiet main.ts replica --parent', Deno.execPath()],
     cwd: new URL("../..", import.meta.url),
     env: {
-      ...{ DATA_DIR: folder, REPLICAS: "1", HOST: "127.0.0.1", PORT: "0", OPS_LISTEN: `${operations}` },
+      ...{ DATA_DIR: folder, REPLICAS: "1", LISTEN: "127.0.0.1:0", OPS_LISTEN: `${operations}` },
       ...{ LOG_LEVEL: "error", ...processors },
     },
     stdin: "piped",

@@ -28,7 +28,6 @@ export async function grade(fault: Fault, scenarioFile: string): Promise<Graded>
   const start = async (...args: string[]) => {
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--quiet", ...args],
-      env: { HOST: "127.0.0.1" },
       stdin: "piped",
       stdout: "piped",
     }).spawn();
@@ -37,7 +36,8 @@ export async function grade(fault: Fault, scenarioFile: string): Promise<Graded>
     for await (const line of lines) return line.match(/https?:\S+/)![0];
     throw new Error(`${args.join(" ")} said nothing`);
   };
-  const processor = (fee: number) => start(MAIN, "processor", "--port", "0", "--fee", `${fee}`, "--parent");
+  const processor = (fee: number) =>
+    start(MAIN, "processor", "--port", "0", "--host", "127.0.0.1", "--fee", `${fee}`, "--parent");
   try {
     const byDefault = await processor(fees.default);
     const byFallback = await processor(fees.fallback);
