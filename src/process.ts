@@ -18,11 +18,12 @@ import { FileLock } from "./membership/file_lock.ts";
 import { dispatchPerSecond } from "./routing/pace.ts";
 import { UnixTransport } from "./peer/unix_socket.ts";
 import { HttpProcessorClient } from "./processor/client.ts";
-import { Replica, type ReplicaObserver, type ReplicaSettings } from "./replica.ts";
+import { Replica, type ReplicaSettings } from "./replica.ts";
 import { errorLine, EXIT_INVARIANT, EXIT_RESTART, StartError } from "./start_error.ts";
 import { PostgresStore } from "./store/postgres.ts";
 import { bootNumber, systemClock } from "./system_clock.ts";
 import { Meters } from "./telemetry/meters.ts";
+import type { Observer } from "./service/observer.ts";
 import type { Traces } from "./telemetry/traces.ts";
 
 /** How long requests in flight may take to finish when the replica stops, in milliseconds: a part of {@link STOP_MS}. */
@@ -60,7 +61,6 @@ export function startReplica(config: Config, traces?: Traces): Host {
   const fail = failing(logger);
   const { lock, files } = claim(config, logger);
   const meters = new Meters(config.REPLICA, galo.version);
-  const client = clientOf(config);
   const log = (level: "info" | "warning", message: string, fields?: Record<string, unknown>) =>
     logger[level](message, fields);
   const watch = new Watch({
@@ -76,17 +76,10 @@ export function startReplica(config: Config, traces?: Traces): Host {
   const store: PostgresStore | undefined = url
     ? new PostgresStore({ url, story: (id) => watch.stored(id) })
     : undefined;
-  const observer: ReplicaObserver = {
-    folded(fact, holds, payment) {
-      watch.folded(fact, holds, payment);
-      meters.folded(fact, holds, payment);
-      traces?.folded(fact, holds, payment);
-    },
-    stored: (payments, tookMs) => meters.stored(payments, tookMs),
-  };
+  const observers: readonly Observer[] = [watch, meters, ...traces ? [traces] : []];
+  const client = clientOf(config, observers);
   const replica = new Replica(settingsOf(config), {
-    ...{ clock: systemClock, random: Math.random, lock, files, observer, log, fail },
-    client: meters.client(traces ? traces.client(client) : client),
+    ...{ clock: systemClock, random: Math.random, lock, files, client, observers, log, fail },
     boot: bootNumber(),
     uuid: () => crypto.randomUUID(),
     ...config.REPLICAS === 2 && { transport: new UnixTransport(peerSocket(config.DATA_DIR), fail) },
@@ -96,9 +89,8 @@ export function startReplica(config: Config, traces?: Traces): Host {
       Deno.exit(EXIT_RESTART);
     },
   });
-  meters.route("POST", "/payments").answered = (tookMs, status) => watch.answered(tookMs, status);
   const app = (internal: boolean) =>
-    createApp(traces ? traces.payments(replica) : replica, {
+    createApp(replica, {
       allowPurge: config.ALLOW_PURGE,
       ...config.ADMIN_TOKEN && { adminToken: config.ADMIN_TOKEN },
       now: systemClock.now,
@@ -107,13 +99,14 @@ export function startReplica(config: Config, traces?: Traces): Host {
       ..."path" in config.LISTEN && { bodyTimeoutMs: 0 },
       watching: watch,
       internal,
-      metrics: meters,
+      observers,
+      scrape: () => meters.scrape(replica),
     }).fetch;
   const front = new Front(config, app, logger);
   const { operations } = front;
   const { ACK: ack, REPLICAS: replicas } = config;
   logger.info("starting", { version: galo.version, ack, replicas, store: !!store, ...operations && { operations } });
-  meters.start(replica);
+  meters.start();
   watch.start(replica);
   replica.start();
   return {
@@ -217,8 +210,9 @@ function claim(
   return { lock, files: new FileSegments(folder, untaken(logger), REPLICA) };
 }
 
-function clientOf(config: Config): HttpProcessorClient {
+function clientOf(config: Config, observers: readonly Observer[]): HttpProcessorClient {
   return new HttpProcessorClient({
+    observers,
     urls: { default: config.PROCESSOR_DEFAULT_URL, fallback: config.PROCESSOR_FALLBACK_URL },
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     // lookups and health never wait for calls

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Clock, type Random, within } from "./clock.ts";
-import type { Ledger, LedgerObserver } from "./ledger/ledger.ts";
+import type { Ledger } from "./ledger/ledger.ts";
 import type { SegmentFiles } from "./ledger/log.ts";
 import { Retention } from "./ledger/retention.ts";
 import { HealthPoller } from "./membership/health_poller.ts";
@@ -25,6 +25,7 @@ import type { Acceptance, AckLevel, Observed, Vitals } from "./service/service.t
 import { load, open } from "./start.ts";
 import { Projector } from "./store/projector.ts";
 import type { Store } from "./store/store.ts";
+import type { Observer } from "./service/observer.ts";
 
 /** How often a replica looks whether its lock still is its own, in milliseconds. */
 const LOCK_CHECK_MS = 5_000;
@@ -57,12 +58,6 @@ export interface ReplicaSettings extends RouteLimits {
   readonly rereads: number;
 }
 
-/** Told of every fact, after the replica's own parts, and of what the replica does itself. */
-export interface ReplicaObserver extends LedgerObserver {
-  /** The store has committed a batch of this replica: its payments, and how long it took in milliseconds. */
-  stored?(payments: number, tookMs: number): void;
-}
-
 /** Everything outside. */
 export interface ReplicaPorts {
   readonly clock: Clock;
@@ -77,7 +72,8 @@ export interface ReplicaPorts {
   /** the way to the peer; none for a replica on its own */
   readonly transport?: Transport;
   readonly store?: Store;
-  readonly observer?: ReplicaObserver;
+  /** told of every fact after the replica's own parts */
+  readonly observers?: readonly Observer[];
   log(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
   /** An invariant is broken: the replica must not go on. */
   fail(error: unknown): void;
@@ -151,7 +147,8 @@ export class Replica implements Observed {
 
   accept(id: string, cents: Cents): Acceptance | Promise<Acceptance> {
     const { self, queueMax, recallMs } = this.#settings;
-    const { clock } = this.#ports;
+    const { clock, observers = [] } = this.#ports;
+    for (const observer of observers) observer.handedIn?.(id);
     if (!this.#running || this.#member.phase !== "serving") return "not-serving";
     const { ledger, retention } = this.#running;
     const { book } = ledger;
@@ -260,7 +257,7 @@ export class Replica implements Observed {
 
   async #read(): Promise<void> {
     const { self, storeIntervalMs: intervalMs, segmentsMax } = this.#settings;
-    const { clock, random, store, client, log: say, restart, observer, files } = this.#ports;
+    const { clock, random, store, client, log: say, restart, observers = [], files } = this.#ports;
     const known = await load(this.#settings, this.#ports, restart);
     if (this.#member.phase !== "reading") return;
     if (!known) {
@@ -272,7 +269,7 @@ export class Replica implements Observed {
     const dispatcher = new Dispatcher({ self, ledger, clock, random, client, limits: this.#settings });
     const projector = store && new Projector({
       ...{ self, store, clock, random, ledger, log, intervalMs, from: stored, say },
-      onBatch: (payments, tookMs) => observer?.stored?.(payments, tookMs),
+      onBatch: (payments, tookMs) => observers.forEach((observer) => observer.committed?.(payments, tookMs)),
       onStored: () => {
         this.#link?.tell();
         this.#trim();
@@ -284,7 +281,7 @@ export class Replica implements Observed {
     if (projector) ledger.observe(projector);
     ledger.observe({ folded: () => this.#link?.tell() });
     this.#catchUp(ledger);
-    if (observer) ledger.observe(observer);
+    for (const observer of observers) ledger.observe(observer);
     this.#running = { ledger, retention, dispatcher, projector };
     this.#readMs = clock.monotonic() - this.#openedMs;
     this.#happened({ kind: "read" });

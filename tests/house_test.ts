@@ -14,13 +14,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ledger: ["payment", "store/store.ts"],
   store: ["payment", "ledger"],
   routing: ["payment", "ledger"],
-  processor: ["payment", "routing/processor_client.ts"],
+  processor: ["payment", "routing/processor_client.ts", "service/observer.ts"],
   membership: ["payment", "routing/processor_client.ts"],
   peer: ["payment", "ledger", "routing/processor_client.ts"],
   service: ["payment", "ledger", "store", "routing", "membership", "peer"],
-  telemetry: ["payment", "ledger", "routing/processor_client.ts", "service"],
-  console: ["payment", "ledger", "routing/dispatcher.ts", "peer/frame.ts", "service"],
-  api: ["payment", "service", "telemetry/meters.ts", "console/watching.ts"],
+  telemetry: ["payment", "routing/processor_client.ts", "service"],
+  console: ["payment", "peer/frame.ts", "service"],
+  api: ["payment", "service", "console/watching.ts"],
   local: ["payment", "store"],
 };
 

@@ -41,7 +41,7 @@ export interface PairOptions {
 }
 
 /** A call to a processor. */
-export interface Paid extends Omit<Order, "cents" | "traceparent"> {
+export interface Paid extends Omit<Order, "cents"> {
   readonly by: ReplicaId;
   readonly processor: Processor;
   /** on the virtual clock */
@@ -118,7 +118,7 @@ export class Pair {
       uuid: () => crypto.randomUUID(),
       ...peer && { transport: mortal(self === "a" ? this.pipe.listening : this.pipe.dialling, life) },
       ...store && { store: this.#store(self, life) },
-      observer: { folded: (fact, holds) => void this.folded.push({ self, fact, holds }) },
+      observers: [{ folded: (fact, holds) => void this.folded.push({ self, fact, holds }) }],
       log: () => {},
       fail: (error) => {
         if (life.alive) this.fail(self, error);

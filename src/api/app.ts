@@ -1,7 +1,7 @@
 /** The HTTP edge: every path, and what is answered where there is none. @module */
 import { type Context, Hono } from "@hono/hono";
 import { getLogger } from "@logtape/logtape";
-import type { Meters, RouteMeter } from "../telemetry/meters.ts";
+import type { Observer } from "../service/observer.ts";
 import type { Payments } from "../service/service.ts";
 import type { Watching } from "../console/watching.ts";
 import { showLive, showWatchFile, streamLive } from "./live.ts";
@@ -32,8 +32,10 @@ export interface AppOptions {
   readonly watching: Watching;
   /** whether the live page and metrics are here too; true by default */
   readonly internal?: boolean;
-  /** counts requests and tells at `GET /metrics`; left out, nothing is counted */
-  readonly metrics?: Meters;
+  /** told of every request */
+  readonly observers?: readonly Observer[];
+  /** what `GET /metrics` tells, as Prometheus' text */
+  readonly scrape?: () => Promise<string>;
 }
 
 /** What is not on the port where everybody is, where operators have one of their own. */
@@ -60,14 +62,15 @@ export function createApp(payments: Payments, options: AppOptions): Hono {
     bodyTimeoutMs = 10_000,
     watching,
     internal = true,
+    observers = [],
+    scrape = () => Promise.resolve(""),
   } = options;
   const log = getLogger(["galo", "http"]);
   const app = new Hono();
-  const { metrics } = options;
   const internalRoutes: Handlers<InternalRoute> = {
     "GET /": showLive,
     "GET /live": streamLive(watching, retryAfterS),
-    "GET /metrics": showMetrics(metrics),
+    "GET /metrics": showMetrics(scrape),
   };
   const routes: Handlers<Exclude<Route, InternalRoute>> = {
     "POST /payments": takePayment(payments, retryAfterS, bodyTimeoutMs),
@@ -83,10 +86,10 @@ export function createApp(payments: Payments, options: AppOptions): Hono {
   };
   for (const [route, handler] of Object.entries({ ...routes, ...internal && internalRoutes })) {
     const [method, path] = route.split(" ") as [string, string];
-    app.on(method, path, measured(metrics?.route(method, path), handler));
+    app.on(method, path, measured(observers, route, handler));
   }
   const unrouted = (c: Context) => answerUnrouted(c, allowedAt(app, c.req.path));
-  app.notFound(measured(metrics?.route("any", "unrouted"), unrouted));
+  app.notFound(measured(observers, "any unrouted", unrouted));
   app.onError((error, c) => {
     if (error.message.startsWith("invariant:")) onInvariant(error);
     else log.error("{method} {path} failed: {error}", { method: c.req.method, path: c.req.path, error });
@@ -109,18 +112,20 @@ function answerUnrouted(c: Context, allowed: readonly string[]): Response {
   return problem("method-not-allowed", `The path knows ${headers.allow}`, {}, headers);
 }
 
-/** A handler whose requests are counted; the same one where nobody counts. What it throws is answered 500. */
-export function measured(meter: Pick<RouteMeter, "begin" | "end"> | undefined, handler: Handler): Handler {
-  if (!meter) return handler;
+/** A handler whose requests are observed; the same one where nobody does. What it throws is answered 500. */
+export function measured(observers: readonly Observer[], route: string, handler: Handler): Handler {
+  if (observers.length === 0) return handler;
   return async (c) => {
-    const begun = meter.begin();
+    for (const observer of observers) observer.requested?.(route);
+    const begunMs = performance.now();
     let status = 500;
     try {
       const answer = await handler(c);
       status = answer.status;
       return answer;
     } finally {
-      meter.end(begun, status);
+      const tookMs = performance.now() - begunMs;
+      for (const observer of observers) observer.answered?.(route, status, tookMs);
     }
   };
 }

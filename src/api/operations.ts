@@ -4,7 +4,6 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { Payments } from "../service/service.ts";
 import type { z } from "@zod/zod";
 import { problem } from "./problem.ts";
-import type { Meters } from "../telemetry/meters.ts";
 import type { livenessAnswer, purgeAnswer, readinessAnswer } from "./schemas.ts";
 
 /** Says that the process answers. */
@@ -55,8 +54,8 @@ function sha256(text: string): Uint8Array {
   return createHash("sha256").update(text).digest();
 }
 
-/** Tells what this replica has counted, as Prometheus' text; nothing where nothing is counted. */
-export function showMetrics(metrics: Meters | undefined): () => Promise<Response> {
+/** Tells what this replica has counted, as Prometheus' text. */
+export function showMetrics(scrape: () => Promise<string>): () => Promise<Response> {
   const headers = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
-  return async () => new Response(await metrics?.scrape() ?? "", { headers });
+  return async () => new Response(await scrape(), { headers });
 }

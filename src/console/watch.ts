@@ -4,18 +4,18 @@
  * @module
  */
 import { type Cancel, type Clock, within } from "../clock.ts";
-import type { LedgerObserver } from "../ledger/ledger.ts";
 import type { Summary } from "../payment/book.ts";
-import { type Dispatched, type Fact, peerOf, type Processor, PROCESSORS } from "../payment/fact.ts";
+import { type Dispatched, type Fact, type Processor, PROCESSORS } from "../payment/fact.ts";
 import type { Reason, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Status } from "../peer/frame.ts";
 import type { ProcessorStatus } from "../routing/dispatcher.ts";
+import type { Observer } from "../service/observer.ts";
 import type { Readiness } from "../service/readiness.ts";
 import type { Observed } from "../service/service.ts";
 import { Outages } from "./outages.ts";
 import { beginning, decodeStory, isComplete, leadsTo, snapshot, Stories, told } from "./stories.ts";
-import type { Decision, Live, Point, Story, Watcher, Watching } from "./watching.ts";
+import type { Decision, Point, Story, Watcher } from "./watching.ts";
 
 /** How often it looks, in milliseconds. */
 export const LOOK_MS = 1_000;
@@ -50,8 +50,9 @@ export interface WatchParts {
 /** Of a replica that does not know yet. */
 const NOTHING: Summary = { default: { count: 0, cents: 0 }, fallback: { count: 0, cents: 0 } };
 
-/** The production {@link Watching}. */
-export class Watch implements Watching, LedgerObserver {
+/** What the HTTP edge shows people, and what looks for it. */
+export class Watch implements Observer {
+  /** the charts so far, oldest first */
   readonly points: Point[] = [];
   readonly #parts: WatchParts;
   readonly #stories = new Stories();
@@ -73,8 +74,6 @@ export class Watch implements Watching, LedgerObserver {
   #recalls: Promise<unknown> = Promise.resolve();
   /** of each processor what was said of it last: the status with which it refuses, and what is not understood of it */
   readonly #said: Record<Processor, Pick<ProcessorStatus, "rejectsWith" | "unclear">> = { default: {}, fallback: {} };
-  /** limits that are reached, and since when */
-  readonly #reached = new Map<string, number>();
   #fallback: { readonly since: number; lastAt: number; payments: number } | undefined;
 
   constructor(parts: WatchParts) {
@@ -108,8 +107,8 @@ export class Watch implements Watching, LedgerObserver {
     else if (alike.push(decision) > DECISIONS_EACH) alike.shift();
   }
 
-  /** A request of `POST /payments` was answered. */
-  answered(tookMs: number, status: number): void {
+  answered(route: string, status: number, tookMs: number): void {
+    if (route !== "POST /payments") return;
     this.#took.push(tookMs);
     if (status >= 500) this.#failed++;
   }
@@ -129,28 +128,39 @@ export class Watch implements Watching, LedgerObserver {
     for (const watcher of this.#watchers) watcher.end();
   }
 
+  /** @returns how to stop watching; undefined where as many watch as may, or the replica stops */
   watch(watcher: Watcher): (() => void) | undefined {
     if (this.#stopped || this.#watchers.size >= (this.#parts.watchersMax ?? WATCHERS_MAX)) return undefined;
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
   }
 
-  live(): Live {
+  /** The state of both replicas, as far as this one knows it. */
+  live() {
     const { self, clock, fees } = this.#parts;
     const replica = this.#replica!;
     const { ack, notes, peer, pending, settled, processors } = replica.readiness();
-    const { link, held } = replica.vitals;
+    const { link, held = null } = replica.vitals;
     const silentMs = link?.silentMs ?? Infinity;
-    const booked = replica.summary() ?? NOTHING;
+    const totals = replica.summary() ?? NOTHING;
     const of = (processor: Processor) => ({ ...processors[processor], outages: this.#outages.of(processor) });
+    const [own = null, others = null] = [this.#own, this.#peerNow()];
     return {
-      ...{ at: clock.now(), since: this.#since, replica: self, ack, notes, peer, pending, settled, totals: booked },
-      replicas: { a: null, b: null, [self]: this.#own ?? null, [peerOf(self)]: this.#peerNow() ?? null },
+      ...{ at: clock.now(), replica: self, ack, notes, peer, pending, settled, totals },
+      /** since when it has looked */
+      since: this.#since,
+      /** null for a replica that this one does not hear */
+      replicas: self === "a" ? { a: own, b: others } : { a: others, b: own },
+      /** how long ago the peer was heard; null when never, or where there is none */
       silentMs: Number.isFinite(silentMs) ? Math.round(silentMs) : null,
+      /** for how long the peer has not read what it was told of; 0 where it has */
       lagMs: link?.lagMs ?? 0,
-      held: held ?? null,
-      savedCents: share(booked.default.cents, fees.fallback - fees.default),
+      /** why what waits is not sent; null where nothing waits */
+      held,
+      /** what the fees are below those of a router that knows the fallback only; rounded down */
+      savedCents: share(totals.default.cents, fees.fallback - fees.default),
       processors: { default: of("default"), fallback: of("fallback") },
+      /** newest first */
       decisions: [...this.#decisions.values()].flat().sort((one, two) => two.at - one.at),
     };
   }
@@ -272,15 +282,10 @@ export class Watch implements Watching, LedgerObserver {
   }
 
   #logLimit(name: string, reached: boolean, at: number, fields: Record<string, unknown>): void {
-    const since = this.#reached.get(name);
+    const change = this.#outages.look(name, !reached, at);
     const { log } = this.#parts;
-    if (reached && since === undefined) {
-      this.#reached.set(name, at);
-      log("warning", `${name}: new payments are refused`, fields);
-    } else if (!reached && since !== undefined) {
-      this.#reached.delete(name);
-      log("info", "payments are taken again", { ...fields, afterMs: at - since });
-    }
+    if (change?.state === "down") log("warning", `${name}: new payments are refused`, fields);
+    else if (change) log("info", "payments are taken again", { ...fields, afterMs: change.forMs });
   }
 
   #sent({ processor, at, reason }: Dispatched): void {

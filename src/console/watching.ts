@@ -1,11 +1,7 @@
 /** What people may see of a running replica, and who shows it. @module */
-import type { Summary } from "../payment/book.ts";
 import type { Processor, Reason, ReplicaId } from "../payment/fact.ts";
-import type { Payment, Stage } from "../payment/payment.ts";
-import type { Status } from "../peer/frame.ts";
-import type { ProcessorStatus } from "../routing/dispatcher.ts";
-import type { Readiness } from "../service/readiness.ts";
-import type { AckLevel } from "../service/service.ts";
+import type { Stage } from "../payment/payment.ts";
+import type { Watch } from "./watch.ts";
 
 /** One thing that happened to a payment; times are milliseconds since 1970, UTC. */
 export interface Told {
@@ -53,33 +49,7 @@ export interface Decision extends Told {
 }
 
 /** The state of both replicas as one of them knows it. */
-export interface Live {
-  readonly at: number;
-  /** since when it has looked */
-  readonly since: number;
-  /** who tells this */
-  readonly replica: ReplicaId;
-  readonly ack: AckLevel;
-  /** what is not as it should be, one line each */
-  readonly notes: readonly string[];
-  /** null for a replica that this one does not hear */
-  readonly replicas: Readonly<Record<ReplicaId, Status | null>>;
-  readonly peer: Readiness["peer"];
-  /** how long ago the peer was heard; null when never, or where there is none */
-  readonly silentMs: number | null;
-  /** for how long the peer has not read what it was told of; 0 where it has */
-  readonly lagMs: number;
-  readonly pending: number;
-  readonly settled: number;
-  /** why what waits is not sent; null where nothing waits */
-  readonly held: Reason | null;
-  readonly totals: Summary;
-  /** what the fees are below those of a router that knows the fallback only; rounded down */
-  readonly savedCents: number;
-  readonly processors: Readonly<Record<Processor, ProcessorStatus & { readonly outages: readonly Outage[] }>>;
-  /** newest first */
-  readonly decisions: readonly Decision[];
-}
+export type Live = ReturnType<Watch["live"]>;
 
 /** Somebody who watches. */
 export interface Watcher {
@@ -90,11 +60,4 @@ export interface Watcher {
 }
 
 /** What the HTTP edge asks for people. */
-export interface Watching {
-  /** the charts so far, oldest first */
-  readonly points: readonly Point[];
-  live(): Live;
-  /** @returns how to stop watching; undefined where as many watch as may, or the replica stops */
-  watch(watcher: Watcher): (() => void) | undefined;
-  story(payment: Payment): Promise<Story>;
-}
+export type Watching = Pick<Watch, "points" | "live" | "watch" | "story">;

@@ -2,6 +2,7 @@
 import { type Processor, PROCESSORS } from "../payment/fact.ts";
 import { amountOf } from "../payment/money.ts";
 import type { Health, Lookup, Order, Outcome, ProcessorClient } from "../routing/processor_client.ts";
+import type { Observer, Purpose } from "../service/observer.ts";
 import { readBooking } from "./booking.ts";
 import { type Ended, HttpPool } from "./http.ts";
 import { outcomeOf } from "./outcome.ts";
@@ -15,18 +16,45 @@ export interface ClientOptions {
   readonly requestTimeoutMs: number;
   /** connections per processor */
   readonly connectionsMax: number;
+  /** told of every call about a payment */
+  readonly observers?: readonly Observer[];
 }
 
 /** The production {@link ProcessorClient}. It never sends anything twice by itself. */
 export class HttpProcessorClient implements ProcessorClient {
   readonly #pools: Readonly<Record<Processor, HttpPool>>;
+  readonly #observers: readonly Observer[];
 
-  constructor({ urls, requestTimeoutMs, connectionsMax }: ClientOptions) {
+  constructor({ urls, requestTimeoutMs, connectionsMax, observers = [] }: ClientOptions) {
+    this.#observers = observers;
     const pool = (processor: Processor) => new HttpPool(new URL(urls[processor]), connectionsMax, requestTimeoutMs);
     this.#pools = { default: pool("default"), fallback: pool("fallback") };
   }
 
-  async pay(processor: Processor, { id, cents, requestedAt, traceparent }: Order): Promise<Outcome> {
+  pay(processor: Processor, order: Order): Promise<Outcome> {
+    return this.#observed("pay", processor, order.id, (traceparent) => this.#pay(processor, order, traceparent));
+  }
+
+  lookup(processor: Processor, id: string): Promise<Lookup> {
+    return this.#observed("lookup", processor, id, () => this.#lookup(processor, id));
+  }
+
+  async #observed<End extends Outcome | Lookup>(
+    purpose: Purpose,
+    processor: Processor,
+    id: string,
+    call: (traceparent: string | undefined) => Promise<End>,
+  ): Promise<End> {
+    let traceparent: string | undefined;
+    for (const observer of this.#observers) traceparent = observer.calling?.(purpose, processor, id) ?? traceparent;
+    const startMs = performance.now();
+    const end = await call(traceparent);
+    const tookMs = performance.now() - startMs;
+    for (const observer of this.#observers) observer.called?.(purpose, processor, id, end, tookMs);
+    return end;
+  }
+
+  async #pay(processor: Processor, { id, cents, requestedAt }: Order, traceparent?: string): Promise<Outcome> {
     const at = new Date(requestedAt).toISOString();
     const body = `{"correlationId":"${id}","amount":${amountOf(cents)},"requestedAt":"${at}"}`;
     const traced = traceparent === undefined ? "" : `traceparent: ${traceparent}\r\n`;
@@ -37,7 +65,7 @@ export class HttpProcessorClient implements ProcessorClient {
     return outcomeOf(sent ? { broken: error } : { unconnected: error });
   }
 
-  async lookup(processor: Processor, id: string): Promise<Lookup> {
+  async #lookup(processor: Processor, id: string): Promise<Lookup> {
     const ended = await this.#pools[processor].request("GET", `/payments/${id}`);
     const { status = 0, text, error } = ended;
     if (error !== undefined) return { kind: "unanswered", error };

@@ -8,8 +8,6 @@ export interface Order {
   readonly cents: Cents;
   /** milliseconds since 1970, UTC */
   readonly requestedAt: number;
-  /** what the processor is told of the call's trace: W3C Trace Context */
-  readonly traceparent?: string;
 }
 
 /** What the processor asks for beside its answer. */

@@ -1,90 +1,92 @@
-/**
- * What one replica counts, as plain numbers: what happens to a payment adds one here and there, and everything else is
- * done when somebody asks.
- * @module
- */
-import type { LedgerObserver } from "../ledger/ledger.ts";
-import type { Fact, Processor, Reason, ReplicaId } from "../payment/fact.ts";
+/** What one replica counts. @module */
+import { type Fact, type Processor, PROCESSORS, type ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
-import type { ProcessorClient } from "../routing/processor_client.ts";
+import type { Lookup, Outcome } from "../routing/processor_client.ts";
+import type { Observer, Purpose } from "../service/observer.ts";
+import { tellNow } from "./exposition.ts";
 import type { Observed } from "../service/service.ts";
-import { BATCHES, Distribution, DURATIONS_S, WAITS_S } from "./distribution.ts";
+import { Counter, Histogram, Registry } from "./prometheus.ts";
 
 /** How often the event loop's lag is looked at, in milliseconds. */
 const LAG_EVERY_MS = 50;
 
-/** The requests of one route, by the class of their status: 2 for 200 to 299. */
-export class RouteMeter {
-  readonly classes = new Float64Array(6);
-  readonly durations = new Distribution(DURATIONS_S);
-  inFlight = 0;
-  /** told of every answer, and of the milliseconds that it took */
-  answered: ((tookMs: number, status: number) => void) | undefined;
-
-  constructor(readonly method: string, readonly path: string) {}
-
-  /** A request has come. @returns when, on the monotonic clock, in milliseconds */
-  begin(): number {
-    this.inFlight++;
-    return performance.now();
-  }
-
-  end(begun: number, status: number): void {
-    const tookMs = performance.now() - begun;
-    this.inFlight--;
-    this.classes[Math.trunc(status / 100)]!++;
-    this.durations.observe(tookMs / 1_000);
-    this.answered?.(tookMs, status);
-  }
-}
-
-/** Counts by processor and name; what may be named is there from the start, as 0. */
-export type Counts = Record<Processor, Record<string, number>>;
-
-const DECISIONS: readonly Reason[] = ["default-up", "default-slow", "default-full", "patience-over", "probe"];
-const RELEASES: readonly Reason[] = [
-  "refused",
-  "processor-full",
-  "unreachable",
-  "rejected",
-  "not-found",
-  "rejected-by-both",
+/** Upper bounds for the time of an answer or a call, in seconds. */
+const DURATIONS_S = [
+  ...[0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 ];
+/** Upper bounds for how long a payment waits, in seconds: patience is longer than any call. */
+const WAITS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+/** Upper bounds for the payments of one batch. */
+const BATCHES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000, 10_000];
+
+/** Names, help and labels. */
+const COUNTERS = {
+  requests: ["galo_http_requests_total", "Requests answered, by route and class of status", "method route status"],
+  dispatched: ["galo_dispatch_decisions_total", "Attempts bound to a processor, by reason", "processor reason"],
+  released: ["galo_dispatch_releases_total", "Attempts that ended unbooked, for certain", "processor reason"],
+  settled: ["galo_payments_settled_total", "Payments that this replica settled", "processor"],
+  calls: ["galo_processor_calls_total", "Calls that brought a payment, by what came of them", "processor outcome"],
+} as const;
+/** The same, with bounds. */
+const HISTOGRAMS = {
+  durations: ["galo_http_request_duration_seconds", "From request's head to answer's", DURATIONS_S, "method route"],
+  waits: ["galo_dispatch_wait_seconds", "From a payment's acceptance to its first attempt", WAITS_S, ""],
+  callDurations: [
+    "galo_processor_call_duration_seconds",
+    "From such a call's start to its end",
+    DURATIONS_S,
+    "processor",
+  ],
+  batches: ["galo_store_batch_facts", "Payments in one batch", BATCHES, ""],
+  writes: ["galo_store_write_duration_seconds", "One batch until its commit", DURATIONS_S, ""],
+  loopLag: ["galo_event_loop_lag_seconds", "How much later than asked a timer fires", DURATIONS_S, ""],
+} as const;
+
+/** What may be named is there from the start, as 0. */
+const REASONS = {
+  dispatched: ["default-up", "default-slow", "default-full", "patience-over", "probe"],
+  released: ["refused", "processor-full", "unreachable", "rejected", "not-found", "rejected-by-both"],
+};
 const OUTCOMES = ["booked", "already-booked", "processor-full", "unreachable", "rejected", "failed", "unknown"];
 
-export class Meters implements LedgerObserver {
-  readonly routes: RouteMeter[] = [];
-  /** facts of this replica by reason */
-  readonly dispatched = zeros(DECISIONS);
-  readonly released = zeros(RELEASES);
-  readonly settled: Record<Processor, number> = { default: 0, fallback: 0 };
-  /** from accepted until bound for the first time, in seconds */
-  readonly waits = new Distribution(WAITS_S);
-  /** ends of calls by outcome, and what they took, in seconds */
-  readonly calls = zeros(OUTCOMES);
-  readonly callDurations: Record<Processor, Distribution> = {
-    default: new Distribution(DURATIONS_S),
-    fallback: new Distribution(DURATIONS_S),
-  };
-  /** payments of a batch, and what it took until its commit, in seconds */
-  readonly batches = new Distribution(BATCHES);
-  readonly writes = new Distribution(DURATIONS_S);
-  /** how much later than asked a timer fires, in seconds */
-  readonly loopLag = new Distribution(DURATIONS_S);
-  #exposition: Promise<{ text(): Promise<string> }> | undefined;
-  #replica: Observed | undefined;
+/** The requests of one route. */
+interface Route {
+  readonly labels: { readonly method: string; readonly route: string };
+  inFlight: number;
+}
+
+export class Meters implements Observer {
+  readonly #registry = new Registry();
+  readonly #counters = entries(COUNTERS, ([name, help, labels]) => {
+    const labelNames = labels.split(" ");
+    return new Counter({ name, help, labelNames, registers: [this.#registry] });
+  });
+  readonly #histograms = entries(HISTOGRAMS, ([name, help, bounds, labels]) => {
+    const [buckets, labelNames] = [[...bounds], labels.match(/\w+/g) ?? []];
+    return new Histogram({ name, help, buckets, labelNames, registers: [this.#registry] });
+  });
+  readonly #routes = new Map<string, Route>();
   #watching: ReturnType<typeof setInterval> | undefined;
 
   /** @param version of the program */
-  constructor(readonly self: ReplicaId, readonly version: string) {}
+  constructor(readonly self: ReplicaId, readonly version: string) {
+    this.#registry.setDefaultLabels({ replica: self });
+    const { dispatched, released, settled, calls } = this.#counters;
+    for (const processor of PROCESSORS) {
+      settled.inc({ processor }, 0);
+      for (const reason of REASONS.dispatched) dispatched.inc({ processor, reason }, 0);
+      for (const reason of REASONS.released) released.inc({ processor, reason }, 0);
+      for (const outcome of OUTCOMES) calls.inc({ processor, outcome }, 0);
+      this.#histograms.callDurations.zero({ processor });
+    }
+  }
 
-  /** Begins to look at how late the event loop is; what a replica holds is read from it when somebody asks. */
-  start(replica: Observed): void {
-    this.#replica = replica;
+  /** Begins to look at how late the event loop is. */
+  start(): void {
     let dueMs = performance.now() + LAG_EVERY_MS;
     this.#watching = setInterval(() => {
       const nowMs = performance.now();
-      this.loopLag.observe(Math.max(0, nowMs - dueMs) / 1_000);
+      this.#histograms.loopLag.observe(Math.max(0, nowMs - dueMs) / 1_000);
       dueMs = nowMs + LAG_EVERY_MS;
     }, LAG_EVERY_MS);
   }
@@ -93,59 +95,57 @@ export class Meters implements LedgerObserver {
     clearInterval(this.#watching);
   }
 
+  requested(route: string): void {
+    this.#route(route).inFlight++;
+  }
+
+  answered(name: string, status: number, tookMs: number): void {
+    const route = this.#route(name);
+    route.inFlight--;
+    this.#counters.requests.inc({ ...route.labels, status: `${Math.trunc(status / 100)}xx` });
+    this.#histograms.durations.observe(route.labels, tookMs / 1_000);
+  }
+
   folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
     if (!holds || fact.by !== this.self) return;
-    if (fact.kind === "settled") this.settled[fact.processor]++;
-    else if (fact.kind === "released") add(this.released[payment!.processor!], fact.reason);
+    const { dispatched, released, settled } = this.#counters;
+    if (fact.kind === "settled") settled.inc({ processor: fact.processor });
+    else if (fact.kind === "released") released.inc({ processor: payment!.processor!, reason: fact.reason });
     else if (fact.kind === "dispatched") {
-      add(this.dispatched[fact.processor], fact.reason);
-      if (payment!.attempt === 1) this.waits.observe(Math.max(0, fact.at - payment!.acceptedAt) / 1_000);
+      dispatched.inc({ processor: fact.processor, reason: fact.reason });
+      const waitMs = Math.max(0, fact.at - payment!.acceptedAt);
+      if (payment!.attempt === 1) this.#histograms.waits.observe(waitMs / 1_000);
     }
   }
 
-  /** The way to the processors, whose calls that bring a payment are counted. */
-  client(client: ProcessorClient): ProcessorClient {
-    return {
-      pay: async (processor, order) => {
-        const startMs = performance.now();
-        const outcome = await client.pay(processor, order);
-        add(this.calls[processor], outcome.kind === "refused" ? outcome.why : outcome.kind);
-        this.callDurations[processor].observe((performance.now() - startMs) / 1_000);
-        return outcome;
-      },
-      lookup: (processor, id) => client.lookup(processor, id),
-      health: (processor) => client.health(processor),
-    };
+  called(purpose: Purpose, processor: Processor, _id: string, end: Outcome | Lookup, tookMs: number): void {
+    if (purpose !== "pay") return;
+    this.#counters.calls.inc({ processor, outcome: end.kind === "refused" ? end.why : end.kind });
+    this.#histograms.callDurations.observe({ processor }, tookMs / 1_000);
   }
 
-  /** The store has committed a batch of this replica. */
-  stored(payments: number, tookMs: number): void {
-    this.batches.observe(payments);
-    this.writes.observe(tookMs / 1_000);
+  committed(payments: number, tookMs: number): void {
+    this.#histograms.batches.observe(payments);
+    this.#histograms.writes.observe(tookMs / 1_000);
   }
 
-  /** Two apps of one process count a route together. @param path the route's template, never a path with ids in it */
-  route(method: string, path: string): RouteMeter {
-    const known = this.routes.find((meter) => meter.method === method && meter.path === path);
-    if (known) return known;
-    const meter = new RouteMeter(method, path);
-    this.routes.push(meter);
-    return meter;
+  /** All that is counted, and how the replica is now, as Prometheus' text, version 0.0.4. */
+  async scrape(replica: Observed): Promise<string> {
+    const inFlight = Array.from(this.#routes.values(), ({ labels, inFlight }) => [labels, inFlight] as const);
+    return `${await this.#registry.metrics()}\n${await tellNow(replica, this.self, this.version, inFlight)}`;
   }
 
-  /** Everything as Prometheus' text, version 0.0.4. */
-  async scrape(): Promise<string> {
-    // a replica that nobody asks does without the library
-    this.#exposition ??= import("./exposition.ts").then(({ Exposition }) => new Exposition(this, this.#replica!));
-    return await (await this.#exposition).text();
+  #route(name: string): Route {
+    let route = this.#routes.get(name);
+    if (!route) {
+      const [method, path] = name.split(" ") as [string, string];
+      this.#routes.set(name, route = { labels: { method, route: path }, inFlight: 0 });
+      for (const status of ["2xx", "3xx", "4xx", "5xx"]) this.#counters.requests.inc({ ...route.labels, status }, 0);
+    }
+    return route;
   }
 }
 
-function zeros(names: readonly string[]): Counts {
-  const counts = () => Object.fromEntries(names.map((name) => [name, 0]));
-  return { default: counts(), fallback: counts() };
-}
-
-function add(counts: Record<string, number>, name: string): void {
-  counts[name] = (counts[name] ?? 0) + 1;
+function entries<T extends object, V>(of: T, make: (value: T[keyof T]) => V): Record<keyof T, V> {
+  return Object.fromEntries(Object.entries(of).map(([name, value]) => [name, make(value)])) as Record<keyof T, V>;
 }

@@ -4,14 +4,15 @@
  * @module
  */
 import { ROOT_CONTEXT, type Span, type SpanContext, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
-import type { Payments } from "../service/service.ts";
-import type { LedgerObserver } from "../ledger/ledger.ts";
 import type { Fact, Processor, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
-import type { ProcessorClient } from "../routing/processor_client.ts";
+import type { Lookup, Outcome } from "../routing/processor_client.ts";
+import type { Observer, Purpose } from "../service/observer.ts";
 
 /** Payments whose spans are joined to their request's; of more, the oldest are joined to what {@link ofPayment} says. */
 export const JOINED_MAX = 20_000;
+
+const NAMES: Readonly<Record<Purpose, string>> = { pay: "pay", lookup: "look up at" };
 
 /** What every replica knows of a payment's trace without being told: its id is the trace's id. */
 export function ofPayment(id: string): SpanContext {
@@ -30,40 +31,40 @@ interface Joined {
  * The traces of one replica. What it does about a payment that another process took in, before a restart or before a
  * takeover, goes on in the trace of {@link ofPayment}.
  */
-export class Traces implements LedgerObserver {
+export class Traces implements Observer {
   readonly #tracer = trace.getTracer("galo");
   /** by id */
   readonly #joined = new Map<string, Joined>();
+  /** under way, by purpose, processor and id */
+  readonly #calls = new Map<string, Span>();
 
   constructor(readonly self: ReplicaId) {}
 
-  /** A replica's payments, whose requests are remembered. */
-  payments(payments: Payments): Payments {
-    return {
-      accept: (id, cents) => {
-        const request = trace.getActiveSpan();
-        if (request) this.#requested(id, request);
-        return payments.accept(id, cents);
-      },
-      find: (id) => payments.find(id),
-      summary: (from, to) => payments.summary(from, to),
-      purge: () => payments.purge(),
-      readiness: () => payments.readiness(),
-    };
+  /** Its request is remembered. */
+  handedIn(id: string): void {
+    const request = trace.getActiveSpan();
+    request?.setAttribute("galo.payment", id);
+    // also where the peer took it before: should that die, this replica goes on; of the same id twice the first counts
+    if (request && !this.#joined.has(id)) this.#join(id, request.spanContext());
   }
 
-  /** The way to the processors: every call is a span, which the processor is told of. */
-  client(client: ProcessorClient): ProcessorClient {
-    return {
-      pay: (processor, attempt) =>
-        this.#call(`pay ${processor}`, processor, attempt.id, (span) => {
-          const { traceId, spanId, traceFlags } = span.spanContext();
-          return client.pay(processor, { ...attempt, traceparent: `00-${traceId}-${spanId}-0${traceFlags & 1}` });
-        }),
-      lookup: (processor, id) =>
-        this.#call(`look up at ${processor}`, processor, id, () => client.lookup(processor, id)),
-      health: (processor) => client.health(processor),
-    };
+  /** Every call is a span, which the processor is told of. */
+  calling(purpose: Purpose, processor: Processor, id: string): string {
+    const options = { kind: SpanKind.CLIENT, attributes: attributesOf(id, processor) };
+    const { attempt, origin = ofPayment(id) } = this.#joined.get(id) ?? {};
+    const span = this.#tracer.startSpan(`${NAMES[purpose]} ${processor}`, options, childOf(attempt ?? origin));
+    this.#calls.set(`${purpose} ${processor} ${id}`, span);
+    const { traceId, spanId, traceFlags } = span.spanContext();
+    return `00-${traceId}-${spanId}-0${traceFlags & 1}`;
+  }
+
+  called(purpose: Purpose, processor: Processor, id: string, end: Outcome | Lookup): void {
+    const name = `${purpose} ${processor} ${id}`;
+    const span = this.#calls.get(name);
+    this.#calls.delete(name);
+    span?.setAttribute("galo.outcome", end.kind);
+    if ("error" in end) span?.setStatus({ code: SpanStatusCode.ERROR, message: end.error });
+    span?.end();
   }
 
   /** An attempt is bound: the wait for that is a span, from which the call goes on. */
@@ -86,33 +87,11 @@ export class Traces implements LedgerObserver {
     joined.attempt = span.spanContext();
   }
 
-  #requested(id: string, request: Span): void {
-    request.setAttribute("galo.payment", id);
-    // also where the peer took it before: should that die, this replica goes on; of the same id twice the first counts
-    if (!this.#joined.has(id)) this.#join(id, request.spanContext());
-  }
-
   #join(id: string, origin: SpanContext): Joined {
     const joined = { origin };
     this.#joined.set(id, joined);
     if (this.#joined.size > JOINED_MAX) this.#joined.delete(this.#joined.keys().next().value!);
     return joined;
-  }
-
-  async #call<T extends { kind: string }>(
-    name: string,
-    processor: Processor,
-    id: string,
-    call: (span: Span) => Promise<T>,
-  ): Promise<T> {
-    const options = { kind: SpanKind.CLIENT, attributes: attributesOf(id, processor) };
-    const { attempt, origin = ofPayment(id) } = this.#joined.get(id) ?? {};
-    const span = this.#tracer.startSpan(name, options, childOf(attempt ?? origin));
-    const outcome = await call(span);
-    span.setAttribute("galo.outcome", outcome.kind);
-    if ("error" in outcome) span.setStatus({ code: SpanStatusCode.ERROR, message: String(outcome.error) });
-    span.end();
-    return outcome;
   }
 }
 

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { growth } from "../../bench/report/metrics.ts";
-import { Exposition } from "../../src/telemetry/exposition.ts";
 import { Meters } from "../../src/telemetry/meters.ts";
 import { FakePayments } from "../api/fake_payments.ts";
 
@@ -42,14 +41,14 @@ Deno.test("growth() is that of all replicas since before, of that name alone", (
 
 Deno.test("growth() reads what a replica tells, of the series with these labels", async () => {
   const meters = new Meters("a", "1.2.3");
-  const exposition = new Exposition(meters, new FakePayments());
-  meters.route("POST", "/payments").durations.observe(0.25);
-  const before = [await exposition.text()];
+  const payments = new FakePayments();
+  meters.answered("POST /payments", 202, 250);
+  const before = [await meters.scrape(payments)];
   for (const [method, seconds] of [["POST", 0.0625], ["POST", 0.0625], ["GET", 5]] as const) {
-    meters.route(method, "/payments").durations.observe(seconds);
+    meters.answered(`${method} /payments`, 202, seconds * 1_000);
   }
-  meters.stored(3, 8);
-  const scrapes = [before, [await exposition.text()]] as const;
+  meters.committed(3, 8);
+  const scrapes = [before, [await meters.scrape(payments)]] as const;
   const { count, mean, median } = growth(
     "galo_http_request_duration_seconds",
     [`method="POST"`, `route="/payments"`],

@@ -59,7 +59,8 @@ function setup(
 /** A request of `POST /payments` that takes so long. */
 async function request({ clock, watch }: ReturnType<typeof setup>, tookMs: number, status = 202): Promise<void> {
   await clock.advance(tookMs);
-  watch.answered(tookMs, status);
+  watch.answered("POST /payments", status, tookMs);
+  watch.answered("GET /livez", 500, 9_999);
 }
 
 Deno.test("every second the peer is told what happened in it", async () => {

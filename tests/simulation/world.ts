@@ -163,11 +163,11 @@ export class World {
       uuid: () => prng.uuid(),
       ...plan.replicas === 2 && { transport: this.network.of(life) },
       ...this.database && { store: this.database.of(life) },
-      observer: {
+      observers: [{
         folded: () => {
           if (replica.ledger) this.logs.folded(life, replica.ledger);
         },
-      },
+      }],
       log: (_, message, fields) => this.#log(life, message, fields),
       fail: (error) => {
         if (life.alive) {

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { Exposition } from "../../src/telemetry/exposition.ts";
 import { Meters } from "../../src/telemetry/meters.ts";
 import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { Cluster, load, type ReplicaProcess, statusOf, until } from "../cluster/harness.ts";
@@ -219,7 +218,7 @@ Deno.test("GET /metrics tells why payments wait, and what came of calls, in an o
 });
 
 /** A replica of which everything is known. */
-function exposition(): Exposition {
+function whole(): Promise<string> {
   const link = {
     linked: true,
     lagMs: 1_500,
@@ -232,17 +231,17 @@ function exposition(): Exposition {
   const store = { backlog: 3, oldestDirtyMs: 20 };
   const log = { segments: 3, segmentsMax: 256 };
   const meters = new Meters("a", "1.2.3");
-  const meter = meters.route("GET", "/livez");
-  meter.end(meter.begin(), 200);
+  meters.requested("GET /livez");
+  meters.answered("GET /livez", 200, 0.1);
   const replica = new FakePayments();
   replica.vitals = { link, store, log, held: "default-slow" };
   const readiness = replica.readiness();
   replica.readiness = () => ({ ...readiness, store: "ready" });
-  return new Exposition(meters, replica);
+  return meters.scrape(replica);
 }
 
 Deno.test("times are told in seconds, and the version that runs", async () => {
-  const text = await exposition().text();
+  const text = await whole();
   assert.equal(valueOf(text, "galo_peer_lag_seconds"), 1.5);
   assert.equal(valueOf(text, "galo_peer_silence_seconds"), 0.25);
   assert.equal(valueOf(text, "galo_store_lag_seconds"), 0.02);
@@ -256,7 +255,7 @@ Deno.test("times are told in seconds, and the version that runs", async () => {
   assert.equal(valueOf(text, "galo_build_info", `version="1.2.3"`), 1);
 });
 
-Deno.test("attempts and settlements are counted by who made them, where they hold", () => {
+Deno.test("attempts and settlements are counted by who made them, where they hold", async () => {
   const [a, b] = [new Meters("a", "1.2.3"), new Meters("b", "1.2.3")];
   const facts = new Facts(a, b);
   const id = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
@@ -268,25 +267,22 @@ Deno.test("attempts and settlements are counted by who made them, where they hol
   facts.fold({ kind: "moved", by: "b", from: "a", at: 400 });
   facts.dispatch(id, "fallback", "patience-over", 900, "b");
   facts.settle(id, "booked", 950, "b");
-  const one = { default: { "default-up": 1 }, fallback: {} };
-  const two = { default: {}, fallback: { "patience-over": 1 } };
-  const counted = (all: Meters["dispatched"]) => ({ default: positive(all.default), fallback: positive(all.fallback) });
-  assert.deepEqual([counted(a.dispatched), counted(b.dispatched)], [one, two]);
-  assert.deepEqual(counted(a.released), { default: { "refused": 1 }, fallback: {} });
-  assert.deepEqual(counted(b.released), { default: {}, fallback: {} });
-  assert.deepEqual([a.settled, b.settled], [{ default: 0, fallback: 0 }, { default: 0, fallback: 1 }]);
+  const [atA, atB] = [await a.scrape(new FakePayments()), await b.scrape(new FakePayments())];
+  const counted = (text: string, name: string) =>
+    [...series(text)].filter(([what, value]) => what.startsWith(name) && value > 0).map(([what, value]) =>
+      `${[...what.matchAll(/(?:processor|reason)="(.*?)"/g)].map(([, label]) => label).join(" ")} ${value}`
+    );
+  const metrics = ["galo_dispatch_decisions_total", "galo_dispatch_releases_total", "galo_payments_settled_total"];
+  assert.deepEqual(metrics.map((name) => counted(atA, name)), [["default default-up 1"], ["default refused 1"], []]);
+  assert.deepEqual(metrics.map((name) => counted(atB, name)), [["fallback patience-over 1"], [], ["fallback 1"]]);
   // the wait for the first attempt: 250 ms
-  assert.deepEqual([a.waits.count, a.waits.sum], [1, 0.25]);
-  assert.equal(b.waits.count, 0);
+  assert.deepEqual(["sum", "count"].map((of) => valueOf(atA, `galo_dispatch_wait_seconds_${of}`)), [0.25, 1]);
+  assert.equal(valueOf(atB, "galo_dispatch_wait_seconds_count"), 0);
 });
-
-function positive(counts: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
-}
 
 Deno.test("promtool finds nothing to say about any metric, with or without values", withPromtool, async () => {
   await using cluster = await Cluster.start();
-  for (const text of [await exposition().text(), await scrape(cluster.a)]) {
+  for (const text of [await whole(), await scrape(cluster.a)]) {
     const checking = new Deno.Command(PROMTOOL!, {
       args: ["check", "metrics"],
       stdin: "piped",
