@@ -6,48 +6,37 @@ export type BodyFault = "too-long" | "too-slow" | "broken-off";
 /** How often it is looked which bodies are late, within the time that they have. */
 const LOOKS = 4;
 
-interface Waiting {
-  readonly since: number;
-  readonly giveUp: (fault: "too-slow") => void;
-}
-
 /** Reads bodies of requests. One timer serves all of them, and only while one is being waited for. */
 export class BodyReader {
-  readonly #bytesMax: number;
-  readonly #lookMs: number;
-  readonly #waiting = new Set<Waiting>();
+  /** what each body is when it is late, and how often it was looked at */
+  readonly #waiting = new Map<(fault: "too-slow") => void, number>();
   #timer: ReturnType<typeof setInterval> | undefined;
-  #looks = 0;
 
   /**
    * @param bytesMax a longer body is not read to its end, nor kept
    * @param timeoutMs how long a body may take; up to a quarter more passes before that is noticed. 0: for ever
    */
-  constructor(bytesMax: number, timeoutMs: number) {
-    this.#bytesMax = bytesMax;
-    this.#lookMs = timeoutMs / LOOKS;
-  }
+  constructor(private readonly bytesMax: number, private readonly timeoutMs: number) {}
 
   /** The bytes of a body. */
   read(request: Request): Promise<Uint8Array | BodyFault> {
-    if (this.#lookMs === 0) return this.#begin(request).catch(() => "broken-off");
-    this.#timer ??= setInterval(() => this.#look(), this.#lookMs);
+    const body = this.#begin(request).catch(() => "broken-off" as const);
+    if (this.timeoutMs === 0) return body;
+    this.#timer ??= setInterval(() => this.#look(), this.timeoutMs / LOOKS);
     return new Promise((resolve) => {
-      const waiting = { since: this.#looks, giveUp: resolve };
-      this.#waiting.add(waiting);
-      const end = (body: Uint8Array | BodyFault) => {
-        this.#waiting.delete(waiting);
-        resolve(body);
-      };
-      this.#begin(request).then(end, () => end("broken-off"));
+      this.#waiting.set(resolve, 0);
+      body.then((end) => {
+        this.#waiting.delete(resolve);
+        resolve(end);
+      });
     });
   }
 
   #begin(request: Request): Promise<Uint8Array | BodyFault> {
     const declared = request.headers.get("content-length");
-    if (declared === null) return readChunks(request.body, this.#bytesMax);
+    if (declared === null) return readChunks(request.body, this.bytesMax);
     // the server cuts a body off where its declared length ends; reading it whole costs half of reading chunks
-    return Number(declared) <= this.#bytesMax ? request.bytes() : Promise.resolve("too-long");
+    return Number(declared) <= this.bytesMax ? request.bytes() : Promise.resolve("too-long");
   }
 
   #look(): void {
@@ -55,12 +44,12 @@ export class BodyReader {
       clearInterval(this.#timer);
       this.#timer = undefined;
     }
-    this.#looks++;
-    for (const waiting of this.#waiting) {
-      // who came first is first; the look that is next may come at once
-      if (this.#looks - waiting.since <= LOOKS) return;
-      this.#waiting.delete(waiting);
-      waiting.giveUp("too-slow");
+    for (const [giveUp, looks] of this.#waiting) {
+      if (looks < LOOKS) this.#waiting.set(giveUp, looks + 1);
+      else {
+        this.#waiting.delete(giveUp);
+        giveUp("too-slow");
+      }
     }
   }
 }
