@@ -24,8 +24,6 @@ export interface AppOptions {
   readonly now: () => number;
   /** an invariant is broken (a message that starts with "invariant:"): the replica must not go on */
   readonly onInvariant: (error: Error) => void;
-  /** when a caller may try again after a refusal that passes, in seconds; 1 by default */
-  readonly retryAfterS?: number;
   /** how long the body of a payment may take to come, in milliseconds; 10,000 by default */
   readonly bodyTimeoutMs?: number;
   /** what people are shown */
@@ -58,7 +56,6 @@ export function createApp(payments: Payments, options: AppOptions): Hono {
     adminToken = "",
     now,
     onInvariant,
-    retryAfterS = 1,
     bodyTimeoutMs = 10_000,
     watching,
     internal = true,
@@ -69,14 +66,14 @@ export function createApp(payments: Payments, options: AppOptions): Hono {
   const app = new Hono();
   const internalRoutes: Handlers<InternalRoute> = {
     "GET /": showLive,
-    "GET /live": streamLive(watching, retryAfterS),
+    "GET /live": streamLive(watching),
     "GET /metrics": showMetrics(scrape),
   };
   const routes: Handlers<Exclude<Route, InternalRoute>> = {
-    "POST /payments": takePayment(payments, retryAfterS, bodyTimeoutMs),
-    "GET /payments/:id": showPayment(payments, watching, now, retryAfterS),
-    "GET /payments-summary": showSummary(payments, retryAfterS),
-    "POST /purge-payments": purgePayments(payments, { allowPurge, adminToken, retryAfterS }),
+    "POST /payments": takePayment(payments, bodyTimeoutMs),
+    "GET /payments/:id": showPayment(payments, watching, now),
+    "GET /payments-summary": showSummary(payments),
+    "POST /purge-payments": purgePayments(payments, { allowPurge, adminToken }),
     "GET /livez": showLiveness,
     "GET /readyz": showReadiness(payments),
     "GET /openapi.json": showDocument,

@@ -26,12 +26,8 @@ export const showWatchFile = showFile([...OURS, ...CHARTS], (name) => {
   return pathToFileURL(createRequire(import.meta.resolve("uplot")).resolve(`uplot/dist/${name}`));
 });
 
-/**
- * A stream of server-sent events: `history` with the charts so far, then `live` every second.
- *
- * @param retryAfterS when a caller may try again where as many watch as may, in seconds
- */
-export function streamLive(watching: Watching, retryAfterS: number): (c: Context) => Response {
+/** A stream of server-sent events: `history` with the charts so far, then `live` every second. */
+export function streamLive(watching: Watching): (c: Context) => Response {
   const encoder = new TextEncoder();
   const event = (name: string, data: unknown) => encoder.encode(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
   // all who watch are sent the same bytes
@@ -55,9 +51,7 @@ export function streamLive(watching: Watching, retryAfterS: number): (c: Context
       },
       end,
     });
-    if (!unwatch) {
-      return problem("watchers-full", "As many watch as may", {}, { "retry-after": String(retryAfterS) });
-    }
+    if (!unwatch) return problem("watchers-full", "As many watch as may");
     const stream = new ReadableStream<Uint8Array>({
       start(started) {
         controller = started;

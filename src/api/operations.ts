@@ -19,26 +19,23 @@ export function showReadiness(payments: Payments): (c: Context) => Response {
   };
 }
 
-/** Who may purge, and when to try again. */
+/** Who may purge. */
 export interface PurgeOptions {
   /** whether everyone may */
   readonly allowPurge: boolean;
   /** who else may: the holder of this bearer token; nobody where it is empty */
   readonly adminToken: string;
-  /** after how many seconds it may work where it did not */
-  readonly retryAfterS: number;
 }
 
 /** Forgets every payment, for whom is allowed to ask for it. */
-export function purgePayments(payments: Payments, options: PurgeOptions): (c: Context) => Response {
-  const { allowPurge, adminToken, retryAfterS } = options;
+export function purgePayments(payments: Payments, { allowPurge, adminToken }: PurgeOptions): (c: Context) => Response {
   return (c) => {
     if (!allowPurge && !bears(c.req.header("authorization"), adminToken)) {
       return problem("forbidden", "Purging needs ALLOW_PURGE=true or the ADMIN_TOKEN as bearer");
     }
     if (!payments.purge()) {
       const kind = payments.readiness().phase === "serving" ? "log-full" : "not-serving";
-      return problem(kind, "Nothing was purged", {}, { "retry-after": String(retryAfterS) });
+      return problem(kind, "Nothing was purged");
     }
     return c.json({ message: "All payments are purged." } satisfies z.infer<typeof purgeAnswer>);
   };

@@ -25,46 +25,33 @@ const FORMS: Parameters<typeof accepts>[1] = {
 /** One path, two forms. */
 const VARY = { vary: "Accept" };
 
-const LOG_FULL = "The payment was not taken: the log is as long as it may be (LOG_MAX_MB), or its disk is full";
+/** What is said of a payment that is not acknowledged. */
+const REFUSALS = {
+  "queue-full": "The payment was not taken: as many wait as may wait (QUEUE_MAX)",
+  "log-full": "The payment was not taken: the log is as long as it may be (LOG_MAX_MB), or its disk is full",
+  "total-full": "The payment was not taken: the totals would no longer be exact to the cent",
+  "uncovered": "The payment may have been taken: sending it again is safe",
+  "not-serving": "The payment was not taken",
+};
 
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
-/**
- * Takes a payment in.
- *
- * @param retryAfterS when a caller may try again after a refusal that passes, in seconds
- * @param bodyTimeoutMs how long a body may take to come, in milliseconds
- */
-export function takePayment(
-  payments: Payments,
-  retryAfterS: number,
-  bodyTimeoutMs: number,
-): (c: Context) => Promise<Response> {
+/** Takes a payment in. @param bodyTimeoutMs how long a body may take to come, in milliseconds */
+export function takePayment(payments: Payments, bodyTimeoutMs: number): (c: Context) => Promise<Response> {
   const bodies = new BodyReader(BODY_BYTES_MAX, bodyTimeoutMs);
   return async (c) => {
     const payment = await readPayment(c.req.raw, bodies);
     if (payment instanceof Response) return payment;
     const { id, cents } = payment;
     const location = `/payments/${id}`;
-    const later = { "retry-after": String(retryAfterS) };
-    const acceptance = payments.accept(id, cents);
+    const accepting = payments.accept(id, cents);
     // waiting for nothing would still cost a turn of the event loop
-    switch (typeof acceptance === "string" ? acceptance : await acceptance) {
-      case "accepted":
-        return new Response(null, { status: 202, headers: { location } });
-      case "conflict":
-        return problem("conflict", `Payment ${id} is known with another amount`, { instance: location });
-      case "queue-full":
-        return problem("queue-full", "The payment was not taken: as many wait as may wait (QUEUE_MAX)", {}, later);
-      case "log-full":
-        return problem("log-full", LOG_FULL, {}, later);
-      case "total-full":
-        return problem("total-full", "The payment was not taken: the totals would no longer be exact to the cent");
-      case "uncovered":
-        return problem("uncovered", "The payment may have been taken: sending it again is safe", {}, later);
-      case "not-serving":
-        return problem("not-serving", "The payment was not taken", {}, { ...later, connection: "close" });
+    const acceptance = typeof accepting === "string" ? accepting : await accepting;
+    if (acceptance === "accepted") return new Response(null, { status: 202, headers: { location } });
+    if (acceptance === "conflict") {
+      return problem("conflict", `Payment ${id} is known with another amount`, { instance: location });
     }
+    return problem(acceptance, REFUSALS[acceptance], {}, acceptance === "not-serving" ? { connection: "close" } : {});
   };
 }
 
@@ -106,18 +93,16 @@ function notAnObject(text: string): Response {
  * Tells what is known of a payment: JSON, and to who asks for HTML a page.
  *
  * @param now milliseconds since 1970, UTC
- * @param retryAfterS when a caller may try again while the replica is starting, in seconds
  */
 export function showPayment(
   payments: Payments,
   watching: Watching,
   now: () => number,
-  retryAfterS: number,
 ): (c: Context) => Promise<Response> {
   return async (c) => {
     const id = parseId(c.req.param("id") ?? "");
     const payment = id === undefined ? undefined : payments.find(id);
-    if (!payment && id !== undefined && !knows(payments)) return starting(retryAfterS);
+    if (!payment && id !== undefined && !knows(payments)) return starting();
     const forPeople = accepts(c, FORMS) === "text/html";
     const pages = forPeople ? await import("./story.ts") : undefined;
     if (!payment) {

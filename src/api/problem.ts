@@ -35,6 +35,8 @@ export type ProblemKind = keyof typeof PROBLEMS;
 /** The JSON of a problem. */
 export type Problem = z.infer<typeof problemAnswer>;
 
+/** When a caller may try again after a refusal that passes, in seconds. */
+const RETRY_AFTER_S = "1";
 /** Longer texts than this many UTF-16 units are cut before they are echoed. */
 const EXCERPT_MAX = 64;
 
@@ -52,17 +54,18 @@ export function problem(
   headers: Readonly<Record<string, string>> = {},
 ): Response {
   const [status, title] = PROBLEMS[kind];
+  // an amount that is too much stays so
+  const passes = status === 503 && kind !== "total-full" && { "retry-after": RETRY_AFTER_S };
   const body: Problem = { type: `/problems/${kind}`, title, status, detail, ...more };
   return new Response(JSON.stringify(body), {
     status,
-    headers: { "content-type": "application/problem+json", ...headers },
+    headers: { "content-type": "application/problem+json", ...passes, ...headers },
   });
 }
 
 /** What is asked of a replica that does not know yet what was known before. */
-export function starting(retryAfterS: number): Response {
-  const detail = "What was known before this start is still being read";
-  return problem("not-serving", detail, {}, { "retry-after": String(retryAfterS) });
+export function starting(): Response {
+  return problem("not-serving", "What was known before this start is still being read");
 }
 
 /** A problem with one field, naming it and the value it has. */

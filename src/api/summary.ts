@@ -8,12 +8,8 @@ import { ceilMs } from "../payment/instant.ts";
 import { problem, schemaProblem, starting } from "./problem.ts";
 import { type summaryAnswer, summaryQuery } from "./schemas.ts";
 
-/**
- * Adds up what is settled from `from` to `to`, both ends inclusive to the millisecond.
- *
- * @param retryAfterS when a caller may try again while the replica is starting, in seconds
- */
-export function showSummary(payments: Payments, retryAfterS: number): (c: Context) => Response {
+/** Adds up what is settled from `from` to `to`, both ends inclusive to the millisecond. */
+export function showSummary(payments: Payments): (c: Context) => Response {
   return (c) => {
     for (const field of ["from", "to"]) {
       if ((c.req.queries(field)?.length ?? 0) > 1) {
@@ -26,7 +22,7 @@ export function showSummary(payments: Payments, retryAfterS: number): (c: Contex
     const { from, to } = parsed.data;
     // payments are at whole milliseconds: those within exact bounds are those within the whole ones inside
     const summary = payments.summary(from && ceilMs(from), to?.ms);
-    if (!summary) return starting(retryAfterS);
+    if (!summary) return starting();
     const answer: z.infer<typeof summaryAnswer> = {
       default: totalOf(summary.default),
       fallback: totalOf(summary.fallback),

@@ -295,12 +295,12 @@ Deno.test("takes JSON under every name it has, and answers 415 to what is declar
 });
 
 Deno.test("answers 503 when a payment is not acknowledged, saying when to come again where that helps", async () => {
-  const { app, payments } = fakeApp({ retryAfterS: 3 });
+  const { app, payments } = fakeApp();
   const cases = [
-    ["queue-full", "3", null],
-    ["log-full", "3", null],
-    ["uncovered", "3", null],
-    ["not-serving", "3", "close"],
+    ["queue-full", "1", null],
+    ["log-full", "1", null],
+    ["uncovered", "1", null],
+    ["not-serving", "1", "close"],
     ["total-full", null, null],
   ] as const;
   for (const [refusal, retryAfter, connection] of cases) {
@@ -412,12 +412,12 @@ Deno.test("tells the last attempt of a payment that was refused", async () => {
 });
 
 Deno.test("answers 503 while it is not known yet what was known before the start", async () => {
-  const { app, payments } = fakeApp({ retryAfterS: 3 });
+  const { app, payments } = fakeApp();
   for (const phase of ["starting", "reading"] as const) {
     payments.phase = phase;
     const answer = await app.request(`/payments/${ID}`);
     assert.equal(answer.status, 503);
-    assert.equal(answer.headers.get("retry-after"), "3");
+    assert.equal(answer.headers.get("retry-after"), "1");
     assert.equal((await problemOf(answer)).type, "/problems/not-serving");
     assert.equal((await app.request("/payments/7")).status, 404, "no payment has this id");
   }
