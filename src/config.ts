@@ -113,7 +113,7 @@ ALLOW_PURGE everybody may purge: for challenges and tests only
 OTEL_DENO=true is Deno's own: it sends traces to an OpenTelemetry collector, and OTEL_EXPORTER_OTLP_ENDPOINT says where.`;
 
 const OUT = "take it out";
-/** Settings of earlier versions, and what to do instead. */
+/** Settings of earlier versions, or values of one, and what to do instead. */
 const REMOVED: Readonly<Record<string, string>> = {
   PORT: "write LISTEN, such as LISTEN=0.0.0.0:9999",
   HOST: "write LISTEN, such as LISTEN=127.0.0.1:9999; for a stand-in `processor --host`",
@@ -131,12 +131,8 @@ const REMOVED: Readonly<Record<string, string>> = {
   STORE_BATCH: `${OUT}: batches need no limit any more`,
   STORE_BACKLOG_MAX: `${OUT}, or write LOG_MAX_MB: what waits for Postgres is in the log`,
   TIMINGS: `${OUT}: GET /metrics has it`,
-};
-
-/** Values of `ACK` in earlier versions, and what to do instead. */
-const REMOVED_LEVELS: Readonly<Record<string, string>> = {
-  peer: "write log, which loses nothing when both replicas die",
-  memory: "write log, which is as fast and loses nothing when a replica dies",
+  "ACK=peer": "write ACK=log, which loses nothing when both replicas die",
+  "ACK=memory": "write ACK=log, which is as fast and loses nothing when a replica dies",
 };
 
 /** The value of every setting. */
@@ -149,12 +145,10 @@ export type Config = { readonly [N in Name]: z.output<(typeof SETTINGS)[N][0]> }
  * @throws ConfigError naming the first setting that is not as it must be
  */
 export function readConfig(environment: Readonly<Record<string, string | undefined>> = Deno.env.toObject()): Config {
-  for (const [name, instead] of Object.entries(REMOVED)) {
-    if (environment[name]?.trim()) throw new ConfigError(`${name} is no more: ${instead}`);
-  }
-  const level = environment.ACK?.trim() ?? "";
-  if (Object.hasOwn(REMOVED_LEVELS, level)) {
-    throw new ConfigError(`ACK: "${level}" is no more: ${REMOVED_LEVELS[level]}`);
+  for (const [what, instead] of Object.entries(REMOVED)) {
+    const [name, value = ""] = what.split("=") as [string, string?];
+    const text = environment[name]?.trim();
+    if (value ? text === value : text) throw new ConfigError(`${what} is no more: ${instead}`);
   }
   const config: Record<string, unknown> = {};
   for (const [name, [schema, fallback, unit]] of Object.entries(SETTINGS)) {

@@ -60,8 +60,11 @@ Deno.test("a value that will not do is named, shown and explained in one line", 
 
 Deno.test("what an earlier version knew is refused with what to write instead", () => {
   const said: readonly (readonly [Record<string, string>, string])[] = [
-    [{ ACK: "peer" }, 'ACK: "peer" is no more: write log, which loses nothing when both replicas die'],
-    [{ ACK: " memory" }, 'ACK: "memory" is no more: write log, which is as fast and loses nothing when a replica dies'],
+    [{ ACK: "peer" }, "ACK=peer is no more: write ACK=log, which loses nothing when both replicas die"],
+    [
+      { ACK: " memory" },
+      "ACK=memory is no more: write ACK=log, which is as fast and loses nothing when a replica dies",
+    ],
     [{ PORT: "80" }, "PORT is no more: write LISTEN, such as LISTEN=0.0.0.0:9999"],
     [
       { HOST: "::1" },
