@@ -89,20 +89,20 @@ export function startReplica(config: Config, traces?: Traces): Host {
       Deno.exit(EXIT_RESTART);
     },
   });
-  const app = (internal: boolean) =>
+  const app = (listen: Listen, internal: boolean) =>
     createApp(replica, {
       allowPurge: config.ALLOW_PURGE,
       ...config.ADMIN_TOKEN && { adminToken: config.ADMIN_TOKEN },
       now: systemClock.now,
       onInvariant: fail,
       // who connects to a socket sends whole bodies, as Caddy does
-      ..."path" in config.LISTEN && { bodyTimeoutMs: 0 },
+      ..."path" in listen && { bodyTimeoutMs: 0 },
       watching: watch,
       internal,
       observers,
       scrape: () => meters.scrape(replica),
     }).fetch;
-  const front = new Front(config, app, logger);
+  const front = frontOf(config, app, logger);
   const { operations } = front;
   const { ACK: ack, REPLICAS: replicas } = config;
   logger.info("starting", { version: galo.version, ack, replicas, store: !!store, ...operations && { operations } });
@@ -115,37 +115,25 @@ export function startReplica(config: Config, traces?: Traces): Host {
   };
 }
 
-/** Where requests come in: the callers', and the operators' where they have a place of their own. */
-class Front {
-  /** where the operators' pages are, if that is another place */
-  readonly operations: string | undefined;
-  readonly #callers: Listener;
-  readonly #operators: Listener | undefined;
-
-  /** Opens what is for operators: who operates a replica wants to see it start. */
-  constructor(config: Config, app: (internal: boolean) => Handler, logger: Logger) {
-    const shared = config.REPLICAS === 2;
-    const listener = (listen: Listen, internal: boolean) =>
-      new Listener({
-        ...{ listen, shared, handler: app(internal) },
-        failed: (why) => logger.error("takes no connections for a moment: {why}", { why }),
-      });
-    const operations = operationsOf(config);
-    this.#callers = listener(config.LISTEN, !operations);
-    this.#operators = operations && listener(operations, true);
-    this.operations = this.#operators?.open();
-  }
-
-  /** Lets callers in. @returns where */
-  open(): string {
-    return this.#callers.open();
-  }
-
-  async shutdown(): Promise<void> {
-    await Promise.all([this.#callers.shutdown(), this.#operators?.shutdown()]);
-  }
+/** Where requests come in: callers are let in by `open`, operators at once, since they want to see a replica start. */
+function frontOf(config: Config, app: (listen: Listen, internal: boolean) => Handler, logger: Logger) {
+  const listener = (listen: Listen, internal: boolean) =>
+    new Listener({
+      ...{ listen, shared: config.REPLICAS === 2, handler: app(listen, internal) },
+      failed: (why) => logger.error("takes no connections for a moment: {why}", { why }),
+    });
+  const place = operationsOf(config);
+  const callers = listener(config.LISTEN, !place);
+  const operators = place && listener(place, true);
+  return {
+    /** where the operators' pages are, if that is another place */
+    operations: operators?.open(),
+    open: () => callers.open(),
+    shutdown: () => Promise.all([callers.shutdown(), operators?.shutdown()]),
+  };
 }
 
+type Front = ReturnType<typeof frontOf>;
 type Handler = (request: Request) => Response | Promise<Response>;
 
 /** Lets callers in once the replica serves: before, it could only refuse what the other replica takes. */
