@@ -1,8 +1,13 @@
 /** Folders, and what they are on: only on a disk of this machine are two processes' appends atomic against each other. @module */
+import { statfsSync } from "node:fs";
 import { errorLine, StartError } from "./start_error.ts";
 
-/** Kinds of file systems whose files another machine, or a program, keeps. */
-const REMOTE = /^(?:nfs\d*|cifs|smb\w*|9p|virtiofs|fuse(?:blk)?(?:\..+)?|ceph|afs|lustre|gpfs|pvfs2|beegfs|glusterfs)$/;
+/** Kinds of file systems whose files another machine, or a program, keeps, by their numbers in statfs(2). */
+const REMOTE: ReadonlyMap<number, string> = new Map([
+  ...[[0x6969, "NFS"], [0xff534d42, "CIFS"], [0xfe534d42, "SMB"], [0x517b, "SMB"], [0x01021997, "9p"]] as const,
+  ...[[0x65735546, "FUSE or virtiofs"], [0x00c36400, "Ceph"], [0x5346414f, "AFS"], [0x6b414653, "AFS"]] as const,
+  ...[[0x0bd00bd0, "Lustre"], [0x47504653, "GPFS"], [0x20030528, "PVFS2"], [0x19830326, "BeeGFS"]] as const,
+]);
 
 /**
  * Makes a folder that nobody else may look into, unless it is there.
@@ -23,42 +28,14 @@ export function makeFolder(path: string): void {
  * @returns undefined where it is local, or not known
  */
 export function remoteKind(folder: string): string | undefined {
-  let kind: string | undefined;
   try {
-    kind = fileSystemOf(Deno.realPathSync(folder), Deno.readTextFileSync("/proc/self/mountinfo"));
+    return remoteKindOf(statfsSync(folder).type);
   } catch {
     return undefined;
   }
-  return kind !== undefined && isRemote(kind) ? kind : undefined;
 }
 
-/** Whether files on this kind of file system are kept by another machine, or a program. */
-export function isRemote(kind: string): boolean {
-  return REMOTE.test(kind);
-}
-
-/**
- * The kind of file system that a path is on.
- *
- * @param path without symbolic links
- * @param mountinfo as `/proc/self/mountinfo` has it, described in proc(5)
- * @returns undefined where it does not say
- */
-export function fileSystemOf(path: string, mountinfo: string): string | undefined {
-  let longest = -1;
-  let kind: string | undefined;
-  for (const line of mountinfo.split("\n")) {
-    const [mount, source] = line.split(" - ", 2);
-    const point = mount?.split(" ")[4]?.replaceAll(
-      /\\([0-7]{3})/g,
-      (_, code) => String.fromCharCode(parseInt(code, 8)),
-    );
-    if (point === undefined || source === undefined) continue;
-    const holds = point === "/" || path === point || path.startsWith(`${point}/`);
-    // what is mounted later on the same place hides what was there
-    if (!holds || point.length < longest) continue;
-    longest = point.length;
-    kind = source.split(" ", 1)[0];
-  }
-  return kind;
+/** The same of a number that statfs(2) tells. */
+export function remoteKindOf(type: number): string | undefined {
+  return REMOTE.get(type >>> 0);
 }
