@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { payment, statusOf, until } from "./cluster/harness.ts";
-import { needs } from "./support/permissions.ts";
+import { CADDY, needs, needsOf, NO_CADDY } from "./support/permissions.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 const MAIN = new URL("../main.ts", import.meta.url).pathname;
@@ -47,6 +47,8 @@ Deno.test("a typo in a setting, an option or a command is one clear line and exi
     await failure(["replica"], { ...processors, ACK: "store" }),
     "galo: ACK: store needs a DATABASE_URL; without one write log",
   );
+  assert.equal(await failure([], { LISTEN: "/run/galo.sock" }), "galo: LISTEN: `start` takes payments on a port");
+  assert.equal(await failure([], { PORT: "80" }), "galo: PORT is no more: write LISTEN, such as LISTEN=0.0.0.0:9999");
   assert.equal(await failure(["replica"]), "galo: PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
 });
 
@@ -165,6 +167,29 @@ Deno.test(
         1,
       );
     }
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+Deno.test(
+  "start --caddy puts Caddy in front of replicas on sockets",
+  needsOf(real, () => CADDY !== undefined, NO_CADDY),
+  async () => {
+    const folder = await Deno.makeTempDir({ prefix: "galo-" });
+    const args = ["start", "--caddy", CADDY!, "--stand-in-port", "0"];
+    const process = galo(args, { LISTEN: "0", DATA_DIR: folder, LOG_LEVEL: "warning" }).spawn();
+    let said = "";
+    for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
+      said += text;
+      if (said.includes("Ctrl-C")) break;
+    }
+    const url = /2 replicas behind Caddy on (http:\S+)/.exec(said)![1]!;
+    const answer = await fetch(`${url}/payments`, payment(crypto.randomUUID()));
+    assert.deepEqual([answer.status, answer.headers.get("via")], [202, "1.1 Caddy"]);
+    for (const id of ["a", "b"]) assert.equal(Deno.lstatSync(`${folder}/${id}.sock`).isSocket, true);
+    process.kill("SIGTERM");
+    assert.equal((await process.status).code, 0);
+    await process.stderr.cancel();
     await Deno.remove(folder, { recursive: true });
   },
 );
