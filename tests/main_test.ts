@@ -48,7 +48,7 @@ Deno.test("a typo in a setting, an option or a command is one clear line and exi
     "galo: ACK: store needs a DATABASE_URL; without one write log",
   );
   assert.equal(await failure([], { LISTEN: "/run/galo.sock" }), "galo: LISTEN: `start` takes payments on a port");
-  assert.equal(await failure([], { PORT: "80" }), "galo: PORT is no more: write LISTEN, such as LISTEN=0.0.0.0:9999");
+  assert.match(await failure([], { PORT: "80" }), /^galo: PORT is no more: write LISTEN, such as LISTEN=/);
   assert.equal(await failure(["replica"]), "galo: PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
 });
 
