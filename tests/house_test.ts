@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   peer: ["payment", "ledger", "routing/processor_client.ts"],
   service: ["payment", "ledger", "store", "routing", "membership", "peer"],
   telemetry: ["payment", "routing/processor_client.ts", "service"],
-  console: ["payment", "peer/frame.ts", "service"],
+  console: ["payment", "routing/dispatcher.ts", "peer/frame.ts", "service"],
   api: ["payment", "service", "console/watching.ts"],
   local: ["payment", "store"],
 };
