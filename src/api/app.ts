@@ -1,5 +1,6 @@
 /** The HTTP edge: every path, and what is answered where there is none. @module */
 import { type Context, Hono } from "@hono/hono";
+import { getPath } from "@hono/hono/utils/url";
 import { getLogger } from "@logtape/logtape";
 import type { Observer } from "../service/observer.ts";
 import type { Payments } from "../service/service.ts";
@@ -40,6 +41,11 @@ export interface AppOptions {
 type InternalRoute = "GET /" | "GET /live" | "GET /metrics";
 type Handlers<Names extends string> = Readonly<Record<Names, Handler>>;
 
+/** A name or address, and perhaps a port. */
+const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d*)?$/i;
+
+/** No route is at it: every path begins with a slash. */
+const NO_PATH = "none";
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /**
@@ -63,7 +69,7 @@ export function createApp(payments: Payments, options: AppOptions): Hono {
     scrape = () => Promise.resolve(""),
   } = options;
   const log = getLogger(["galo", "http"]);
-  const app = new Hono();
+  const app = new Hono({ getPath: (request) => isHostPlain(request) ? getPath(request) : NO_PATH });
   const internalRoutes: Handlers<InternalRoute> = {
     "GET /": showLive,
     "GET /live": streamLive(watching),
@@ -95,6 +101,12 @@ export function createApp(payments: Payments, options: AppOptions): Hono {
   return app;
 }
 
+/** Whether Host, which the URL is made from as well, leaves the path alone: `x/metrics?` would make another of any. */
+function isHostPlain({ headers, url }: Request): boolean {
+  const host = headers.get("host");
+  return host === null || HOST.test(host) && url.startsWith(`://${host}/`, url.indexOf(":"));
+}
+
 /** The methods that a path knows; none where it is unknown. */
 function allowedAt(app: Hono, path: string): string[] {
   const known = METHODS.filter((method) => app.router.match(method, path)[0].length > 0);
@@ -103,6 +115,7 @@ function allowedAt(app: Hono, path: string): string[] {
 }
 
 function answerUnrouted(c: Context, allowed: readonly string[]): Response {
+  if (c.req.path === NO_PATH) return problem("bad-host", "Host is one name or address, with a port or without");
   if (allowed.length === 0) return problem("unknown-path", "Nothing is at this path");
   const headers = { allow: allowed.join(", ") };
   if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers });

@@ -37,8 +37,8 @@ const DESCRIPTION = `Payments go to the cheapest processor that can carry them, 
 
 Every error is a problem (RFC 9457, \`${PROBLEM_TYPE}\`); its \`type\` says which. Every path answers HEAD where it
 answers GET, and OPTIONS with \`Allow\`. What any request may be answered is in \`components.responses\`: another path
-404, another method 405; and from the load balancer 411 for a body of no declared length, 413 for one of 10,000 bytes,
-503 while no replica answers. A caller that takes longer than 10 s to send a request is cut off.`;
+404, another method 405, a Host that is none 400; and from the load balancer 413 for a body of 10,000 bytes, 503 while
+no replica answers. A caller that takes longer than 10 s to send a request is cut off.`;
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 const STORY = {
@@ -99,8 +99,8 @@ const ROUTES = {
       ...answer("Acknowledged: it will be booked at one processor, once", undefined, "Location"),
       links: { story: STORY },
     },
-    ...problems("malformed-body", "body-too-slow", "conflict", "body-too-long", "not-json", "invalid-payment"),
-    ...problems("internal", "queue-full", "log-full", "total-full", "uncovered", "not-serving"),
+    ...problems("malformed-body", "repeated-name", "conflict", "body-too-long", "not-json", "invalid-payment"),
+    ...problems("body-too-slow", "internal", "queue-full", "log-full", "total-full", "uncovered", "not-serving"),
   }, {
     description: "Safe to repeat: the same id with the same amount is answered 202 again, counted and charged once. " +
       "Members that are not known are ignored. The body has at most 4096 bytes.",
@@ -211,9 +211,9 @@ export function openApiDocument(): Json {
       schemas: Object.fromEntries(Object.entries(SCHEMAS).map(([name, schema]) => [name, jsonSchema(schema)])),
       headers: HEADERS,
       responses: {
+        BadHost: problems("bad-host")[400],
         UnknownPath: problems("unknown-path")[404],
         MethodNotAllowed: { ...problems("method-not-allowed")[405], headers: headers("Allow") },
-        LengthRequired: problems("no-length")[411],
         BodyTooLong: problems("body-too-long")[413],
         Unavailable: problems("unavailable")[503],
       },

@@ -8,7 +8,7 @@ import type { Payment } from "../payment/payment.ts";
 import type { Payments } from "../service/service.ts";
 import type { Story, Watching } from "../console/watching.ts";
 import { BodyReader } from "./body.ts";
-import { decimalsOf, decodeText, longNumber, parseObject, wordForAmount } from "./json.ts";
+import { decimalsOf, decodeText, longNumber, parseObject, repeatsName, wordForAmount } from "./json.ts";
 import { fieldProblem, problem, schemaProblem, starting } from "./problem.ts";
 import { progressOf, why } from "./reason.ts";
 import { page } from "./assets.ts";
@@ -74,6 +74,7 @@ async function readPayment(request: Request, bodies: BodyReader): Promise<{ id: 
   if (text === undefined) return problem("malformed-body", "The body is not UTF-8");
   const body = parseObject(text);
   if (!body) return notAnObject(text);
+  if (repeatsName(text, body)) return problem("repeated-name", "It is not plain which of its values is meant");
   const parsed = paymentBody.safeParse(body);
   if (!parsed.success) return schemaProblem("invalid-payment", parsed.error, body);
   const digits = longNumber(text, "amount");

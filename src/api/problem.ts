@@ -3,11 +3,13 @@ import type { z } from "@zod/zod";
 import type { problemAnswer } from "./schemas.ts";
 
 /**
- * Every way a request can fail: the status and the title, which is the same for each occurrence. `no-length` and
- * `unavailable` are answers of the load balancer's (Caddyfile).
+ * Every way a request can fail: the status and the title, which is the same for each occurrence. `unavailable`
+ * is an answer of the load balancer's (Caddyfile).
  */
 export const PROBLEMS = {
   "malformed-body": [400, "The body is not a JSON object"],
+  "repeated-name": [400, "A name stands more than once in an object"],
+  "bad-host": [400, "The Host header is not valid"],
   "invalid-query": [400, "A query parameter is not valid"],
   "forbidden": [403, "This needs authority"],
   "unknown-payment": [404, "There is no such payment"],
@@ -15,7 +17,6 @@ export const PROBLEMS = {
   "method-not-allowed": [405, "The path does not know this method"],
   "body-too-slow": [408, "The body came too slowly"],
   "conflict": [409, "The id is taken by another amount"],
-  "no-length": [411, "The body has no declared length"],
   "body-too-long": [413, "The body is too long"],
   "not-json": [415, "The body is declared as something other than JSON"],
   "invalid-payment": [422, "A field of the payment is not valid"],

@@ -29,11 +29,15 @@ export const paymentBody = z.object({
       .max(amountOf(CENTS_MAX), { error: `must not be greater than ${amountOf(CENTS_MAX)}` }),
     centsOf,
     TOO_MANY_DECIMALS,
-  ).meta({ multipleOf: 0.01, description: "decimal, with at most two decimals" }),
+    // no multipleOf: validators divide doubles, and find that 19.9 is no multiple of 0.01
+  ).meta({ description: "decimal, with at most two decimals" }),
 });
 
 const timestamp = means(z.string(), parseInstant, "must be an ISO 8601 timestamp")
-  .meta({ pattern: ISO_PATTERN, description: "ISO 8601: a day, or a day and time; UTC where no zone is given" });
+  .meta({
+    pattern: `^$|${ISO_PATTERN}`,
+    description: "ISO 8601: a day, or a day and time; UTC where no zone is given; empty for no bound",
+  });
 
 /** The query of `GET /payments-summary`: both ends inclusive, each may be left out. */
 export const summaryQuery = z.object({ from: timestamp.optional(), to: timestamp.optional() }).refine(

@@ -16,7 +16,8 @@ export function showSummary(payments: Payments): (c: Context) => Response {
         return problem("invalid-query", `${field} is given more than once`, { field });
       }
     }
-    const query = c.req.query();
+    // an empty bound is none
+    const query = Object.fromEntries(Object.entries(c.req.query()).filter(([, text]) => text !== ""));
     const parsed = summaryQuery.safeParse(query);
     if (!parsed.success) return schemaProblem("invalid-query", parsed.error, query);
     const { from, to } = parsed.data;

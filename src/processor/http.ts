@@ -1,9 +1,11 @@
 /**
  * Just enough HTTP/1.1 to call a processor: keep-alive connections over Deno's own sockets, one request at a time on
- * each, and nothing is ever sent twice. Libraries that know more cost twice the CPU (bench/client_bench.ts).
+ * each, answers read by Node's parser (llhttp), and nothing is ever sent twice. Libraries that know more cost twice the
+ * CPU (bench/client_bench.ts).
  * @module
  */
 
+import { HTTPParser } from "node:_http_common";
 import { errorLine } from "../start_error.ts";
 
 /** More than this of an answer is not read, head and body, in bytes. */
@@ -14,7 +16,6 @@ const READ_BYTES = 4 << 10;
 const SWEEP_MS = 250;
 /** A connection that nobody used for so long is closed, in milliseconds. */
 const IDLE_MS = 30_000;
-const HEAD_END = "\r\n\r\n";
 
 /** How a request ended. Text is read as Latin-1, which for numbers, times and ids makes no difference. */
 export interface Ended {
@@ -59,7 +60,8 @@ export class HttpPool {
    * @param headers whole lines, beyond host and those of the body
    */
   async request(method: "GET" | "POST", path: string, body = "", headers = ""): Promise<Ended> {
-    const ofBody = method === "GET" ? "" : `content-type: application/json\r\ncontent-length: ${body.length}\r\n`;
+    const { length } = new TextEncoder().encode(body);
+    const ofBody = method === "GET" ? "" : `content-type: application/json\r\ncontent-length: ${length}\r\n`;
     const head = `${method} ${this.#base}${path} HTTP/1.1\r\nhost: ${this.url.host}\r\n${ofBody}${headers}\r\n`;
     const call = new Call(head + body);
     if (this.#closed) call.end("the client is closed");
@@ -144,16 +146,42 @@ class Connection {
   usedMs = 0;
   #socket: Deno.Conn | undefined;
   #closed = false;
-  /** what came of the answer so far */
+  /** what came of the answer so far: bytes in all, and of the body */
+  #bytes = 0;
   #text = "";
+  #whole = false;
+  #keeps = false;
+  readonly #parser = new HTTPParser();
   readonly #latin1 = new TextDecoder("latin1");
 
   /** @param told whether it can be used again, or is closed */
-  constructor(private readonly url: URL, private readonly told: (free: boolean) => void) {}
+  constructor(private readonly url: URL, private readonly told: (free: boolean) => void) {
+    const parser = this.#parser;
+    parser.initialize(HTTPParser.RESPONSE, {});
+    parser[HTTPParser.kOnMessageBegin] = () => this.#keeps = false;
+    parser[HTTPParser.kOnHeadersComplete] = (...[, , fields, , , status, , , keeps]: unknown[]) => {
+      if (status === 101) throw new Error("an answer in another protocol");
+      // another 1xx says that an answer is to come, and has no body; bytes after a whole answer are none
+      if (this.#whole || !this.call || Number(status) >= 100 && Number(status) < 200) return 1;
+      this.call.status = Number(status);
+      // names and values in turn
+      const lines = (fields ?? []) as readonly string[];
+      const at = lines.findIndex((name, i) => i % 2 === 0 && /^retry-after$/i.test(name));
+      if (at >= 0) this.call.retryAfter = lines[at + 1]!.trim();
+      this.#keeps = Boolean(keeps);
+      return 0;
+    };
+    parser[HTTPParser.kOnBody] = (bytes: Uint8Array) => {
+      if (!this.#whole) this.#text += this.#latin1.decode(bytes);
+    };
+    parser[HTTPParser.kOnMessageComplete] = () => this.#whole ||= this.call?.status !== undefined;
+  }
 
   async send(call: Call): Promise<void> {
     this.call = call;
     this.#text = "";
+    this.#bytes = 0;
+    this.#whole = false;
     try {
       if (!this.#socket) {
         const socket = await connect(this.url);
@@ -186,10 +214,14 @@ class Connection {
     try {
       const buffer = new Uint8Array(READ_BYTES);
       for (let length; (length = await socket.read(buffer)) !== null;) {
-        this.#text += this.#latin1.decode(buffer.subarray(0, length));
-        this.#take(false);
+        if (!this.call?.sent) return this.end("bytes that nobody asked for");
+        this.#bytes += length;
+        this.#take(this.#parser.execute(buffer.subarray(0, length)));
       }
-      if (this.call) this.#take(true);
+      if (this.call) {
+        this.#parser.finish();
+        this.#take();
+      }
       this.end("the connection was closed");
     } catch (error) {
       this.end(errorLine(error));
@@ -197,71 +229,18 @@ class Connection {
   }
 
   /** Looks whether the answer is all there. */
-  #take(closed: boolean): void {
-    const { call } = this;
-    if (!call?.sent) return this.end("bytes that nobody asked for");
-    const { status, body, keeps, error, retryAfter } = parse(this.#text, closed);
-    call.status = status;
-    call.retryAfter = retryAfter;
-    if (error !== undefined) return this.end(error);
-    if (body === undefined) return;
+  #take(parsed?: number | Error): void {
+    if (!this.#whole) {
+      if (parsed instanceof Error) this.end(parsed.message);
+      else if (this.#bytes > ANSWER_BYTES_MAX) this.end(`an answer over ${ANSWER_BYTES_MAX} bytes`);
+      return;
+    }
+    const call = this.call!;
     this.call = undefined;
     this.usedMs = performance.now();
-    call.end(undefined, body);
-    if (keeps) this.told(true);
+    call.end(undefined, this.#text);
+    if (this.#keeps && !(parsed instanceof Error)) this.told(true);
     else this.end("the server keeps no connection");
-  }
-}
-
-/** As much of an answer as is there. */
-interface Parsed {
-  readonly status?: number;
-  readonly retryAfter?: string | undefined;
-  /** there once it is whole */
-  readonly body?: string;
-  /** whether another request may follow on the connection */
-  readonly keeps?: boolean;
-  /** why nothing can become of it */
-  readonly error?: string;
-}
-
-/** @param closed whether nothing more will come */
-function parse(text: string, closed: boolean): Parsed {
-  const tooLong = text.length > ANSWER_BYTES_MAX ? { error: `an answer over ${ANSWER_BYTES_MAX} bytes` } : {};
-  for (let start = 0;;) {
-    const end = text.indexOf(HEAD_END, start);
-    if (end < 0) return tooLong;
-    const head = text.slice(start, end + 2).toLowerCase();
-    const [, minor, digits] = /^http\/1\.([01]) (\d{3})[ \r]/.exec(head) ?? [];
-    const status = Number(digits);
-    if (!digits || status === 101) return { error: "an answer that is no HTTP/1.1" };
-    start = end + HEAD_END.length;
-    // 1xx says that an answer is to come
-    if (status < 200) continue;
-    const keeps = minor === "1" && !/\r\nconnection:[^\r]*close/.test(head);
-    const told = { status, keeps, retryAfter: /\r\nretry-after:([^\r]*)/.exec(head)?.[1]?.trim() };
-    if (status === 204 || status === 304) return { ...told, body: "" };
-    if (/\r\ntransfer-encoding:[^\r]*chunked/.test(head)) return { ...told, ...tooLong, ...dechunk(text, start) };
-    const length = /\r\ncontent-length: *(\d+)/.exec(head)?.[1];
-    // without a length the body ends with the connection
-    if (length === undefined) return { ...told, keeps: false, ...tooLong, ...closed && { body: text.slice(start) } };
-    const whole = text.length - start >= Number(length);
-    return { ...told, ...tooLong, ...whole && { body: text.slice(start, start + Number(length)) } };
-  }
-}
-
-/** The body, where all of its chunks are there; trailers are read as far as the first of them and make no difference. */
-function dechunk(text: string, start: number): Pick<Parsed, "body" | "error"> {
-  let body = "";
-  for (let at = start;;) {
-    const lineEnd = text.indexOf("\r\n", at);
-    if (lineEnd < 0) return {};
-    const size = /^[0-9a-f]+/i.exec(text.slice(at, lineEnd))?.[0];
-    if (size === undefined) return { error: "a chunk without a size" };
-    at = lineEnd + 2 + parseInt(size, 16) + 2;
-    if (size === "0") return text.indexOf(HEAD_END, lineEnd) < 0 ? {} : { body };
-    if (at > text.length) return {};
-    body += text.slice(lineEnd + 2, at - 2);
   }
 }
 

@@ -35,7 +35,7 @@ export interface Document {
 
 export const DOCUMENT = openApiDocument() as unknown as Document;
 
-const ajv = new Ajv2020({ strict: false, validateFormats: false, multipleOfPrecision: 6 });
+const ajv = new Ajv2020({ strict: false, validateFormats: false });
 ajv.addSchema(DOCUMENT as object, "openapi");
 
 /** What was asserted so far: operation, status and, of a problem, its type. */
@@ -55,8 +55,15 @@ export async function assertDocumented(method: string, path: string, answer: Res
     assert.ok(answer.headers.get("allow"), what);
     return;
   }
-  const known = Object.hasOwn(operations, name) && operations[name]!;
-  const operation = known ? known.operationId : template === undefined ? "UnknownPath" : "MethodNotAllowed";
+  const atBadHost = answer.status === 400 && (await answer.clone().json()).type === "/problems/bad-host";
+  const known = !atBadHost && Object.hasOwn(operations, name) && operations[name]!;
+  const operation = atBadHost
+    ? "BadHost"
+    : known
+    ? known.operationId
+    : template === undefined
+    ? "UnknownPath"
+    : "MethodNotAllowed";
   const place = known ? ["paths", template!, name, "responses", answer.status] : ["components", "responses", operation];
   const pointer = place.map((part) => String(part).replaceAll("~", "~0").replaceAll("/", "~1")).join("/");
   const told = place.reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], DOCUMENT);

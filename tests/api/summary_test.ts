@@ -49,11 +49,29 @@ Deno.test("takes a bound that is left out for none", async () => {
   assert.deepEqual(payments.windows, [[undefined, undefined], [NOW, undefined], [undefined, NOW]]);
 });
 
+Deno.test("takes an empty bound for none, as README writes it", async () => {
+  const { app, payments } = fakeApp();
+  const queries = ["from=&to=", "from=", "to=", "from", "from&to", `from=${AT}&to=`, `from=&to=${AT}`];
+  for (const query of queries) assert.equal((await app.request(`/payments-summary?${query}`)).status, 200, query);
+  const none = [undefined, undefined] as const;
+  assert.deepEqual(payments.windows, [none, none, none, none, none, [NOW, undefined], [undefined, NOW]]);
+  assert.equal((await app.request("/payments-summary?from=&from=")).status, 400);
+});
+
+Deno.test("takes a leap second, and midnight as the end of a day", async () => {
+  const { app, payments } = fakeApp();
+  const midnight = Date.UTC(2025, 6, 16);
+  for (const to of ["2025-07-15T23:59:60Z", "2025-07-15T24:00:00", "2025-07-15T24:00:00Z"]) {
+    assert.equal((await app.request(`/payments-summary?to=${to}`)).status, 200, to);
+    assert.deepEqual(payments.windows.at(-1), [undefined, midnight]);
+  }
+});
+
 Deno.test("answers 400 naming the parameter when it is no timestamp", async () => {
   const { app, payments } = fakeApp();
-  for (const text of ["", "yesterday", "2025-02-30", "2025-13-01T00:00:00Z", "1752582896000", "%ZZ"]) {
+  for (const text of [" ", "yesterday", "2025-02-30", "2025-13-01T00:00:00Z", "1752582896000", "%ZZ"]) {
     for (const field of ["from", "to"]) {
-      const problem = await problemOf(await app.request(`/payments-summary?${field}=${text}`));
+      const problem = await problemOf(await app.request(`/payments-summary?${field}=${text.replace(" ", "%20")}`));
       assert.equal(problem.status, 400, text);
       assert.equal(problem.type, "/problems/invalid-query");
       assert.equal(problem.field, field);

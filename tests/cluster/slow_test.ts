@@ -1,7 +1,7 @@
 /** Callers that are slow, or send more than anybody should, at real sockets: a replica's own, and behind Caddy. */
 import assert from "node:assert/strict";
 import { PROBLEMS } from "../../src/api/problem.ts";
-import { fakeApp, ID } from "../api/fake_payments.ts";
+import { fakeApp, type FakePayments, ID } from "../api/fake_payments.ts";
 import { needs } from "../support/permissions.ts";
 import { behindCaddy, Caddy, freePort, statusOf, until } from "./harness.ts";
 
@@ -44,6 +44,9 @@ function status(answer: string): string {
 interface Behind {
   /** POSTs that reached a replica */
   readonly asked: number;
+  /** their bodies, as they came */
+  readonly bodies: readonly string[];
+  readonly payments: FakePayments;
   /** Stops both replicas. */
   stop(): Promise<void>;
 }
@@ -58,15 +61,28 @@ const SHORTER: readonly (readonly [configured: string, shorter: string])[] = [
 ];
 
 /** Caddy as it is configured but with shorter times, before two replicas. */
-async function withCaddy(test: (caddy: Caddy, behind: Behind) => Promise<void>): Promise<void> {
+async function withCaddy(
+  test: (caddy: Caddy, behind: Behind) => Promise<void>,
+  dead?: (connection: Deno.Conn) => Promise<void>,
+): Promise<void> {
   const folder = await Deno.makeTempDir();
   let asked = 0;
-  const { app } = fakeApp();
-  const count = (request: Request) => {
-    if (request.method === "POST") asked++;
-    return app.fetch(request);
+  const bodies: string[] = [];
+  const { app, payments } = fakeApp();
+  const count = async (request: Request) => {
+    if (request.method !== "POST") return await app.fetch(request);
+    asked++;
+    const body = await request.text();
+    bodies.push(body);
+    return await app.fetch(new Request("http://galo/payments", { method: "POST", headers: request.headers, body }));
   };
-  const servers = ["a", "b"].map((name) => Deno.serve({ path: `${folder}/${name}.sock`, onListen() {} }, count));
+  const listener = dead && Deno.listen({ transport: "unix", path: `${folder}/a.sock` });
+  void (async () => {
+    for await (const connection of listener ?? []) dead!(connection).catch(() => {});
+  })();
+  const servers = (dead ? ["b"] : ["a", "b"]).map((name) =>
+    Deno.serve({ path: `${folder}/${name}.sock`, onListen() {} }, count)
+  );
   const stop = async () => void await Promise.all(servers.splice(0).map((server) => server.shutdown()));
   try {
     let text = await Deno.readTextFile(CADDYFILE);
@@ -80,12 +96,27 @@ async function withCaddy(test: (caddy: Caddy, behind: Behind) => Promise<void>):
       get asked() {
         return asked;
       },
+      ...{ bodies, payments },
       stop,
     });
   } finally {
     await stop();
+    listener?.close();
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** A payment of its own, as the text of a body. */
+function paymentText(bytes = 0): string {
+  return JSON.stringify({ correlationId: crypto.randomUUID(), amount: 1 }).padEnd(bytes);
+}
+
+/** In chunks of seven bytes and one long one. */
+function chunks(text: string): string {
+  const parts = [...text.slice(0, 70).match(/.{1,7}/gs)!, text.slice(70)].filter((part) => part);
+  return `Transfer-Encoding: chunked\r\n\r\n${
+    parts.map((part) => `${part.length.toString(16)}\r\n${part}\r\n`).join("")
+  }`;
 }
 
 Deno.test("a replica gives a body up that does not come, and takes others meanwhile", real, async () => {
@@ -142,18 +173,110 @@ Deno.test(
         status(await talk({ port }, `${GET}X-Long: ${"x".repeat(30_000)}\r\n\r\n`)),
         "431 Request Header Fields Too Large",
       );
-      for (
-        const [head, expected] of [["Content-Length: 10000", 413], ["Transfer-Encoding: chunked", 411]] as const
-      ) {
-        const answer = await talk({ port }, `${POST}${head}\r\n\r\n`, "", 10_000);
-        const [headers, body] = answer.split("\r\n\r\n");
-        assert.match(headers!, new RegExp(`^HTTP/1\\.1 ${expected} `));
-        assert.match(headers!, /\r\nContent-Type: application\/problem\+json\r\n/);
-        assert.match(headers!, /\r\nConnection: close\r\n/);
-        const { type, status, title } = JSON.parse(body!);
-        assert.deepEqual([status, title], PROBLEMS[type.replace("/problems/", "") as keyof typeof PROBLEMS]);
-      }
+      const answer = await talk({ port }, `${POST}Content-Length: 10000\r\n\r\n`, "", 10_000);
+      const [headers, body] = answer.split("\r\n\r\n");
+      assert.match(headers!, /^HTTP\/1\.1 413 /);
+      assert.match(headers!, /\r\nContent-Type: application\/problem\+json\r\n/);
+      assert.match(headers!, /\r\nConnection: close\r\n/);
+      const { type, title } = JSON.parse(body!);
+      assert.deepEqual([413, title], PROBLEMS[type.replace("/problems/", "") as keyof typeof PROBLEMS]);
       assert.equal(behind.asked, 0);
+    }),
+);
+
+Deno.test(
+  "behind Caddy, a body in chunks is taken like one of declared length, and refused where it is too long or breaks off",
+  proxied,
+  () =>
+    withCaddy(async ({ port }, { bodies, payments }) => {
+      const send = async (text: string, end = "0\r\n\r\n") =>
+        status(await talk({ port }, `${POST}Connection: close\r\n${chunks(text)}${end}`)).slice(0, 3);
+      for (const bytes of [0, 4_000, 4_096]) assert.equal(await send(paymentText(bytes)), "202");
+      for (const bytes of [4_097, 10_000, 16_384, 16_385, 20_000, 60_000]) {
+        assert.equal(await send(paymentText(bytes)), "413");
+      }
+      assert.equal(payments.book.pending.size, 3);
+      // what never ends is cut off, and what of it came is no JSON
+      assert.equal(await send(paymentText().slice(0, -1), ""), "");
+      assert.equal(await send(paymentText().slice(0, -1), "zz\r\n"), "400");
+      assert.equal(payments.book.pending.size, 3);
+      assert.deepEqual(
+        bodies.slice(0, 3).map((body) => body.length),
+        [67, 4_000, 4_096],
+      );
+    }),
+);
+
+Deno.test(
+  "behind Caddy, what reaches a replica is one caller's body, whoever else sends too much, breaks off, or is sent again",
+  proxied,
+  () => {
+    // the other replica takes a request in and dies of it
+    const dead = async (connection: Deno.Conn) => {
+      await connection.read(new Uint8Array(65_536));
+      connection.close();
+    };
+    return withCaddy(async ({ port }, { bodies, payments }) => {
+      const sent = new Set<string>();
+      const send = async (text: string, head: string, end = "") => {
+        sent.add(text);
+        return status(await talk({ port }, `${POST}Connection: close\r\n${head}${end}`)).slice(0, 3);
+      };
+      const good = async (_: unknown, i: number) => {
+        const text = paymentText(i % 2 ? 0 : 3_000);
+        const framed = i % 4 < 2 ? chunks(text) + "0\r\n\r\n" : `Content-Length: ${text.length}\r\n\r\n${text}`;
+        assert.equal(await send(text, framed), "202");
+        assert.ok(payments.find(JSON.parse(text).correlationId), text);
+      };
+      const bad = async (_: unknown, i: number) => {
+        const text = paymentText(20_000);
+        const code = await send(
+          text,
+          i % 2 ? chunks(text) : chunks(text.slice(0, 9_000)),
+          i % 2 ? "0\r\n\r\n" : "zz\r\n",
+        );
+        assert.equal(code, "413");
+      };
+      for (let round = 0; round < 5; round++) {
+        await Promise.all([...Array.from({ length: 20 }, good), ...Array.from({ length: 10 }, bad)]);
+      }
+      assert.equal(payments.book.pending.size, 100);
+      for (const body of bodies) {
+        assert.ok(
+          sent.has(body) || [...sent].some((text) => body.length >= 9_000 && text.startsWith(body)),
+          body.slice(0, 99),
+        );
+      }
+    }, dead);
+  },
+);
+
+Deno.test(
+  "behind Caddy, who ends its side of the connection early is answered 202 for what is taken, or nothing whole",
+  proxied,
+  () =>
+    withCaddy(async ({ port }, { payments }) => {
+      const half = async (...parts: string[]) => {
+        using connection = await Deno.connect({ port });
+        for (const part of parts) await connection.write(encoder.encode(part));
+        await connection.closeWrite();
+        return await new Response(connection.readable).text();
+      };
+      const ways = [
+        (text: string) => [`${POST}Content-Length: ${text.length}\r\n\r\n${text}`],
+        (text: string) => [`${POST}Content-Length: ${text.length}\r\n\r\n`, text],
+        (text: string) => [`${POST}${chunks(text)}0\r\n\r\n`],
+        (text: string) => [`${POST}Content-Length: ${text.length + 1}\r\n\r\n${text}`],
+        () => [`${GET}\r\n`],
+      ];
+      for (let i = 0; i < 100; i++) {
+        const text = paymentText();
+        const answer = await half(...ways[i % ways.length]!(text));
+        const [headers = "", body] = answer.split("\r\n\r\n");
+        if (headers.startsWith("HTTP/1.1 202 ")) assert.ok(payments.find(JSON.parse(text).correlationId));
+        else if (headers.startsWith("HTTP/1.1 2") && body === "") assert.match(headers, /\r\nContent-Length: 1\r\n/);
+        else if (i % ways.length < 4) assert.doesNotMatch(headers, /^HTTP\/1\.1 2/);
+      }
     }),
 );
 

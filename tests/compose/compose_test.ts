@@ -133,7 +133,7 @@ Deno.test("docker compose up --build", needsCompose(), async (t) => {
     for (const bytes of [6_000, 100_000]) assert.equal((await send(" ".repeat(bytes))).status, 413);
     assert.ok(performance.now() - start < 1_000);
     const chunked = ReadableStream.from([new Uint8Array(50_000), new Uint8Array(50_000)]);
-    assert.equal((await answer("/payments", { method: "POST", body: chunked })).status, 411);
+    assert.equal((await answer("/payments", { method: "POST", body: chunked })).status, 413);
   });
 
   await t.step("docker kill of a replica is invisible, and so is its return", () =>
