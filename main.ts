@@ -152,6 +152,15 @@ async function stopWithParent(): Promise<void> {
   Deno.kill(Deno.pid, "SIGTERM");
 }
 
+/** Whether who started this process had it ignore SIGHUP (proc(5)): to be asked before Deno takes signals itself. */
+function ignoresHangup(): boolean {
+  try {
+    return /^SigIgn:\s*[\da-f]*[13579bdf]$/m.test(Deno.readTextFileSync("/proc/self/status"));
+  } catch {
+    return false;
+  }
+}
+
 /** What a person can mend is one line; anything else is a mistake of ours and shows its stack. */
 function refuse(error: unknown): never {
   const expected = [ConfigError, StartError, StoreError, Deno.errors.NotCapable, Deno.errors.AddrInUse];
@@ -170,8 +179,10 @@ if (import.meta.main) {
     Deno.exit(await stopAll?.() === false ? 1 : 0);
   };
   try {
-    Deno.addSignalListener("SIGTERM", stop);
-    Deno.addSignalListener("SIGINT", stop);
+    // what nohup starts outlives its terminal, and a part of a cluster leaves that to the whole
+    const outlives = ignoresHangup() || Deno.args.includes("--parent");
+    for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) Deno.addSignalListener(signal, stop);
+    Deno.addSignalListener("SIGHUP", outlives ? () => {} : stop);
     running = run(Deno.args);
     if (!await running) Deno.exit(0);
   } catch (error) {

@@ -3,6 +3,7 @@
  * @module
  */
 import { z } from "@zod/zod";
+import { fitsSocket } from "./file_system.ts";
 
 /** A setting that is not as it must be; the message is one line for the person who set it. */
 export class ConfigError extends Error {
@@ -13,7 +14,15 @@ const whole = (min: number, max: number) => z.coerce.number().int().min(min).max
 const ms = (max: number) => whole(0, max);
 const share = z.number().min(0).max(1);
 const flag = z.enum(["true", "false"]).transform((text) => text === "true");
-const address = z.union([z.literal(""), z.url({ protocol: /^https?$/ })]);
+const address = z.string()
+  .refine((text) => text === "" || /^https?:\/\//i.test(text) && URL.canParse(text), {
+    error: "it is no http or https URL",
+    abort: true,
+  })
+  .refine((text) => {
+    const { username, password, search, hash } = new URL(text || "http://none");
+    return username + password + search + hash === "";
+  }, { error: "no user, password, query or fragment is sent to a processor: take it out" });
 const place = z.string().transform((text, context): Listen | undefined => {
   const listen = parseListen(text);
   if (text && !listen) context.addIssue({ code: "custom", message: "is neither port nor path" });
@@ -100,7 +109,7 @@ REPLICAS one has no other: half the memory and CPU, and no payments are taken wh
 
 Store:
 DATA_DIR a folder on a local disk that both replicas share: the log, locks, the peer's socket, embedded Postgres
-DATABASE_URL a Postgres to store payments in; without one \`start\` brings its own, and \`replica\` has the log only
+DATABASE_URL a Postgres to store payments in, sslmode as libpq has it, without allow and prefer; without one \`start\` brings its own, and \`replica\` has the log only
 STORE_INTERVAL_MS two batches are so far apart at least: more is cheaper, less loses less when the machine dies
 LOG_MAX_MB the log grows while Postgres is away, or without one; beyond it POST answers 503, what was accepted goes on
 
@@ -155,7 +164,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     const text = environment[name]?.trim() || fallback;
     const parsed = schema.safeParse(text);
     if (!parsed.success) {
-      const shown = name === "ADMIN_TOKEN" || name === "PROCESSOR_TOKEN" || name === "DATABASE_URL"
+      const shown = /TOKEN|DATABASE_URL/.test(name) || text.includes("@")
         ? "its value"
         : JSON.stringify(text.slice(0, 80));
       throw new ConfigError(`${name}: ${shown} will not do (${unit}): ${parsed.error.issues[0]!.message}`);
@@ -166,13 +175,27 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (Boolean(first) !== Boolean(second)) {
     throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: set both or none");
   }
+  const { DATABASE_URL: url } = config as Config;
+  const says = (name: string) => url === "" || url.includes(`${name.slice(2).toLowerCase()}=`);
+  const unsaid = Object.keys(environment).find((name) => name.startsWith("PGSSL") && environment[name] && !says(name));
+  if (unsaid) throw new ConfigError(`${unsaid}: say it in DATABASE_URL, or take it out`);
   const operations = operationsOf(config as Config);
+  for (const [name, listen] of Object.entries({ LISTEN: (config as Config).LISTEN, OPS_LISTEN: operations })) {
+    if (listen && "path" in listen && !fitsSocket(listen.path)) {
+      throw new ConfigError(`${name}: ${listen.path} is too long for a socket: at most 103 bytes`);
+    }
+  }
   // port 0 is another one each time
   const where = (listen: Listen) => "path" in listen ? listen.path : listen.port || listen;
   if (operations && where(operations) === where((config as Config).LISTEN)) {
     throw new ConfigError("OPS_LISTEN: that is where payments are taken");
   }
   return config as Config;
+}
+
+/** Takes libpq's variables away: what a cluster brings itself is reached as it says, whatever the shell has. */
+export function forgetLibpq(): void {
+  for (const name of Object.keys(Deno.env.toObject())) if (name.startsWith("PG")) Deno.env.delete(name);
 }
 
 /** Whether Deno tells an OpenTelemetry collector what it does, to which a replica adds a payment's way. */

@@ -9,6 +9,27 @@ const REMOTE: ReadonlyMap<number, string> = new Map([
   ...[[0x0bd00bd0, "Lustre"], [0x47504653, "GPFS"], [0x20030528, "PVFS2"], [0x19830326, "BeeGFS"]] as const,
 ]);
 
+/** Bytes that the path of a UNIX socket may have (unix(7): 108 on Linux, 104 elsewhere, with the zero at its end). */
+const SOCKET_PATH_MAX = 103;
+
+/** Whether a socket may have this path. */
+export function fitsSocket(path: string): boolean {
+  return new TextEncoder().encode(path).length <= SOCKET_PATH_MAX;
+}
+
+/**
+ * Where the replicas hear each other: the longest path of a socket in DATA_DIR.
+ *
+ * @throws StartError where that is too long for one
+ */
+export function peerSocket(folder: string): string {
+  const path = `${folder}/peer.sock`;
+  if (fitsSocket(path)) return path;
+  throw new StartError(
+    `DATA_DIR: ${folder} is too long for a socket in it: at most ${SOCKET_PATH_MAX - "/peer.sock".length} bytes`,
+  );
+}
+
 /**
  * Makes a folder that nobody else may look into, unless it is there.
  *

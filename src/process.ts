@@ -10,7 +10,7 @@ import { within } from "./clock.ts";
 import { ASKING_MAX } from "./routing/dispatcher.ts";
 import { type Config, ConfigError, type Listen, operationsOf, RECALL_MS, STOP_MS } from "./config.ts";
 import { Watch } from "./console/watch.ts";
-import { makeFolder, remoteKind } from "./file_system.ts";
+import { makeFolder, peerSocket, remoteKind } from "./file_system.ts";
 import { FileSegments } from "./ledger/file_segments.ts";
 import { RECORD_BYTES } from "./ledger/record.ts";
 import { REREADS, SEGMENT_RECORDS } from "./ledger/segment_log.ts";
@@ -32,9 +32,6 @@ const REQUESTS_MS = 300;
 const SEGMENT_MB = SEGMENT_RECORDS * RECORD_BYTES / 2 ** 20;
 /** How often a starting replica looks whether it is ready, in milliseconds. */
 const READY_MS = 10;
-
-/** Bytes that the path of a UNIX socket may have (unix(7): 108 on Linux, 104 elsewhere, with the zero at its end). */
-const SOCKET_PATH_MAX = 103;
 /** How often the same trouble of the log is said, in milliseconds. */
 const SAID_MS = 10_000;
 
@@ -173,22 +170,14 @@ async function stop({ logger, front, replica, store, client, parts }: RunningPro
   return clean;
 }
 
-/** Where the replicas hear each other. */
-function peerSocket(folder: string): string {
-  return `${folder}/peer.sock`;
-}
-
 /** Makes the folders, and takes the lock that one process of this replica has there. */
 function claim(
   { DATA_DIR, REPLICA }: Config,
   logger: Logger,
 ): { readonly lock: FileLock; readonly files: FileSegments } {
   const folder = `${DATA_DIR}/log`;
-  if (new TextEncoder().encode(peerSocket(DATA_DIR)).length > SOCKET_PATH_MAX) {
-    throw new StartError(
-      `DATA_DIR: ${DATA_DIR} is too long for a socket in it: at most ${SOCKET_PATH_MAX} bytes in all`,
-    );
-  }
+  // before anything is made there
+  peerSocket(DATA_DIR);
   makeFolder(folder);
   checkFileSystem(folder);
   const lock = new FileLock(DATA_DIR);

@@ -50,11 +50,54 @@ Deno.test("a value that will not do is named, shown and explained in one line", 
       ["FEES", "0.05,"],
       ["FEES", "0.05,0.1,0.15"],
       ["PROCESSOR_DEFAULT_URL", "localhost"],
+      ["PROCESSOR_DEFAULT_URL", "http:localhost"],
+      ["PROCESSOR_FALLBACK_URL", "ftp://localhost"],
+      ["PROCESSOR_DEFAULT_URL", "http://localhost/a?b=c"],
+      ["PROCESSOR_FALLBACK_URL", "https://localhost/#part"],
     ] as const
   ) {
     const message = refused({ [name]: value });
     assert.ok(message.startsWith(`${name}: ${JSON.stringify(value)} will not do`), message);
     assert.equal(message.includes("\n"), false);
+  }
+});
+
+Deno.test("what would not be sent to a processor is refused, and no password is shown", () => {
+  const why = "no user, password, query or fragment is sent to a processor: take it out";
+  for (const url of ["http://me:secret@h/", "http://me@h", "https://:secret@h/x"]) {
+    const message = `PROCESSOR_FALLBACK_URL: its value will not do (URL): ${why}`;
+    assert.equal(refused({ PROCESSOR_FALLBACK_URL: url, PROCESSOR_DEFAULT_URL: "http://h" }), message);
+  }
+  for (const url of ["http://h/?token=1", "http://h:1/x?y", "http://h/#x"]) {
+    const message = `PROCESSOR_DEFAULT_URL: ${JSON.stringify(url)} will not do (URL): ${why}`;
+    assert.equal(refused({ PROCESSOR_DEFAULT_URL: url, PROCESSOR_FALLBACK_URL: "http://h" }), message);
+  }
+  for (const url of ["http://h", "HTTPS://h:8443/a/b/", "http://[::1]:80/a@b", "http://h?", "http://h/#"]) {
+    assert.equal(readConfig({ PROCESSOR_DEFAULT_URL: url, PROCESSOR_FALLBACK_URL: url }).PROCESSOR_DEFAULT_URL, url);
+  }
+});
+
+Deno.test("a path that is too long for a socket is refused", () => {
+  const of = (bytes: number) => `/é${"x".repeat(bytes - 3)}`;
+  assert.equal(refused({ LISTEN: of(104) }), `LISTEN: ${of(104)} is too long for a socket: at most 103 bytes`);
+  assert.equal(readConfig({ LISTEN: of(103) }).LISTEN, { path: of(103) });
+  // each of two replicas has its own
+  const message = `OPS_LISTEN: ${of(102)}.b is too long for a socket: at most 103 bytes`;
+  assert.equal(refused({ OPS_LISTEN: of(102), REPLICA: "b" }), message);
+  assert.equal(readConfig({ OPS_LISTEN: of(101) }).OPS_LISTEN, { path: of(101) });
+  assert.equal(readConfig({ OPS_LISTEN: of(103), REPLICAS: "1" }).OPS_LISTEN, { path: of(103) });
+});
+
+Deno.test("what the shell says of TLS is not dropped silently where DATABASE_URL does not say it", () => {
+  const DATABASE_URL = "postgres://h/d";
+  for (const name of ["PGSSLMODE", "PGSSLROOTCERT", "PGSSLNEGOTIATION"]) {
+    const message = `${name}: say it in DATABASE_URL, or take it out`;
+    assert.equal(refused({ DATABASE_URL, [name]: "x" }), message);
+    assert.equal(refused({ DATABASE_URL: `${DATABASE_URL}?application_name=x`, [name]: "x" }), message);
+    const said = `${DATABASE_URL}?a=b&${name.slice(2).toLowerCase()}=y`;
+    assert.equal(readConfig({ DATABASE_URL: said, [name]: "x" }).DATABASE_URL, said);
+    assert.equal(readConfig({ [name]: "x" }).DATABASE_URL, "");
+    assert.equal(readConfig({ DATABASE_URL, [name]: "" }).DATABASE_URL, DATABASE_URL);
   }
 });
 

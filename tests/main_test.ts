@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { payment, statusOf, until } from "./cluster/harness.ts";
+import { usersOf } from "./local/start.ts";
 import { CADDY, needs, needsOf, NO_CADDY } from "./support/permissions.ts";
 
 const real = needs("net", "run", "read", "write", "env");
@@ -99,14 +100,7 @@ Deno.test("start is a whole cluster from an empty folder, and SIGTERM ends all o
   await reading;
   await assert.rejects(fetch(`${url}/livez`));
   // nothing is left that uses the folder
-  const users = [...Deno.readDirSync("/proc")].filter(({ name }) => /^\d+$/.test(name)).filter(({ name }) => {
-    try {
-      return Deno.readTextFileSync(`/proc/${name}/environ`).includes(folder);
-    } catch {
-      return false;
-    }
-  });
-  assert.deepEqual(users, []);
+  assert.deepEqual(usersOf(folder), []);
 
   // the next start finds what was settled
   const again = galo(["start", "--stand-in-port", "0"], env).spawn();

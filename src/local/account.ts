@@ -34,7 +34,8 @@ export async function serverAccount(): Promise<Account | undefined> {
   );
 }
 
-async function output(program: string, ...args: string[]): Promise<string> {
+/** What a program says; nothing where it fails, or is not there. */
+export async function output(program: string, ...args: string[]): Promise<string> {
   try {
     const { success, stdout } = await new Deno.Command(program, { args, stderr: "null" }).output();
     return success ? new TextDecoder().decode(stdout).trim() : "";

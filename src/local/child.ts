@@ -17,6 +17,7 @@ export interface ChildSpec {
   readonly args: readonly string[];
   /** added to this process's own environment */
   readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string;
   readonly restarts: boolean;
   /** after so long a child that was asked to stop is killed, in milliseconds */
   readonly killMs?: number;
@@ -55,10 +56,10 @@ export class Child {
   }
 
   #spawn(): Deno.ChildProcess {
-    const { program, args, env } = this.#spec;
+    const { program, args, env, cwd } = this.#spec;
+    const options = { args: [...args], env, ...cwd && { cwd } };
     try {
-      return new Deno.Command(program, { args: [...args], env, stdin: "piped", stdout: "piped", stderr: "inherit" })
-        .spawn();
+      return new Deno.Command(program, { ...options, stdin: "piped", stdout: "piped", stderr: "inherit" }).spawn();
     } catch (error) {
       throw new StartError(`cannot start ${program}: ${errorLine(error)}`);
     }

@@ -3,21 +3,34 @@
  * process of its own. A replica that dies is started again.
  * @module
  */
+import { resolve } from "node:path";
+import { setTimeout as after } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { getLogger } from "@logtape/logtape";
 import { Child, type ChildSpec } from "./child.ts";
-import { type Config, ConfigError, placeOf, STOP_MS } from "../config.ts";
-import { makeFolder } from "../file_system.ts";
+import { type Config, ConfigError, forgetLibpq, placeOf, STOP_MS } from "../config.ts";
+import { makeFolder, peerSocket } from "../file_system.ts";
 import { errorLine, StartError } from "../start_error.ts";
 import { PROCESSORS, REPLICAS } from "../payment/fact.ts";
+import { PostgresStore } from "../store/postgres.ts";
+import { StoreError } from "../store/store.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded.ts";
 
 const LOOPBACK = "127.0.0.1";
 /** A replica that takes so much longer to stop than it may is killed, in milliseconds. */
 const KILL_AFTER_MS = 1_000;
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+/** How long a store may take to come up, in milliseconds, and how often it is asked. */
+const STORE_UP_MS = 5_000;
+const STORE_ASK_MS = 100;
+/** The first pause before Postgres is started again once more; it doubles up to {@link AGAIN_MS_MAX}. Milliseconds. */
+const AGAIN_MS_MIN = 250;
+const AGAIN_MS_MAX = 5_000;
+/** A Postgres that has run for so long is back, in milliseconds. */
+const BACK_MS = 3_000;
+const MAIN = file("../../main.ts");
 /** The packages that run, without those of tests. */
-const CONFIG = new URL("../packages/deno.json", import.meta.url).pathname;
-const CADDYFILE = new URL("../../Caddyfile", import.meta.url).pathname;
+const CONFIG = file("../packages/deno.json");
+const CADDYFILE = file("../../Caddyfile");
 
 /** What a cluster has that a replica has not. */
 export interface ClusterOptions {
@@ -42,7 +55,7 @@ export interface Cluster {
  * Starts everything and waits until it serves.
  *
  * @param say told what is being done whenever it takes long
- * @throws StartError with one clear line; what was started by then is stopped again
+ * @throws StartError, StoreError with one clear line; what was started by then is stopped again
  */
 export async function startCluster(
   config: Config,
@@ -53,6 +66,7 @@ export async function startCluster(
   if ("path" in listen) throw new ConfigError("LISTEN: `start` takes payments on a port");
   makeFolder(config.DATA_DIR);
   const dataDir = await Deno.realPath(config.DATA_DIR);
+  peerSocket(dataDir);
   const port = freePort(listen.port, listen.hostname);
   const url = `http://127.0.0.1:${port}`;
   // what takes payments stops before what it relies on
@@ -78,7 +92,12 @@ export async function startCluster(
         lines.push(`stand-in processor ${name}: ${processors[name]}, fee ${100 * fees[name]} %`);
       }
     }
-    if (!config.DATABASE_URL) postgres = await RestartedPostgres.start(`${dataDir}/postgres`, say);
+    if (!config.DATABASE_URL) {
+      forgetLibpq();
+      postgres = await RestartedPostgres.start(`${dataDir}/postgres`, say);
+    }
+    const database = postgres?.url ?? config.DATABASE_URL;
+    await storeUp(database);
     lines.push(`Postgres: ${postgres ? `embedded, in ${dataDir}/postgres` : "at DATABASE_URL"}`);
     await Promise.all(back.map(({ ready }) => ready));
 
@@ -90,14 +109,16 @@ export async function startCluster(
         LISTEN: caddy ? `${dataDir}/${replica}.sock` : placeOf({ ...listen, port }),
         PROCESSOR_DEFAULT_URL: processors.default,
         PROCESSOR_FALLBACK_URL: processors.fallback,
-        DATABASE_URL: postgres?.url ?? config.DATABASE_URL,
+        DATABASE_URL: database,
       };
       front.push(child({ name: `replica ${replica}`, args: ["replica"], env, restarts: true, killMs }));
     }
     if (caddy) {
-      const env = { GALO_PORT: `${port}`, GALO_SOCKETS: dataDir };
+      // from there, since a Caddyfile cannot name every folder
+      const at = { cwd: dataDir, env: { GALO_PORT: `${port}`, GALO_SOCKETS: "." } };
       const args = ["run", "--adapter", "caddyfile", "--config", CADDYFILE];
-      front.unshift(new Child({ name: "caddy", program: caddy, args, env, restarts: true, port }));
+      const program = caddy.includes("/") ? resolve(caddy) : caddy;
+      front.unshift(new Child({ name: "caddy", program, args, ...at, restarts: true, port }));
     }
     await Promise.all(front.map(({ ready }) => ready));
     const replicas = `${config.REPLICAS} replica${config.REPLICAS === 2 ? "s" : ""}`;
@@ -115,12 +136,38 @@ function child(spec: Omit<ChildSpec, "program">): Child {
   return new Child({ ...spec, program: Deno.execPath(), args });
 }
 
-/** An embedded Postgres that is started again, at the same place, when it dies. */
+/**
+ * Waits until the store works, and can be written: a newcomer would learn otherwise only once the machine has died.
+ *
+ * @throws StoreError why it does not, at the latest after {@link STORE_UP_MS}
+ */
+async function storeUp(url: string): Promise<void> {
+  const store = new PostgresStore({ url, statementTimeoutMs: STORE_UP_MS });
+  const writes = async () => {
+    const { log, ...stored } = await store.stored();
+    const here = log !== null && { ...stored, log };
+    if (here) await store.write({ from: here, to: here, purges: false, payments: [] });
+  };
+  const untilMs = performance.now() + STORE_UP_MS;
+  try {
+    for (;; await after(STORE_ASK_MS)) {
+      const error = await writes().then(() => undefined, (thrown) => thrown);
+      if (!error) return;
+      const passes = error instanceof StoreError && error.kind === "unavailable";
+      if (!passes || performance.now() > untilMs) throw error;
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+/** An embedded Postgres that is started again, at the same place, whenever it dies, and until it runs. */
 class RestartedPostgres {
-  #stopping = false;
+  readonly #stopping = new AbortController();
+  readonly #watching: Promise<void>;
 
   private constructor(private readonly folder: string, private server: EmbeddedPostgres) {
-    this.#watch();
+    this.#watching = this.#watch();
   }
 
   static async start(folder: string, say: (line: string) => void): Promise<RestartedPostgres> {
@@ -132,23 +179,50 @@ class RestartedPostgres {
   }
 
   async stop(): Promise<void> {
-    this.#stopping = true;
+    this.#stopping.abort();
+    await this.server.stop();
+    await this.#watching;
+    // one that was being started
     await this.server.stop();
   }
 
+  /** Says each outage once, with its end. One that dies as soon as it runs is still the same outage. */
   async #watch(): Promise<void> {
-    for (;;) {
-      await this.server.exited;
-      if (this.#stopping) return;
-      getLogger(["galo", "cluster"]).error("Postgres ended: starting it again");
-      try {
-        this.server = await startEmbeddedPostgres(this.folder);
-      } catch (error) {
-        // the replicas go on without it and say so
-        return getLogger(["galo", "cluster"]).error("Postgres does not start again: {why}", { why: errorLine(error) });
+    const logger = getLogger(["galo", "cluster"]);
+    const { signal } = this.#stopping;
+    for (let tries = 0; !signal.aborted;) {
+      const lasts = tries > 0 && after(BACK_MS, true, { signal }).catch(() => false);
+      if (lasts && await Promise.race([lasts, this.server.exited])) {
+        logger.info("Postgres runs again");
+        tries = 0;
       }
+      await this.server.exited;
+      if (signal.aborted) return;
+      const pauseMs = tries > 0 ? Math.min(AGAIN_MS_MAX, AGAIN_MS_MIN * 2 ** (tries - 1)) * (1 + Math.random()) / 2 : 0;
+      await after(pauseMs, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      const why = await this.#again();
+      if (tries++ > 0) continue;
+      if (why) logger.error("Postgres ended, and is started again until it runs: {why}", { why });
+      else logger.error("Postgres ended, and was started again");
     }
   }
+
+  /** @returns why it does not start */
+  async #again(): Promise<string | undefined> {
+    const { sockets } = this.server;
+    try {
+      this.server = await startEmbeddedPostgres(this.folder, undefined, sockets);
+      return undefined;
+    } catch (error) {
+      return errorLine(error);
+    }
+  }
+}
+
+/** The path of a file of ours. */
+function file(path: string): string {
+  return fileURLToPath(new URL(path, import.meta.url));
 }
 
 function freePort(port: number, hostname: string): number {

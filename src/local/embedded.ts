@@ -3,18 +3,19 @@
  * that only its owner may enter. Only the package's programs are used: its own wrapper ends the process on SIGTERM.
  * @module
  */
-import process from "node:process";
+import { errorLine } from "../start_error.ts";
 import { StoreError } from "../store/store.ts";
-import { type Account, mayEnter, serverAccount } from "./account.ts";
+import { fitsSocket } from "../file_system.ts";
+import { type Account, mayEnter, output, serverAccount } from "./account.ts";
 import { programs } from "./programs.ts";
 
 /** After so long the caller is told what takes the time, in milliseconds. */
 const SAY_AFTER_MS = 2_000;
-/** How long remains of an earlier server are waited for, in milliseconds. */
+/** A server that takes so long to start is killed, in milliseconds: it has little to read. */
+const START_MS = 60_000;
+/** How long remains of an earlier server are waited for, and one that is to stop before it is killed, in milliseconds. */
 const REMAINS_MS = 10_000;
 const REMAINS_POLL_MS = 50;
-/** The longest path of a socket that every system takes, in bytes. */
-const SOCKET_PATH_MAX = 103;
 /** Only part of the socket's name: the server listens on no TCP port. */
 const PORT = 5432;
 const USER = "galo";
@@ -34,13 +35,22 @@ const SETTINGS: Readonly<Record<string, string | number>> = {
   autovacuum_max_workers: 1,
   io_method: "sync",
   jit: "off",
+  // what it says is read here, whatever else somebody set in the folder
+  log_destination: "stderr",
+  logging_collector: "off",
+  log_min_messages: "warning",
+  lc_messages: "C",
 };
+/** Nothing of the shell reaches the programs: `PGDATA`, a language, other libraries. */
+const ENVIRONMENT = { clearEnv: true, env: { LC_ALL: "C" } } as const;
 
 /** A server that runs. */
 export interface EmbeddedPostgres {
   /** as `pg` and `psql` take it; it needs no password, since nobody else may enter the socket's folder */
   readonly url: string;
   readonly pid: number;
+  /** the folder of its socket */
+  readonly sockets: string;
   /** resolved when the server has ended, for whatever reason */
   readonly exited: Promise<void>;
   /** Ends it, and everybody's connections. */
@@ -52,55 +62,71 @@ export interface EmbeddedPostgres {
  *
  * @param folder where the server keeps everything; it survives restarts
  * @param say told what is being done once it has taken two seconds
+ * @param known the folder of its socket in an earlier life, for those who know its URL
  * @throws StoreError with one line where it cannot run here
  */
 export async function startEmbeddedPostgres(
   folder: string,
   say: (line: string) => void = () => {},
+  known?: string,
 ): Promise<EmbeddedPostgres> {
   let doing = `starting PostgreSQL in ${folder}`;
-  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-  const home = await Deno.realPath(folder);
-  // held for as long as this process uses the folder: so a server found in it is nobody's
-  const lock = await Deno.open(`${home}/lock`, { create: true, write: true, mode: 0o600 });
   const slow = setTimeout(() => say(doing), SAY_AFTER_MS);
+  let lock: Deno.FsFile | undefined;
   try {
+    await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+    const home = await Deno.realPath(folder);
+    // held for as long as this process uses the folder: so a server found in it is nobody's
+    lock = await Deno.open(`${home}/lock`, { create: true, write: true, mode: 0o600 });
     if (!await lock.tryLock(true)) {
       throw new StoreError("refused", `another process uses the PostgreSQL in ${home}`);
     }
-    const run = await programs();
-    const account = await serverAccount();
-    if (account) await mayEnter(account, home, run.postgres);
-    const command = { ...account, cwd: home, stdin: "null", stdout: "null", stderr: "piped" } as const;
-    if (!await Deno.stat(`${home}/data`).catch(() => undefined)) {
-      doing = `creating a PostgreSQL database in ${folder}, this first time only`;
-      await initialise(run.initdb, home, command);
-    }
-    await endOrphan(`${home}/data/postmaster.pid`);
-    const sockets = await socketFolder(home, account);
-    const [child, exited] = await startServer(run.postgres, home, sockets, command);
-    const cleaned = exited.then(async () => {
-      lock.close();
-      if (sockets !== home) await Deno.remove(sockets, { recursive: true });
-    });
-    const url = `postgres://${USER}@/postgres?host=${encodeURIComponent(sockets)}`;
-    const stop = () => {
-      signal(child.pid, "SIGINT");
-      return cleaned;
-    };
-    return { url, pid: child.pid, exited: cleaned, stop };
+    const creates = () => doing = `creating a PostgreSQL database in ${folder}, this first time only`;
+    return await startIn(home, lock, known, creates);
   } catch (error) {
-    lock.close();
-    throw error;
+    lock?.close();
+    // a mistake of ours has no code of the system's
+    if (error instanceof StoreError || !(error as { code?: string }).code) throw error;
+    throw new StoreError("refused", `PostgreSQL cannot use ${folder}: ${errorLine(error)}`, { cause: error });
   } finally {
     clearTimeout(slow);
   }
 }
 
+async function startIn(
+  home: string,
+  lock: Deno.FsFile,
+  known: string | undefined,
+  creates: () => void,
+): Promise<EmbeddedPostgres> {
+  const run = await programs();
+  const account = await serverAccount();
+  if (account) await mayEnter(account, home, run.postgres);
+  const command = { ...ENVIRONMENT, ...account, cwd: home, stdin: "null", stdout: "null", stderr: "piped" } as const;
+  if (!await exists(`${home}/data`)) {
+    creates();
+    await initialise(run.initdb, home, command);
+  }
+  const sockets = await socketFolder(home, account, known);
+  await endRemains(home, `${sockets}/.s.PGSQL.${PORT}`);
+  const [child, exited] = await startServer(run.postgres, home, sockets, command);
+  const cleaned = exited.then(() => lock.close());
+  const stop = async () => {
+    const timer = setTimeout(() => signal(child, "SIGKILL"), REMAINS_MS);
+    signal(child, "SIGINT");
+    await cleaned;
+    clearTimeout(timer);
+    if (sockets !== home) await remove(sockets);
+  };
+  // every part of it: libpq's variables of the shell stand in for what a URL leaves out
+  const url = `postgres://${USER}@/postgres?host=${encodeURIComponent(sockets)}&port=${PORT}&sslmode=disable`;
+  return { url, pid: child.pid, sockets, exited: cleaned, stop };
+}
+
 /** Under another name at first: a folder that is half filled must not be taken for a database. */
 async function initialise(initdb: string, home: string, command: Deno.CommandOptions): Promise<void> {
   const fresh = `${home}/data.new`;
-  await Deno.remove(fresh, { recursive: true }).catch(() => {/* there is none: usual */});
+  await remove(fresh);
   const args = ["--pgdata", fresh, "--username", USER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C"];
   const { success, stderr } = await new Deno.Command(initdb, { ...command, args: [...args, "--no-instructions"] })
     .output();
@@ -109,28 +135,29 @@ async function initialise(initdb: string, home: string, command: Deno.CommandOpt
   await Deno.rename(fresh, `${home}/data`);
 }
 
-/** Ends a server whose starter was killed. Where its socket does not answer, nobody's process id is to be trusted. */
-async function endOrphan(pidFile: string): Promise<void> {
-  const lines = (await Deno.readTextFile(pidFile).catch(() => "")).split("\n");
-  const [pid, port, sockets] = [Number(lines[0]), lines[3], lines[4]];
-  const path = `${sockets}/.s.PGSQL.${port}`;
-  if (!(pid > 0) || !sockets || !await answers(path)) return;
-  signal(pid, "SIGINT");
-  for (let waitedMs = 0; signal(pid, 0) && await answers(path); waitedMs += REMAINS_POLL_MS) {
-    if (waitedMs > REMAINS_MS) {
+/**
+ * Ends a server whose starter was killed, and takes away what one that is dead has left: a number that may be another
+ * process's by now keeps a server from starting. Where anything of it lives on all the same, PostgreSQL finds its memory.
+ */
+async function endRemains(home: string, socket: string): Promise<void> {
+  const data = `${home}/data`;
+  const pid = await exists(`${data}/postmaster.pid`) ? parseInt(await Deno.readTextFile(`${data}/postmaster.pid`)) : 0;
+  for (let waitedMs = 0; pid > 0 && await serves(pid, data); waitedMs += REMAINS_POLL_MS) {
+    if (waitedMs === 0) signal({ pid }, "SIGINT");
+    if (waitedMs === REMAINS_MS) signal({ pid }, "SIGKILL");
+    if (waitedMs > 2 * REMAINS_MS) {
       throw new StoreError("unavailable", `PostgreSQL of an earlier start (${pid}) does not stop`);
     }
     await pause();
   }
+  for (const path of [`${data}/postmaster.pid`, socket, `${socket}.lock`]) await remove(path);
 }
 
-async function answers(path: string): Promise<boolean> {
-  try {
-    (await Deno.connect({ transport: "unix", path })).close();
-    return true;
-  } catch {
-    return false;
-  }
+/** Whether a process is a server of this folder. */
+async function serves(pid: number, data: string): Promise<boolean> {
+  const line = await Deno.readTextFile(`/proc/${pid}/cmdline`)
+    .catch(() => output("ps", "-ww", "-o", "args=", "-p", `${pid}`));
+  return line.replaceAll("\0", " ").includes(`/postgres -D ${data} `);
 }
 
 /** @returns the server, which takes connections, and what is resolved when it has ended */
@@ -140,18 +167,22 @@ async function startServer(
   sockets: string,
   command: Deno.CommandOptions,
 ): Promise<[Deno.ChildProcess, Promise<unknown>]> {
-  const settings = Object.entries({ ...SETTINGS, unix_socket_directories: sockets });
+  // a list, whose entries may have anything between quotes
+  const directory = `"${sockets.replaceAll('"', '""')}"`;
+  const settings = Object.entries({ ...SETTINGS, unix_socket_directories: directory });
   const args = ["-D", `${home}/data`, ...settings.flatMap(([name, value]) => ["-c", `${name}=${value}`])];
   for (let waitedMs = 0;; waitedMs += REMAINS_POLL_MS) {
     // Ctrl-C in a terminal reaches a whole process group: the server has one of its own, to outlive its clients
     const child = new Deno.Command(postgres, { ...command, args, detached: true }).spawn();
     const started = Promise.withResolvers<string | undefined>();
     const exited = Promise.all([child.status, read(child.stderr, started.resolve)]);
+    const timer = setTimeout(() => signal(child, "SIGKILL"), START_MS);
     const failure = await started.promise;
+    clearTimeout(timer);
     if (failure === undefined) return [child, exited];
     await exited;
     // children of a server that was killed need a moment to notice
-    const remains = /pre-existing shared memory|postmaster\.pid" already exists/.test(failure);
+    const remains = failure.includes("pre-existing shared memory");
     if (!remains || waitedMs > REMAINS_MS) {
       throw new StoreError("refused", `PostgreSQL does not start: ${complaint(failure)}`);
     }
@@ -172,28 +203,46 @@ async function read(output: ReadableStream<Uint8Array>, tell: (failure: string |
   tell(said);
 }
 
-async function socketFolder(home: string, account: Account | undefined): Promise<string> {
-  const path = `${home}/.s.PGSQL.${PORT}`;
-  if (new TextEncoder().encode(path).length <= SOCKET_PATH_MAX) return home;
-  const other = await Deno.makeTempDir({ prefix: "galo-postgres-" });
+async function socketFolder(home: string, account: Account | undefined, known: string | undefined): Promise<string> {
+  if (fitsSocket(`${home}/.s.PGSQL.${PORT}`)) return home;
+  // TMPDIR may be as long
+  const other = known ?? await Deno.makeTempDir({ dir: "/tmp", prefix: "galo-postgres-" });
+  await Deno.mkdir(other, { recursive: true, mode: 0o700 });
   if (account) await Deno.chown(other, account.uid, account.gid);
   return other;
 }
 
 /** The line that says why, of all that a program of PostgreSQL said. */
 function complaint(said: string): string {
-  const lines = said.trim().split("\n");
-  const line = lines.find((text) => /\b(?:FATAL|PANIC|error):/.test(text)) ?? lines.at(-1)!;
+  // what it says to those who call too early is no reason
+  const lines = said.trim().split("\n").filter((text) => !text.includes("FATAL:  the database system is "));
+  const line = lines.find((text) => /\b(?:FATAL|PANIC|error):/.test(text)) ?? lines.at(-1) ?? "";
   return line.replace(/^.*?\b(?:FATAL|PANIC|error):\s*/, "") || "it does not say why";
 }
 
-/** Sends a signal, or none (0); false where there is no such process. */
-function signal(pid: number, name: "SIGINT" | 0): boolean {
+/** Sends a signal, where there still is such a process. */
+function signal(to: Deno.ChildProcess | { readonly pid: number }, name: "SIGINT" | "SIGKILL"): void {
   try {
-    return process.kill(pid, name);
+    // the number of a child that has ended may be another process's
+    if ("kill" in to) to.kill(name);
+    else Deno.kill(to.pid, name);
   } catch {
-    return false;
+    // there is none
   }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+async function remove(path: string): Promise<void> {
+  if (await exists(path)) await Deno.remove(path, { recursive: true });
 }
 
 function pause(): Promise<void> {

@@ -2,6 +2,7 @@
 // @ts-types="@types/pg"
 import pg from "pg";
 import type { Payment } from "../payment/payment.ts";
+import { connectionOf } from "./connection.ts";
 import { migrate } from "./migrations.ts";
 import { ADVANCE, columns, PENDING, SETTLED_IN_ORDER, STORED, STORY, unpack, WRITE } from "./rows.ts";
 import type { Batch, Store, Stored } from "./store.ts";
@@ -15,7 +16,7 @@ export const POOL_MAX = 2;
 export const CHUNK = 1_000;
 
 export interface PostgresOptions {
-  /** `postgres://user:password@host:port/database` */
+  /** see {@link connectionOf} */
   readonly url: string;
   /** after so long a statement is given up, in milliseconds */
   readonly statementTimeoutMs?: number;
@@ -42,14 +43,14 @@ export class PostgresStore implements Store {
   /**
    * Connects to nothing yet.
    *
-   * @throws StoreError where the URL is none
+   * @throws StoreError where the URL is none, or says something that is not heeded
    */
   constructor(options: PostgresOptions) {
     const { url, statementTimeoutMs = 10_000, connectTimeoutMs = 2_000, story = () => undefined } = options;
     this.#story = story;
-    this.#where = serverOf(url);
+    this.#where = serverOf(url).where;
     this.#pool = new pg.Pool({
-      connectionString: url,
+      ...connectionOf(url),
       max: POOL_MAX,
       keepAlive: true,
       connectionTimeoutMillis: connectTimeoutMs,

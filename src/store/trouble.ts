@@ -12,6 +12,9 @@ const REFUSED: Readonly<Record<string, string>> = {
   "25006": "the database is read-only",
 };
 
+/** What is wrong with TLS, by the codes of OpenSSL and Node. */
+const UNTRUSTED = /^(?:UNABLE_TO|ERR_TLS|ERR_SSL|SELF_SIGNED|DEPTH_ZERO|CERT_)/;
+
 /** What passes by itself. */
 const UNAVAILABLE: Readonly<Record<string, string>> = {
   "57P01": "it is shutting down",
@@ -51,7 +54,12 @@ export function storeError(error: unknown, where: string): Error {
   const { code = "", message = String(cause) } = cause as { code?: string; message?: string };
   const line = (text: string) => `Postgres at ${where}: ${text}`;
   const make = (kind: StoreError["kind"], text: string) => new StoreError(kind, line(text), { cause: error });
+  if (code === "28000" && message.endsWith("no encryption")) {
+    return make("refused", "it does not let the user in without TLS: write sslmode=require or sslmode=verify-full");
+  }
   if (REFUSED[code]) return make("refused", REFUSED[code]);
+  if (/not support SSL/.test(message)) return make("refused", "it has no TLS: write sslmode=disable");
+  if (UNTRUSTED.test(code)) return make("refused", `its certificate is not to be trusted: ${message.split("\n")[0]}`);
   if (UNAVAILABLE[code]) return make("unavailable", UNAVAILABLE[code]);
   if (/SASL|password must be/.test(message)) return make("refused", "it asks for a password");
   const said = code.length === 5 ? undefined : SAID.find(([pattern]) => pattern.test(message));
@@ -62,18 +70,19 @@ export function storeError(error: unknown, where: string): Error {
 }
 
 /**
- * The server that a URL names, without user and password.
+ * The server that a URL names, as text without user and password, and its host or the folder of its socket.
  *
  * @throws StoreError where the URL is none
  */
-export function serverOf(url: string): string {
+export function serverOf(url: string): { readonly where: string; readonly host: string } {
   try {
     // `postgres://user@/database?host=/a/folder` is a way to name a socket
     const { protocol, hostname, port, pathname, searchParams } = new URL(url.replace("@/", "@localhost/"));
     if (protocol !== "postgres:" && protocol !== "postgresql:") throw new TypeError("not of Postgres");
     const database = decodeURIComponent(pathname.slice(1)) || "postgres";
-    const host = searchParams.get("host") ?? (hostname || "localhost");
-    return host.startsWith("/") ? `${host}, database ${database}` : `${host}:${port || 5432}, database ${database}`;
+    const host = searchParams.get("host") ?? (decodeURIComponent(hostname) || "localhost");
+    const at = host.startsWith("/") ? host : `${host}:${port || searchParams.get("port") || 5432}`;
+    return { where: `${at}, database ${database}`, host };
   } catch {
     throw new StoreError("refused", "DATABASE_URL is no URL of the form postgres://user:password@host:port/database");
   }

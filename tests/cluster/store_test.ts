@@ -178,3 +178,25 @@ Deno.test("after SIGTERM of both the next start knows everything and asks nobody
   for (const replica of cluster.replicas) assert.deepEqual(await replica.summary(), cluster.books());
   for (const replica of cluster.replicas) await replica.end("SIGTERM");
 });
+
+Deno.test(
+  "a Postgres that dies under an idle cluster shows in readyz and metrics, and so does its return",
+  real,
+  async () => {
+    await using postgres = await TestPostgres.start();
+    await using cluster = await Cluster.start({ env: { DATABASE_URL: postgres.url } });
+    const up = async (is: boolean) => {
+      for (const replica of cluster.replicas) {
+        await until(async () => (await replica.readyz()).store === (is ? "ready" : "unavailable"));
+        const metrics = await (await replica.request("/metrics")).text();
+        assert.equal(/^galo_store_up\S* (.*)$/m.exec(metrics)?.[1], is ? "1" : "0");
+      }
+    };
+    await up(true);
+    await postgres.kill();
+    await up(false);
+    await postgres.start();
+    await up(true);
+    for (const replica of cluster.replicas) await replica.end("SIGTERM");
+  },
+);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/local/embedded.ts";
+import { serverAccount } from "../../src/local/account.ts";
 import { connect, needsServer } from "../store/test_server.ts";
 
 async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
@@ -67,6 +68,101 @@ Deno.test("an embedded PostgreSQL whose starter was killed is ended, and started
   });
 });
 
+/** Ends a server as the machine's death does. @returns its file with its number, and what else is in that */
+async function killed(postgres: EmbeddedPostgres, folder: string): Promise<[path: string, lines: string[]]> {
+  Deno.kill(postgres.pid, "SIGKILL");
+  await postgres.exited;
+  const path = `${folder}/data/postmaster.pid`;
+  const lines = (await Deno.readTextFile(path)).split("\n");
+  assert.equal(Number(lines[0]), postgres.pid);
+  return [path, lines];
+}
+
+Deno.test("a number that another process has by now keeps no PostgreSQL from starting", needsServer, async () => {
+  await withFolder(async (folder) => {
+    const home = `${folder}/postgres`;
+    const first = await startEmbeddedPostgres(home);
+    await query(first.url, "create table kept as select 42 as value");
+    const [path, [, ...lines]] = await killed(first, home);
+    // PostgreSQL takes no notice of other users' processes
+    const other = new Deno.Command("sleep", { args: ["1000"], cwd: "/", ...await serverAccount() }).spawn();
+    try {
+      for (const text of [[other.pid, ...lines].join("\n"), "", "no number"]) {
+        await Deno.writeTextFile(path, text);
+        await Deno.writeTextFile(`${home}/.s.PGSQL.5432.lock`, text);
+        const again = await startEmbeddedPostgres(home);
+        assert.deepEqual(await query(again.url, "select value from kept"), [{ value: 42 }]);
+        assert.equal(again.url, first.url);
+        await killed(again, home);
+      }
+      other.kill("SIGCONT");
+    } finally {
+      other.kill("SIGKILL");
+      assert.equal((await other.status).signal, "SIGKILL");
+    }
+  });
+});
+
+Deno.test("the copy of a folder leaves the server of the folder alone", needsServer, async () => {
+  await withFolder(async (folder) => {
+    const original = await startEmbeddedPostgres(`${folder}/postgres`);
+    await query(original.url, "create table kept as select 42 as value");
+    await query(original.url, "checkpoint");
+    const args = ["-a", `${folder}/postgres`, `${folder}/copy`];
+    assert.equal((await new Deno.Command("cp", { args }).output()).success, true);
+    const copy = await startEmbeddedPostgres(`${folder}/copy`);
+    for (const { url } of [original, copy]) {
+      assert.deepEqual(await query(url, "select value from kept"), [{ value: 42 }]);
+    }
+    await Promise.all([original.stop(), copy.stop()]);
+  });
+});
+
+Deno.test("a server that stopped is not signalled once more: its number may be another's", needsServer, async () => {
+  await withFolder(async (folder) => {
+    const postgres = await startEmbeddedPostgres(`${folder}/postgres`);
+    await Promise.all([postgres.stop(), postgres.stop()]);
+    await postgres.stop();
+  });
+});
+
+Deno.test("a URL says every part, so that nothing of the shell stands in for one", needsServer, async () => {
+  await withFolder(async (folder) => {
+    const name = `a, b;"c" 'd' \\e %41+&?#=@:é`;
+    const postgres = await startEmbeddedPostgres(`${folder}/${name}`);
+    const host = encodeURIComponent(`${await Deno.realPath(folder)}/${name}`);
+    assert.equal(postgres.url, `postgres://galo@/postgres?host=${host}&port=5432&sslmode=disable`);
+    assert.deepEqual(await query(postgres.url, "select 1 as value"), [{ value: 1 }]);
+    const [{ conf }] = await query(postgres.url, "select current_setting('lc_messages') as conf") as [{ conf: string }];
+    assert.equal(conf, "C");
+    await postgres.stop();
+  });
+});
+
+Deno.test("what is set in the folder does not keep a server from being known to serve", needsServer, async () => {
+  await withFolder(async (folder) => {
+    const first = await startEmbeddedPostgres(folder);
+    await first.stop();
+    const own = "logging_collector = on\nlog_min_messages = panic\nport = 1\nlisten_addresses = '*'\n";
+    await Deno.writeTextFile(`${folder}/data/postgresql.auto.conf`, own);
+    const again = await startEmbeddedPostgres(folder);
+    assert.deepEqual(await query(again.url, "select 1 as value"), [{ value: 1 }]);
+    await again.stop();
+  });
+});
+
+Deno.test("a folder that cannot be used is refused in one line", needsServer, async () => {
+  await withFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/file`, "");
+    for (const path of [`${folder}/file`, `${folder}/file/below`]) {
+      await assert.rejects(startEmbeddedPostgres(path), ({ name, kind, message }) => {
+        assert.deepEqual([name, kind, message.split("\n").length], ["StoreError", "refused", 1]);
+        return message.startsWith(`PostgreSQL cannot use ${path}: `);
+      });
+    }
+  });
+});
+
 Deno.test("a folder is used by one process at a time", needsServer, async () => {
   await withFolder(async (folder) => {
     const postgres = await startEmbeddedPostgres(`${folder}/postgres`);
@@ -82,7 +178,15 @@ Deno.test("a socket whose path would be too long is put elsewhere", needsServer,
     assert.deepEqual(await query(postgres.url, "select 1 as value"), [{ value: 1 }]);
     const sockets = new URL(postgres.url.replace("@/", "@localhost/")).searchParams.get("host")!;
     assert.ok(sockets.length < 90);
-    await postgres.stop();
+    // whoever knew the URL finds it again
+    Deno.kill(postgres.pid, "SIGKILL");
+    await postgres.exited;
+    // a lock whose number is that of a process of the same user by now: this one's, where that is not root
+    await Deno.writeTextFile(`${sockets}/.s.PGSQL.5432.lock`, `${Deno.pid}\n`);
+    const again = await startEmbeddedPostgres(`${folder}/${"p".repeat(90)}`, undefined, postgres.sockets);
+    assert.equal(again.url, postgres.url);
+    assert.deepEqual(await query(again.url, "select 1 as value"), [{ value: 1 }]);
+    await again.stop();
     await assert.rejects(Deno.stat(sockets), Deno.errors.NotFound);
   });
 });

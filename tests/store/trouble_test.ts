@@ -169,8 +169,8 @@ Deno.test("what a server says in several lines becomes one", () => {
 });
 
 Deno.test("a server is named without user and password", () => {
-  assert.equal(serverOf("postgres://me:secret@db:5433/galo"), "db:5433, database galo");
-  assert.equal(serverOf("postgres://me:secret@db/galo"), "db:5432, database galo");
-  assert.equal(serverOf("postgres://me:secret@/galo?host=%2Frun%2Fpg"), "/run/pg, database galo");
-  assert.throws(() => serverOf("me:secret at db"), { message: /^DATABASE_URL is no URL of the form/ });
+  assert.equal(serverOf("postgres://me:secret@db:5433/galo").where, "db:5433, database galo");
+  assert.equal(serverOf("postgres://me:secret@db/galo").where, "db:5432, database galo");
+  assert.equal(serverOf("postgres://me:secret@/galo?host=%2Frun%2Fpg").where, "/run/pg, database galo");
+  assert.throws(() => serverOf("me:secret at db").where, { message: /^DATABASE_URL is no URL of the form/ });
 });

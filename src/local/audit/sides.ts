@@ -7,6 +7,7 @@ import { type Cents, centsOf } from "../../payment/money.ts";
 import { STAGES } from "../../payment/payment.ts";
 import type { Total } from "../../payment/totals.ts";
 import { errorLine } from "../../start_error.ts";
+import { connectionOf } from "../../store/connection.ts";
 
 /** A call may take so long, in milliseconds. */
 const TIMEOUT_MS = 10_000;
@@ -50,7 +51,7 @@ export class Sides {
   constructor(addresses: Addresses) {
     this.#addresses = addresses;
     this.#database = new pg.Client({
-      connectionString: addresses.database,
+      ...connectionOf(addresses.database),
       connectionTimeoutMillis: TIMEOUT_MS,
       statement_timeout: 6 * TIMEOUT_MS,
       application_name: "galo-audit",

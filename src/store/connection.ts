@@ -1,0 +1,56 @@
+/** What DATABASE_URL says, as `pg` takes it: all of it is heeded or refused, and `sslmode` means what it does to libpq. @module */
+// @ts-types="@types/pg"
+import type pg from "pg";
+import { errorLine } from "../start_error.ts";
+import { StoreError } from "./store.ts";
+import { serverOf } from "./trouble.ts";
+
+/** What a query may say that `pg` heeds itself. */
+const HEEDED = ["host", "port", "user", "password", "options", "application_name", "client_encoding"];
+
+/**
+ * How to connect to the server that a URL names.
+ *
+ * @throws StoreError with one line where the URL is none, or says something that is not heeded
+ */
+export function connectionOf(url: string): pg.ClientConfig {
+  if (url.includes("#")) throw refused("write %23 for a # in it");
+  const { host } = serverOf(url);
+  const [base = "", query] = url.split(/\?(.*)/s);
+  const { sslmode, sslrootcert, sslcert, sslkey, ...others } = Object.fromEntries(new URLSearchParams(query));
+  for (const name of Object.keys(others)) {
+    if (name === "ssl") throw refused("write sslmode=require or sslmode=verify-full for ssl");
+    if (!HEEDED.includes(name)) throw refused(`${name} is not heeded: take it out`);
+  }
+  const ssl = tlsOf(sslmode, { ca: sslrootcert, cert: sslcert, key: sslkey });
+  const connectionString = `${base}?${new URLSearchParams(others)}`;
+  // a socket has no TLS, whatever is asked
+  return { connectionString, ssl: host.startsWith("/") ? false : ssl };
+}
+
+function tlsOf(mode = "disable", paths: Readonly<Record<string, string | undefined>>): pg.ClientConfig["ssl"] {
+  if (mode === "disable") return false;
+  if (!["require", "verify-ca", "verify-full"].includes(mode)) {
+    throw refused(`sslmode=${mode} is not known here: write disable, require, verify-ca or verify-full`);
+  }
+  const isSystem = paths.ca === "system";
+  if (mode === "verify-ca" && !paths.ca || mode !== "verify-full" && isSystem) {
+    throw refused("write sslmode=verify-full, or the path of a certificate as sslrootcert");
+  }
+  const files = Object.entries(paths).filter(([name, path]) => path && !(name === "ca" && isSystem));
+  const tls = Object.fromEntries(files.map(([name, path]) => [name, read(path!)]));
+  if (mode === "verify-full") return tls;
+  return tls.ca ? { ...tls, checkServerIdentity: () => undefined } : { ...tls, rejectUnauthorized: false };
+}
+
+function read(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    throw refused(`${path} cannot be read: ${errorLine(error)}`);
+  }
+}
+
+function refused(what: string): StoreError {
+  return new StoreError("refused", `DATABASE_URL: ${what}`);
+}

@@ -1,0 +1,249 @@
+import assert from "node:assert/strict";
+import { PostgresStore } from "../../src/store/postgres.ts";
+import { payment, statusOf, TestPostgres, until } from "../cluster/harness.ts";
+import { CADDY, needs, optional } from "../support/permissions.ts";
+import { newFolder, Started, usersOf } from "./start.ts";
+
+const real = needs("net", "run", "read", "write", "env", "sys");
+
+/** Pays so many times, each of which is acknowledged. */
+async function pay(started: Started, count: number): Promise<void> {
+  for (let n = 0; n < count; n++) {
+    assert.equal(await statusOf(fetch(`${started.url}/payments`, payment(crypto.randomUUID()))), 202);
+  }
+}
+
+/** Starts a cluster that has to end by itself, with one line and 1. */
+async function refusal(env: Record<string, string>, folder?: string): Promise<string> {
+  await using started = new Started(folder ?? await newFolder(), { LOG_LEVEL: "off", ...env });
+  assert.equal((await started.end()).code, 1);
+  assert.deepEqual(usersOf(started.folder), []);
+  return started.logged.trimEnd().replaceAll(started.folder, "FOLDER");
+}
+
+/** What a shell may have that libpq, `pg` and the programs of PostgreSQL heed. */
+const SHELL = {
+  ...{ PGHOST: "nowhere.invalid", PGHOSTADDR: "192.0.2.1", PGPORT: "1", PGUSER: "nobody", PGDATABASE: "nothing" },
+  ...{
+    PGPASSWORD: "wrong",
+    PGPASSFILE: "/nowhere",
+    PGSERVICE: "none",
+    PGSERVICEFILE: "/nowhere",
+    PGSSLMODE: "require",
+  },
+  ...{ PGSSLNEGOTIATION: "direct", PGOPTIONS: "-c default_transaction_read_only=on", PGAPPNAME: "x" },
+  ...{ PGREPLICATION: "database", PGCLIENT_ENCODING: "EUC_JP", PGCLIENTENCODING: "EUC_JP", PGCONNECT_TIMEOUT: "1" },
+  ...{ PGDATA: "/nowhere", PGTZ: "nowhere", PGSSLROOTCERT: "/nowhere", LC_ALL: "xx_XX.UTF-8", LANG: "xx_XX.UTF-8" },
+};
+
+Deno.test("no variable of libpq's in the shell keeps payments from the embedded Postgres", real, async () => {
+  await using started = await Started.start(await newFolder(), SHELL);
+  await pay(started, 20);
+  await until(async () => await started.stored() === 20);
+  assert.equal((await started.readyz()).store, "ready");
+  assert.equal((await started.end("SIGTERM")).code, 0);
+  const again = await Started.start(started.folder, SHELL);
+  assert.equal((await (await fetch(`${again.url}/payments-summary`)).json()).default.totalRequests, 20);
+  assert.equal((await again.end("SIGTERM")).code, 0);
+});
+
+Deno.test("a store that does not come up ends start with one line and 1", real, async () => {
+  assert.equal(
+    await refusal({ DATABASE_URL: "postgres://me:secret@127.0.0.1:1/galo" }),
+    "galo: Postgres at 127.0.0.1:1, database galo: nothing listens there",
+  );
+  assert.equal(
+    await refusal({ DATABASE_URL: "postgres://me:secret@127.0.0.1/galo?sslmode=prefer" }),
+    "galo: DATABASE_URL: sslmode=prefer is not known here: write disable, require, verify-ca or verify-full",
+  );
+  await using postgres = await TestPostgres.start();
+  const store = new PostgresStore({ url: postgres.url });
+  const to = { log: crypto.randomUUID(), position: 1, hash: 0, doubtedMs: null };
+  await store.write({ from: await store.stored(), to, purges: false, payments: [] });
+  await store.close();
+  await postgres.query("alter database postgres set default_transaction_read_only = on");
+  assert.equal(
+    await refusal({ DATABASE_URL: postgres.url }),
+    `galo: Postgres at ${postgres.folder}, database postgres: the database is read-only`,
+  );
+  const folder = await newFolder();
+  await Deno.writeTextFile(`${folder}/postgres`, "no folder");
+  assert.match(await refusal({}, folder), /^galo: PostgreSQL cannot use FOLDER\/postgres: [^\n]+$/);
+});
+
+Deno.test("a Postgres that cannot start is started again and again, said once, and nothing is lost", real, async () => {
+  await using started = await Started.start(await newFolder());
+  await pay(started, 10);
+  await until(async () => await started.stored() === 10);
+  const data = `${started.folder}/postgres/data`;
+  await Deno.chmod(data, 0o777);
+  Deno.kill(await started.postgres(), "SIGKILL");
+  const why = `PostgreSQL does not start: data directory "${data}" has invalid permissions`;
+  const ended = `ERROR: Postgres ended, and is started again until it runs: ${JSON.stringify(why)}`;
+  await until(() => started.lines.length === 1);
+  assert.deepEqual(started.lines, [ended]);
+  await until(async () => (await started.readyz()).store === "unavailable");
+  await pay(started, 30);
+  await Deno.chmod(data, 0o700);
+  await until(async () => (await started.readyz()).store === "ready");
+  await until(async () => await started.stored() === 40);
+  await until(() => started.lines.length === 2);
+  assert.deepEqual(started.lines, [ended, "INFO: Postgres runs again"]);
+
+  // one that can start at once is back at once
+  Deno.kill(await started.postgres(), "SIGKILL");
+  await until(() => started.lines.length === 4);
+  assert.deepEqual(started.lines.slice(2), [
+    "ERROR: Postgres ended, and was started again",
+    "INFO: Postgres runs again",
+  ]);
+  await pay(started, 5);
+  await until(async () => await started.stored() === 45);
+});
+
+Deno.test("start ends while its Postgres does not start", real, async () => {
+  await using started = await Started.start(await newFolder());
+  await Deno.chmod(`${started.folder}/postgres/data`, 0o777);
+  Deno.kill(await started.postgres(), "SIGKILL");
+  await until(() => started.lines.length === 1);
+  // it has payments of a store that is away only in its log, and nothing was cut off
+  await started.end("SIGTERM");
+  assert.deepEqual(usersOf(started.folder), []);
+});
+
+/** A small disk of a test's own. */
+class Disk implements Disposable {
+  readonly folder = Deno.makeTempDirSync({ prefix: "galo-disk-" });
+
+  constructor(size: string) {
+    const args = ["-t", "tmpfs", "-o", `size=${size},mode=0711`, "tmpfs", this.folder];
+    const { success, stderr } = new Deno.Command("mount", { args, stderr: "piped" }).outputSync();
+    if (!success) throw new Error(new TextDecoder().decode(stderr));
+  }
+
+  /** Writes until there is no room. */
+  fill(): void {
+    const args = ["if=/dev/zero", `of=${this.folder}/full`, "bs=4k"];
+    assert.equal(new Deno.Command("dd", { args, stderr: "null" }).outputSync().success, false);
+  }
+
+  clear(): void {
+    Deno.removeSync(`${this.folder}/full`);
+  }
+
+  [Symbol.dispose](): void {
+    new Deno.Command("umount", { args: ["-l", this.folder] }).outputSync();
+    Deno.removeSync(this.folder);
+  }
+}
+
+const FLOOD = "select pg_logical_emit_message(true, '', repeat('x', 1 << 20)) from generate_series(1, 60)";
+
+function mounts(): boolean {
+  try {
+    using _disk = new Disk("1m");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const mounting = real.ignore || mounts() ? real : optional("this user may not mount a small disk, as root may");
+
+Deno.test("a Postgres whose disk is full comes back when there is room, and nothing is lost", mounting, async () => {
+  using disk = new Disk("80m");
+  const folder = await newFolder();
+  await Deno.mkdir(`${disk.folder}/postgres`);
+  await Deno.symlink(`${disk.folder}/postgres`, `${folder}/postgres`);
+  await using started = await Started.start(folder);
+  await pay(started, 10);
+  await until(async () => await started.stored() === 10);
+  disk.fill();
+  // it ends itself once its own log finds no room any more
+  await assert.rejects(started.query(FLOOD));
+  await until(() => started.lines.length === 1);
+  assert.match(started.lines[0]!, /^ERROR: Postgres ended, and is started again until it runs: .*No space left/);
+  await pay(started, 200);
+  await until(async () => (await started.readyz()).store === "unavailable");
+  disk.clear();
+  await until(async () => await started.stored().catch(() => 0) === 210);
+  await until(() => started.lines.length === 2);
+  assert.equal(started.lines[1], "INFO: Postgres runs again");
+  assert.equal((await started.end("SIGTERM")).code, 0);
+});
+
+Deno.test("what is acknowledged while the whole folder's disk is full or not is stored", mounting, async () => {
+  using disk = new Disk("100m");
+  await using started = await Started.start(`${disk.folder}/galo`);
+  await pay(started, 10);
+  disk.fill();
+  await assert.rejects(started.query(FLOOD));
+  await until(() => started.lines.length === 1);
+  let acknowledged = 10;
+  for (let n = 0; n < 200; n++) {
+    const status = await statusOf(fetch(`${started.url}/payments`, payment(crypto.randomUUID())));
+    assert.ok(status === 202 || status === 503, `${status}`);
+    if (status === 202) acknowledged++;
+  }
+  disk.clear();
+  await until(async () => await started.stored().catch(() => 0) === acknowledged);
+  await pay(started, 10);
+  await until(async () => await started.stored() === acknowledged + 10);
+  assert.equal((await started.end("SIGTERM")).code, 0);
+});
+
+for (const name of ["SIGHUP", "SIGQUIT"] as const) {
+  Deno.test(`${name} ends all of it with 0, Postgres too`, real, async () => {
+    await using started = await Started.start(await newFolder());
+    await pay(started, 1);
+    assert.equal((await started.end(name)).code, 0);
+    assert.deepEqual(usersOf(started.folder), []);
+  });
+}
+
+Deno.test("what nohup starts outlives its terminal", real, async () => {
+  await using started = await Started.start(await newFolder(), {}, ["nohup"]);
+  // a shell whose terminal is closed sends it to all of a job
+  for (const pid of usersOf(started.folder)) Deno.kill(Number(pid), "SIGHUP");
+  Deno.kill(await started.postgres(), "SIGKILL");
+  await until(() => started.lines.length === 2);
+  assert.deepEqual(started.lines, ["ERROR: Postgres ended, and was started again", "INFO: Postgres runs again"]);
+  await pay(started, 1);
+  assert.equal((await started.end("SIGTERM")).code, 0);
+  assert.deepEqual(usersOf(started.folder), []);
+});
+
+Deno.test("a folder may have any name", real, async () => {
+  const name = `a,b "c" 'd' \\e %66 {f} $g é\u{1f4b6}`;
+  await using started = await Started.start(await newFolder(name), CADDY === undefined ? {} : { CADDY });
+  await pay(started, 5);
+  await until(async () => await started.stored() === 5);
+  assert.equal((await started.end("SIGTERM")).code, 0);
+  assert.deepEqual(usersOf(started.folder), []);
+});
+
+Deno.test("a folder is as long as a socket's path lets it be, and said to be too long beyond", real, async () => {
+  const of = async (bytes: number) => {
+    const parent = await newFolder("é");
+    const name = "d".repeat(bytes - new TextEncoder().encode(`${parent}/`).length);
+    await Deno.mkdir(`${parent}/${name}`);
+    return `${parent}/${name}`;
+  };
+  for (const bytes of [94, 102, 200]) {
+    assert.equal(
+      await refusal({}, await of(bytes)),
+      "galo: DATA_DIR: FOLDER is too long for a socket in it: at most 93 bytes",
+    );
+  }
+  await using started = await Started.start(await of(93));
+  await pay(started, 5);
+  const postgres = () => Number(usersOf(`${started.folder}/postgres/data`)[0]);
+  const first = postgres();
+  Deno.kill(first, "SIGKILL");
+  // found again where it was
+  await until(() => started.lines.length === 2);
+  await pay(started, 5);
+  assert.notEqual(postgres(), first);
+  await until(async () => (await started.readyz()).store === "ready");
+  assert.equal((await started.end("SIGTERM")).code, 0);
+});
