@@ -80,12 +80,12 @@ Deno.test("what would not be sent to a processor is refused, and no password is 
 Deno.test("a path that is too long for a socket is refused", () => {
   const of = (bytes: number) => `/é${"x".repeat(bytes - 3)}`;
   assert.equal(refused({ LISTEN: of(104) }), `LISTEN: ${of(104)} is too long for a socket: at most 103 bytes`);
-  assert.equal(readConfig({ LISTEN: of(103) }).LISTEN, { path: of(103) });
+  assert.deepEqual(readConfig({ LISTEN: of(103) }).LISTEN, { path: of(103) });
   // each of two replicas has its own
   const message = `OPS_LISTEN: ${of(102)}.b is too long for a socket: at most 103 bytes`;
   assert.equal(refused({ OPS_LISTEN: of(102), REPLICA: "b" }), message);
-  assert.equal(readConfig({ OPS_LISTEN: of(101) }).OPS_LISTEN, { path: of(101) });
-  assert.equal(readConfig({ OPS_LISTEN: of(103), REPLICAS: "1" }).OPS_LISTEN, { path: of(103) });
+  assert.deepEqual(readConfig({ OPS_LISTEN: of(101) }).OPS_LISTEN, { path: of(101) });
+  assert.deepEqual(readConfig({ OPS_LISTEN: of(103), REPLICAS: "1" }).OPS_LISTEN, { path: of(103) });
 });
 
 Deno.test("what the shell says of TLS is not dropped silently where DATABASE_URL does not say it", () => {

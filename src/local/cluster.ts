@@ -143,15 +143,10 @@ function child(spec: Omit<ChildSpec, "program">): Child {
  */
 async function storeUp(url: string): Promise<void> {
   const store = new PostgresStore({ url, statementTimeoutMs: STORE_UP_MS });
-  const writes = async () => {
-    const { log, ...stored } = await store.stored();
-    const here = log !== null && { ...stored, log };
-    if (here) await store.write({ from: here, to: here, purges: false, payments: [] });
-  };
   const untilMs = performance.now() + STORE_UP_MS;
   try {
     for (;; await after(STORE_ASK_MS)) {
-      const error = await writes().then(() => undefined, (thrown) => thrown);
+      const error = await store.stored(true).then(() => undefined, (thrown) => thrown);
       if (!error) return;
       const passes = error instanceof StoreError && error.kind === "unavailable";
       if (!passes || performance.now() > untilMs) throw error;

@@ -71,6 +71,8 @@ export class Projector implements LedgerObserver {
   #cancel: Cancel | undefined;
   #startedMs = -Infinity;
   #failures = 0;
+  /** what was said since the store last worked: a server that comes and goes is in trouble for many reasons in turn */
+  readonly #said = new Set<string>();
   #stopped = false;
 
   /** It is to observe the ledger from the first fact on that is folded after the store was loaded. */
@@ -279,10 +281,12 @@ export class Projector implements LedgerObserver {
 
   /** @param trouble empty where there is none */
   #tell(trouble: string): void {
-    const changed = trouble !== this.trouble || this.state === "connecting";
+    const isNew = trouble ? !this.#said.has(trouble) : this.state !== "ready";
+    if (trouble) this.#said.add(trouble);
+    else this.#said.clear();
     this.state = trouble ? "unavailable" : "ready";
     this.trouble = trouble;
-    if (changed) {
+    if (isNew) {
       this.#parts.say(
         trouble ? "warning" : "info",
         trouble ? `the store does not work: ${trouble}` : "the store works",

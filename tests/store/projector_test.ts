@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { positionOf } from "../../src/ledger/log.ts";
-import { CHECK_MS, COVER_MS, RETRY_MS_MIN, STANDBY_MS } from "../../src/store/projector.ts";
-import type { StoreError } from "../../src/store/store.ts";
+import { CHECK_MS, COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN, STANDBY_MS } from "../../src/store/projector.ts";
+import { StoreError } from "../../src/store/store.ts";
 import type { VirtualClock } from "../support/virtual_clock.ts";
 import { batch, byId, id, LOG, OTHER_LOG, settled } from "./contract.ts";
 import { DOWN, Projected, Side, started } from "./projected.ts";
@@ -227,6 +227,28 @@ Deno.test("jitter shortens a pause to as little as half", async () => {
   assert.equal(calls, 1);
   await world.clock.advance(1);
   assert.equal(calls, 2);
+});
+
+Deno.test("each trouble of an outage is said once, however often it comes in turn with others", async () => {
+  const side = await started();
+  const { clock } = side.world;
+  side.lines.length = 0;
+  const starting = new StoreError("unavailable", "it is starting or stopping");
+  await clock.advance(CHECK_MS);
+  for (let n = 0; n < 5; n++) {
+    fail(side, n % 2 ? starting : DOWN);
+    side.projector.check();
+    await clock.advance(RETRY_MS_MAX);
+    assert.equal(side.projector.trouble, n % 2 ? starting.message : DOWN.message);
+  }
+  fail(side, undefined);
+  await clock.advance(RETRY_MS_MAX);
+  fail(side, DOWN);
+  await clock.advance(CHECK_MS);
+  side.projector.check();
+  await clock.advance(0);
+  const [down, up] = [`warning: the store does not work: ${DOWN.message}`, "info: the store works"];
+  assert.deepEqual(side.lines, [down, `warning: the store does not work: ${starting.message}`, up, down]);
 });
 
 Deno.test("an error that is no trouble of the store's is not survived", async () => {
