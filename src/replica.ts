@@ -22,15 +22,13 @@ import type { ProcessorClient } from "./routing/processor_client.ts";
 import type { RouteLimits } from "./routing/route.ts";
 import { type Readiness, readinessOf } from "./service/readiness.ts";
 import type { Acceptance, AckLevel, Observed, Vitals } from "./service/service.ts";
-import { load, open } from "./start.ts";
+import { load, open, STORE_AGAIN_MS } from "./start.ts";
 import { Projector } from "./store/projector.ts";
 import type { Store } from "./store/store.ts";
 import type { Observer } from "./service/observer.ts";
 
 /** How often a replica looks whether its lock still is its own, in milliseconds. */
 const LOCK_CHECK_MS = 5_000;
-/** Pause before the store is loaded again, in milliseconds. */
-const STORE_AGAIN_MS = 500;
 /** How often it is loaded before the log is opened anew. */
 const READINGS_MAX = 4;
 /** The part of the time for stopping that calls in flight may take. */
@@ -103,6 +101,8 @@ export class Replica implements Observed {
   #running: Running | undefined;
   #stopped = Promise.withResolvers<boolean>();
   #clean = true;
+  /** why the store keeps this replica from starting, as it was said */
+  #storeTrouble = "";
   /** how often the store was loaded in vain */
   #readings = 0;
 
@@ -242,7 +242,13 @@ export class Replica implements Observed {
   async #open(): Promise<void> {
     if (this.#member.phase !== "starting") return;
     const opened = await open(this.#settings, this.#ports);
-    if ("why" in opened) return this.#happened({ kind: "not-opened", why: opened.why });
+    if ("why" in opened) {
+      if (opened.afterMs && opened.why !== this.#storeTrouble) {
+        this.#storeTrouble = opened.why;
+        this.#ports.log("warning", "the start waits", { why: opened.why });
+      }
+      return this.#happened({ kind: "not-opened", ...opened });
+    }
     this.#own = opened.own;
     if (this.#member.phase !== "starting") return opened.own.release();
     const { horizonMs } = this.#settings;

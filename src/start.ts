@@ -25,8 +25,13 @@ export interface Known {
   readonly stored: Stored;
 }
 
-/** The lock of this replica, or why it could not be had or the log not be opened now. */
-export type Claim = { readonly own: HeldLock; readonly doubted: boolean } | { readonly why: string };
+/** Pause before the store is asked again, in milliseconds. */
+export const STORE_AGAIN_MS = 500;
+
+/** The lock of this replica, or why it could not be had or the log not be opened now, and when to try again. */
+export type Claim =
+  | { readonly own: HeldLock; readonly doubted: boolean }
+  | { readonly why: string; readonly afterMs?: number };
 
 /**
  * Takes this replica's lock and makes the log one to go on with. One replica at a time does so; it holds the lock `log`
@@ -39,7 +44,8 @@ export async function open(settings: ReplicaSettings, ports: ReplicaPorts): Prom
   if (!logLock) return { why: "the other replica opens the log" };
   try {
     // first: while a store keeps this replica waiting, the peer may go on with what it owned
-    const stored = store ? await answer(ports, store.stored()) : NOTHING_STORED;
+    let trouble = "";
+    const stored = store ? await answer(ports, store.stored(), (why) => trouble = `: ${why}`) : NOTHING_STORED;
     const own = lock.tryAcquire(self);
     if (!own) return { why: "this replica's lock is held by another process" };
     const peer = lock.tryAcquire(peerOf(self));
@@ -49,7 +55,8 @@ export async function open(settings: ReplicaSettings, ports: ReplicaPorts): Prom
     const follows = opening.kind === "opened" && await follow(ports, stored, rereads);
     if (follows) return { own, doubted: opening.doubted };
     own.release();
-    return { why: opening.kind === "wait" ? opening.why : "the store did not take the log that begins anew" };
+    const why = opening.kind === "wait" ? opening.why + trouble : "the store did not take the log that begins anew";
+    return { why, ...!stored && { afterMs: STORE_AGAIN_MS } };
   } finally {
     logLock.release();
   }
@@ -103,12 +110,17 @@ export async function load(
   return { ledger: new Ledger(segments, nonce, book, stored.hash), log, stored };
 }
 
-/** What a store says, or undefined where it does not say anything in time. */
-async function answer<T>({ clock }: ReplicaPorts, asked: Promise<T>): Promise<T | undefined> {
+/** What a store says, or undefined where it does not say anything in time, or fails: `failed` is told why. */
+async function answer<T>(
+  { clock }: ReplicaPorts,
+  asked: Promise<T>,
+  failed: (why: string) => void = () => {},
+): Promise<T | undefined> {
   try {
     return await within(clock, STORE_WAIT_MS, asked);
   } catch (error) {
-    if (error instanceof StoreError) return undefined;
-    throw error;
+    if (!(error instanceof StoreError)) throw error;
+    failed(error.message);
+    return undefined;
   }
 }

@@ -33,3 +33,35 @@ for (
     await Deno.remove(folder, { recursive: true });
   });
 }
+
+Deno.test("a replica whose Postgres is not there says so in one line, and waits for it", real, async () => {
+  const folder = await Deno.makeTempDir({ prefix: "galo-" });
+  const main = new URL("../main.ts", import.meta.url).pathname;
+  const address = "http://127.0.0.1:1";
+  const env = {
+    ...{
+      DATA_DIR: folder,
+      LISTEN: `${folder}/a.sock`,
+      REPLICAS: "1",
+      DATABASE_URL: "postgres://galo:secret@127.0.0.1:1/books",
+    },
+    ...{ PROCESSOR_DEFAULT_URL: address, PROCESSOR_FALLBACK_URL: address },
+  };
+  const args = ["run", "-A", "--quiet", main, "replica"];
+  const process = new Deno.Command(Deno.execPath(), { args, env, stdout: "null", stderr: "piped" }).spawn();
+  let said = "";
+  for await (const text of process.stderr.pipeThrough(new TextDecoderStream()).values({ preventCancel: true })) {
+    said += text;
+    if (said.split("\n").length > 2) break;
+  }
+  process.kill("SIGTERM");
+  const [starting, waits] = said.split("\n").map((line) => line && JSON.parse(line));
+  assert.equal(starting.message, "starting");
+  assert.deepEqual([waits.level, waits.message, waits.properties.why], [
+    ...["WARN", "the start waits"],
+    "the store does not answer, and the log does not reach back to its beginning: " +
+    "Postgres at 127.0.0.1:1, database books: nothing listens there",
+  ]);
+  assert.equal((await process.status).code, 0);
+  await Deno.remove(folder, { recursive: true });
+});

@@ -75,6 +75,8 @@ export class Pair {
   fail: (self: ReplicaId, error: unknown) => void = (_, error) => {
     throw error;
   };
+  /** lines of both logs */
+  readonly logged: string[] = [];
   /** milliseconds by which the wall clock was set */
   skewMs = 0;
   #boot = 1;
@@ -119,7 +121,7 @@ export class Pair {
       ...peer && { transport: mortal(self === "a" ? this.pipe.listening : this.pipe.dialling, life) },
       ...store && { store: this.#store(self, life) },
       observers: [{ folded: (fact, holds) => void this.folded.push({ self, fact, holds }) }],
-      log: () => {},
+      log: (level, message, fields) => this.logged.push(`${self}: ${level} ${message} ${JSON.stringify(fields ?? {})}`),
       fail: (error) => {
         if (life.alive) this.fail(self, error);
       },

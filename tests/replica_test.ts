@@ -5,7 +5,7 @@ import { CHECK_MS } from "../src/store/projector.ts";
 import { REPLICAS } from "../src/payment/fact.ts";
 import { encode } from "../src/peer/frame.ts";
 import type { Outcome } from "../src/routing/processor_client.ts";
-import { STORE_WAIT_MS } from "../src/start.ts";
+import { STORE_AGAIN_MS, STORE_WAIT_MS } from "../src/start.ts";
 import { HORIZON_MS, ID, OTHER_ID, Pair, RECALL_MS, SEGMENT_RECORDS, SOON_MS, STOP_MS } from "./replica_harness.ts";
 
 const NEVER = () => new Promise<Outcome>(() => {});
@@ -462,13 +462,25 @@ Deno.test("a start without the store waits where the log does not reach back, an
   const { ready, notes } = pair.a.readiness();
   assert.deepEqual([ready, notes], [
     false,
-    ["the store does not answer, and the log does not reach back to its beginning"],
+    ["the store does not answer, and the log does not reach back to its beginning: the store is not there"],
   ]);
   assert.equal(pair.a.accept(ID, 1990), "not-serving");
   assert.equal(pair.a.summary(), undefined);
   pair.reaches.a = true;
   await pair.clock.advance(SOON_MS);
   assert.deepEqual(pair.a.summary()?.default, { count: 20, cents: 200 });
+});
+
+Deno.test("a start asks a store that does not answer twice a second, and says once why it waits", async () => {
+  const pair = new Pair({ peer: false });
+  const askedMs: number[] = [];
+  Object.defineProperty(pair.reaches, "a", { get: () => askedMs.push(pair.clock.monotonic()) === 0 });
+  pair.start("a");
+  await pair.clock.advance(4 * STORE_AGAIN_MS);
+  const [first] = askedMs;
+  assert.deepEqual(askedMs, [0, 1, 2, 3, 4].map((n) => first! + n * STORE_AGAIN_MS));
+  const why = "the store does not answer, and the log does not reach back to its beginning: the store is not there";
+  assert.deepEqual(pair.logged, [`a: warning the start waits ${JSON.stringify({ why })}`]);
 });
 
 Deno.test("a store that knows more of the log than the log has both replicas start anew, in doubt", async () => {

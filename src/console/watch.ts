@@ -257,8 +257,10 @@ export class Watch implements Observer {
     for (const watcher of this.#watchers) watcher.tell(live, point);
   }
 
-  #logChanges({ processors }: Readiness, at: number): void {
+  #logChanges({ phase, processors }: Readiness, at: number): void {
     const { log } = this.#parts;
+    // nothing is known of the processors yet
+    if (phase === "starting" || phase === "reading") return;
     for (const processor of PROCESSORS) {
       const { state, rejectsWith, retryAt, unclear } = processors[processor];
       const said = this.#said[processor];

@@ -35,8 +35,8 @@ export interface Membership {
 
 export type Event =
   | { readonly kind: "start" }
-  /** the log could not be opened, and why */
-  | { readonly kind: "not-opened"; readonly why: string }
+  /** the log could not be opened, and why; after {@link OPEN_AGAIN_MS} it is tried again, unless it says otherwise */
+  | { readonly kind: "not-opened"; readonly why: string; readonly afterMs?: number }
   | { readonly kind: "opened" }
   /** the log is read to its end */
   | { readonly kind: "read" }
@@ -85,7 +85,10 @@ export function transition(state: Membership, event: Event): Transition {
       return { state: { ...state, waits: "" }, effects: [{ kind: "open", afterMs: 0 }] };
     case "not-opened":
       if (phase !== "starting") return stays;
-      return { state: { ...state, waits: event.why }, effects: [{ kind: "open", afterMs: OPEN_AGAIN_MS }] };
+      return {
+        state: { ...state, waits: event.why },
+        effects: [{ kind: "open", afterMs: event.afterMs ?? OPEN_AGAIN_MS }],
+      };
     case "opened":
       if (phase !== "starting") return stays;
       return { state: { ...state, phase: "reading", waits: "" }, effects: [{ kind: "read" }] };

@@ -148,6 +148,17 @@ Deno.test("an outage is a line at its beginning and one at its end, and a stretc
   ]);
 });
 
+Deno.test("of processors nothing is said before the replica serves", async () => {
+  const { clock, logged, state, up } = setup();
+  up("default", false);
+  for (const phase of ["starting", "reading", "serving"] as const) {
+    assert.deepEqual(logged, [], phase);
+    state.phase = phase;
+    await clock.advance(2 * LOOK_MS);
+  }
+  assert.deepEqual(logged, ['warning a processor takes nothing {"processor":"default"}']);
+});
+
 Deno.test("a queue that is full is a line when it begins and one when it ends", async () => {
   const { clock, logged, state } = setup();
   state.pending = 3;
