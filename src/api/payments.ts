@@ -61,6 +61,10 @@ async function readPayment(request: Request, bodies: BodyReader): Promise<{ id: 
   if (type !== null && !JSON_TYPE.test(type)) {
     return problem("not-json", "The content type of a payment is application/json");
   }
+  const coding = request.headers.get("content-encoding");
+  if (coding !== null && !/^identity$/i.test(coding)) {
+    return problem("not-json", "A payment is sent without Content-Encoding", {}, { "accept-encoding": "identity" });
+  }
   const bytes = await bodies.read(request);
   // the rest of the body is never read, so that the connection is of no more use
   if (bytes === "too-long") {

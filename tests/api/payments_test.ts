@@ -313,6 +313,26 @@ Deno.test("takes JSON under every name it has, and answers 415 to what is declar
   assert.equal((await app.request("/payments", undeclared)).status, 202);
 });
 
+Deno.test("answers 415 to a body that is declared as compressed, and says what is taken", async () => {
+  const { app, payments } = fakeApp();
+  const coded = (coding: string) => ({
+    method: "POST",
+    headers: { "content-encoding": coding },
+    body: encoder.encode(JSON.stringify(VALID)),
+  });
+  for (const coding of ["gzip", "br", "zstd", "identity, gzip"]) {
+    const response = await app.request("/payments", coded(coding));
+    assert.equal(response.headers.get("accept-encoding"), "identity");
+    assert.deepEqual(await problemOf(response), {
+      type: "/problems/not-json",
+      ...{ title: "The body is declared as something other than JSON", status: 415 },
+      detail: "A payment is sent without Content-Encoding",
+    });
+  }
+  assert.equal(payments.book.pending.size, 0);
+  assert.equal((await app.request("/payments", coded("Identity"))).status, 202);
+});
+
 Deno.test("answers 503 when a payment is not acknowledged, saying when to come again where that helps", async () => {
   const { app, payments } = fakeApp();
   const cases = [
