@@ -77,8 +77,19 @@ export class Listener {
 function removeSocket(path: string): void {
   try {
     if (!Deno.lstatSync(path).isSocket) throw new StartError("something that is no socket is there");
+    if (isServed(path)) throw new StartError("another process listens there");
     Deno.removeSync(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Whether a process of this container listens on a socket (proc(5)): one of something else, or of another DATA_DIR. */
+function isServed(path: string): boolean {
+  try {
+    const listening = / 00010000 0001 \d\d +\d+ (.+)$/;
+    return Deno.readTextFileSync("/proc/net/unix").split("\n").some((line) => listening.exec(line)?.[1] === path);
+  } catch {
+    return false;
   }
 }

@@ -57,6 +57,17 @@ Deno.test("OPS_LISTEN may be a socket of the replica's own", real, async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
+Deno.test("a replica does not take the socket of a process that lives", real, async () => {
+  await using cluster = await Cluster.start();
+  const path = `${cluster.folder}/another.sock`;
+  using another = Deno.listen({ transport: "unix", path });
+  await cluster.b.end("SIGTERM");
+  await assert.rejects(cluster.b.start({ LISTEN: path }), /ended with 1/);
+  const connecting = Deno.connect({ transport: "unix", path });
+  (await another.accept()).close();
+  (await connecting).close();
+});
+
 Deno.test("purging needs authority, and nothing of the processors' admin API is passed on", real, async () => {
   await using cluster = await Cluster.start({ env: { ALLOW_PURGE: "false", ADMIN_TOKEN: "s3cret" } });
   const purge = (authorization?: string) =>
