@@ -12,6 +12,8 @@ import { serverOf, storeError } from "./trouble.ts";
 export const PAGE = 512;
 /** Connections of a replica at most: two let a story be looked up while payments are written. */
 export const POOL_MAX = 2;
+/** SQLSTATE of a prepared statement that is not there, or is there already. */
+const UNPREPARED = ["26000", "42P05"];
 /** Payments in one statement at most. */
 export const CHUNK = 1_000;
 
@@ -36,6 +38,8 @@ export class PostgresStore implements Store {
   readonly #pool: pg.Pool;
   readonly #where: string;
   readonly #story: (id: string) => string | undefined;
+  /** statements are prepared under a name: not with a pooler that hands one connection to many clients */
+  #usesNames = true;
   /** the tables are as they must be; asked again after every failure */
   #prepared: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
@@ -115,14 +119,14 @@ export class PostgresStore implements Store {
       if (purges) await client.query("lock table payment in access exclusive mode");
       const state = [from.log, from.position, to.log, to.position, to.hash, to.doubtedMs];
       const values = [...state, ...columns(first, this.#story)];
-      const { rowCount } = await client.query({ name: "advance", text: ADVANCE, values });
+      const { rowCount } = await client.query({ ...this.#named("advance"), text: ADVANCE, values });
       if (rowCount === 0) {
         if (!alone) await client.query("rollback");
         return await stored(client);
       }
       if (purges) await client.query("truncate payment");
       for (; chunk; chunk = next()) {
-        await client.query({ name: "write", text: WRITE, values: columns(chunk, this.#story) });
+        await client.query({ ...this.#named("write"), text: WRITE, values: columns(chunk, this.#story) });
       }
       if (!alone) await client.query("commit");
       return to;
@@ -132,7 +136,7 @@ export class PostgresStore implements Store {
   /** What was kept of a payment's story; undefined where nothing was. */
   async story(id: string): Promise<string | undefined> {
     return await this.#run(async (client) => {
-      const query = { name: "story", text: STORY, values: [id] };
+      const query = { ...this.#named("story"), text: STORY, values: [id] };
       const { rows: [row] } = await client.query<{ story: string | null }>(query);
       return row?.story ?? undefined;
     });
@@ -140,6 +144,10 @@ export class PostgresStore implements Store {
 
   async close(): Promise<void> {
     return await (this.#closed ??= this.#pool.end());
+  }
+
+  #named(name: string): { readonly name?: string } {
+    return this.#usesNames ? { name } : {};
   }
 
   /** Runs `work` on a connection of its own, which is thrown away where it failed: with it goes its transaction. */
@@ -154,6 +162,7 @@ export class PostgresStore implements Store {
       return result;
     } catch (error) {
       this.#prepared = undefined;
+      if (error instanceof pg.DatabaseError && UNPREPARED.includes(error.code ?? "")) this.#usesNames = false;
       throw error instanceof CallersError ? error.error : storeError(error, this.#where);
     } finally {
       client?.release(failed);

@@ -34,6 +34,10 @@ const UNAVAILABLE: Readonly<Record<string, string>> = {
   EAI_AGAIN: "the host is not known now",
 };
 
+/** What a pooler has to be told (pgbouncer(5)). */
+const POOLER = "it is a pooler, whose ignore_startup_parameters must name statement_timeout and " +
+  "idle_in_transaction_session_timeout";
+
 /** Without a code: what `pg` says itself. */
 const SAID: readonly (readonly [RegExp, string])[] = [
   [/timeout/i, "it does not answer"],
@@ -62,6 +66,7 @@ export function storeError(error: unknown, where: string): Error {
   if (UNTRUSTED.test(code)) return make("refused", `its certificate is not to be trusted: ${message.split("\n")[0]}`);
   if (UNAVAILABLE[code]) return make("unavailable", UNAVAILABLE[code]);
   if (/SASL|password must be/.test(message)) return make("refused", "it asks for a password");
+  if (/startup parameter/.test(message)) return make("refused", POOLER);
   const said = code.length === 5 ? undefined : SAID.find(([pattern]) => pattern.test(message));
   if (said) return make("unavailable", said[1]);
   // connection exceptions, lack of resources and the like pass; what else a server says, it will say again

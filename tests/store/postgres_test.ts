@@ -198,3 +198,26 @@ Deno.test(
     });
   },
 );
+
+Deno.test(
+  "goes on without names where a connection has statements of the same names, as a pooler's has",
+  needsServer,
+  async () => {
+    const url = await server.database();
+    await server.query(
+      url,
+      `create function prepare() returns event_trigger language plpgsql as
+       $$ begin execute 'prepare advance as select 1'; execute 'prepare story as select 1'; end $$;
+     create event trigger prepare on login execute function prepare();`,
+    );
+    await withStores(url, async (make) => {
+      const [writer, reader] = [make(), make()];
+      const first = batch(NOTHING, 10, [pending(1)]);
+      await assert.rejects(writer.write(first), /prepared statement "advance" already exists \(42P05\)$/);
+      assert.deepEqual(await writer.write(first), first.to);
+      assert.deepEqual(await loaded(writer), { stored: first.to, rows: byId([pending(1)]) });
+      await assert.rejects(reader.story(pending(1).id), /prepared statement "story" already exists \(42P05\)$/);
+      assert.equal(await reader.story(pending(1).id), undefined);
+    });
+  },
+);

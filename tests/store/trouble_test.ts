@@ -54,6 +54,15 @@ Deno.test("a wrong or missing password is said plainly", needsServer, async () =
   );
 });
 
+Deno.test("a pooler that takes no time limits is told apart, and what it has to be told", () => {
+  const { message } = storeError({ code: "08P01", message: "unsupported startup parameter: statement_timeout" }, "x");
+  assert.equal(
+    message,
+    "Postgres at x: it is a pooler, whose ignore_startup_parameters must name statement_timeout and " +
+      "idle_in_transaction_session_timeout",
+  );
+});
+
 Deno.test("a missing database is said plainly", needsServer, async () => {
   assert.equal(await refusal(await server.database("nowhere")), "refused: the database does not exist");
 });
