@@ -143,6 +143,34 @@ Deno.test("a replica gives a body up that does not come, and takes others meanwh
 });
 
 Deno.test(
+  "behind Caddy, who offers an upgrade with a payment is answered as who does not",
+  proxied,
+  () =>
+    withCaddy(async ({ port }, behind) => {
+      const end = `Connection: close\r\nContent-Length: ${TEXT.length}\r\n\r\n${TEXT}`;
+      for (const token of ["h2c", "websocket", "TLS/1.2"]) {
+        const offer = `Connection: Upgrade, HTTP2-Settings\r\nUpgrade: ${token}\r\nHTTP2-Settings: AAMAAABkAAQ\r\n`;
+        assert.equal(status(await talk({ port }, POST + offer + end)), "202 Accepted", token);
+      }
+      assert.equal(behind.asked, 3);
+    }),
+);
+
+Deno.test(
+  "behind Caddy, an empty Host is a 400 of the caller's, not a 503",
+  proxied,
+  () =>
+    withCaddy(async ({ port }) => {
+      const answer = await talk({ port }, "GET /livez HTTP/1.1\r\nHost:\r\n\r\n");
+      assert.equal(status(answer), "400 Bad Request");
+      assert.match(answer, /\r\nContent-Type: application\/problem\+json\r\n/);
+      assert.deepEqual(JSON.parse(answer.slice(answer.indexOf("\r\n\r\n"))), {
+        ...{ type: "about:blank", title: "Bad Request", status: 400, detail: "The request is not valid HTTP" },
+      });
+    }),
+);
+
+Deno.test(
   "behind Caddy, who trickles a header or a body, or says nothing, is cut off without an answer",
   proxied,
   () =>
