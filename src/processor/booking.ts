@@ -9,6 +9,8 @@ const NAMES = { correlationid: "correlationId", amount: "amount", requestedat: "
 const SHOWN_MAX = 40;
 /** A string of JSON that a colon follows: a name. */
 const NAME = /"((?:[^"\\]|\\.)*)"\s*:/g;
+/** A byte order mark, read as Latin-1. */
+const MARK = /^\u00ef\u00bb\u00bf/;
 /** Dates as mail and HTTP write them. */
 const RFC_2822 = /^[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:GMT|UTC|[+-]\d{4})$/;
 
@@ -51,7 +53,7 @@ const TWICE = Symbol("twice");
 function membersOf(text: string): Partial<Record<typeof NAMES[keyof typeof NAMES], unknown>> | undefined {
   let body: unknown;
   try {
-    body = JSON.parse(text);
+    body = JSON.parse(text.replace(MARK, ""));
   } catch {
     return undefined;
   }

@@ -5,7 +5,7 @@ import type { Health, Lookup, Order, Outcome, ProcessorClient } from "../routing
 import type { Observer, Purpose } from "../service/observer.ts";
 import { readBooking } from "./booking.ts";
 import { type Ended, HttpPool } from "./http.ts";
-import { outcomeOf } from "./outcome.ts";
+import { isPage, outcomeOf } from "./outcome.ts";
 import { retryAfterMs } from "./retry_after.ts";
 
 /** Where the processors are, and what a call may take. */
@@ -60,8 +60,8 @@ export class HttpProcessorClient implements ProcessorClient {
     const traced = traceparent === undefined ? "" : `traceparent: ${traceparent}\r\n`;
     const ended = await this.#pools[processor].request("POST", "/payments", body, traced);
     const { status, sent, error = "no answer" } = ended;
-    // the status line says everything, whatever becomes of the body
-    if (status !== undefined) return { ...outcomeOf({ status }), ...later(ended) };
+    // the status line says enough, whatever becomes of the body
+    if (status !== undefined) return { ...outcomeOf({ status, text: ended.text }), ...later(ended) };
     return outcomeOf(sent ? { broken: error } : { unconnected: error });
   }
 
@@ -69,7 +69,7 @@ export class HttpProcessorClient implements ProcessorClient {
     const ended = await this.#pools[processor].request("GET", `/payments/${id}`);
     const { status = 0, text, error } = ended;
     if (error !== undefined) return { kind: "unanswered", error };
-    if (status === 404) return { kind: "absent" };
+    if (status === 404) return isPage(text) ? { kind: "unclear", error: "status 404 with a page" } : { kind: "absent" };
     if (status === 200) return readBooking(text, id);
     // what passes by itself, and what somebody has to set right
     const passes = status >= 500 || status === 429 || status === 408;

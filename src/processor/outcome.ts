@@ -6,7 +6,7 @@ import type { Outcome } from "../routing/processor_client.ts";
 
 /** How a call ended: with an HTTP status, without a byte of it having been sent, or in any other way. */
 export type Ending =
-  | { readonly status: number }
+  | { readonly status: number; readonly text?: string }
   | { readonly unconnected: string }
   | { readonly broken: string };
 
@@ -21,12 +21,22 @@ export type Ending =
 export function outcomeOf(ending: Ending): Outcome {
   if ("unconnected" in ending) return { kind: "refused", why: "unreachable" };
   if ("broken" in ending) return { kind: "unknown", error: ending.broken };
-  const { status } = ending;
-  if (status >= 200 && status < 300) return { kind: "booked" };
+  const { status, text = "" } = ending;
+  const unknown = { kind: "unknown", error: `status ${status}` } as const;
+  if (status >= 200 && status < 300 && isPage(text)) return { ...unknown, error: `status ${status} with a page` };
+  // 202 promises nothing (RFC 9110, 15.3.3)
+  if (status >= 200 && status < 300 && status !== 202) return { kind: "booked" };
   if (status === 422) return { kind: "already-booked" };
   if (status === 429) return { kind: "refused", why: "processor-full" };
   if (status === 500) return { kind: "failed" };
-  // 408 and the other 5xx come from something in between, which does not know what stands behind it (RFC 9110)
-  if (status >= 300 && status < 500 && status !== 408) return { kind: "refused", why: "rejected", status };
-  return { kind: "unknown", error: `status ${status}` };
+  if (status >= 300 && status < 500 && !UNDECIDED.includes(status)) return { kind: "refused", why: "rejected", status };
+  return unknown;
+}
+
+/** 4xx that do not say that it is not booked: of what is in between (460 and 499: its caller went away), and 409, that the id is in use. */
+const UNDECIDED = [408, 409, 425, 460, 499];
+
+/** Whether a body is a page for people. The processors speak JSON: something in between made it. */
+export function isPage(text: string): boolean {
+  return /^\s*</.test(text);
 }

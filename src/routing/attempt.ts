@@ -82,8 +82,7 @@ export function conclude(payment: Payment, bound: Bound, outcome: Outcome, nowMs
       if (unsure) return { kind: "keep", bound, ask: false };
       if (outcome.why !== "rejected") return { kind: "release", reason: outcome.why, ask: false };
       const byBoth = bound.rejectedBy?.includes(other(payment.processor!));
-      // 409 may be how a processor says that it has the id already
-      return { kind: "release", reason: byBoth ? "rejected-by-both" : "rejected", ask: outcome.status === 409 };
+      return { kind: "release", reason: byBoth ? "rejected-by-both" : "rejected", ask: false };
     }
   }
 }

@@ -325,6 +325,24 @@ Deno.test("lookup() takes 404 for absent", net, async () => {
   assert.deepEqual(await asked(answer(404), lookup), [{ kind: "absent" }, LOOKUP]);
 });
 
+Deno.test("lookup() takes no page for people for the processor's word", net, async () => {
+  const page = (status: number) => {
+    const text = "<html><title>404 Not Found</title></html>";
+    return `HTTP/1.1 ${status} X\r\ncontent-type: text/html\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
+  };
+  const said = async (status: number) => (await asked(page(status), lookup))[0];
+  assert.deepEqual(await said(404), { kind: "unclear", error: "status 404 with a page" });
+  assert.deepEqual(await said(200), { kind: "unclear", error: "the answer is no JSON object" });
+  assert.deepEqual(await said(502), { kind: "unanswered", error: "status 502" });
+});
+
+Deno.test("lookup() reads over a byte order mark", net, async () => {
+  const text = `\ufeff${JSON.stringify({ correlationId: ID, amount: 19.9, requestedAt: new Date(AT).toISOString() })}`;
+  const length = new TextEncoder().encode(text).length;
+  const [said] = await asked(`HTTP/1.1 200 X\r\ncontent-length: ${length}\r\n\r\n${text}`, lookup);
+  assert.deepEqual(said, { kind: "found", cents: 1990, requestedAt: AT });
+});
+
 Deno.test("lookup() is unanswered by a status that passes, and unclear by any other", net, async () => {
   for (const status of [408, 429, 500, 502, 503, 504]) {
     assert.deepEqual(await asked(answer(status), lookup), [{ kind: "unanswered", error: `status ${status}` }, LOOKUP]);

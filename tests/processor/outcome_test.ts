@@ -4,7 +4,7 @@ import type { Outcome } from "../../src/routing/processor_client.ts";
 import { type Ending, outcomeOf } from "../../src/processor/outcome.ts";
 
 const TABLE: readonly [string, readonly Ending[], Outcome][] = [
-  ["2xx is booked", [{ status: 200 }, { status: 201 }, { status: 202 }, { status: 204 }, { status: 299 }], {
+  ["2xx is booked", [{ status: 200 }, { status: 201 }, { status: 204 }, { status: 200, text: '{"message":"<p>"}' }], {
     kind: "booked",
   }],
   ["422 is booked earlier", [{ status: 422 }], { kind: "already-booked" }],
@@ -24,8 +24,20 @@ for (const [name, endings, outcome] of TABLE) {
 }
 
 Deno.test("outcomeOf(): 3xx and any other 4xx is rejected, under its status", () => {
-  for (const status of [300, 302, 307, 399, 400, 401, 403, 404, 407, 409, 421, 423, 428, 430, 451, 499]) {
+  for (const status of [300, 302, 307, 399, 400, 401, 403, 404, 407, 421, 423, 428, 430, 451]) {
     assert.deepEqual(outcomeOf({ status }), { kind: "refused", why: "rejected", status });
+  }
+});
+
+Deno.test("outcomeOf(): 2xx with a page for people is unknown: the processor did not make that", () => {
+  for (const text of ["<html>We are down</html>", " \n<!DOCTYPE html>"]) {
+    assert.deepEqual(outcomeOf({ status: 200, text }), { kind: "unknown", error: "status 200 with a page" });
+  }
+});
+
+Deno.test("outcomeOf(): 202 promises nothing, 409 says that the id is in use, 425, 460 and 499 are a proxy's: unknown", () => {
+  for (const status of [202, 409, 425, 460, 499]) {
+    assert.deepEqual(outcomeOf({ status }), { kind: "unknown", error: `status ${status}` });
   }
 });
 

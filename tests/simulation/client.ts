@@ -70,7 +70,7 @@ export class SimulatedClient implements ProcessorClient {
       world.fault("request-lost", 0);
       ends({ kind: "unknown", error: "reset" });
     } else if (prng.chance(http.rejected)) {
-      ends(this.#outcome(world.fault("rejected", prng.pick([403, 302, 409]))));
+      ends(this.#outcome(world.fault("rejected", prng.pick([403, 302, 402]))));
     } else {
       if (prng.chance(http.gateway)) ends(this.#outcome(world.fault("gateway", prng.pick(GATEWAY))));
       const lateMs = prng.chance(http.late) ? prng.float() * (this.timeoutMs + world.settings.horizonMs) : 0;

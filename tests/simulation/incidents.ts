@@ -37,7 +37,7 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
   },
   "processor-rejecting"(world, prng, lastMs) {
     const processor = world.processors[prng.pick(PROCESSORS)];
-    processor.rejecting = prng.pick([302, 401, 403, 404, 409]);
+    processor.rejecting = prng.pick([302, 401, 402, 403, 404]);
     world.timeline.in(lastMs, () => processor.rejecting = undefined);
   },
   "link-drop": (world) => world.network.break(false),
