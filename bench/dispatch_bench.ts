@@ -4,7 +4,7 @@ import { CircuitBreaker } from "../src/routing/circuit_breaker.ts";
 import { systemClock } from "../src/system_clock.ts";
 
 const limits: RouteLimits = { patienceMs: 75_000, slowMs: 1_200, maxInFlight: 300 };
-const up: ProcessorView = { up: true, latencyMs: 5, stalled: false, inFlight: 10, probeDue: false };
+const up: ProcessorView = { up: true, full: false, latencyMs: 5, stalled: false, inFlight: 10, probeDue: false };
 const down: ProcessorView = { ...up, up: false };
 const health = new CircuitBreaker(systemClock, Math.random);
 for (let call = 0; call < 100; call++) health.begin();

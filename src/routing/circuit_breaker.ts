@@ -61,8 +61,10 @@ export class CircuitBreaker {
     const now = this.clock.monotonic();
     const waitingMs = this.#waitingMs(now);
     const stale = now - this.#heardMs > SLOW_STALE_MS && this.#calls.size === 0;
+    const up = this.#up && now >= this.#retryAtMs;
+    const full = up && now < this.#fullUntilMs;
     return {
-      up: this.#up && now >= this.#fullUntilMs && now >= this.#retryAtMs,
+      ...{ up: up && !full, full },
       latencyMs: stale ? 0 : Math.max(this.#latencyMs, waitingMs),
       // a call now and then goes on, so that one lost answer does not close the way
       stalled: waitingMs > this.#latencyMs + STALL_MS && now - this.#begunMs < STALL_MS,

@@ -35,8 +35,6 @@ import { type ProcessorView, route, type RouteLimits } from "./route.ts";
 import { TURN_MS, Turns } from "./turns.ts";
 import { type Call, CircuitBreaker } from "./circuit_breaker.ts";
 
-/** Pause until a payment that nobody takes now is looked at again, in milliseconds. */
-export const HOLD_MS = 10;
 /** Pause before a payment whose call said nothing useful is tried again, in milliseconds; it doubles each time. */
 export const RETRY_MS_MIN = 100;
 export const RETRY_MS_MAX = 5_000;
@@ -116,11 +114,11 @@ export class Dispatcher implements LedgerObserver {
   status(processor: Processor): ProcessorStatus {
     const { ledger, clock } = this.#parts;
     const health = this.#health[processor];
-    const { up, latencyMs, inFlight } = health.view();
+    const { up, full, latencyMs, inFlight } = health.view();
     const { rejectsWith, retryInMs } = health;
     const { id = "", error } = this.#unclear[processor] ?? {};
     return {
-      ...{ state: up ? "up" : "down", latencyMs: Math.round(latencyMs), inFlight },
+      ...{ state: up || full ? "up" : "down", latencyMs: Math.round(latencyMs), inFlight },
       ...rejectsWith !== undefined && { rejectsWith },
       ...retryInMs > 0 && { retryAt: new Date(clock.now() + retryInMs).toISOString() },
       ...error !== undefined && ledger.book.pending.has(id) && { unclear: error },
@@ -199,7 +197,11 @@ export class Dispatcher implements LedgerObserver {
   /** Takes a payment on, if it is this replica's and not taken on already. */
   #offer(payment: Payment): void {
     if (payment.owner !== this.#parts.self || this.#attempts.has(payment.id)) return;
-    this.#place(payment, begin(payment, this.#parts.clock.monotonic()), false);
+    const attempt = begin(payment, this.#parts.clock.monotonic());
+    // it may be booked by now
+    if (attempt.state === "bound" && payment.doubtedMs === null) {
+      this.#askIfFree(payment, attempt, [payment.processor!]);
+    } else this.#place(payment, attempt, false);
   }
 
   /** It is no longer what this replica thought: begins anew with what the book says. */
@@ -217,8 +219,7 @@ export class Dispatcher implements LedgerObserver {
     if (!this.#running) return;
     let budget = this.#pace.budget(lagMs);
     while (budget > 0 && this.#next()) budget--;
-    if (budget === 0) this.#turns.plan(TURN_MS, 0);
-    else if (this.#waits) this.#turns.plan(HOLD_MS);
+    if (budget === 0 || this.#waits) this.#turns.plan(TURN_MS, 0);
   }
 
   /** Moves one payment on; false when none can be now. */
@@ -272,7 +273,7 @@ export class Dispatcher implements LedgerObserver {
       if ("hold" in decision) return false;
       const { refusedBy } = payment;
       if (refusedBy === null || refusedBy === decision.send || cleared) {
-        return this.#bind(payment, attempt, decision.send, decision.reason);
+        return this.#bind(payment, decision.send, decision.reason);
       }
       this.#queue.shift();
       if (this.#askIfFree(payment, attempt, [refusedBy])) return true;
@@ -281,7 +282,7 @@ export class Dispatcher implements LedgerObserver {
   }
 
   /** A call is made only after the fact that binds the payment holds. */
-  #bind(payment: Payment, attempt: Queued, processor: Processor, reason: Reason): boolean {
+  #bind(payment: Payment, processor: Processor, reason: Reason): boolean {
     const { ledger, self, clock } = this.#parts;
     this.#queue.shift();
     const receipt = ledger.append(dispatched(payment, self, processor, clock.now(), reason));
@@ -292,7 +293,7 @@ export class Dispatcher implements LedgerObserver {
     if (receipt.kind === "void") this.#again(payment.id);
     else {
       const rejectedBy = rejectersOf(payment);
-      this.#call(receipt.payment!, { state: "bound", tries: attempt.tries, unsureMs: null, unknowns: 0, rejectedBy });
+      this.#call(receipt.payment!, { state: "bound", tries: 0, unsureMs: null, unknowns: 0, rejectedBy });
     }
     return true;
   }

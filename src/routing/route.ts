@@ -8,6 +8,8 @@ import { other, type Processor, type Reason } from "../payment/fact.ts";
 export interface ProcessorView {
   /** it took the last payment it answered, or was never asked */
   readonly up: boolean;
+  /** it is not up, for a moment, for having said that it has too many calls */
+  readonly full: boolean;
   /** what an answer takes, in milliseconds: the last ones, its own word, or how long the oldest call waits already */
   readonly latencyMs: number;
   /** calls wait far longer than the last answers took: how slow it has become is not known yet */
@@ -56,7 +58,8 @@ export function route(
     if (probes(first)) return { send: "default", reason: "probe" };
     if (impatient && takes(second)) return { send: "fallback", reason: "patience-over" };
     if (impatient && probes(second)) return { send: "fallback", reason: "probe" };
-    return { hold: second.up ? "default-refusing" : "both-refusing" };
+    if (first.full) return { hold: "default-full" };
+    return { hold: second.up || second.full ? "default-refusing" : "both-refusing" };
   }
   if (first.latencyMs > limits.slowMs) {
     if (second.up && second.latencyMs < first.latencyMs && second.latencyMs <= limits.slowMs) {

@@ -5,7 +5,8 @@ import { dispatched, type Fact, type Processor, released, type ReplicaId } from 
 import { UNKNOWNS_MAX } from "../../src/routing/attempt.ts";
 import { ASKING_MAX, Dispatcher, RARELY_MS, RETRY_MS_MAX, RETRY_MS_MIN } from "../../src/routing/dispatcher.ts";
 import type { Lookup, Order, Outcome, ProcessorClient } from "../../src/routing/processor_client.ts";
-import { PROBE_MS_MAX } from "../../src/routing/circuit_breaker.ts";
+import { FULL_MS, PROBE_MS_MAX, PROBE_MS_MIN } from "../../src/routing/circuit_breaker.ts";
+import { TURN_MS } from "../../src/routing/turns.ts";
 import { MemorySegments } from "../ledger/memory_segments.ts";
 import { accepted, begin, idOf, Side } from "../ledger/side.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
@@ -34,7 +35,7 @@ class ScriptedClient implements ProcessorClient {
 
   lookup(processor: Processor, id: string): Promise<Lookup> {
     this.asked.push([processor, id]);
-    return Promise.resolve(this.found[processor]);
+    return Promise.resolve().then(() => this.found[processor]);
   }
 
   health(): Promise<undefined> {
@@ -369,6 +370,70 @@ Deno.test("already booked settles under the requestedAt that the processor shows
   assert.equal(world.client.paid.length, 1);
 });
 
+Deno.test("a payment that waits for a default that refused it is looked at again every turn's time", async () => {
+  const world = new World();
+  const { client, clock } = world;
+  const sentMs: number[] = [];
+  client.answers.default = () => {
+    sentMs.push(clock.monotonic());
+    return sentMs.length === 1 ? { kind: "failed" } : { kind: "booked" };
+  };
+  world.accept();
+  await clock.advance(1_000);
+  // its turns are at 40 ms, when nothing came in to share the one at 20 ms, and at 60 ms
+  assert.deepEqual(sentMs, [0, Math.ceil(PROBE_MS_MIN / TURN_MS) * TURN_MS]);
+});
+
+Deno.test("a processor that is full is not down, and payments wait for a place", async () => {
+  const world = new World();
+  world.client.answers.default = () => ({ kind: "refused", why: "processor-full" });
+  world.accept();
+  await world.clock.advance(FULL_MS - 1);
+  assert.equal(world.client.sent("default"), 1);
+  assert.deepEqual([world.dispatcher.status("default").state, world.dispatcher.held], ["up", "default-full"]);
+});
+
+Deno.test("already booked is looked up at once, also after a refusal that repeating does not mend", async () => {
+  const world = new World();
+  const { client, clock } = world;
+  const answers: Outcome[] = [{ kind: "refused", why: "rejected", status: 401 }];
+  client.answers.default = () => answers.shift() ?? { kind: "already-booked" };
+  client.found.default = { kind: "found", cents: 1990, requestedAt: 7 };
+  world.accept();
+  while (client.sent("default") < 2) await clock.advance(1);
+  await clock.advance(1);
+  assert.equal(world.book.get(idOf(1))!.stage, "settled");
+});
+
+Deno.test("a payment that is called booked and is not found is sent there again, more and more rarely, until it is", async () => {
+  const world = new World();
+  const { client, clock } = world;
+  client.answers.default = () => ({ kind: "already-booked" });
+  world.accept();
+  await clock.advance(10 * HORIZON_MS);
+  assert.equal(world.story(), "accepted, dispatched default default-up");
+  const sent = client.sent("default");
+  assert.equal(client.times, 1);
+  // pauses of three quarters of the longest, and a few that are shorter
+  const rarely = 10 * HORIZON_MS / (0.75 * RETRY_MS_MAX);
+  assert.ok(sent > 0.8 * rarely && sent < rarely + 10, `${sent} calls`);
+  client.answers.default = () => ({ kind: "booked" });
+  await clock.advance(RETRY_MS_MAX);
+  assert.equal(world.story(), "accepted, dispatched default default-up, settled default default-up");
+  assert.equal(client.sent("fallback"), 0);
+});
+
+for (const [when, by] of [["read at a start", "a"], ["moved from a dead peer", "b"]] as const) {
+  Deno.test(`a bound payment that was ${when} is looked up before it is sent again`, async () => {
+    const world = new World(...bound(2 * ASKING_MAX, by));
+    const { client, clock } = world;
+    client.found.default = { kind: "found", cents: 1990, requestedAt: 7 };
+    if (by === "b") world.a.ledger.append({ kind: "moved", by: "a", from: "b", at: 1 });
+    await clock.advance(2 * RETRY_MS_MIN);
+    assert.deepEqual([client.paid.length, world.book.settled.size], [0, 2 * ASKING_MAX]);
+  });
+}
+
 Deno.test("a payment in doubt is not sent before the horizon and both processors' word", async () => {
   const world = new World(accepted(1), DOUBTED);
   const { client, clock } = world;
@@ -497,7 +562,9 @@ Deno.test("a dead peer's payments are sent on: what was bound to the same proces
   world.a.ledger.append({ kind: "moved", by: "a", from: "b", at: 1 });
   await clock.advance(100);
   const sent = client.paid.map(([processor, { id, requestedAt }]) => [processor, id, requestedAt === 7]);
-  assert.deepEqual(sent, [["default", idOf(1), true], ["default", idOf(2), false]]);
+  // the first one is looked up before
+  assert.deepEqual(client.asked, [["default", idOf(1)]]);
+  assert.deepEqual(sent, [["default", idOf(2), false], ["default", idOf(1), true]]);
   assert.equal(world.book.settled.size, 2);
 });
 

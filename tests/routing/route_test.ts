@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type ProcessorView, route, type RouteLimits } from "../../src/routing/route.ts";
 
 const limits: RouteLimits = { patienceMs: 10_000, slowMs: 1_000, maxInFlight: 10 };
-const up: ProcessorView = { up: true, latencyMs: 5, stalled: false, inFlight: 0, probeDue: false };
+const up: ProcessorView = { up: true, full: false, latencyMs: 5, stalled: false, inFlight: 0, probeDue: false };
 const down: ProcessorView = { ...up, up: false };
 const slow: ProcessorView = { ...up, latencyMs: 2_000 };
 const full: ProcessorView = { ...up, inFlight: 10 };
@@ -54,6 +54,13 @@ Deno.test("route() waits for a place at a full default, unless waiting outlasts 
   assert.deepEqual(decide(0, busy, up, 998), { hold: "default-full" });
   assert.deepEqual(decide(0, busy, up, 1_000), { send: "fallback", reason: "default-full" });
   assert.deepEqual(decide(0, busy, full, 1_000), { hold: "default-full" });
+});
+
+Deno.test("route() says that the default is full where that is why it takes nothing", () => {
+  const said: ProcessorView = { ...down, full: true };
+  assert.deepEqual(decide(0, said, up), { hold: "default-full" });
+  assert.deepEqual(decide(0, down, said), { hold: "default-refusing" });
+  assert.deepEqual(decide(10_000, said, up), { send: "fallback", reason: "patience-over" });
 });
 
 Deno.test("route() waits while it is not known how slow the default has become", () => {
