@@ -152,12 +152,9 @@ export class Replica implements Observed {
     if (!this.#running || this.#member.phase !== "serving") return "not-serving";
     const { ledger, retention } = this.#running;
     const { book } = ledger;
-    let known = book.get(id);
-    if (known) {
-      // the peer may have purged it
-      this.#catchUp(ledger);
-      known = book.get(id);
-    }
+    // the peer may have taken it, or purged it, or brought both to a limit
+    this.#catchUp(ledger);
+    const known = book.get(id);
     if (known) return known.cents === cents ? this.#covered() : "conflict";
     if (book.pending.size >= queueMax) return "queue-full";
     if (!book.holds(cents)) return "total-full";

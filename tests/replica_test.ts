@@ -49,6 +49,19 @@ Deno.test("of two that take the same id at one instant the first in the log has 
   }
 });
 
+Deno.test("a limit counts what the peer took a moment ago, and an id that it took is no matter of limits", async () => {
+  const pair = await Pair.started({ settings: { queueMax: 2 } });
+  pair.answer = () => ({ kind: "refused", why: "unreachable" });
+  const ids = [crypto.randomUUID(), crypto.randomUUID()];
+  assert.deepEqual(ids.map((id) => pair.a.accept(id, 1990)), ["accepted", "accepted"]);
+  assert.equal(pair.b.accept(ID, 1990), "queue-full");
+  await pair.clock.advance(SOON_MS);
+  assert.equal(pair.a.purge(), true);
+  assert.equal(pair.a.accept(ID, 1990), "accepted");
+  assert.equal(pair.b.accept(ID, 1990), "accepted");
+  assert.equal(pair.b.ledger!.book.pending.size, 1);
+});
+
 Deno.test("at ACK=store neither the payment nor its duplicate is acknowledged before the store has committed it", async () => {
   const pair = await Pair.started({ ack: "store" });
   const gate = Promise.withResolvers<void>();
