@@ -236,7 +236,7 @@ export class Projector implements LedgerObserver {
   #learned(now: Stored, known: LogPosition, batch: Batch | undefined, rows: number): void {
     const { ledger, log, from, clock, onBatch } = this.#parts;
     if (now.log === known.log && now.position === known.position) return;
-    this.#wroteLast = now.log === log && now.position === batch?.to.position;
+    this.#wroteLast = now === batch?.to;
     // a backup was restored, or the database was made anew
     const isOlder = now.position < known.position && [log, from.log, null].includes(now.log);
     if (isOlder) return this.#rewrite(now);

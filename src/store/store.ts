@@ -42,7 +42,7 @@ export interface Store {
   /**
    * Writes a batch in one transaction, if the store is where it is believed to be. Resolved after the commit.
    *
-   * @returns where the store is now: `to`, or where another writer has brought it
+   * @returns where the store is now: the very `to` of this batch, once it is committed, or where another writer has brought it
    */
   write(batch: Batch): Promise<Stored>;
   /** Disconnects. */

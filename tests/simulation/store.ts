@@ -101,7 +101,7 @@ export class Database {
     const { log, position, hash, doubtedMs } = to;
     this.#content = { stored: { log, position, hash, doubtedMs }, rows };
     this.world.note("stored", undefined, position, payments.length);
-    return this.stored;
+    return to;
   }
 
   /** It arrives, happens at one instant, and its answer comes back, if nothing goes wrong on the way. */

@@ -68,6 +68,23 @@ Deno.test("replica a writes which log it is at once, and b only where nobody els
   }
 });
 
+Deno.test("of two that write up to the same position at once only the one whose write was committed has written", async () => {
+  const a = await started();
+  const { clock, store } = a.world;
+  const b = new Side("b", a.world);
+  await clock.advance(0);
+  a.accept(1);
+  const open = hold(a);
+  // both have somebody waiting for it
+  const covered = [a, b].map(({ projector }) => projector.covered(a.ledger.position));
+  b.ledger.catchUp();
+  await clock.advance(0);
+  open();
+  assert.deepEqual(await Promise.all(covered), [true, true]);
+  assert.equal(store.content.stored.position, a.ledger.position);
+  assert.deepEqual([a.batches, b.batches], [[[1, 0]], []]);
+});
+
 Deno.test("a payment that was accepted and settled within an interval is one row, as it is by then", async () => {
   const side = await started();
   const { clock, written, store } = side.world;
