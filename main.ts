@@ -80,8 +80,8 @@ async function run(args: string[]): Promise<Stop | undefined> {
       const { startReplica } = await import("./src/process.ts");
       const { REPLICA } = config;
       const traces = isTraced() ? new (await import("./src/telemetry/traces.ts")).Traces(REPLICA) : undefined;
-      const host = startReplica(config, traces);
-      host.serving.then((where) => console.log(`replica ${REPLICA} takes payments on ${where}`), refuse);
+      const host = await startReplica(config, traces);
+      host.serving.then((where) => where && console.log(`replica ${REPLICA} takes payments on ${where}`), refuse);
       return host.stop;
     }
     case "processor": {

@@ -38,10 +38,10 @@ const SAID_MS = 10_000;
 /** A replica that runs. */
 export interface Host {
   /**
-   * Resolved to where it takes payments, a URL or the path of a socket, once it has recovered what was known before;
-   * rejected with a StartError where it cannot listen there.
+   * Resolved to where it takes payments, a URL or the path of a socket, once it has recovered what was known before, or
+   * to undefined where it is stopped sooner; rejected with a StartError where it cannot listen there.
    */
-  readonly serving: Promise<string>;
+  readonly serving: Promise<string | undefined>;
   /** Takes nothing new, lets calls finish, stores what is known; resolves to whether the next start finds everything. */
   stop(): Promise<boolean>;
 }
@@ -52,7 +52,7 @@ export interface Host {
  * @param traces tells of every payment's way, where Deno sends any
  * @throws StartError, ConfigError with one clear line
  */
-export function startReplica(config: Config, traces?: Traces): Host {
+export async function startReplica(config: Config, traces?: Traces): Promise<Host> {
   checkConfig(config);
   const logger = getLogger(["galo", "replica", config.REPLICA]);
   const fail = failing(logger);
@@ -99,7 +99,7 @@ export function startReplica(config: Config, traces?: Traces): Host {
       observers,
       scrape: () => meters.scrape(replica),
     }).fetch;
-  const front = frontOf(config, app, logger);
+  const front = await frontOf(config, app, logger);
   const { operations } = front;
   const { ACK: ack, REPLICAS: replicas } = config;
   logger.info("starting", { version: galo.version, ack, replicas, store: !!store, ...operations && { operations } });
@@ -113,7 +113,7 @@ export function startReplica(config: Config, traces?: Traces): Host {
 }
 
 /** Where requests come in: callers are let in by `open`, operators at once, since they want to see a replica start. */
-function frontOf(config: Config, app: (listen: Listen, internal: boolean) => Handler, logger: Logger) {
+async function frontOf(config: Config, app: (listen: Listen, internal: boolean) => Handler, logger: Logger) {
   const listener = (listen: Listen, internal: boolean) =>
     new Listener({
       ...{ listen, shared: config.REPLICAS === 2, handler: app(listen, internal) },
@@ -124,20 +124,23 @@ function frontOf(config: Config, app: (listen: Listen, internal: boolean) => Han
   const operators = place && listener(place, true);
   return {
     /** where the operators' pages are, if that is another place */
-    operations: operators?.open(),
+    operations: await operators?.open(),
     open: () => callers.open(),
     shutdown: () => Promise.all([callers.shutdown(), operators?.shutdown()]),
   };
 }
 
-type Front = ReturnType<typeof frontOf>;
+type Front = Awaited<ReturnType<typeof frontOf>>;
 type Handler = (request: Request) => Response | Promise<Response>;
 
 /** Lets callers in once the replica serves: before, it could only refuse what the other replica takes. */
-async function serve(replica: Replica, front: Front, logger: Logger): Promise<string> {
+async function serve(replica: Replica, front: Front, logger: Logger): Promise<string | undefined> {
   const startedMs = systemClock.monotonic();
-  await untilReady(replica);
-  const where = front.open();
+  while (["starting", "reading"].includes(replica.readiness().phase)) {
+    await new Promise((resolve) => setTimeout(resolve, READY_MS));
+  }
+  const where = await front.open();
+  if (where === undefined) return undefined;
   const afterMs = Math.round(systemClock.monotonic() - startedMs);
   const { pending, settled } = replica.readiness();
   logger.info("payments are taken", { where, afterMs, pending, settled });
@@ -240,13 +243,6 @@ function checkFileSystem(folder: string): void {
   throw new StartError(
     `cannot keep the log in ${folder}: that is ${kind}, a file system of another machine: ${instead}`,
   );
-}
-
-function untilReady(replica: Replica): Promise<void> {
-  return new Promise((resolve) => {
-    const look = () => replica.readiness().phase === "serving" ? resolve() : setTimeout(look, READY_MS);
-    look();
-  });
 }
 
 /** Says why the log takes nothing, once for each reason within {@link SAID_MS}. */

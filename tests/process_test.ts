@@ -1,36 +1,42 @@
-/** One replica as a process, where something breaks that nobody waits for. @module */
+/** One replica as a process: where something breaks that nobody waits for, and where it is stopped while it starts. @module */
 import assert from "node:assert/strict";
 import { EXIT_INVARIANT } from "../src/start_error.ts";
 import { needs } from "./support/permissions.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 
+/** Runs a script that may start a replica: `config` is its settings, in `folder`. @returns how it ended, and what it logged */
+async function run(script: string): Promise<{ code: number; lines: Record<string, unknown>[] }> {
+  const folder = await Deno.makeTempDir({ prefix: "galo-" });
+  const url = (path: string) => JSON.stringify(import.meta.resolve(path));
+  const whole = `
+    import { readConfig } from ${url("../src/config.ts")};
+    import { configureLogs } from ${url("../src/log.ts")};
+    import { FileLock } from ${url("../src/membership/file_lock.ts")};
+    import { startReplica } from ${url("../src/process.ts")};
+    configureLogs({ level: "info", json: true });
+    const folder = ${JSON.stringify(folder)};
+    const processors = { PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" };
+    const config = readConfig({ ...processors, DATA_DIR: folder, LISTEN: folder + "/a.sock", REPLICAS: "1" });
+    ${script}`;
+  const args = ["eval", "--quiet", "--unstable-net", whole];
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+  await Deno.remove(folder, { recursive: true });
+  return { code, lines: new TextDecoder().decode(stderr).trim().split("\n").map((line) => JSON.parse(line)) };
+}
+
 for (
-  const [where, code] of [
+  const [where, breaks] of [
     ["in a promise", `Promise.reject(new Error("invariant: planned"));`],
     ["in a timer", `setTimeout(() => { throw new Error("invariant: planned"); });`],
   ]
 ) {
   Deno.test(`a broken invariant that comes to light ${where} ends the process, and says so`, real, async () => {
-    const folder = await Deno.makeTempDir({ prefix: "galo-" });
-    const url = (path: string) => JSON.stringify(import.meta.resolve(path));
-    const script = `
-      import { readConfig } from ${url("../src/config.ts")};
-      import { configureLogs } from ${url("../src/log.ts")};
-      import { startReplica } from ${url("../src/process.ts")};
-      configureLogs({ level: "info", json: true });
-      const processors = { PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" };
-      const place = { DATA_DIR: ${JSON.stringify(folder)}, LISTEN: ${JSON.stringify(`${folder}/a.sock`)} };
-      await startReplica(readConfig({ ...processors, ...place, REPLICAS: "1" })).serving;
-      ${code}`;
-    const args = ["eval", "--quiet", "--unstable-net", script];
-    const { code: ended, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
-    assert.equal(ended, EXIT_INVARIANT);
-    const lines = new TextDecoder().decode(stderr).trim().split("\n").map((line) => JSON.parse(line));
-    const { level, message, properties } = lines.at(-1)!;
+    const { code, lines } = await run(`await (await startReplica(config)).serving; ${breaks}`);
+    assert.equal(code, EXIT_INVARIANT);
+    const { level, message, properties } = lines.at(-1) as { [key: string]: { error: { message: string } } };
     assert.deepEqual([level, message], ["FATAL", "stopping at once: an invariant is broken"]);
-    assert.equal(properties.error.message, "invariant: planned");
-    await Deno.remove(folder, { recursive: true });
+    assert.equal(properties!.error.message, "invariant: planned");
   });
 }
 
@@ -65,3 +71,19 @@ Deno.test("a replica whose Postgres is not there says so in one line, and waits 
   assert.equal((await process.status).code, 0);
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test(
+  "a replica that is stopped while it waits for its lock takes no payments, and leaves nothing that runs on",
+  real,
+  async () => {
+    // ends by itself when nothing is left to do
+    const { code, lines } = await run(`
+    const held = new FileLock(folder).tryAcquire("a");
+    const host = await startReplica(config);
+    await host.stop();
+    const where = await host.serving;
+    Deno.exitCode = where === undefined && held.valid ? 7 : 1;`);
+    const said = ["starting", "stopping", "stopped, and the next start finds everything"];
+    assert.deepEqual([code, lines.map(({ message }) => message)], [7, said]);
+  },
+);

@@ -26,12 +26,18 @@ export class Listener {
   /**
    * Takes connections from now on.
    *
-   * @returns where: a URL, or the path of a socket
+   * @returns where: a URL, or the path of a socket; undefined once it is shut down
    * @throws StartError where it cannot listen there
    */
-  open(): string {
+  async open(): Promise<string | undefined> {
     const { listen } = this.#parts;
-    this.#server = this.#serve();
+    try {
+      if ("path" in listen) await removeStale(listen.path);
+      if (this.#stopping) return undefined;
+      this.#server = this.#serve();
+    } catch (error) {
+      throw new StartError(`cannot listen on ${placeOf(listen)}: ${errorLine(error)}`);
+    }
     // too many open files end every connection, and need not end the replica
     this.#server.finished.catch((error) => this.#reopen(error));
     return "path" in listen
@@ -48,48 +54,28 @@ export class Listener {
   #reopen(error: unknown): void {
     if (this.#stopping) return;
     this.#parts.failed(errorLine(error));
-    setTimeout(() => {
-      if (this.#stopping) return;
-      try {
-        this.open();
-      } catch (error) {
-        this.#reopen(error);
-      }
-    }, REOPEN_MS);
+    setTimeout(() => this.open().catch((error) => this.#reopen(error)), REOPEN_MS);
   }
 
   #serve(): Deno.HttpServer {
     const { listen, shared, handler } = this.#parts;
     const onListen = () => {};
-    try {
-      if ("port" in listen) return Deno.serve({ ...listen, reusePort: shared, onListen }, handler);
-      removeSocket(listen.path);
-      const server = Deno.serve({ ...listen, onListen }, handler);
-      Deno.chmodSync(listen.path, 0o660);
-      return server as unknown as Deno.HttpServer;
-    } catch (error) {
-      throw new StartError(`cannot listen on ${placeOf(listen)}: ${errorLine(error)}`);
-    }
+    if ("port" in listen) return Deno.serve({ ...listen, reusePort: shared, onListen }, handler);
+    const server = Deno.serve({ ...listen, onListen }, handler);
+    Deno.chmodSync(listen.path, 0o660);
+    return server as unknown as Deno.HttpServer;
   }
 }
 
-/** The replica's process lock is held, so that a socket of its name is a dead process's; anything else is somebody's. */
-function removeSocket(path: string): void {
+/** Removes the socket of a dead process: nobody answers there. Anything else is somebody's. */
+async function removeStale(path: string): Promise<void> {
   try {
     if (!Deno.lstatSync(path).isSocket) throw new StartError("something that is no socket is there");
-    if (isServed(path)) throw new StartError("another process listens there");
-    Deno.removeSync(path);
+    (await Deno.connect({ transport: "unix", path })).close();
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof Deno.errors.NotFound) return;
+    if (error instanceof Deno.errors.ConnectionRefused) return Deno.removeSync(path);
+    throw error;
   }
-}
-
-/** Whether a process of this container listens on a socket (proc(5)): one of something else, or of another DATA_DIR. */
-function isServed(path: string): boolean {
-  try {
-    const listening = / 00010000 0001 \d\d +\d+ (.+)$/;
-    return Deno.readTextFileSync("/proc/net/unix").split("\n").some((line) => listening.exec(line)?.[1] === path);
-  } catch {
-    return false;
-  }
+  throw new StartError("another process listens there");
 }

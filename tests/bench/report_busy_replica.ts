@@ -15,7 +15,7 @@ Replica.prototype.accept = function (id, cents) {
   return accept.call(this, id, cents);
 };
 
-const host = startReplica(readConfig());
+const host = await startReplica(readConfig());
 Deno.addSignalListener("SIGTERM", async () => {
   await host.stop();
   Deno.exit(0);

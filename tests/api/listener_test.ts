@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { Listener } from "../../src/api/listener.ts";
+import type { Listen } from "../../src/config.ts";
+import { StartError } from "../../src/start_error.ts";
+import { needs } from "../support/permissions.ts";
+
+const real = needs("net", "read", "write");
+
+function listener(listen: Listen, answer = "") {
+  const failed = (why: string) => assert.fail(why);
+  return new Listener({ listen, shared: false, handler: () => new Response(answer), failed });
+}
+
+async function socketOf(test: (path: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "galo-" });
+  await test(`${folder}/galo.sock`);
+  await Deno.remove(folder, { recursive: true });
+}
+
+async function ask(path: string): Promise<string> {
+  using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
+  return await (await fetch("http://localhost/", { client })).text();
+}
+
+Deno.test("a socket that somebody listens on is left to him", real, () =>
+  socketOf(async (path) => {
+    const first = listener({ path }, "first");
+    assert.equal(await first.open(), path);
+    const taken = new StartError(`cannot listen on ${path}: another process listens there`);
+    await assert.rejects(listener({ path }, "second").open(), taken);
+    assert.equal(await ask(path), "first");
+    await first.shutdown();
+  }));
+
+Deno.test("a socket that nobody listens on any more is taken", real, () =>
+  socketOf(async (path) => {
+    const dead = Deno.listen({ transport: "unix", path: `${path}.dead` });
+    await Deno.rename(`${path}.dead`, path);
+    dead.close();
+    const next = listener({ path }, "next");
+    assert.equal(await next.open(), path);
+    assert.equal(await ask(path), "next");
+    await next.shutdown();
+  }));
+
+Deno.test("who is shut down before he is open stays closed", real, () =>
+  socketOf(async (path) => {
+    for (const listen of [{ path }, { hostname: "127.0.0.1", port: 0 }]) {
+      const stopped = listener(listen);
+      await stopped.shutdown();
+      assert.equal(await stopped.open(), undefined);
+    }
+    const opening = listener({ path });
+    const where = opening.open();
+    await opening.shutdown();
+    assert.equal(await where, undefined);
+    await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
+  }));
