@@ -26,6 +26,8 @@ export class FileSegments implements SegmentFiles {
 
   create(segment: number, records: Uint8Array): boolean {
     try {
+      // who was killed left one that may be a link to a segment
+      remove(this.#draft);
       Deno.writeFileSync(this.#draft, records, { mode: 0o600 });
       // unlike a rename, a link never takes the place of a file that is there
       Deno.linkSync(this.#draft, this.#path(segment));
@@ -34,7 +36,11 @@ export class FileSegments implements SegmentFiles {
       if (!(error instanceof Deno.errors.AlreadyExists)) this.#failed(error);
       return false;
     } finally {
-      remove(this.#draft);
+      try {
+        remove(this.#draft);
+      } catch (error) {
+        this.#failed(error);
+      }
     }
   }
 

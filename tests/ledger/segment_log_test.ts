@@ -58,6 +58,29 @@ Deno.test("no draft of a segment is left in the folder, made or not", disk, () =
   assert.deepEqual(Array.from(Deno.readDirSync(home.path), ({ name }) => name), ["000000000001.log"]);
 });
 
+Deno.test("a draft that a killed process left does no harm, also where it is a link to a segment", disk, () => {
+  using home = folder();
+  const failed = (error: unknown) => assert.fail(String(error));
+  const make = (segment: number) => new FileSegments(home.path, failed, "a").create(segment, Uint8Array.of(segment));
+  assert.equal(make(1), true);
+  Deno.linkSync(`${home.path}/000000000001.log`, `${home.path}/a.draft`);
+  assert.equal(make(2), true);
+  const bytes = Array.from(
+    Deno.readDirSync(home.path),
+    ({ name }) => [name, ...Deno.readFileSync(`${home.path}/${name}`)],
+  );
+  assert.deepEqual(bytes.sort(), [["000000000001.log", 1], ["000000000002.log", 2]]);
+});
+
+Deno.test("a draft that cannot be made or removed is told, and there is no segment", disk, () => {
+  using home = folder();
+  Deno.mkdirSync(`${home.path}/a.draft/full`, { recursive: true });
+  const told: unknown[] = [];
+  const files = new FileSegments(home.path, (error) => told.push(error), "a");
+  assert.deepEqual([files.create(1, Uint8Array.of(1)), files.list()], [false, []]);
+  assert.ok(told.length > 0 && told.every((error) => error instanceof Error));
+});
+
 Deno.test("a folder that is missing is an error where it is read, and takes no segment", disk, () => {
   const files = new FileSegments("/nowhere/galo");
   assert.throws(() => files.list(), Deno.errors.NotFound);
