@@ -5,7 +5,7 @@ export class StartError extends Error {
 
 /** What an error says, in one line. */
 export function errorLine(error: unknown): string {
-  const { code } = error as { code?: unknown };
+  const code = (error as { code?: unknown } | null | undefined)?.code;
   const line = (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
   if (error instanceof Deno.errors.AddrInUse || code === "EADDRINUSE") return "the address is taken";
   if (error instanceof Deno.errors.NotCapable) return `a permission is missing: ${line}`;

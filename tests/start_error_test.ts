@@ -4,6 +4,7 @@ import { errorLine } from "../src/start_error.ts";
 Deno.test("an error is told in its first line, and those that everybody meets in plain words", () => {
   assert.equal(errorLine(new Error("one\ntwo")), "one");
   assert.equal(errorLine("thrown\nas a text"), "thrown");
+  assert.deepEqual([errorLine(null), errorLine(undefined)], ["null", "undefined"]);
   assert.equal(
     errorLine(Object.assign(new Error("listen EADDRINUSE"), { code: "EADDRINUSE" })),
     "the address is taken",

@@ -10,10 +10,14 @@ export class FileLock implements Lock {
     const path = `${this.folder}/${name}.lock`;
     const file = Deno.openSync(path, { create: true, read: true, write: true, mode: 0o600 });
     const held = new HeldFile(path, file);
-    // every open file has a lock of its own, so this process cannot hold it twice either
-    if (file.tryLockSync(true) && held.valid) return held;
-    file.close();
-    return undefined;
+    let isOurs = false;
+    try {
+      // every open file has a lock of its own, so this process cannot hold it twice either
+      isOurs = file.tryLockSync(true) && held.valid;
+    } finally {
+      if (!isOurs) file.close();
+    }
+    return isOurs ? held : undefined;
   }
 }
 

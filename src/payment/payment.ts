@@ -34,9 +34,6 @@ export interface Payment {
   readonly doubtedMs: number | null;
 }
 
-/** Attempts of a settled payment are counted up to this: the book keeps 20 bits of them. */
-export const SETTLED_ATTEMPT_MAX = (1 << 20) - 1;
-
 /** A payment that was accepted at a position in the log. */
 export function taken({ id, cents, at, by, doubt }: Accepted, position: number, doubtedMs: number | null): Payment {
   return {
@@ -64,8 +61,7 @@ export function follow(payment: Payment, fact: FollowUp, position: number): Paym
     }
     case "settled": {
       const { processor, requestedAt, cents, reason } = fact;
-      const attempt = Math.min(payment.attempt, SETTLED_ATTEMPT_MAX);
-      const end = { processor, requestedAt, cents, reason, attempt, refusedBy: null, doubtedMs: null, position: 0 };
+      const end = { processor, requestedAt, cents, reason, refusedBy: null, doubtedMs: null, position: 0 };
       return { ...payment, stage: "settled", ...end };
     }
   }

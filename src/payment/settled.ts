@@ -12,6 +12,9 @@ const SEGMENT = 1 << 13;
 /** Slots of the hash table at first; it doubles when three quarters are in use. */
 const SLOTS_MIN = 1 << 12;
 
+/** Attempts of a settled payment are counted up to this: 20 bits of a word. */
+export const ATTEMPT_MAX = (1 << 20) - 1;
+
 /** What one settled payment usually takes: id, cents, two times, and attempt, processor, owner and reason in a word. */
 export const BYTES_PER_PAYMENT = 16 + 4 + 4 + 4 + 4;
 
@@ -107,7 +110,8 @@ export class SettledIndex {
     segment.requestedAt.set(i, payment.requestedAt);
     const reason = REASONS.indexOf(payment.reason);
     const processor = PROCESSORS.indexOf(payment.processor!);
-    segment.meta[i] = payment.attempt << 12 | reason << 5 | processor << 4 | REPLICAS.indexOf(payment.owner);
+    const attempt = Math.min(payment.attempt, ATTEMPT_MAX);
+    segment.meta[i] = attempt << 12 | reason << 5 | processor << 4 | REPLICAS.indexOf(payment.owner);
   }
 
   /** The slot that holds this id, or the free one where it belongs. */

@@ -121,6 +121,25 @@ Deno.test("a process does not get the same lock twice, but another one", files, 
   for (const one of [again, other]) one.release();
 });
 
+Deno.test("a file that cannot be locked is not left open", files, async () => {
+  await using folder = await folderOf();
+  const { tryLockSync, close } = Deno.FsFile.prototype;
+  let closed = 0;
+  Deno.FsFile.prototype.tryLockSync = () => {
+    throw new Error("no locks available");
+  };
+  Deno.FsFile.prototype.close = function () {
+    closed++;
+    close.call(this);
+  };
+  try {
+    assert.throws(() => new FileLock(folder.path).tryAcquire("x"), { message: "no locks available" });
+    assert.equal(closed, 1);
+  } finally {
+    Object.assign(Deno.FsFile.prototype, { tryLockSync, close });
+  }
+});
+
 Deno.test("only the owner may read and write the file", {
   ...files,
   ignore: files.ignore || Deno.build.os === "windows",

@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import type { Fact, FollowUp } from "../../src/payment/fact.ts";
 import { PROCESSORS, REASONS, REPLICAS } from "../../src/payment/fact.ts";
-import { type Payment, SETTLED_ATTEMPT_MAX } from "../../src/payment/payment.ts";
+import type { Payment } from "../../src/payment/payment.ts";
+import { ATTEMPT_MAX } from "../../src/payment/settled.ts";
 
 const cents = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 const time = fc.integer({ min: -8_640_000_000_000_000, max: 8_640_000_000_000_000 });
@@ -56,7 +57,7 @@ export const settledPayment: fc.Arbitrary<Payment> = record<Payment>({
   acceptedAt: time,
   owner: replica,
   stage: fc.constant("settled"),
-  attempt: fc.integer({ min: 0, max: SETTLED_ATTEMPT_MAX }),
+  attempt: fc.integer({ min: 0, max: ATTEMPT_MAX }),
   processor,
   requestedAt: time,
   reason,

@@ -2,15 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Accepted, dispatched, type FollowUp, type Processor, released, settled } from "../../src/payment/fact.ts";
-import {
-  doubt,
-  follow,
-  mayBeBooked,
-  move,
-  type Payment,
-  SETTLED_ATTEMPT_MAX,
-  taken,
-} from "../../src/payment/payment.ts";
+import { doubt, follow, mayBeBooked, move, type Payment, taken } from "../../src/payment/payment.ts";
 import { anyFollowUp } from "./arbitrary.ts";
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
@@ -64,11 +56,6 @@ Deno.test("settled ends a payment in any stage, as it is booked", () => {
     const end = { stage: "settled", ...booking, reason: "found-booked", position: 0, refusedBy: null, doubtedMs: null };
     assert.deepEqual(follow(payment, step, 20), { ...payment, ...end });
   }
-});
-
-Deno.test("a settled payment keeps as many attempts as are counted", () => {
-  const tried = { ...BOUND, attempt: SETTLED_ATTEMPT_MAX + 5 };
-  assert.equal(after(tried, settled(tried, "a", 1, BOOKING, "booked"), 12).attempt, SETTLED_ATTEMPT_MAX);
 });
 
 Deno.test("a step is void where it was not made from the payment's newest fact", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { readId } from "../../src/payment/id.ts";
 import type { Payment } from "../../src/payment/payment.ts";
-import { BYTES_PER_PAYMENT, SettledIndex } from "../../src/payment/settled.ts";
+import { ATTEMPT_MAX, BYTES_PER_PAYMENT, SettledIndex } from "../../src/payment/settled.ts";
 import { settledPayment } from "./arbitrary.ts";
 
 /** The id of four words. */
@@ -43,6 +43,13 @@ Deno.test("every field of a settled payment comes back", () => {
       }
     }),
   );
+});
+
+Deno.test("a settled payment keeps as many attempts as are counted", () => {
+  const index = new SettledIndex();
+  const payment = paymentOf(idOf(1, 2, 3, 4));
+  index.add({ ...payment, attempt: ATTEMPT_MAX + 5 });
+  assert.deepEqual(index.at(0), { ...payment, attempt: ATTEMPT_MAX });
 });
 
 Deno.test("a known id stops everything: a payment is settled once", () => {

@@ -1,7 +1,8 @@
 /** Payments for tests of stores. @module */
 import fc from "fast-check";
 import { type Processor, PROCESSORS, REASONS, REPLICAS } from "../../src/payment/fact.ts";
-import { type Payment, SETTLED_ATTEMPT_MAX, type Stage } from "../../src/payment/payment.ts";
+import type { Payment, Stage } from "../../src/payment/payment.ts";
+import { ATTEMPT_MAX } from "../../src/payment/settled.ts";
 
 const time = fc.integer({ min: -8_640_000_000_000_000, max: 8_640_000_000_000_000 });
 const position = fc.maxSafeNat();
@@ -48,7 +49,7 @@ export const anyPayment: fc.Arbitrary<Payment> = fc.oneof(
   payment({
     ...common,
     stage: stage("settled"),
-    attempt: fc.integer({ min: 0, max: SETTLED_ATTEMPT_MAX }),
+    attempt: fc.integer({ min: 0, max: ATTEMPT_MAX }),
     processor,
     requestedAt: time,
     ...{ position: fc.constant(0), refusedBy: fc.constant(null), doubtedMs: fc.constant(null) },
