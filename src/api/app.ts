@@ -69,14 +69,15 @@ export function createApp(payments: Payments, options: AppOptions): Hono {
     scrape = () => Promise.resolve(""),
   } = options;
   const log = getLogger(["galo", "http"]);
-  const app = new Hono({ getPath: (request) => isHostPlain(request) ? getPath(request) : NO_PATH });
+  const app = new Hono({ getPath: pathOf });
   const internalRoutes: Handlers<InternalRoute> = {
     "GET /": showLive,
     "GET /live": streamLive(watching),
     "GET /metrics": showMetrics(scrape),
   };
+  const take = takePayment(payments, bodyTimeoutMs);
   const routes: Handlers<Exclude<Route, InternalRoute>> = {
-    "POST /payments": takePayment(payments, bodyTimeoutMs),
+    "POST /payments": (c) => take(c.req.raw),
     "GET /payments/:id": showPayment(payments, watching, now),
     "GET /payments-summary": showSummary(payments),
     "POST /purge-payments": purgePayments(payments, { allowPurge, adminToken }),
@@ -93,18 +94,28 @@ export function createApp(payments: Payments, options: AppOptions): Hono {
   }
   const unrouted = (c: Context) => answerUnrouted(c, allowedAt(app, c.req.path));
   app.notFound(measured(observers, "any unrouted", unrouted));
-  app.onError((error, c) => {
+  const failed = (error: Error, request: Request) => {
     if (error.message.startsWith("invariant:")) onInvariant(error);
-    else log.error("{method} {path} failed: {error}", { method: c.req.method, path: c.req.path, error });
+    else log.error("{method} {path} failed: {error}", { method: request.method, path: pathOf(request), error });
     return problem("internal", "The request could not be answered");
-  });
+  };
+  app.onError((error, c) => failed(error, c.req.raw));
+  // routing a payment would cost as much as reading it
+  const { fetch } = app;
+  const taken = measured(observers, "POST /payments", take);
+  app.fetch = (request, ...rest) => {
+    if (request.method !== "POST" || pathOf(request) !== "/payments") return fetch(request, ...rest);
+    return taken(request).catch((error) => failed(error, request));
+  };
   return app;
 }
 
-/** Whether Host, which the URL is made from as well, leaves the path alone: `x/metrics?` would make another of any. */
-function isHostPlain({ headers, url }: Request): boolean {
+/** The path; {@link NO_PATH} where Host, which the URL is made from as well, would make another of any: `x/metrics?`. */
+function pathOf(request: Request): string {
+  const { headers, url } = request;
   const host = headers.get("host");
-  return host === null || HOST.test(host) && url.startsWith(`://${host}/`, url.indexOf(":"));
+  const isPlain = host === null || HOST.test(host) && url.startsWith(`://${host}/`, url.indexOf(":"));
+  return isPlain ? getPath(request) : NO_PATH;
 }
 
 /** The methods that a path knows; none where it is unknown. */
@@ -122,15 +133,18 @@ function answerUnrouted(c: Context, allowed: readonly string[]): Response {
   return problem("method-not-allowed", `The path knows ${headers.allow}`, {}, headers);
 }
 
-/** A handler whose requests are observed; the same one where nobody does. What it throws is answered 500. */
-export function measured(observers: readonly Observer[], route: string, handler: Handler): Handler {
-  if (observers.length === 0) return handler;
-  return async (c) => {
+/** A handler whose requests are observed. What it throws is answered 500. */
+export function measured<Asked>(
+  observers: readonly Observer[],
+  route: string,
+  handler: (asked: Asked) => Response | Promise<Response>,
+): (asked: Asked) => Promise<Response> {
+  return async (asked) => {
     for (const observer of observers) observer.requested?.(route);
     const begunMs = performance.now();
     let status = 500;
     try {
-      const answer = await handler(c);
+      const answer = await handler(asked);
       status = answer.status;
       return answer;
     } finally {

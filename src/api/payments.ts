@@ -37,10 +37,10 @@ const REFUSALS = {
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
 /** Takes a payment in. @param bodyTimeoutMs how long a body may take to come, in milliseconds */
-export function takePayment(payments: Payments, bodyTimeoutMs: number): (c: Context) => Promise<Response> {
+export function takePayment(payments: Payments, bodyTimeoutMs: number): (request: Request) => Promise<Response> {
   const bodies = new BodyReader(BODY_BYTES_MAX, bodyTimeoutMs);
-  return async (c) => {
-    const payment = await readPayment(c.req.raw, bodies);
+  return async (request) => {
+    const payment = await readPayment(request, bodies);
     if (payment instanceof Response) return payment;
     const { id, cents } = payment;
     const location = `/payments/${id}`;
