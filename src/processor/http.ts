@@ -13,7 +13,7 @@ const ANSWER_BYTES_MAX = 64 << 10;
 /** What is read at once, in bytes. */
 const READ_BYTES = 4 << 10;
 /** How often calls are looked at for their time, in milliseconds. */
-const SWEEP_MS = 250;
+const SWEEP_MS = 1_000;
 /** A connection that nobody used for so long is closed, in milliseconds. */
 const IDLE_MS = 30_000;
 

@@ -8,7 +8,7 @@ import type { Observed } from "../service/service.ts";
 import { Counter, Histogram, Registry } from "./prometheus.ts";
 
 /** How often the event loop's lag is looked at, in milliseconds. */
-const LAG_EVERY_MS = 50;
+const LAG_EVERY_MS = 500;
 
 /** Upper bounds for the time of an answer or a call, in seconds. */
 const DURATIONS_S = [
