@@ -11,12 +11,10 @@ import type { Channel, ChannelListener } from "./transport.ts";
 
 /** A peer that says nothing for so long is taken for lost, in milliseconds. */
 export const SILENT_MS = 800;
-/** Something is said at least this often, in milliseconds. */
-export const PING_MS = 200;
+/** What says nothing for so long says that it is there, in milliseconds: at most twice as long passes without a word. */
+export const PING_MS = 250;
 /** The peer is told how far this replica is at most this often, in milliseconds. */
-export const TELL_MS = 100;
-/** Checkpoints that are told at once; of more, the newest. */
-export const TOLD_MAX = 16;
+export const TELL_MS = 200;
 /** Bytes that the peer may leave unread before the connection is given up. */
 export const BACKLOG_BYTES_MAX = 4 << 20;
 
@@ -56,6 +54,7 @@ export class Connection implements ChannelListener {
   #telling: Cancel | undefined;
   #told: Progress = { position: 0, stored: 0 };
   #toldMs = -Infinity;
+  #sentMs = -Infinity;
   /** the position of the checkpoint that was told last */
   #checkpoint = 0;
   /** a position that the peer was told and has not read yet, as far as it said, and since when */
@@ -79,6 +78,7 @@ export class Connection implements ChannelListener {
 
   send(...frames: readonly Frame[]): void {
     if (this.#ended) return;
+    this.#sentMs = this.parts.clock.monotonic();
     const bytes = encode(...frames);
     this.traffic.bytesSent += bytes.length;
     this.channel.send(bytes);
@@ -153,13 +153,14 @@ export class Connection implements ChannelListener {
     if (position === this.#told.position && stored === this.#told.stored) return;
     this.#told = { position, stored };
     this.#toldMs = this.parts.clock.monotonic();
-    const checkpoints = this.parts.checkpoints().filter(({ position }) => position > this.#checkpoint).slice(
-      -TOLD_MAX,
-    );
-    this.#checkpoint = checkpoints.at(-1)?.position ?? this.#checkpoint;
-    const frames = checkpoints.map((checkpoint): Frame => ({ type: "checkpoint", ...checkpoint }));
+    const checkpoint = this.parts.checkpoints().at(-1);
     // the progress first: it makes the peer read on, and then it has something to compare with
-    this.send({ type: "progress", position, stored }, ...frames);
+    const frames: Frame[] = [{ type: "progress", position, stored }];
+    if (checkpoint && checkpoint.position > this.#checkpoint) {
+      this.#checkpoint = checkpoint.position;
+      frames.push({ type: "checkpoint", ...checkpoint });
+    }
+    this.send(...frames);
     if (position > this.peerPosition) this.#unread ??= { position, sinceMs: this.#toldMs };
   }
 
@@ -168,7 +169,7 @@ export class Connection implements ChannelListener {
     this.#pinging = clock.after(PING_MS, () => {
       const silentMs = clock.monotonic() - this.heardMs;
       if (silentMs > SILENT_MS) return this.end(`the peer is silent for ${Math.round(silentMs)} ms`);
-      this.send({ type: "ping" });
+      if (this.#sentMs <= clock.monotonic() - PING_MS) this.send({ type: "ping" });
       this.#ping();
     });
   }
