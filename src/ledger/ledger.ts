@@ -97,7 +97,7 @@ export class Ledger {
       if (!this.#log.append(this.#written)) return { kind: "full" };
       while (this.#log.next(this.#read)) {
         const own = this.#read.nonce === nonce && this.#read.sum === this.#written.sum;
-        const holds = this.#fold();
+        const holds = this.#fold(own ? fact : undefined);
         if (own) return { kind: holds ? "holds" : "void", payment: "id" in fact ? this.book.get(fact.id) : undefined };
       }
       // it does not count, since it stands behind the end of its segment: again in the next one, if there is one
@@ -110,10 +110,10 @@ export class Ledger {
     while (this.#log.next(this.#read)) this.#fold();
   }
 
-  /** Folds the record that was read. @returns whether it holds */
-  #fold(): boolean {
+  /** Folds the record that was read; `known` is what it says, where that is known. @returns whether it holds */
+  #fold(known?: Fact): boolean {
     if (this.#folding) throw new Error("invariant: a fact is recorded while another one is folded");
-    const record = this.#read.read();
+    const record = known ?? this.#read.read();
     if (record.kind === "header") {
       // who begins with what the store holds has not folded what stands before
       if (record.base !== null) {
