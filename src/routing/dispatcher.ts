@@ -307,7 +307,7 @@ export class Dispatcher implements LedgerObserver {
     this.#parts.client.pay(processor!, { id, cents, requestedAt }).then((outcome) => {
       health.end(call, outcome);
       this.#ended(id, over, outcome);
-      this.#turns.plan(0);
+      if (this.#waits) this.#turns.plan(0);
     });
   }
 
