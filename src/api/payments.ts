@@ -3,7 +3,7 @@ import type { Context } from "@hono/hono";
 import { accepts } from "@hono/hono/accepts";
 import type { z } from "@zod/zod";
 import { parseId } from "../payment/id.ts";
-import { amountOf } from "../payment/money.ts";
+import { amountOf, centsOf } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Payments } from "../service/service.ts";
 import type { Story, Watching } from "../console/watching.ts";
@@ -79,13 +79,17 @@ async function readPayment(request: Request, bodies: BodyReader): Promise<{ id: 
   const body = parseObject(text);
   if (!body) return notAnObject(text);
   if (repeatsName(text, body)) return problem("repeated-name", "It is not plain which of its values is meant");
-  const parsed = paymentBody.safeParse(body);
-  if (!parsed.success) return schemaProblem("invalid-payment", parsed.error, body);
+  const id = typeof body.correlationId === "string" ? parseId(body.correlationId) : undefined;
+  const cents = typeof body.amount === "number" ? centsOf(body.amount) : undefined;
+  // the schema reads the same, slower, and says what is wrong
+  if (id === undefined || cents === undefined) {
+    return schemaProblem("invalid-payment", paymentBody.safeParse(body).error!, body);
+  }
   const digits = longNumber(text, "amount");
   if (digits !== undefined && decimalsOf(digits) > 2) {
     return fieldProblem("invalid-payment", "amount", TOO_MANY_DECIMALS, digits);
   }
-  return { id: parsed.data.correlationId, cents: parsed.data.amount };
+  return { id, cents };
 }
 
 function notAnObject(text: string): Response {
