@@ -140,20 +140,21 @@ export const processors = {
     const inspect = docker({}, ROOT, "network", "inspect", NETWORK);
     await inspect.catch(() => docker({}, ROOT, "network", "create", NETWORK));
     const env = { FEE_DEFAULT: `${fees.default}`, FEE_FALLBACK: `${fees.fallback}` };
-    await composeProcessors(env, "up", "--build", "--detach", "--wait");
+    await processors.compose(env, "up", "--build", "--detach", "--wait");
   },
 
   /** Stops them; their network goes once no system is on it. */
   async down(): Promise<void> {
-    await composeProcessors({}, "down", "--timeout", "1");
+    await processors.compose({}, "down", "--timeout", "1");
     await docker({}, ROOT, "network", "rm", "--force", NETWORK);
   },
-};
 
-function composeProcessors(env: Readonly<Record<string, string>>, ...args: string[]): Promise<string> {
-  const own = { PROCESSOR_NETWORK: NETWORK, PORT_DEFAULT: `${PORTS.default}`, PORT_FALLBACK: `${PORTS.fallback}` };
-  return docker({ ...own, ...env }, ROOT, "compose", "-p", NETWORK, "-f", `${HERE}processors.yaml`, ...args);
-}
+  /** `docker compose` for them, with these settings in its environment. */
+  compose(env: Readonly<Record<string, string>>, ...args: string[]): Promise<string> {
+    const own = { PROCESSOR_NETWORK: NETWORK, PORT_DEFAULT: `${PORTS.default}`, PORT_FALLBACK: `${PORTS.fallback}` };
+    return docker({ ...own, ...env }, ROOT, "compose", "-p", NETWORK, "-f", `${HERE}processors.yaml`, ...args);
+  },
+};
 
 function docker(env: Readonly<Record<string, string>>, cwd: string, ...args: string[]): Promise<string> {
   return output("docker", env, cwd, ...args);

@@ -4,13 +4,14 @@ import { DockerError, PORTS_USED } from "../compose/containers.ts";
 import { final, kept, preview, rates, unseenOnes } from "./parts.ts";
 import type { Results } from "./results.ts";
 import { steady, STEAL_MAX } from "./steady.ts";
+import { stalls } from "./stall.ts";
 import { table } from "./table.ts";
 
 const HELP = `How close to the floor Galo comes, in containers with 1.5 CPUs and 350 MB, and what it earns.
 
 Usage: deno task bench:reach [--only PART,…] [--rounds N] [--rate N] [--before REF] [--runs N] [--out DIR]
 
-  --only PARTS  of: steady, preview, final, unseen, rates, kept [all]; table only writes reach.md anew
+  --only PARTS  of: steady, preview, final, unseen, rates, kept, stall [all]; table only writes reach.md anew
   --rounds N    of steady: so many rounds that count [10]
   --rate N      of steady: payments a second [300]
   --before REF  of steady: that commit's Galo beside this one
@@ -25,11 +26,12 @@ final    300 s each, and the policy of the challenge's winner on the model of de
 unseen   three schedules from seeds, 120 s each
 rates    ever higher rates, up to where p99 is over 11 ms
 kept     the same load with nothing and with 900,000 payments kept
+stall    replicas, Caddy, Postgres, processors and all of them are paused under 603 users: when p99 is back
 
 It needs Docker with Compose, and ports ${PORTS_USED}. The processors, the load generator and what else this machine does
 share its cores.`;
 
-const PARTS = ["steady", "preview", "final", "unseen", "rates", "kept"] as const;
+const PARTS = ["steady", "preview", "final", "unseen", "rates", "kept", "stall"] as const;
 /** Measures nothing. */
 const TABLE = "table";
 /** Each virtual user has a connection of its own, and a process may have 1,024 files open. */
@@ -92,6 +94,7 @@ async function main(): Promise<void> {
     unseen: () => unseenOnes(told, say),
     rates: () => rates(say),
     kept: () => kept(say),
+    stall: () => stalls(say),
   };
   for (const part of PARTS) {
     if (!parts.includes(part)) continue;

@@ -1,5 +1,6 @@
 /** What is kept of all parts, as JSON. @module */
 import type { AnswersOnly, GradedRun, Rate } from "./measure.ts";
+import type { Stall } from "./stall.ts";
 import type { Steady } from "./steady.ts";
 
 /** What a 202 may mean. */
@@ -46,4 +47,5 @@ export interface Results {
   unseen?: readonly Unseen[];
   rates?: readonly Rate[];
   kept?: readonly Kept[];
+  stall?: readonly Stall[];
 }

@@ -3,11 +3,15 @@ import { median, whole } from "../graded/table.ts";
 import { lines, type Row } from "./markdown.ts";
 import type { AnswersOnly, GradedRun } from "./measure.ts";
 import { LEVELS, LIMIT_MS, type Results } from "./results.ts";
+import { shown, type Stall } from "./stall.ts";
 import { steadyRows, steadySections } from "./steady_table.ts";
+
+/** After a stall everything is as before within so many seconds. */
+const BACK_S = 2;
 
 /** The whole page. */
 export function table(results: Results): string {
-  const { steady, preview, final, unseen } = results;
+  const { steady, preview, final, unseen, stall } = results;
   const all = Object.values(steady ?? {});
   const rows = [
     ...all.flatMap(steadyRows),
@@ -26,7 +30,7 @@ would show.
 ## Against what we set out for
 
 ${targets(rows)}
-${all.map(steadySections).join("\n")}${
+${all.map(steadySections).join("\n")}${stall ? stallSection(stall) : ""}${
     preview || final || unseen
       ? `
 ## Graded runs
@@ -156,7 +160,7 @@ function unseenRows({ unseen }: Results): Row[] {
   });
 }
 
-function otherRows({ rates, kept }: Results): Row[] {
+function otherRows({ rates, kept, stall }: Results): Row[] {
   const rows: Row[] = [];
   if (rates) {
     const good = rates.filter(({ p99Ms, failed }) => p99Ms < LIMIT_MS && failed === 0).at(-1);
@@ -187,7 +191,29 @@ function otherRows({ rates, kept }: Results): Row[] {
       after!.failed === 0 && after!.memoryMiB * 1.048576 <= 350,
     ]);
   }
+  const late = stall?.filter(({ backS }) => backS === null || backS > BACK_S);
+  if (late) {
+    rows.push([
+      `stalls after which p99 is back within ${BACK_S} s`,
+      "all",
+      `${stall!.length - late.length} of ${stall!.length}`,
+      late.length === 0,
+    ]);
+  }
   return rows;
+}
+
+function stallSection(stall: readonly Stall[]): string {
+  const rows = stall.map((one) => [
+    ...[one.who, `${one.seconds} s`, `${one.beforeP99Ms.toFixed(1)} ms`, shown(one), `${one.failed}`],
+  ]);
+  return `
+## After a stall
+
+Under 603 users containers are paused and let go. It is back from the second on after which nothing fails, and the p99 of
+all that follows is at most 1.5 times what it was before. Failed are those that waited for more than 1.5 s, in the stall too.
+
+${lines(["who stalls", "for", "p99 before", "after", "failed"], rows)}`;
 }
 
 /** Where payments went, in every run. */
