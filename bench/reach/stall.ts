@@ -86,7 +86,10 @@ export async function stall(system: Containers, who: Stall["who"], seconds: numb
 }
 
 /** @param after the second in which the stall ended, and those after it */
-export function backAfter(after: readonly LoadSecond[], beforeP99Ms: number): number | null {
+export function backAfter(
+  after: readonly Pick<LoadSecond, "failed" | "histogram">[],
+  beforeP99Ms: number,
+): number | null {
   const back = after.findIndex((_, from) => {
     const rest = after.slice(from);
     return rest.every(({ failed }) => failed === 0) && p99(rest) <= BACK * beforeP99Ms;

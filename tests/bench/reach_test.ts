@@ -3,6 +3,8 @@ import { parseMachineTimes } from "../../bench/reach/steal.ts";
 import { outcomes, steadyRows, steadySections } from "../../bench/reach/steady_table.ts";
 import { counts, type Round, type Slice, STEAL_MAX } from "../../bench/reach/steady.ts";
 import { table } from "../../bench/reach/table.ts";
+import { backAfter } from "../../bench/reach/stall.ts";
+import { Latency } from "../../bench/graded/latency.ts";
 
 function slice(p99Ms: number, more: Partial<Slice> = {}): Slice {
   return {
@@ -72,4 +74,15 @@ Deno.test("where no round counts there is nothing to compare, and the rounds are
 
 Deno.test("parseMachineTimes() adds the processors' times without those of guests, which are in user already", () => {
   assert.deepEqual(parseMachineTimes("cpu  100 0 50 800 10 0 10 30 70 5\ncpu0 1 2 3\n"), { all: 1_000, stolen: 30 });
+});
+
+Deno.test("a stall is over from the second on after which nothing fails and p99 is at most 1.5 times what it was", () => {
+  const second = (ms: number, failed = 0) => {
+    const latency = new Latency();
+    for (let n = 0; n < 100; n++) latency.record(ms);
+    return { histogram: latency.encode(), failed };
+  };
+  assert.equal(backAfter([second(900), second(14.9), second(10)], 10), 1);
+  assert.equal(backAfter([second(10), second(10, 1), second(10)], 10), 2);
+  assert.equal(backAfter([second(10), second(10), second(15.1)], 10), null);
 });
