@@ -5,13 +5,9 @@ import { getLogger } from "@logtape/logtape";
 import type { Observer } from "../service/observer.ts";
 import type { Payments } from "../service/service.ts";
 import type { Watching } from "../console/watching.ts";
-import { showLive, showWatchFile, streamLive } from "./live.ts";
-import type { Route } from "./openapi.ts";
-import { purgePayments, showLiveness, showMetrics, showReadiness } from "./operations.ts";
-import { showPayment, takePayment } from "./payments.ts";
+import { ROUTES } from "./openapi.ts";
+import { takePayment } from "./payments.ts";
 import { problem } from "./problem.ts";
-import { showDocs, showDocsFile, showDocument } from "./reference.ts";
-import { showSummary } from "./summary.ts";
 
 export type Handler = (c: Context) => Response | Promise<Response>;
 
@@ -37,9 +33,13 @@ export interface AppOptions {
   readonly scrape?: () => Promise<string>;
 }
 
+/** What handlers answer from. */
+export interface Edge extends AppOptions {
+  readonly payments: Payments;
+}
+
 /** What is not on the port where everybody is, where operators have one of their own. */
-type InternalRoute = "GET /" | "GET /live" | "GET /metrics";
-type Handlers<Names extends string> = Readonly<Record<Names, Handler>>;
+const INTERNAL = ["GET /", "GET /live", "GET /metrics"];
 
 /** A name or address, and perhaps a port. */
 const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d*)?$/i;
@@ -57,43 +57,16 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
  * ```
  */
 export function createApp(payments: Payments, options: AppOptions): Hono {
-  const {
-    allowPurge,
-    adminToken = "",
-    now,
-    onInvariant,
-    bodyTimeoutMs = 10_000,
-    watching,
-    internal = true,
-    observers = [],
-    scrape = () => Promise.resolve(""),
-  } = options;
+  const { onInvariant, internal = true, observers = [] } = options;
+  const edge = { ...options, payments };
   const log = getLogger(["galo", "http"]);
   const app = new Hono({ getPath: pathOf });
-  const internalRoutes: Handlers<InternalRoute> = {
-    "GET /": showLive,
-    "GET /live": streamLive(watching),
-    "GET /metrics": showMetrics(scrape),
-  };
-  const take = takePayment(payments, bodyTimeoutMs);
-  const routes: Handlers<Exclude<Route, InternalRoute>> = {
-    "POST /payments": (c) => take(c.req.raw),
-    "GET /payments/:id": showPayment(payments, watching, now),
-    "GET /payments-summary": showSummary(payments),
-    "POST /purge-payments": purgePayments(payments, { allowPurge, adminToken }),
-    "GET /livez": showLiveness,
-    "GET /readyz": showReadiness(payments),
-    "GET /openapi.json": showDocument,
-    "GET /docs": showDocs,
-    "GET /docs/:file": showDocsFile,
-    "GET /watch/:file": showWatchFile,
-  };
-  for (const [route, handler] of Object.entries({ ...routes, ...internal && internalRoutes })) {
+  for (const [route, { handlerOf }] of Object.entries(ROUTES)) {
+    if (!internal && INTERNAL.includes(route)) continue;
     const [method, path] = route.split(" ") as [string, string];
-    app.on(method, path, measured(observers, route, handler));
+    app.on(method, path, measured(observers, route, handlerOf(edge)));
   }
-  const unrouted = (c: Context) => answerUnrouted(c, allowedAt(app, c.req.path));
-  app.notFound(measured(observers, "any unrouted", unrouted));
+  app.notFound(measured(observers, "any unrouted", (c: Context) => answerUnrouted(c, allowedAt(app, c.req.path))));
   const failed = (error: Error, request: Request) => {
     if (error.message.startsWith("invariant:")) onInvariant(error);
     else log.error("{method} {path} failed: {error}", { method: request.method, path: pathOf(request), error });
@@ -102,10 +75,10 @@ export function createApp(payments: Payments, options: AppOptions): Hono {
   app.onError((error, c) => failed(error, c.req.raw));
   // routing a payment would cost as much as reading it
   const { fetch } = app;
-  const taken = measured(observers, "POST /payments", take);
+  const taken = measured(observers, "POST /payments", takePayment(edge));
   app.fetch = (request, ...rest) => {
     if (request.method !== "POST" || pathOf(request) !== "/payments") return fetch(request, ...rest);
-    return taken(request).catch((error) => failed(error, request));
+    return taken({ req: { raw: request } }).catch((error) => failed(error, request));
   };
   return app;
 }

@@ -1,33 +1,16 @@
-/** The live page: `GET /`, its files under `/watch`, and what it listens to, `GET /live`. @module */
-import type { Context } from "@hono/hono";
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
-import type { Live, Point, Watching } from "../console/watching.ts";
-import { page, pageFile, showFile } from "./assets.ts";
+/** What the live page listens to, `GET /live`. @module */
+import type { Live, Point } from "../console/watching.ts";
+import type { Edge, Handler } from "./app.ts";
 import { problem } from "./problem.ts";
 import { why } from "./reason.ts";
-
-const OURS = ["page.css", "live.js", "icon.svg"];
-const CHARTS = ["uPlot.iife.min.js", "uPlot.min.css"];
 
 /** Bytes that a watcher may leave unread before it is given up, beside what the system buffers: some ten seconds. */
 const UNREAD_MAX = 64 << 10;
 /** When a browser that lost its stream asks again, in milliseconds. */
 const RETRY_MS = 2_000;
 
-/** The page. */
-export async function showLive(): Promise<Response> {
-  return page(await pageFile("live.html"), 200, { "cache-control": "no-cache" });
-}
-
-/** A file of the page; the charts' are read from their package. */
-export const showWatchFile = showFile([...OURS, ...CHARTS], (name) => {
-  if (OURS.includes(name)) return new URL(`../console/page/${name}`, import.meta.url);
-  return pathToFileURL(createRequire(import.meta.resolve("uplot")).resolve(`uplot/dist/${name}`));
-});
-
 /** A stream of server-sent events: `history` with the charts so far, then `live` every second. */
-export function streamLive(watching: Watching): (c: Context) => Response {
+export function streamLive({ watching }: Edge): Handler {
   const encoder = new TextEncoder();
   const event = (name: string, data: unknown) => encoder.encode(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
   // all who watch are sent the same bytes

@@ -1,9 +1,27 @@
-/** The routes as OpenAPI 3.1 describes them: made from the schemas that validate and the problems that are answered. @module */
+/**
+ * Every route: what answers it, and what is said of it in OpenAPI 3.1, from the schemas that validate and the problems that
+ * are answered.
+ * @module
+ */
+import { etag } from "@hono/hono/etag";
 import { z } from "@zod/zod";
+import type { Reason } from "../payment/fact.ts";
+import type { Edge, Handler } from "./app.ts";
+import { streamLive } from "./live.ts";
+import { purgePayments, showLiveness, showMetrics, showReadiness } from "./operations.ts";
+import { showDocs, showDocsFile, showLive, showWatchFile } from "./pages.ts";
+import { showPayment, takePayment } from "./payments.ts";
 import { type ProblemKind, PROBLEMS } from "./problem.ts";
+import { why } from "./reason.ts";
 import * as schemas from "./schemas.ts";
+import { showSummary } from "./summary.ts";
 
 type Json = Readonly<Record<string, unknown>>;
+
+interface Route {
+  readonly handlerOf: (edge: Edge) => Handler;
+  readonly operation: Json;
+}
 
 const SCHEMAS = {
   NewPayment: schemas.paymentBody,
@@ -46,9 +64,8 @@ const STORY = {
   parameters: { id: "$request.body#/correlationId" },
   description: "what becomes of it",
 };
-const UP = "the default processor was up, and it is the cheaper one";
-const fact = (at: string, state: string, attempt: number, processor: string | null, reason: string, why: string) => (
-  { at: `2025-07-15T12:34:56.${at}Z`, state, attempt, processor, replica: "a", reason, why }
+const fact = (at: string, state: string, attempt: number, processor: string | null, reason: Reason) => (
+  { at: `2025-07-15T12:34:56.${at}Z`, state, attempt, processor, replica: "a", reason, why: why(reason) }
 );
 const PAYMENT = {
   correlationId: ID,
@@ -59,12 +76,12 @@ const PAYMENT = {
   acceptedAt: "2025-07-15T12:34:56.000Z",
   attempts: 1,
   reason: "default-up",
-  why: `Booked at the default processor: ${UP}.`,
+  why: `Booked at the default processor: ${why("default-up")}.`,
   owner: "a",
   facts: [
-    fact("000", "accepted", 0, null, "accepted", "no processor was chosen yet"),
-    fact("007", "dispatched", 1, "default", "default-up", UP),
-    fact("012", "settled", 1, "default", "default-up", UP),
+    fact("000", "accepted", 0, null, "accepted"),
+    fact("007", "dispatched", 1, "default", "default-up"),
+    fact("012", "settled", 1, "default", "default-up"),
   ],
   complete: true,
   source: "memory",
@@ -90,11 +107,11 @@ const READINESS = {
 const NOT_READY = { ...READINESS, ready: false, phase: "reading", notes: ["reading what was known before"] };
 
 const HTML = some("text/html");
-const UNKNOWN_PAYMENT = problems("unknown-payment")[404]!;
+const UNKNOWN = problems("unknown-payment")[404]!;
 
-/** Every route there is, by method and path as the app names them, with its operation object. */
-const ROUTES = {
-  "POST /payments": operation("payments", "takePayment", "Hand in a payment", {
+/** Every route there is, by method and path as Hono names them. */
+export const ROUTES: Readonly<Record<string, Route>> = {
+  "POST /payments": route("payments", takePayment, "Hand in a payment", {
     202: {
       ...answer("Acknowledged: it will be booked at one processor, once", undefined, "Location"),
       links: { story: STORY },
@@ -106,19 +123,16 @@ const ROUTES = {
       "Members that are not known are ignored. The body has at most 4096 bytes.",
     requestBody: { required: true, content: json("NewPayment", { correlationId: ID, amount: 19.9 }) },
   }),
-  "GET /payments/:id": operation("payments", "showPayment", "What became of a payment, and why", {
+  "GET /payments/:id": route("payments", showPayment, "What became of a payment, and why", {
     200: answer("What is known of it; to who prefers HTML, a page", { ...json("Payment", PAYMENT), ...HTML }, "Vary"),
-    404: {
-      ...UNKNOWN_PAYMENT,
-      ...answer(UNKNOWN_PAYMENT.description, { ...UNKNOWN_PAYMENT.content, ...HTML }, "Vary"),
-    },
+    404: answer(UNKNOWN.description, { ...UNKNOWN.content, ...HTML }, "Vary"),
     ...problems("internal", "not-serving"),
   }, {
     parameters: [
       inPath("id", ID, { description: "the correlation id, in either case; anything else is answered 404" }),
     ],
   }),
-  "GET /payments-summary": operation("payments", "showSummary", "What is booked where", {
+  "GET /payments-summary": route("payments", showSummary, "What is booked where", {
     200: answer("The totals of both processors", json("Summary", TOTALS)),
     ...problems("invalid-query", "internal", "not-serving"),
   }, {
@@ -130,7 +144,7 @@ const ROUTES = {
       instant("to", "not before `from`", "2025-07-15T12:35:56.000Z"),
     ],
   }),
-  "POST /purge-payments": operation("operations", "purgePayments", "Forget every payment", {
+  "POST /purge-payments": route("operations", purgePayments, "Forget every payment", {
     200: answer("They are forgotten, at both replicas", json("Purged", { message: "All payments are purged." })),
     ...problems("forbidden", "internal", "log-full", "not-serving"),
   }, {
@@ -138,25 +152,25 @@ const ROUTES = {
       "payment that a processor may be booking now is not forgotten: it ends first, and counts.",
     security: [{ admin: [] }, {}],
   }),
-  "GET /livez": operation("operations", "showLiveness", "Whether the process lives", {
+  "GET /livez": route("operations", showLiveness, "Whether the process lives", {
     200: answer("It does", json("Liveness", { alive: true })),
   }),
-  "GET /readyz": operation(
+  "GET /readyz": route(
     "operations",
-    "showReadiness",
+    showReadiness,
     "Whether payments are taken, and the state of peer, store and processors",
     {
       200: answer("They are taken", json("Readiness", READINESS)),
       503: answer("Not yet, or no longer", json("Readiness", NOT_READY)),
     },
   ),
-  "GET /metrics": operation("operations", "showMetrics", "What this replica has counted and measured, for Prometheus", {
+  "GET /metrics": route("operations", showMetrics, "What this replica has counted and measured, for Prometheus", {
     200: answer("Prometheus' text, version 0.0.4", some("text/plain")),
   }),
-  "GET /": operation("operations", "showLive", "What both replicas are doing now, as a page", {
+  "GET /": route("operations", showLive, "What both replicas are doing now, as a page", {
     200: answer("The page", HTML, "Content-Security-Policy"),
   }),
-  "GET /live": operation("operations", "streamLive", "What that page shows, as it happens", {
+  "GET /live": route("operations", streamLive, "What that page shows, as it happens", {
     200: answer("Events", some("text/event-stream"), "Cache-Control"),
     ...problems("watchers-full"),
   }, {
@@ -164,11 +178,11 @@ const ROUTES = {
       "Server-sent events: `history`, the charts so far, and every second `live`. It goes on until the caller " +
       "or the replica ends it.",
   }),
-  "GET /watch/:file": operation("operations", "showWatchFile", "A file of these pages", {
+  "GET /watch/:file": route("operations", showWatchFile, "A file of these pages", {
     200: answer("The file", some("text/javascript", "text/css", "image/svg+xml"), "Cache-Control"),
     ...problems("unknown-path"),
   }, { parameters: [inPath("file", "live.js")] }),
-  "GET /openapi.json": operation("reference", "showDocument", "This document", {
+  "GET /openapi.json": route("reference", showDocument, "This document", {
     200: answer("OpenAPI 3.1", some("application/json"), "ETag", "Cache-Control"),
     304: answer("It is what `If-None-Match` says", undefined, "ETag", "Cache-Control"),
   }, {
@@ -176,24 +190,21 @@ const ROUTES = {
       { name: "If-None-Match", in: "header", description: "the `ETag` of an earlier answer", schema: STRING },
     ],
   }),
-  "GET /docs": operation("reference", "showDocs", "This document for people, who may try it out", {
+  "GET /docs": route("reference", showDocs, "This document for people, who may try it out", {
     200: answer("A page", HTML, "Content-Security-Policy"),
   }),
-  "GET /docs/:file": operation("reference", "showDocsFile", "A file of that page", {
+  "GET /docs/:file": route("reference", showDocsFile, "A file of that page", {
     200: answer("The file", some("text/javascript", "text/css", "image/png"), "Cache-Control"),
     ...problems("unknown-path"),
   }, { parameters: [inPath("file", "start.js")] }),
 };
-
-/** A method and a path: the app has a handler for each of them (src/api/app.ts). */
-export type Route = keyof typeof ROUTES;
 
 const LICENSE = { name: "MIT", identifier: "MIT" };
 
 /** The document as JSON. */
 export function openApiDocument(): Json {
   const paths: Record<string, Record<string, Json>> = {};
-  for (const [route, operation] of Object.entries(ROUTES)) {
+  for (const [route, { operation }] of Object.entries(ROUTES)) {
     const [method, path] = route.split(" ");
     (paths[path!.replace(/:(\w+)/, "{$1}")] ??= {})[method!.toLowerCase()] = operation;
   }
@@ -224,8 +235,20 @@ export function openApiDocument(): Json {
   };
 }
 
-function operation(tag: string, operationId: string, summary: string, responses: Json, more: Json = {}): Json {
-  return { operationId, tags: [tag], summary, ...more, responses };
+/** `GET /openapi.json`, which is made when it is first asked for: most replicas never are. */
+function showDocument(): Handler {
+  let document: Json | undefined;
+  const tagged = etag();
+  return async (c) => {
+    const show = () => c.json(document ??= openApiDocument(), 200, { "cache-control": "no-cache" });
+    await tagged(c, () => Promise.resolve(void (c.res = show())));
+    return c.res;
+  };
+}
+
+/** @param handlerOf its name is the operation's */
+function route(tag: string, handlerOf: Route["handlerOf"], summary: string, responses: Json, more: Json = {}): Route {
+  return { handlerOf, operation: { operationId: handlerOf.name, tags: [tag], summary, ...more, responses } };
 }
 
 interface Answer {

@@ -1,36 +1,29 @@
 /** What operators call: `GET /livez`, `GET /readyz`, `GET /metrics`, `POST /purge-payments`. @module */
-import type { Context } from "@hono/hono";
-import { createHash, timingSafeEqual } from "node:crypto";
-import type { Payments } from "../service/service.ts";
+import { timingSafeEqual } from "@hono/hono/utils/buffer";
 import type { z } from "@zod/zod";
+import type { Edge, Handler } from "./app.ts";
 import { problem } from "./problem.ts";
 import type { livenessAnswer, purgeAnswer, readinessAnswer } from "./schemas.ts";
 
 /** Says that the process answers. */
-export function showLiveness(c: Context): Response {
-  return c.json({ alive: true } satisfies z.infer<typeof livenessAnswer>);
+export function showLiveness(): Handler {
+  return (c) => c.json({ alive: true } satisfies z.infer<typeof livenessAnswer>);
 }
 
 /** Says whether payments are taken here, and what is not as it should be: 200 when ready, else 503. */
-export function showReadiness(payments: Payments): (c: Context) => Response {
+export function showReadiness({ payments }: Edge): Handler {
   return (c) => {
     const readiness: z.infer<typeof readinessAnswer> = payments.readiness();
     return c.json(readiness, readiness.ready ? 200 : 503);
   };
 }
 
-/** Who may purge. */
-export interface PurgeOptions {
-  /** whether everyone may */
-  readonly allowPurge: boolean;
-  /** who else may: the holder of this bearer token; nobody where it is empty */
-  readonly adminToken: string;
-}
-
 /** Forgets every payment, for whom is allowed to ask for it. */
-export function purgePayments(payments: Payments, { allowPurge, adminToken }: PurgeOptions): (c: Context) => Response {
-  return (c) => {
-    if (!allowPurge && !bears(c.req.header("authorization"), adminToken)) {
+export function purgePayments({ payments, allowPurge, adminToken = "" }: Edge): Handler {
+  return async (c) => {
+    const [, token] = /^Bearer +(.+)$/i.exec(c.req.header("authorization") ?? "") ?? [];
+    const isAdmin = adminToken !== "" && token !== undefined && await timingSafeEqual(token, adminToken);
+    if (!allowPurge && !isAdmin) {
       return problem("forbidden", "Purging needs ALLOW_PURGE=true or the ADMIN_TOKEN as bearer");
     }
     if (!payments.purge()) {
@@ -41,18 +34,8 @@ export function purgePayments(payments: Payments, { allowPurge, adminToken }: Pu
   };
 }
 
-function bears(authorization = "", token: string): boolean {
-  const [, given] = /^Bearer +(.+)$/i.exec(authorization) ?? [];
-  // hashes have one length, and comparing them takes the same time wherever they differ
-  return token !== "" && given !== undefined && timingSafeEqual(sha256(given), sha256(token));
-}
-
-function sha256(text: string): Uint8Array {
-  return createHash("sha256").update(text).digest();
-}
-
 /** Tells what this replica has counted, as Prometheus' text. */
-export function showMetrics(scrape: () => Promise<string>): () => Promise<Response> {
+export function showMetrics({ scrape = () => Promise.resolve("") }: Edge): Handler {
   const headers = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
   return async () => new Response(await scrape(), { headers });
 }

@@ -1,17 +1,17 @@
 /** `POST /payments` and `GET /payments/{id}`. @module */
-import type { Context } from "@hono/hono";
 import { accepts } from "@hono/hono/accepts";
 import type { z } from "@zod/zod";
 import { parseId } from "../payment/id.ts";
 import { amountOf, centsOf } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Payments } from "../service/service.ts";
-import type { Story, Watching } from "../console/watching.ts";
+import type { Story } from "../console/watching.ts";
+import type { Edge, Handler } from "./app.ts";
 import { BodyReader } from "./body.ts";
 import { decimalsOf, decodeText, longNumber, parseObject, repeatsName, wordForAmount } from "./json.ts";
 import { fieldProblem, problem, schemaProblem, starting } from "./problem.ts";
 import { progressOf, why } from "./reason.ts";
-import { page } from "./assets.ts";
+import { page } from "./pages.ts";
 import { type paymentAnswer, paymentBody, TOO_MANY_DECIMALS } from "./schemas.ts";
 
 /** The longest body of a payment, in bytes. */
@@ -36,11 +36,11 @@ const REFUSALS = {
 
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
-/** Takes a payment in. @param bodyTimeoutMs how long a body may take to come, in milliseconds */
-export function takePayment(payments: Payments, bodyTimeoutMs: number): (request: Request) => Promise<Response> {
+/** Takes a payment in. */
+export function takePayment({ payments, bodyTimeoutMs = 10_000 }: Edge) {
   const bodies = new BodyReader(BODY_BYTES_MAX, bodyTimeoutMs);
-  return async (request) => {
-    const payment = await readPayment(request, bodies);
+  return async ({ req }: { readonly req: { readonly raw: Request } }): Promise<Response> => {
+    const payment = await readPayment(req.raw, bodies);
     if (payment instanceof Response) return payment;
     const { id, cents } = payment;
     const location = `/payments/${id}`;
@@ -98,16 +98,8 @@ function notAnObject(text: string): Response {
   return problem("malformed-body", "A payment is a JSON object with correlationId and amount");
 }
 
-/**
- * Tells what is known of a payment: JSON, and to who asks for HTML a page.
- *
- * @param now milliseconds since 1970, UTC
- */
-export function showPayment(
-  payments: Payments,
-  watching: Watching,
-  now: () => number,
-): (c: Context) => Promise<Response> {
+/** Tells what is known of a payment: JSON, and to who asks for HTML a page. */
+export function showPayment({ payments, watching, now }: Edge): Handler {
   return async (c) => {
     const id = parseId(c.req.param("id") ?? "");
     const payment = id === undefined ? undefined : payments.find(id);

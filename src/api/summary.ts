@@ -1,15 +1,14 @@
 /** `GET /payments-summary`. @module */
-import type { Context } from "@hono/hono";
 import type { z } from "@zod/zod";
 import { amountOf } from "../payment/money.ts";
 import type { Total } from "../payment/totals.ts";
-import type { Payments } from "../service/service.ts";
 import { ceilMs } from "../payment/instant.ts";
+import type { Edge, Handler } from "./app.ts";
 import { problem, schemaProblem, starting } from "./problem.ts";
 import { type summaryAnswer, summaryQuery } from "./schemas.ts";
 
 /** Adds up what is settled from `from` to `to`, both ends inclusive to the millisecond. */
-export function showSummary(payments: Payments): (c: Context) => Response {
+export function showSummary({ payments }: Edge): Handler {
   return (c) => {
     for (const field of ["from", "to"]) {
       if ((c.req.queries(field)?.length ?? 0) > 1) {

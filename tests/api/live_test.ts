@@ -34,7 +34,11 @@ Deno.test("the page names files that are served, and nothing of another host, in
   for (const path of files) {
     const file = await app.request(path);
     assert.equal(file.status, 200, path);
-    const kind = { css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" };
+    const kind = {
+      css: "text/css; charset=utf-8",
+      js: "text/javascript; charset=utf-8",
+      svg: "image/svg+xml; charset=utf-8",
+    };
     assert.equal(file.headers.get("content-type"), kind[path.split(".").pop() as keyof typeof kind]);
     assert.ok((await file.bytes()).length > 100, path);
   }

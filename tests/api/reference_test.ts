@@ -22,15 +22,19 @@ Deno.test("the document is sent with an ETag, and not again to whom has it", asy
   await other.body?.cancel();
 });
 
-Deno.test("the reference page asks nothing of another host and has no inline script or style", async () => {
-  const { app } = fakeApp();
-  const answer = await app.request("/docs");
-  const policy = answer.headers.get("content-security-policy")!;
-  assert.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self'; /);
-  assert.doesNotMatch(policy, /unsafe|https?:|\*/);
-  const page = await answer.text();
-  assert.doesNotMatch(page, /https?:|<style|style=|\son\w+=|<script(?! src="\/docs\/)/);
-});
+Deno.test(
+  "the reference page asks nothing of another host and has no inline script or style",
+  needs("read"),
+  async () => {
+    const { app } = fakeApp();
+    const answer = await app.request("/docs");
+    const policy = answer.headers.get("content-security-policy")!;
+    assert.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self'; /);
+    assert.doesNotMatch(policy, /unsafe|https?:|\*/);
+    const page = await answer.text();
+    assert.doesNotMatch(page, /https?:|<style|style=|\son\w+=|<script(?! src="\/docs\/)/);
+  },
+);
 
 Deno.test("every file that the reference page names is served from the package", needs("read"), async () => {
   const { app } = fakeApp();
