@@ -1,7 +1,6 @@
 /** JSON as the edge needs it: strict about bytes, exact about numbers. @module */
 
-/** A JSON object; members are own properties, whatever their names are. */
-export type JsonObject = Readonly<Record<string, unknown>>;
+import { type JsonObject, parseObject } from "../json.ts";
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -12,16 +11,6 @@ const LONG_NUMBER = /\.\d{3}|\d{13}/;
 export function decodeText(bytes: Uint8Array): string | undefined {
   try {
     return UTF8.decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
-/** @returns the object, or undefined where the text is no JSON or something other than an object */
-export function parseObject(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value as JsonObject : undefined;
   } catch {
     return undefined;
   }

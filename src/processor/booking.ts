@@ -1,4 +1,5 @@
 /** What a processor says of a payment that it was asked for. What can be meant in one way only is understood. @module */
+import { parseObject } from "../json.ts";
 import { parseInstant } from "../payment/instant.ts";
 import { type Cents, centsOf } from "../payment/money.ts";
 import type { Lookup } from "../routing/processor_client.ts";
@@ -51,13 +52,8 @@ function unclear(name: string, value: unknown): Lookup {
 const TWICE = Symbol("twice");
 
 function membersOf(text: string): Partial<Record<typeof NAMES[keyof typeof NAMES], unknown>> | undefined {
-  let body: unknown;
-  try {
-    body = JSON.parse(text.replace(MARK, ""));
-  } catch {
-    return undefined;
-  }
-  if (typeof body !== "object" || body === null || Array.isArray(body)) return undefined;
+  const body = parseObject(text.replace(MARK, ""));
+  if (!body) return undefined;
   const members: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(body)) {
     const name = nameOf(key);
