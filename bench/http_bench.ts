@@ -5,8 +5,9 @@
  */
 import { Hono } from "@hono/hono";
 import { createApp } from "../src/api/app.ts";
-import { longNumber, parseObject } from "../src/api/json.ts";
+import { longNumber } from "../src/api/json.ts";
 import { paymentBody } from "../src/api/schemas.ts";
+import { parseObject } from "../src/json.ts";
 import { parseId } from "../src/payment/id.ts";
 import { centsOf } from "../src/payment/money.ts";
 import type { Acceptance, Payments } from "../src/service/service.ts";

@@ -1,7 +1,7 @@
 /** Request bodies, read once and never further than a limit. @module */
 
-/** Why there is no body: longer than the limit, not there in time, or the caller went away before its end. */
-export type BodyFault = "too-long" | "too-slow" | "broken-off";
+/** The problem that there is no body: longer than the limit, not there in time, or the caller went away before its end. */
+export type BodyFault = "body-too-long" | "body-too-slow" | "malformed-body";
 
 /** How often it is looked which bodies are late, within the time that they have. */
 const LOOKS = 4;
@@ -9,7 +9,7 @@ const LOOKS = 4;
 /** Reads bodies of requests. One timer serves all of them, and only while one is being waited for. */
 export class BodyReader {
   /** what each body is when it is late, and how often it was looked at */
-  readonly #waiting = new Map<(fault: "too-slow") => void, number>();
+  readonly #waiting = new Map<(fault: "body-too-slow") => void, number>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /**
@@ -20,7 +20,7 @@ export class BodyReader {
 
   /** The bytes of a body. */
   read(request: Request): Promise<Uint8Array | BodyFault> {
-    const body = this.#begin(request).catch(() => "broken-off" as const);
+    const body = this.#begin(request).catch(() => "malformed-body" as const);
     if (this.timeoutMs === 0) return body;
     this.#timer ??= setInterval(() => this.#look(), this.timeoutMs / LOOKS);
     return new Promise((resolve) => {
@@ -35,7 +35,7 @@ export class BodyReader {
   #begin(request: Request): Promise<Uint8Array | BodyFault> {
     const declared = request.headers.get("content-length");
     if (declared === null) return readChunks(request, this.bytesMax);
-    if (Number(declared) > this.bytesMax) return Promise.resolve("too-long");
+    if (Number(declared) > this.bytesMax) return Promise.resolve("body-too-long");
     // who ends its side of a TCP connection with the body breaks off what is read whole, which costs half of reading
     // chunks; the server cuts a body off where its declared length ends
     return request.url.startsWith("http:") ? readChunks(request, this.bytesMax, Number(declared)) : request.bytes();
@@ -50,7 +50,7 @@ export class BodyReader {
       if (looks < LOOKS) this.#waiting.set(giveUp, looks + 1);
       else {
         this.#waiting.delete(giveUp);
-        giveUp("too-slow");
+        giveUp("body-too-slow");
       }
     }
   }
@@ -62,7 +62,7 @@ async function readChunks({ body }: Request, bytesMax: number, length = Infinity
   let size = 0;
   for await (const chunk of body ?? []) {
     // leaving the loop cancels the stream
-    if (size + chunk.length > bytesMax) return "too-long";
+    if (size + chunk.length > bytesMax) return "body-too-long";
     bytes.set(chunk, size);
     size += chunk.length;
     if (size >= length) break;

@@ -2,7 +2,7 @@
 import type { Live, Point } from "../console/watching.ts";
 import type { Edge, Handler } from "./app.ts";
 import { problem } from "./problem.ts";
-import { why } from "./reason.ts";
+import { WHY } from "./reason.ts";
 
 /** Bytes that a watcher may leave unread before it is given up, beside what the system buffers: some ten seconds. */
 const UNREAD_MAX = 64 << 10;
@@ -52,7 +52,7 @@ export function streamLive({ watching }: Edge): Handler {
 function explained(live: Live) {
   return {
     ...live,
-    heldWhy: live.held && why(live.held),
-    decisions: live.decisions.map((decision) => ({ ...decision, why: why(decision.reason) })),
+    heldWhy: live.held && WHY[live.held],
+    decisions: live.decisions.map((decision) => ({ ...decision, why: WHY[decision.reason] })),
   };
 }

@@ -12,7 +12,7 @@ import { purgePayments, showLiveness, showMetrics, showReadiness } from "./opera
 import { showDocs, showDocsFile, showLive, showWatchFile } from "./pages.ts";
 import { showPayment, takePayment } from "./payments.ts";
 import { type ProblemKind, PROBLEMS } from "./problem.ts";
-import { why } from "./reason.ts";
+import { WHY } from "./reason.ts";
 import * as schemas from "./schemas.ts";
 import { showSummary } from "./summary.ts";
 
@@ -65,7 +65,7 @@ const STORY = {
   description: "what becomes of it",
 };
 const fact = (at: string, state: string, attempt: number, processor: string | null, reason: Reason) => (
-  { at: `2025-07-15T12:34:56.${at}Z`, state, attempt, processor, replica: "a", reason, why: why(reason) }
+  { at: `2025-07-15T12:34:56.${at}Z`, state, attempt, processor, replica: "a", reason, why: WHY[reason] }
 );
 const PAYMENT = {
   correlationId: ID,
@@ -76,7 +76,7 @@ const PAYMENT = {
   acceptedAt: "2025-07-15T12:34:56.000Z",
   attempts: 1,
   reason: "default-up",
-  why: `Booked at the default processor: ${why("default-up")}.`,
+  why: `Booked at the default processor: ${WHY["default-up"]}.`,
   owner: "a",
   facts: [
     fact("000", "accepted", 0, null, "accepted"),

@@ -1,6 +1,7 @@
 /** `POST /payments` and `GET /payments/{id}`. @module */
 import { accepts } from "@hono/hono/accepts";
 import type { z } from "@zod/zod";
+import { parseObject } from "../json.ts";
 import { parseId } from "../payment/id.ts";
 import { amountOf, centsOf } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
@@ -8,9 +9,9 @@ import type { Payments } from "../service/service.ts";
 import type { Story } from "../console/watching.ts";
 import type { Edge, Handler } from "./app.ts";
 import { BodyReader } from "./body.ts";
-import { decimalsOf, decodeText, longNumber, parseObject, repeatsName, wordForAmount } from "./json.ts";
+import { decimalsOf, decodeText, longNumber, repeatsName, wordForAmount } from "./json.ts";
 import { fieldProblem, problem, schemaProblem, starting } from "./problem.ts";
-import { progressOf, why } from "./reason.ts";
+import { progressOf, WHY } from "./reason.ts";
 import { page } from "./pages.ts";
 import { type paymentAnswer, paymentBody, TOO_MANY_DECIMALS } from "./schemas.ts";
 
@@ -27,6 +28,9 @@ const VARY = { vary: "Accept" };
 
 /** What is said of a payment that is not acknowledged. */
 const REFUSALS = {
+  "body-too-long": `A payment has at most ${BODY_BYTES_MAX} bytes`,
+  "body-too-slow": "The body did not come in time",
+  "malformed-body": "The body ended before its end",
   "queue-full": "The payment was not taken: as many wait as may wait (QUEUE_MAX)",
   "log-full": "The payment was not taken: the log is as long as it may be (LOG_MAX_MB), or its disk is full",
   "total-full": "The payment was not taken: the totals would no longer be exact to the cent",
@@ -67,13 +71,7 @@ async function readPayment(request: Request, bodies: BodyReader): Promise<{ id: 
   }
   const bytes = await bodies.read(request);
   // the rest of the body is never read, so that the connection is of no more use
-  if (bytes === "too-long") {
-    return problem("body-too-long", `A payment has at most ${BODY_BYTES_MAX} bytes`, {}, { connection: "close" });
-  }
-  if (bytes === "too-slow") {
-    return problem("body-too-slow", "The body did not come in time", {}, { connection: "close" });
-  }
-  if (bytes === "broken-off") return problem("malformed-body", "The body ended before its end");
+  if (typeof bytes === "string") return problem(bytes, REFUSALS[bytes], {}, { connection: "close" });
   const text = decodeText(bytes);
   if (text === undefined) return problem("malformed-body", "The body is not UTF-8");
   const body = parseObject(text);
@@ -107,7 +105,7 @@ export function showPayment({ payments, watching, now }: Edge): Handler {
     const forPeople = accepts(c, FORMS) === "text/html";
     const pages = forPeople ? await import("./story.ts") : undefined;
     if (!payment) {
-      if (pages) return page(await pages.noStoryPage(), 404, VARY);
+      if (pages) return page(await pages.storyPage(), 404, VARY);
       return problem("unknown-payment", "No payment with this id is known here", {}, VARY);
     }
     const answer = answerOf(payment, await watching.story(payment), now());
@@ -134,7 +132,7 @@ function answerOf(payment: Payment, story: Story, now: number): z.infer<typeof p
     why: progressOf(payment, now),
     owner: payment.owner,
     facts: story.facts.map(({ at, stage, attempt, processor, replica, reason }) => (
-      { at: new Date(at).toISOString(), state: stage, attempt, processor, replica, reason, why: why(reason) }
+      { at: new Date(at).toISOString(), state: stage, attempt, processor, replica, reason, why: WHY[reason] }
     )),
     complete: story.complete,
     source: story.source,

@@ -2,7 +2,8 @@
 import type { Reason } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 
-const REASON_TEXT: Readonly<Record<Reason, string>> = {
+/** Why, for people: clauses without a full stop. */
+export const WHY: Readonly<Record<Reason, string>> = {
   "accepted": "no processor was chosen yet",
   "default-up": "the default processor was up, and it is the cheaper one",
   "default-slow": "the default processor was slow and the fallback was faster",
@@ -24,11 +25,6 @@ const REASON_TEXT: Readonly<Record<Reason, string>> = {
   "rejected-by-both": "both processors refused it in a way that does not pass by itself, so it is tried again rarely",
 };
 
-/** Why, for people; a clause without a full stop. */
-export function why(reason: Reason): string {
-  return REASON_TEXT[reason];
-}
-
 /**
  * What became of a payment so far, and why.
  *
@@ -38,7 +34,7 @@ export function progressOf(payment: Payment, now: number): string {
   const doubt = payment.doubtedMs === null
     ? ""
     : "; the log may have lost what came after, so both processors are asked";
-  return `${progress(payment, now)}: ${why(payment.reason)}${doubt}.`;
+  return `${progress(payment, now)}: ${WHY[payment.reason]}${doubt}.`;
 }
 
 function progress({ stage, attempt, processor, acceptedAt, requestedAt }: Payment, now: number): string {

@@ -84,20 +84,14 @@ export class Watch implements Observer {
 
   folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
     if (!holds) return;
-    switch (fact.kind) {
-      case "dispatched":
-      case "released":
-      case "settled": {
-        const step = told(fact, payment!);
-        this.#stories.add(fact.id, step);
-        if (fact.kind !== "settled") this.#decided({ ...step, id: fact.id });
-        if (fact.kind === "dispatched" && fact.by === this.#parts.self) this.#sent(fact);
-        return;
-      }
-      case "purged":
-        this.#stories.clear();
-        this.#decisions.clear();
-        return;
+    if (fact.kind === "purged") {
+      this.#stories.clear();
+      this.#decisions.clear();
+    } else if (fact.kind === "dispatched" || fact.kind === "released" || fact.kind === "settled") {
+      const step = told(fact, payment!);
+      this.#stories.add(fact.id, step);
+      if (fact.kind !== "settled") this.#decided({ ...step, id: fact.id });
+      if (fact.kind === "dispatched" && fact.by === this.#parts.self) this.#sent(fact);
     }
   }
 
@@ -237,10 +231,8 @@ export class Watch implements Observer {
     this.#logChanges(readiness, at);
     const { pending } = readiness;
     this.#logLimit("as many payments wait as may wait (QUEUE_MAX)", pending >= queueMax, at, { pending });
-    if (log) {
-      const { segments, segmentsMax } = log;
-      this.#logLimit("the log is as long as it may be (LOG_MAX_MB)", segments > segmentsMax, at, { segments });
-    }
+    const { segments = 0, segmentsMax = 0 } = log ?? {};
+    this.#logLimit("the log is as long as it may be (LOG_MAX_MB)", segments > segmentsMax, at, { segments });
     const peer = this.#peerNow();
     const both = peer ? [own, peer] : [own];
     const busy = both.filter(({ posts }) => posts > 0);
@@ -266,11 +258,11 @@ export class Watch implements Observer {
       const said = this.#said[processor];
       this.#said[processor] = { ...rejectsWith && { rejectsWith }, ...unclear && { unclear } };
       const change = this.#outages.look(processor, state === "up", at);
-      if (change?.state === "down" || state === "down" && rejectsWith && rejectsWith !== said.rejectsWith) {
+      if (change?.to === null || state === "down" && rejectsWith && rejectsWith !== said.rejectsWith) {
         const why = { ...rejectsWith && { status: rejectsWith }, ...retryAt && { until: retryAt } };
         log("warning", "a processor takes nothing", { processor, ...why });
-      } else if (change?.state === "up") {
-        log("info", "a processor takes payments again", { processor, afterMs: change.forMs });
+      } else if (change) {
+        log("info", "a processor takes payments again", { processor, afterMs: change.to! - change.from });
       }
       if (unclear && unclear !== said.unclear) {
         log("warning", "a processor is not understood when it is asked for a payment", { processor, unclear });
@@ -286,8 +278,8 @@ export class Watch implements Observer {
   #logLimit(name: string, reached: boolean, at: number, fields: Record<string, unknown>): void {
     const change = this.#outages.look(name, !reached, at);
     const { log } = this.#parts;
-    if (change?.state === "down") log("warning", `${name}: new payments are refused`, fields);
-    else if (change) log("info", "payments are taken again", { ...fields, afterMs: change.forMs });
+    if (change?.to === null) log("warning", `${name}: new payments are refused`, fields);
+    else if (change) log("info", "payments are taken again", { ...fields, afterMs: change.to - change.from });
   }
 
   #sent({ processor, at, reason }: Dispatched): void {

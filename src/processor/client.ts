@@ -1,4 +1,5 @@
 /** Calls to the payment processors over HTTP. @module */
+import { parseObject } from "../json.ts";
 import { type Processor, PROCESSORS } from "../payment/fact.ts";
 import { amountOf } from "../payment/money.ts";
 import type { Health, Lookup, Order, Outcome, ProcessorClient } from "../routing/processor_client.ts";
@@ -79,7 +80,7 @@ export class HttpProcessorClient implements ProcessorClient {
   async health(processor: Processor): Promise<Health | undefined> {
     const { status, text, error } = await this.#pools[processor].request("GET", "/payments/service-health");
     if (error !== undefined || status !== 200) return undefined;
-    const { failing, minResponseTime: ms } = parse(text);
+    const { failing, minResponseTime: ms } = parseObject(text) ?? {};
     if (typeof failing !== "boolean" || typeof ms !== "number" || !Number.isFinite(ms) || ms < 0) return undefined;
     return { failing, minResponseMs: ms };
   }
@@ -95,13 +96,4 @@ export class HttpProcessorClient implements ProcessorClient {
 function later({ retryAfter }: Ended): { retryAfterMs?: number } {
   const ms = retryAfter === undefined ? undefined : retryAfterMs(retryAfter, Date.now());
   return ms === undefined ? {} : { retryAfterMs: ms };
-}
-
-function parse(text: string): Record<string, unknown> {
-  try {
-    const value = JSON.parse(text);
-    return typeof value === "object" && value !== null ? value : {};
-  } catch {
-    return {};
-  }
 }
