@@ -66,7 +66,7 @@ export function createApp(payments: Payments, options: AppOptions): Hono {
     const [method, path] = route.split(" ") as [string, string];
     app.on(method, path, measured(observers, route, handlerOf(edge)));
   }
-  app.notFound(measured(observers, "any unrouted", (c: Context) => answerUnrouted(c, allowedAt(app, c.req.path))));
+  app.notFound(measured(observers, "any unrouted", ({ req }: Context) => answerUnrouted(app, req.path, req.method)));
   const failed = (error: Error, request: Request) => {
     if (error.message.startsWith("invariant:")) onInvariant(error);
     else log.error("{method} {path} failed: {error}", { method: request.method, path: pathOf(request), error });
@@ -91,19 +91,14 @@ function pathOf(request: Request): string {
   return isPlain ? getPath(request) : NO_PATH;
 }
 
-/** The methods that a path knows; none where it is unknown. */
-function allowedAt(app: Hono, path: string): string[] {
+/** Answers where no route is, or none of this method. */
+function answerUnrouted(app: Hono, path: string, asked: string): Response {
+  if (path === NO_PATH) return problem("bad-host", "Host is one name or address, with a port or without");
   const known = METHODS.filter((method) => app.router.match(method, path)[0].length > 0);
-  if (known.length === 0) return [];
-  return [...known, ...known.includes("GET") ? ["HEAD"] : [], "OPTIONS"];
-}
-
-function answerUnrouted(c: Context, allowed: readonly string[]): Response {
-  if (c.req.path === NO_PATH) return problem("bad-host", "Host is one name or address, with a port or without");
-  if (allowed.length === 0) return problem("unknown-path", "Nothing is at this path");
-  const headers = { allow: allowed.join(", ") };
-  if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers });
-  return problem("method-not-allowed", `The path knows ${headers.allow}`, {}, headers);
+  if (known.length === 0) return problem("unknown-path", "Nothing is at this path");
+  const allow = [...known, ...known.includes("GET") ? ["HEAD"] : [], "OPTIONS"].join(", ");
+  if (asked === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
+  return problem("method-not-allowed", `The path knows ${allow}`, {}, { allow });
 }
 
 /** A handler whose requests are observed. What it throws is answered 500. */

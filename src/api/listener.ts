@@ -15,13 +15,10 @@ export interface ListenerParts {
 }
 
 export class Listener {
-  readonly #parts: ListenerParts;
   #server: Deno.HttpServer | undefined;
   #stopping = false;
 
-  constructor(parts: ListenerParts) {
-    this.#parts = parts;
-  }
+  constructor(private readonly parts: ListenerParts) {}
 
   /**
    * Takes connections from now on.
@@ -30,7 +27,7 @@ export class Listener {
    * @throws StartError where it cannot listen there
    */
   async open(): Promise<string | undefined> {
-    const { listen } = this.#parts;
+    const { listen } = this.parts;
     try {
       if ("path" in listen) await removeStale(listen.path);
       if (this.#stopping) return undefined;
@@ -53,12 +50,12 @@ export class Listener {
 
   #reopen(error: unknown): void {
     if (this.#stopping) return;
-    this.#parts.failed(errorLine(error));
+    this.parts.failed(errorLine(error));
     setTimeout(() => this.open().catch((error) => this.#reopen(error)), REOPEN_MS);
   }
 
   #serve(): Deno.HttpServer {
-    const { listen, shared, handler } = this.#parts;
+    const { listen, shared, handler } = this.parts;
     const onListen = () => {};
     if ("port" in listen) return Deno.serve({ ...listen, reusePort: shared, onListen }, handler);
     const server = Deno.serve({ ...listen, onListen }, handler);

@@ -5,7 +5,6 @@ import { parseObject } from "../json.ts";
 import { parseId } from "../payment/id.ts";
 import { amountOf, centsOf } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
-import type { Payments } from "../service/service.ts";
 import type { Story } from "../console/watching.ts";
 import type { Edge, Handler } from "./app.ts";
 import { BodyReader } from "./body.ts";
@@ -18,12 +17,8 @@ import { type paymentAnswer, paymentBody, TOO_MANY_DECIMALS } from "./schemas.ts
 /** The longest body of a payment, in bytes. */
 export const BODY_BYTES_MAX = 4096;
 
-const FORMS: Parameters<typeof accepts>[1] = {
-  header: "Accept",
-  supports: ["application/json", "text/html"],
-  default: "application/json",
-};
 /** One path, two forms. */
+const FORMS = { header: "Accept" as const, supports: ["application/json", "text/html"], default: "application/json" };
 const VARY = { vary: "Accept" };
 
 /** What is said of a payment that is not acknowledged. */
@@ -75,7 +70,11 @@ async function readPayment(request: Request, bodies: BodyReader): Promise<{ id: 
   const text = decodeText(bytes);
   if (text === undefined) return problem("malformed-body", "The body is not UTF-8");
   const body = parseObject(text);
-  if (!body) return notAnObject(text);
+  if (!body) {
+    const word = wordForAmount(text);
+    if (word !== undefined) return fieldProblem("invalid-payment", "amount", "must be a number", word);
+    return problem("malformed-body", "A payment is a JSON object with correlationId and amount");
+  }
   if (repeatsName(text, body)) return problem("repeated-name", "It is not plain which of its values is meant");
   const id = typeof body.correlationId === "string" ? parseId(body.correlationId) : undefined;
   const cents = typeof body.amount === "number" ? centsOf(body.amount) : undefined;
@@ -90,18 +89,13 @@ async function readPayment(request: Request, bodies: BodyReader): Promise<{ id: 
   return { id, cents };
 }
 
-function notAnObject(text: string): Response {
-  const word = wordForAmount(text);
-  if (word !== undefined) return fieldProblem("invalid-payment", "amount", "must be a number", word);
-  return problem("malformed-body", "A payment is a JSON object with correlationId and amount");
-}
-
 /** Tells what is known of a payment: JSON, and to who asks for HTML a page. */
 export function showPayment({ payments, watching, now }: Edge): Handler {
   return async (c) => {
     const id = parseId(c.req.param("id") ?? "");
     const payment = id === undefined ? undefined : payments.find(id);
-    if (!payment && id !== undefined && !knows(payments)) return starting();
+    const isStarting = () => ["starting", "reading"].includes(payments.readiness().phase);
+    if (!payment && id !== undefined && isStarting()) return starting();
     const forPeople = accepts(c, FORMS) === "text/html";
     const pages = forPeople ? await import("./story.ts") : undefined;
     if (!payment) {
@@ -111,12 +105,6 @@ export function showPayment({ payments, watching, now }: Edge): Handler {
     const answer = answerOf(payment, await watching.story(payment), now());
     return pages ? page(await pages.storyPage(answer), 200, VARY) : c.json(answer, 200, VARY);
   };
-}
-
-/** Whether the replica knows what was known before it started. */
-function knows(payments: Payments): boolean {
-  const { phase } = payments.readiness();
-  return phase !== "starting" && phase !== "reading";
 }
 
 function answerOf(payment: Payment, story: Story, now: number): z.infer<typeof paymentAnswer> {

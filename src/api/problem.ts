@@ -1,5 +1,6 @@
 /** Errors as answers: RFC 9457, `application/problem+json`. @module */
 import type { z } from "@zod/zod";
+import type { JsonObject } from "../json.ts";
 import type { problemAnswer } from "./schemas.ts";
 
 /**
@@ -80,11 +81,7 @@ export function fieldProblem(kind: ProblemKind, field: string, complaint: string
  *
  * @param input what the schema was given: the value is taken from there
  */
-export function schemaProblem(
-  kind: ProblemKind,
-  error: z.ZodError,
-  input: Readonly<Record<string, unknown>>,
-): Response {
+export function schemaProblem(kind: ProblemKind, error: z.ZodError, input: JsonObject): Response {
   const { path, message } = error.issues[0]!;
   const field = String(path[0]);
   if (!Object.hasOwn(input, field)) return problem(kind, `${field} is missing`, { field });

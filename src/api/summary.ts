@@ -10,11 +10,8 @@ import { type summaryAnswer, summaryQuery } from "./schemas.ts";
 /** Adds up what is settled from `from` to `to`, both ends inclusive to the millisecond. */
 export function showSummary({ payments }: Edge): Handler {
   return (c) => {
-    for (const field of ["from", "to"]) {
-      if ((c.req.queries(field)?.length ?? 0) > 1) {
-        return problem("invalid-query", `${field} is given more than once`, { field });
-      }
-    }
+    const field = ["from", "to"].find((name) => (c.req.queries(name)?.length ?? 0) > 1);
+    if (field) return problem("invalid-query", `${field} is given more than once`, { field });
     // an empty bound is none
     const query = Object.fromEntries(Object.entries(c.req.query()).filter(([, text]) => text !== ""));
     const parsed = summaryQuery.safeParse(query);
@@ -23,11 +20,8 @@ export function showSummary({ payments }: Edge): Handler {
     // payments are at whole milliseconds: those within exact bounds are those within the whole ones inside
     const summary = payments.summary(from && ceilMs(from), to?.ms);
     if (!summary) return starting();
-    const answer: z.infer<typeof summaryAnswer> = {
-      default: totalOf(summary.default),
-      fallback: totalOf(summary.fallback),
-    };
-    return c.json(answer);
+    const totals = { default: totalOf(summary.default), fallback: totalOf(summary.fallback) };
+    return c.json(totals satisfies z.infer<typeof summaryAnswer>);
   };
 }
 

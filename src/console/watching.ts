@@ -44,9 +44,7 @@ export interface Point {
 }
 
 /** A decision, as the page lists it. */
-export interface Decision extends Told {
-  readonly id: string;
-}
+export type Decision = Told & { readonly id: string };
 
 /** The state of both replicas as one of them knows it. */
 export type Live = ReturnType<Watch["live"]>;

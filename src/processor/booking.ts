@@ -6,6 +6,7 @@ import type { Lookup } from "../routing/processor_client.ts";
 
 /** The members of an answer, by their names without case, "_" and "-". */
 const NAMES = { correlationid: "correlationId", amount: "amount", requestedat: "requestedAt" } as const;
+type Name = typeof NAMES[keyof typeof NAMES];
 /** Of a value that is not understood, so many characters are shown. */
 const SHOWN_MAX = 40;
 /** A string of JSON that a colon follows: a name. */
@@ -51,7 +52,7 @@ function unclear(name: string, value: unknown): Lookup {
 /** In place of a value that stands there more than once. */
 const TWICE = Symbol("twice");
 
-function membersOf(text: string): Partial<Record<typeof NAMES[keyof typeof NAMES], unknown>> | undefined {
+function membersOf(text: string): Partial<Record<Name, unknown>> | undefined {
   const body = parseObject(text.replace(MARK, ""));
   if (!body) return undefined;
   const members: Record<string, unknown> = {};
@@ -70,10 +71,8 @@ function membersOf(text: string): Partial<Record<typeof NAMES[keyof typeof NAMES
   return members;
 }
 
-function nameOf(key: string) {
-  return NAMES[key.replaceAll(/[_-]/g, "").toLowerCase() as keyof typeof NAMES] as
-    | typeof NAMES[keyof typeof NAMES]
-    | undefined;
+function nameOf(key: string): Name | undefined {
+  return NAMES[key.replaceAll(/[_-]/g, "").toLowerCase() as keyof typeof NAMES];
 }
 
 /** Whether a value is the id, in any form that UUIDs are written in. */

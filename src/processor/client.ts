@@ -32,12 +32,31 @@ export class HttpProcessorClient implements ProcessorClient {
     this.#pools = { default: pool("default"), fallback: pool("fallback") };
   }
 
-  pay(processor: Processor, order: Order): Promise<Outcome> {
-    return this.#observed("pay", processor, order.id, (traceparent) => this.#pay(processor, order, traceparent));
+  pay(processor: Processor, { id, cents, requestedAt }: Order): Promise<Outcome> {
+    return this.#observed("pay", processor, id, async (traceparent) => {
+      const at = new Date(requestedAt).toISOString();
+      const body = `{"correlationId":"${id}","amount":${amountOf(cents)},"requestedAt":"${at}"}`;
+      const traced = traceparent === undefined ? "" : `traceparent: ${traceparent}\r\n`;
+      const ended = await this.#pools[processor].request("POST", "/payments", body, traced);
+      const { status, sent, error = "no answer" } = ended;
+      // the status line says enough, whatever becomes of the body
+      if (status !== undefined) return { ...outcomeOf({ status, text: ended.text }), ...later(ended) };
+      return outcomeOf(sent ? { broken: error } : { unconnected: error });
+    });
   }
 
   lookup(processor: Processor, id: string): Promise<Lookup> {
-    return this.#observed("lookup", processor, id, () => this.#lookup(processor, id));
+    return this.#observed("lookup", processor, id, async () => {
+      const ended = await this.#pools[processor].request("GET", `/payments/${id}`);
+      const { status = 0, text, error } = ended;
+      if (error !== undefined) return { kind: "unanswered", error };
+      if (status === 404 && isPage(text)) return { kind: "unclear", error: "status 404 with a page" };
+      if (status === 404) return { kind: "absent" };
+      if (status === 200) return readBooking(text, id);
+      // what passes by itself, and what somebody has to set right
+      const passes = status >= 500 || status === 429 || status === 408;
+      return { kind: passes ? "unanswered" : "unclear", error: `status ${status}`, ...later(ended) };
+    });
   }
 
   async #observed<End extends Outcome | Lookup>(
@@ -53,28 +72,6 @@ export class HttpProcessorClient implements ProcessorClient {
     const tookMs = performance.now() - startMs;
     for (const observer of this.#observers) observer.called?.(purpose, processor, id, end, tookMs);
     return end;
-  }
-
-  async #pay(processor: Processor, { id, cents, requestedAt }: Order, traceparent?: string): Promise<Outcome> {
-    const at = new Date(requestedAt).toISOString();
-    const body = `{"correlationId":"${id}","amount":${amountOf(cents)},"requestedAt":"${at}"}`;
-    const traced = traceparent === undefined ? "" : `traceparent: ${traceparent}\r\n`;
-    const ended = await this.#pools[processor].request("POST", "/payments", body, traced);
-    const { status, sent, error = "no answer" } = ended;
-    // the status line says enough, whatever becomes of the body
-    if (status !== undefined) return { ...outcomeOf({ status, text: ended.text }), ...later(ended) };
-    return outcomeOf(sent ? { broken: error } : { unconnected: error });
-  }
-
-  async #lookup(processor: Processor, id: string): Promise<Lookup> {
-    const ended = await this.#pools[processor].request("GET", `/payments/${id}`);
-    const { status = 0, text, error } = ended;
-    if (error !== undefined) return { kind: "unanswered", error };
-    if (status === 404) return isPage(text) ? { kind: "unclear", error: "status 404 with a page" } : { kind: "absent" };
-    if (status === 200) return readBooking(text, id);
-    // what passes by itself, and what somebody has to set right
-    const passes = status >= 500 || status === 429 || status === 408;
-    return { kind: passes ? "unanswered" : "unclear", error: `status ${status}`, ...later(ended) };
   }
 
   async health(processor: Processor): Promise<Health | undefined> {

@@ -1,6 +1,7 @@
 /** How a replica is at the moment of asking, as Prometheus' text. @module */
 import { cpuUsage } from "node:process";
 import { PROCESSORS, type Reason } from "../payment/fact.ts";
+import type { Readiness } from "../service/readiness.ts";
 import type { Observed } from "../service/service.ts";
 import { Counter, Gauge, Registry } from "./prometheus.ts";
 
@@ -40,16 +41,20 @@ function payments(gauge: Tell, replica: Observed): void {
   const { queue, pending, settled, processors } = replica.readiness();
   const known: Values = [[{ state: "pending" }, pending], [{ state: "settled" }, settled]];
   const why = HOLDS.map((reason) => [{ reason }, replica.vitals.held === reason] as const);
-  const inFlight = PROCESSORS.map((processor) => [{ processor }, processors[processor].inFlight] as const);
-  const up = PROCESSORS.map((processor) => [{ processor }, processors[processor].state === "up"] as const);
+  const each = (read: (of: Readiness["processors"]["default"]) => Value) =>
+    PROCESSORS.map((processor) => [{ processor }, read(processors[processor])] as const);
   gauge("galo_queue_payments", "Payments in this replica's hands that wait for a call", queue);
   gauge("galo_payments_held", "Payments of both replicas that this one knows, by how far they are", known);
   gauge("galo_payments_rejected", "Payments that both processors refused last, for good", replica.vitals.rejected);
   gauge("galo_queue_held", "1 for the reason why that queue is not dispatched now, else 0", why);
-  gauge("galo_processor_calls_in_flight", "Calls bound or sent and not ended", inFlight);
-  const rejects = PROCESSORS.map((processor) => [{ processor }, processors[processor].rejectsWith ?? 0] as const);
+  gauge("galo_processor_calls_in_flight", "Calls bound or sent and not ended", each((of) => of.inFlight));
+  const rejects = each((of) => of.rejectsWith ?? 0);
   gauge("galo_processor_rejects_with", "The status with which it refuses one payment after the other, or 0", rejects);
-  gauge("galo_processor_up", "1 while the processor takes payments, as far as this replica knows", up);
+  gauge(
+    "galo_processor_up",
+    "1 while the processor takes payments, as far as this replica knows",
+    each((of) => of.state === "up"),
+  );
 }
 
 /** The log, the peer and the store. */

@@ -11,9 +11,7 @@ import { Counter, Histogram, Registry } from "./prometheus.ts";
 const LAG_EVERY_MS = 500;
 
 /** Upper bounds for the time of an answer or a call, in seconds. */
-const DURATIONS_S = [
-  ...[0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-];
+const TIMES_S = [0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 /** Upper bounds for how long a payment waits, in seconds: patience is longer than any call. */
 const WAITS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 /** Upper bounds for the payments of one batch. */
@@ -29,17 +27,12 @@ const COUNTERS = {
 } as const;
 /** The same, with bounds. */
 const HISTOGRAMS = {
-  durations: ["galo_http_request_duration_seconds", "From request's head to answer's", DURATIONS_S, "method route"],
+  durations: ["galo_http_request_duration_seconds", "From request's head to answer's", TIMES_S, "method route"],
   waits: ["galo_dispatch_wait_seconds", "From a payment's acceptance to its first attempt", WAITS_S, ""],
-  callDurations: [
-    "galo_processor_call_duration_seconds",
-    "From such a call's start to its end",
-    DURATIONS_S,
-    "processor",
-  ],
+  calls: ["galo_processor_call_duration_seconds", "From such a call's start to its end", TIMES_S, "processor"],
   batches: ["galo_store_batch_facts", "Payments in one batch", BATCHES, ""],
-  writes: ["galo_store_write_duration_seconds", "One batch until its commit", DURATIONS_S, ""],
-  loopLag: ["galo_event_loop_lag_seconds", "How much later than asked a timer fires", DURATIONS_S, ""],
+  writes: ["galo_store_write_duration_seconds", "One batch until its commit", TIMES_S, ""],
+  loopLag: ["galo_event_loop_lag_seconds", "How much later than asked a timer fires", TIMES_S, ""],
 } as const;
 
 /** What may be named is there from the start, as 0. */
@@ -77,7 +70,7 @@ export class Meters implements Observer {
       for (const reason of REASONS.dispatched) dispatched.inc({ processor, reason }, 0);
       for (const reason of REASONS.released) released.inc({ processor, reason }, 0);
       for (const outcome of OUTCOMES) calls.inc({ processor, outcome }, 0);
-      this.#histograms.callDurations.zero({ processor });
+      this.#histograms.calls.zero({ processor });
     }
   }
 
@@ -121,7 +114,7 @@ export class Meters implements Observer {
   called(purpose: Purpose, processor: Processor, _id: string, end: Outcome | Lookup, tookMs: number): void {
     if (purpose !== "pay") return;
     this.#counters.calls.inc({ processor, outcome: end.kind === "refused" ? end.why : end.kind });
-    this.#histograms.callDurations.observe({ processor }, tookMs / 1_000);
+    this.#histograms.calls.observe({ processor }, tookMs / 1_000);
   }
 
   committed(payments: number, tookMs: number): void {
