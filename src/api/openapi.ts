@@ -106,6 +106,12 @@ const READINESS = {
 };
 const NOT_READY = { ...READINESS, ready: false, phase: "reading", notes: ["reading what was known before"] };
 
+const KNOWN_TAG = {
+  name: "If-None-Match",
+  in: "header",
+  description: "the `ETag` of an earlier answer",
+  schema: STRING,
+};
 const HTML = some("text/html");
 const UNKNOWN = problems("unknown-payment")[404]!;
 
@@ -128,9 +134,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
     404: answer(UNKNOWN.description, { ...UNKNOWN.content, ...HTML }, "Vary"),
     ...problems("internal", "not-serving"),
   }, {
-    parameters: [
-      inPath("id", ID, { description: "the correlation id, in either case; anything else is answered 404" }),
-    ],
+    parameters: [inPath("id", ID, "the correlation id, in either case; anything else is answered 404")],
   }),
   "GET /payments-summary": route("payments", showSummary, "What is booked where", {
     200: answer("The totals of both processors", json("Summary", TOTALS)),
@@ -185,11 +189,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   "GET /openapi.json": route("reference", showDocument, "This document", {
     200: answer("OpenAPI 3.1", some("application/json"), "ETag", "Cache-Control"),
     304: answer("It is what `If-None-Match` says", undefined, "ETag", "Cache-Control"),
-  }, {
-    parameters: [
-      { name: "If-None-Match", in: "header", description: "the `ETag` of an earlier answer", schema: STRING },
-    ],
-  }),
+  }, { parameters: [KNOWN_TAG] }),
   "GET /docs": route("reference", showDocs, "This document for people, who may try it out", {
     200: answer("A page", HTML, "Content-Security-Policy"),
   }),
@@ -293,8 +293,8 @@ function problems(...kinds: ProblemKind[]): Readonly<Record<string, Answer>> {
   return Object.fromEntries(answers);
 }
 
-function inPath(name: string, example: string, more: Json = {}): Json {
-  return { name, in: "path", required: true, schema: STRING, example, ...more };
+function inPath(name: string, example: string, description?: string): Json {
+  return { name, in: "path", required: true, schema: STRING, example, ...description && { description } };
 }
 
 function instant(name: "from" | "to", bound: string, example: string): Json {

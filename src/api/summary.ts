@@ -7,6 +7,8 @@ import type { Edge, Handler } from "./app.ts";
 import { problem, schemaProblem, starting } from "./problem.ts";
 import { type summaryAnswer, summaryQuery } from "./schemas.ts";
 
+const totalOf = ({ count, cents }: Total) => ({ totalRequests: count, totalAmount: amountOf(cents) });
+
 /** Adds up what is settled from `from` to `to`, both ends inclusive to the millisecond. */
 export function showSummary({ payments }: Edge): Handler {
   return (c) => {
@@ -23,8 +25,4 @@ export function showSummary({ payments }: Edge): Handler {
     const totals = { default: totalOf(summary.default), fallback: totalOf(summary.fallback) };
     return c.json(totals satisfies z.infer<typeof summaryAnswer>);
   };
-}
-
-function totalOf({ count, cents }: Total): { totalRequests: number; totalAmount: number } {
-  return { totalRequests: count, totalAmount: amountOf(cents) };
 }

@@ -35,8 +35,6 @@ export const STORY_MS = 500;
 export interface WatchParts {
   readonly self: ReplicaId;
   readonly clock: Clock;
-  /** browsers that may watch at once, {@link WATCHERS_MAX} by default */
-  readonly watchersMax?: number;
   readonly queueMax: number;
   /** what each processor charges, as a share */
   readonly fees: Readonly<Record<Processor, number>>;
@@ -74,7 +72,7 @@ export class Watch implements Observer {
   #recalls: Promise<unknown> = Promise.resolve();
   /** of each processor what was said of it last: the status with which it refuses, and what is not understood of it */
   readonly #said: Record<Processor, Pick<ProcessorStatus, "rejectsWith" | "unclear">> = { default: {}, fallback: {} };
-  #fallback: { readonly since: number; lastAt: number; payments: number } | undefined;
+  #fallback: { readonly since: number; readonly lastAt: number; readonly payments: number } | undefined;
 
   constructor(parts: WatchParts) {
     this.#parts = parts;
@@ -124,7 +122,7 @@ export class Watch implements Observer {
 
   /** @returns how to stop watching; undefined where as many watch as may, or the replica stops */
   watch(watcher: Watcher): (() => void) | undefined {
-    if (this.#stopped || this.#watchers.size >= (this.#parts.watchersMax ?? WATCHERS_MAX)) return undefined;
+    if (this.#stopped || this.#watchers.size >= WATCHERS_MAX) return undefined;
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
   }
@@ -284,12 +282,9 @@ export class Watch implements Observer {
 
   #sent({ processor, at, reason }: Dispatched): void {
     if (processor !== "fallback") return;
-    if (!this.#fallback) {
-      this.#fallback = { since: at, lastAt: at, payments: 0 };
-      this.#parts.log("info", "the fallback is sent payments", { reason });
-    }
-    this.#fallback.lastAt = at;
-    this.#fallback.payments++;
+    if (!this.#fallback) this.#parts.log("info", "the fallback is sent payments", { reason });
+    const { since = at, payments = 0 } = this.#fallback ?? {};
+    this.#fallback = { since, lastAt: at, payments: payments + 1 };
   }
 }
 

@@ -28,7 +28,6 @@ export class FakePayments implements Observed {
   waits = false;
   /** whether the log takes a purge */
   purges = true;
-  watchersMax = 2;
   vitals: Vitals = { link: undefined, store: undefined, log: undefined, held: undefined };
   /** the windows that were asked for */
   readonly windows: (readonly [number | undefined, number | undefined])[] = [];
@@ -97,9 +96,6 @@ export function fakeWatch(payments: FakePayments): Watch {
   const watch = new Watch({
     self: "a",
     clock: { now: () => NOW, monotonic: () => 0, uptime: () => 0, after: () => () => {}, soon() {} },
-    get watchersMax() {
-      return payments.watchersMax;
-    },
     queueMax: 100,
     fees: { default: 0.05, fallback: 0.15 },
     memory: () => 0,

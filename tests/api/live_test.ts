@@ -1,6 +1,7 @@
 /** The live page, its stream, and a payment's page: what is sent. How it looks is tested in a browser. @module */
 import assert from "node:assert/strict";
 import { createApp } from "../../src/api/app.ts";
+import { WATCHERS_MAX } from "../../src/console/watch.ts";
 import type { Live, Point } from "../../src/console/watching.ts";
 import { needs } from "../support/permissions.ts";
 import { fakeApp, ID, NOW, post, problemOf } from "./fake_payments.ts";
@@ -64,16 +65,17 @@ Deno.test("who watches is sent the charts so far and the state at once, then the
 Deno.test("a watcher that leaves makes room, and one over the limit is told to come again", async () => {
   const { app } = fakeApp();
   const first = await app.request("/live");
-  const second = await app.request("/live");
-  const third = await app.request("/live");
-  assert.equal((await problemOf(third)).type, "/problems/watchers-full");
-  assert.equal(third.headers.get("retry-after"), "1");
+  const others = await Promise.all(Array.from({ length: WATCHERS_MAX - 1 }, () => app.request("/live")));
+  assert.ok(others.every(({ status }) => status === 200));
+  const over = await app.request("/live");
+  assert.equal((await problemOf(over)).type, "/problems/watchers-full");
+  assert.equal(over.headers.get("retry-after"), "1");
   // asks only whether there is a stream: takes no room
   assert.equal((await app.request("/live", { method: "HEAD" })).status, 200);
   await first.body!.cancel();
   const again = await app.request("/live");
   assert.equal(again.status, 200);
-  await Promise.all([second.body!.cancel(), again.body!.cancel()]);
+  await Promise.all([...others, again].map(({ body }) => body!.cancel()));
 });
 
 Deno.test("without internal pages the live page, its stream and metrics are not there", async () => {

@@ -4,7 +4,7 @@ import type { Status } from "../../src/peer/frame.ts";
 import type { Readiness } from "../../src/service/readiness.ts";
 import type { Vitals } from "../../src/service/service.ts";
 import type { Live, Point } from "../../src/console/watching.ts";
-import { LOOK_MS, POINTS_MAX, STORY_MS, Watch } from "../../src/console/watch.ts";
+import { LOOK_MS, POINTS_MAX, STORY_MS, Watch, WATCHERS_MAX } from "../../src/console/watch.ts";
 import { FakePayments } from "../api/fake_payments.ts";
 import { Facts } from "../support/facts.ts";
 import { storyText } from "./story_text.ts";
@@ -37,7 +37,7 @@ function setup(
   };
   const logged: string[] = [];
   const watch = new Watch({
-    ...{ self: "a", clock, watchersMax: 2, queueMax: 3, fees: { default: 0.05, fallback: 0.15 } },
+    ...{ self: "a", clock, queueMax: 3, fees: { default: 0.05, fallback: 0.15 } },
     memory: () => 4_096,
     recall: options.recall ?? ((id) => Promise.resolve(options.stored?.[id])),
     log: (level, message, fields) => logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
@@ -119,14 +119,14 @@ Deno.test("no more watch than may, and all of them are told when the replica sto
   let ended = 0;
   const watcher = { tell() {}, end: () => void ended++ };
   const first = watch.watch(watcher);
-  assert.ok(watch.watch({ ...watcher }));
+  for (let others = 1; others < WATCHERS_MAX; others++) assert.ok(watch.watch({ ...watcher }));
   assert.equal(watch.watch({ ...watcher }), undefined);
   first!();
-  const third = watch.watch({ ...watcher });
-  assert.ok(third);
+  const another = watch.watch({ ...watcher });
+  assert.ok(another);
   watch.stop();
-  assert.equal(ended, 2);
-  third();
+  assert.equal(ended, WATCHERS_MAX);
+  another();
   // who comes now would never be told
   assert.equal(watch.watch({ ...watcher, end() {} }), undefined);
 });
