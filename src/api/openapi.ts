@@ -106,12 +106,7 @@ const READINESS = {
 };
 const NOT_READY = { ...READINESS, ready: false, phase: "reading", notes: ["reading what was known before"] };
 
-const KNOWN_TAG = {
-  name: "If-None-Match",
-  in: "header",
-  description: "the `ETag` of an earlier answer",
-  schema: STRING,
-};
+const TAG = { name: "If-None-Match", in: "header", description: "the `ETag` of an earlier answer", schema: STRING };
 const HTML = some("text/html");
 const UNKNOWN = problems("unknown-payment")[404]!;
 
@@ -189,7 +184,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   "GET /openapi.json": route("reference", showDocument, "This document", {
     200: answer("OpenAPI 3.1", some("application/json"), "ETag", "Cache-Control"),
     304: answer("It is what `If-None-Match` says", undefined, "ETag", "Cache-Control"),
-  }, { parameters: [KNOWN_TAG] }),
+  }, { parameters: [TAG] }),
   "GET /docs": route("reference", showDocs, "This document for people, who may try it out", {
     200: answer("A page", HTML, "Content-Security-Policy"),
   }),
