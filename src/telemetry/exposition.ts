@@ -50,11 +50,8 @@ function payments(gauge: Tell, replica: Observed): void {
   gauge("galo_processor_calls_in_flight", "Calls bound or sent and not ended", each((of) => of.inFlight));
   const rejects = each((of) => of.rejectsWith ?? 0);
   gauge("galo_processor_rejects_with", "The status with which it refuses one payment after the other, or 0", rejects);
-  gauge(
-    "galo_processor_up",
-    "1 while the processor takes payments, as far as this replica knows",
-    each((of) => of.state === "up"),
-  );
+  const up = each((of) => of.state === "up");
+  gauge("galo_processor_up", "1 while the processor takes payments, as far as this replica knows", up);
 }
 
 /** The log, the peer and the store. */
