@@ -1,6 +1,6 @@
 /** Request bodies, read once and never further than a limit. @module */
 
-/** The problem that there is no body: longer than the limit, not there in time, or the caller went away before its end. */
+/** The problem where there is no body: it is too long, not there in time, or the caller went away before its end. */
 export type BodyFault = "body-too-long" | "body-too-slow" | "malformed-body";
 
 /** How often it is looked which bodies are late, within the time that they have. */

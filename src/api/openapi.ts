@@ -1,6 +1,6 @@
 /**
- * Every route: what answers it, and what is said of it in OpenAPI 3.1, from the schemas that validate and the problems that
- * are answered.
+ * Every route: what answers it, and how OpenAPI 3.1 describes it, made from the schemas that validate and the problems
+ * that are answered.
  * @module
  */
 import { etag } from "@hono/hono/etag";
