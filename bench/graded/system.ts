@@ -13,8 +13,8 @@ const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const START_MS = 60_000;
 /** After so long a process that was asked to stop is killed, in milliseconds. */
 const KILL_MS = 8_000;
-/** Older ones do not know `request_buffers`. */
-const CADDY_MIN = [2, 8] as const;
+/** Older ones do not send the whole body again when they retry. */
+const CADDY_MIN = [2, 11] as const;
 
 /** A system that could not be started; the message says what was not ready. */
 export class SystemError extends Error {

@@ -20,7 +20,7 @@ const OWN = new Set(["DATABASE_URL", "DATA_DIR", "LISTEN", "REPLICA", "REPLICAS"
 
 async function report({ seconds, rate, processorMs, targetMs, out }: Options): Promise<void> {
   const caddy = await findCaddy();
-  if (!caddy) throw new SystemError("there is no Caddy of 2.8 or later: set GALO_CADDY to the path of one");
+  if (!caddy) throw new SystemError("there is no Caddy of 2.11 or later: set GALO_CADDY to the path of one");
   readConfig();
   const settings = Object.fromEntries(
     Object.entries(Deno.env.toObject()).filter(([name]) => Object.hasOwn(SETTINGS, name) && !OWN.has(name)),

@@ -37,7 +37,7 @@ Usage: deno task bench:report [OPTIONS]
   --help
 
 Starts stand-in processors, Postgres, two replicas and Caddy, each a process of its own; settings of
-the replicas come from the environment (MAX_IN_FLIGHT=1 deno task bench:report). It needs a Caddy of 2.8 or later: on the
+the replicas come from the environment (MAX_IN_FLIGHT=1 deno task bench:report). It needs a Caddy of 2.11 or later: on the
 PATH, or where GALO_CADDY says. CPU and memory come from /proc, so it needs Linux for those.
 
 How it measures. The load is that of bench:graded: a closed loop in a process of its own, latencies in steps below 1 µs,

@@ -58,7 +58,7 @@ export const CADDY = program("caddy");
 export const CHROMIUM = program("chromium", "chromium-browser");
 export const PROMTOOL = program("promtool");
 
-export const NO_CADDY = "no caddy on the PATH: Debian 13's package or https://caddyserver.com, 2.8 or newer";
+export const NO_CADDY = "no caddy on the PATH: Debian testing's package or https://caddyserver.com, 2.11.4 or newer";
 export const NO_CHROMIUM = "no chromium on the PATH: Debian's package chromium";
 export const NO_PROMTOOL = "no promtool on the PATH: Debian's package prometheus";
 
