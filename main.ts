@@ -1,8 +1,8 @@
 /** Galo's command line. @module */
 import { parseArgs } from "node:util";
-import { ConfigError, isTraced, readConfig, settingsHelp } from "./src/config.ts";
+import { addressOf, ConfigError, isTraced, readConfig, settingsHelp } from "./src/config.ts";
 import { StoreError } from "./src/store/store.ts";
-import { errorLine, StartError } from "./src/start_error.ts";
+import { errorLine, isOfFiles, StartError } from "./src/start_error.ts";
 import { configureLogs } from "./src/log.ts";
 
 const HELP = `Galo routes payments to the cheapest payment processor that can carry them, each exactly once.
@@ -104,7 +104,7 @@ async function run(args: string[]): Promise<Stop | undefined> {
       if (!DATABASE_URL) throw new ConfigError("DATABASE_URL: not set, so there is nothing to compare with");
       const code = await auditCommand({
         addresses: {
-          router: (values.url ?? "http://127.0.0.1:9999").replace(/\/+$/, ""),
+          router: addressOf("--url", values.url || "http://127.0.0.1:9999").replace(/\/+$/, ""),
           processors: { default: PROCESSOR_DEFAULT_URL, fallback: PROCESSOR_FALLBACK_URL },
           database: DATABASE_URL,
           token: PROCESSOR_TOKEN,
@@ -164,7 +164,7 @@ function ignoresHangup(): boolean {
 /** What a person can mend is one line; anything else is a mistake of ours and shows its stack. */
 function refuse(error: unknown): never {
   const expected = [ConfigError, StartError, StoreError, Deno.errors.NotCapable, Deno.errors.AddrInUse];
-  if (!expected.some((kind) => error instanceof kind)) throw error;
+  if (!isOfFiles(error) && !expected.some((kind) => error instanceof kind)) throw error;
   console.error(`galo: ${errorLine(error)}`);
   Deno.exit(1);
 }

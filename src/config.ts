@@ -22,7 +22,7 @@ const address = z.string()
   .refine((text) => {
     const { username, password, search, hash } = new URL(text || "http://none");
     return username + password + search + hash === "";
-  }, { error: "no user, password, query or fragment is sent to a processor: take it out" });
+  }, { error: "no user, password, query or fragment is sent: take it out" });
 const place = z.string().transform((text, context): Listen | undefined => {
   const listen = parseListen(text);
   if (text && !listen) context.addIssue({ code: "custom", message: "is neither port nor path" });
@@ -30,6 +30,13 @@ const place = z.string().transform((text, context): Listen | undefined => {
 });
 const fees = z.string().transform((text) => text.split(",").map((part) => part.trim() ? Number(part) : NaN))
   .pipe(z.tuple([share, share])).transform(([first, second]) => ({ default: first, fallback: second }));
+
+/** A base URL that the command line gives. @throws ConfigError */
+export function addressOf(name: string, text: string): string {
+  const { error } = address.safeParse(text);
+  if (error) throw new ConfigError(`${name}: ${error.issues[0]!.message}`);
+  return text;
+}
 
 /** Where to listen: a TCP port, or a UNIX socket. */
 export type Listen = { readonly hostname: string; readonly port: number } | { readonly path: string };

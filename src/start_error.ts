@@ -3,6 +3,11 @@ export class StartError extends Error {
   override name = "StartError";
 }
 
+/** Whether files cannot be used as they have to be, for their rights or their kind: a person has to mend that. */
+export function isOfFiles(error: unknown): boolean {
+  return ["EACCES", "EPERM", "EROFS", "EISDIR", "ENOTDIR"].includes((error as { code?: string } | null)?.code ?? "");
+}
+
 /** What an error says, in one line. */
 export function errorLine(error: unknown): string {
   const code = (error as { code?: unknown } | null | undefined)?.code;
@@ -14,5 +19,7 @@ export function errorLine(error: unknown): string {
 
 /** An invariant is broken: a replica ends with this code, and nothing may go on (EX_SOFTWARE of sysexits.h). */
 export const EXIT_INVARIANT = 70;
+/** Its files cannot be used as they have to be (EX_NOPERM). */
+export const EXIT_FILES = 77;
 /** It has to be started again, and then goes on (EX_TEMPFAIL). */
 export const EXIT_RESTART = 75;

@@ -63,7 +63,7 @@ Deno.test("a value that will not do is named, shown and explained in one line", 
 });
 
 Deno.test("what would not be sent to a processor is refused, and no password is shown", () => {
-  const why = "no user, password, query or fragment is sent to a processor: take it out";
+  const why = "no user, password, query or fragment is sent: take it out";
   for (const url of ["http://me:secret@h/", "http://me@h", "https://:secret@h/x"]) {
     const message = `PROCESSOR_FALLBACK_URL: its value will not do (URL): ${why}`;
     assert.equal(refused({ PROCESSOR_FALLBACK_URL: url, PROCESSOR_DEFAULT_URL: "http://h" }), message);

@@ -53,6 +53,50 @@ Deno.test("a typo in a setting, an option or a command is one clear line and exi
   assert.equal(await failure(["replica"]), "galo: PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
 });
 
+Deno.test("what would not be sent to the router is refused in one line by audit", real, async () => {
+  const settings = {
+    ...{ PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" },
+    DATABASE_URL: "postgres://127.0.0.1:1/galo",
+  };
+  for (const url of ["http://me:secret@h", "http://h/?x=1", "http://h/#x"]) {
+    assert.equal(
+      await failure(["audit", "--url", url], settings),
+      "galo: --url: no user, password, query or fragment is sent: take it out",
+    );
+  }
+  assert.equal(
+    await failure(["audit", "--url", "localhost:9999"], settings),
+    "galo: --url: it is no http or https URL",
+  );
+});
+
+for (
+  const [what, name, code] of [
+    ["its process's lock", "process-a.lock", 1],
+    ["its own lock", "a.lock", 77],
+    ["the log's lock", "log.lock", 77],
+    ["a segment of the log", "log/000000000001.log", 77],
+    ["the folder of the log", "log", 1],
+  ] as const
+) {
+  Deno.test(`a replica ends with one clear line where ${what} is not as it should be`, real, async () => {
+    const folder = await Deno.makeTempDir({ prefix: "galo-" });
+    // unlike rights, this keeps root out as well
+    if (name === "log") await Deno.writeTextFile(`${folder}/log`, "");
+    else await Deno.mkdir(`${folder}/${name}`, { recursive: true });
+    const env = {
+      ...{ PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" },
+      ...{ DATA_DIR: folder, LISTEN: `${folder}/a.sock`, REPLICAS: "1", LOG_LEVEL: "warning" },
+    };
+    const ended = await galo(["replica"], env).output();
+    const said = new TextDecoder().decode(ended.stderr).trim();
+    assert.equal(ended.code, code, said);
+    assert.equal(said.includes("\n"), false, said);
+    assert.ok(said.includes(`${folder}/${name}`) && !said.includes("    at "), said);
+    await Deno.remove(folder, { recursive: true });
+  });
+}
+
 Deno.test("a taken port is one clear line and exit code 1", real, async () => {
   using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const { port } = listener.addr as Deno.NetAddr;

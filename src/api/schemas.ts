@@ -90,6 +90,7 @@ const processorStatus = z.strictObject({
   state: z.enum(["up", "down"]),
   latencyMs: z.number().nonnegative().meta({ description: "typical time of an answer" }),
   inFlight: z.int().nonnegative(),
+  error: z.string().optional().meta({ description: "why it is down" }),
   rejectsWith: z.int().optional().meta({ description: "the status with which it refuses one payment after the other" }),
   retryAt: time.optional().meta({ description: "until when it is left alone, as it asked to be (Retry-After)" }),
   unclear: z.string().optional().meta({ description: "what is not understood of its answer about a payment" }),

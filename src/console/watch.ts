@@ -252,13 +252,13 @@ export class Watch implements Observer {
     // nothing is known of the processors yet
     if (phase === "starting" || phase === "reading") return;
     for (const processor of PROCESSORS) {
-      const { state, rejectsWith, retryAt, unclear } = processors[processor];
+      const { state, error, rejectsWith, retryAt, unclear } = processors[processor];
       const said = this.#said[processor];
       this.#said[processor] = { ...rejectsWith && { rejectsWith }, ...unclear && { unclear } };
       const change = this.#outages.look(processor, state === "up", at);
       if (change?.to === null || state === "down" && rejectsWith && rejectsWith !== said.rejectsWith) {
-        const why = { ...rejectsWith && { status: rejectsWith }, ...retryAt && { until: retryAt } };
-        log("warning", "a processor takes nothing", { processor, ...why });
+        const why = { ...error && { why: error }, ...rejectsWith && { status: rejectsWith } };
+        log("warning", "a processor takes nothing", { processor, ...why, ...retryAt && { until: retryAt } });
       } else if (change) {
         log("info", "a processor takes payments again", { processor, afterMs: change.to! - change.from });
       }

@@ -16,6 +16,8 @@ const READ_BYTES = 4 << 10;
 const SWEEP_MS = 1_000;
 /** A connection that nobody used for so long is closed, in milliseconds. */
 const IDLE_MS = 30_000;
+/** So long before the server says that it closes a connection (Keep-Alive) it is used no more, in milliseconds; at most half of its time. */
+const MARGIN_MS = 1_000;
 
 /** How a request ended. Text is read as Latin-1, which for numbers, times and ids makes no difference. */
 export interface Ended {
@@ -89,11 +91,13 @@ export class HttpPool {
       call.end(error);
     }
     for (const connection of this.#all) {
-      if (connection.call?.over || !connection.call && now - connection.usedMs > IDLE_MS) connection.end(error);
+      if (connection.call?.over || !connection.call && now > connection.untilMs) connection.end(error);
     }
   }
 
   #assign(): void {
+    const now = performance.now();
+    for (let last; (last = this.#idle.at(-1)) && now > last.untilMs;) last.end("nobody used it");
     while (this.#waiting.length > 0 && (this.#idle.length > 0 || this.#all.size < this.connectionsMax)) {
       const call = this.#waiting.shift()!;
       if (!call.over) (this.#idle.pop() ?? this.#open()).send(call);
@@ -143,7 +147,8 @@ class Call {
 /** One connection, opened for its first call. */
 class Connection {
   call: Call | undefined;
-  usedMs = 0;
+  /** so long it is kept where no call is on it */
+  untilMs = Infinity;
   #socket: Deno.Conn | undefined;
   #closed = false;
   /** what came of the answer so far: bytes in all, and of the body */
@@ -151,6 +156,9 @@ class Connection {
   #text = "";
   #whole = false;
   #keeps = false;
+  /** so long the server keeps it, in milliseconds, and for so many calls more */
+  #idleMs = IDLE_MS;
+  #left = Infinity;
   readonly #parser = new HTTPParser();
   readonly #latin1 = new TextDecoder("latin1");
 
@@ -166,9 +174,12 @@ class Connection {
       this.call.status = Number(status);
       // names and values in turn
       const lines = (fields ?? []) as readonly string[];
-      const at = lines.findIndex((name, i) => i % 2 === 0 && /^retry-after$/i.test(name));
-      if (at >= 0) this.call.retryAfter = lines[at + 1]!.trim();
-      this.#keeps = Boolean(keeps);
+      const said = (name: string) => lines.find((_, i) => i % 2 === 1 && lines[i - 1]!.toLowerCase() === name)?.trim();
+      this.call.retryAfter = said("retry-after");
+      this.#left--;
+      const hints = said("keep-alive");
+      if (hints !== undefined) this.#heed(hints);
+      this.#keeps = Boolean(keeps) && this.#left > 0 && this.#idleMs > 0;
       return 0;
     };
     parser[HTTPParser.kOnBody] = (bytes: Uint8Array) => {
@@ -193,7 +204,7 @@ class Connection {
       call.sent = true;
       for (let at = 0; at < call.bytes.length;) at += await this.#socket.write(call.bytes.subarray(at));
     } catch (error) {
-      this.end(errorLine(error));
+      this.end(inWords(error));
     }
   }
 
@@ -210,6 +221,15 @@ class Connection {
     this.told(false);
   }
 
+  /** What the server says in Keep-Alive. */
+  #heed(hints: string): void {
+    const [timeout = Infinity, max = Infinity] = ["timeout", "max"].map((name) =>
+      Number(RegExp(`\\b${name} *= *"?(\\d+)`, "i").exec(hints)?.[1] ?? Infinity)
+    );
+    this.#idleMs = Math.min(IDLE_MS, Math.max(timeout * 1_000 - MARGIN_MS, timeout * 500));
+    this.#left = Math.min(this.#left, max);
+  }
+
   async #read(socket: Deno.Conn): Promise<void> {
     try {
       const buffer = new Uint8Array(READ_BYTES);
@@ -224,7 +244,7 @@ class Connection {
       }
       this.end("the connection was closed");
     } catch (error) {
-      this.end(errorLine(error));
+      this.end(inWords(error));
     }
   }
 
@@ -237,11 +257,21 @@ class Connection {
     }
     const call = this.call!;
     this.call = undefined;
-    this.usedMs = performance.now();
+    this.untilMs = performance.now() + this.#idleMs;
     call.end(undefined, this.#text);
     if (this.#keeps && !(parsed instanceof Error)) this.told(true);
     else this.end("the server keeps no connection");
   }
+}
+
+/** What became of a connection, for the person who has to mend it. */
+function inWords(error: unknown): string {
+  if (error instanceof Deno.errors.ConnectionRefused) return "nothing listens there";
+  if (error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe) {
+    return "the connection was reset";
+  }
+  // a name that DNS does not know, and a host that cannot be reached, are said as they are
+  return `${error instanceof Deno.errors.InvalidData ? "TLS: " : ""}${errorLine(error)}`;
 }
 
 async function connect(url: URL): Promise<Deno.Conn> {

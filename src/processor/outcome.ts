@@ -19,7 +19,7 @@ export type Ending =
  * ```
  */
 export function outcomeOf(ending: Ending): Outcome {
-  if ("unconnected" in ending) return { kind: "refused", why: "unreachable" };
+  if ("unconnected" in ending) return { kind: "refused", why: "unreachable", error: ending.unconnected };
   if ("broken" in ending) return { kind: "unknown", error: ending.broken };
   const { status, text = "" } = ending;
   const unknown = { kind: "unknown", error: `status ${status}` } as const;

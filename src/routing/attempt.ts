@@ -4,6 +4,7 @@
  * @module
  */
 import { type Booking, other, type Processor, type Reason } from "../payment/fact.ts";
+import { amountOf, type Cents } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Lookup, Outcome } from "./processor_client.ts";
 
@@ -109,6 +110,18 @@ export function concludeLookups(
     return { kind: "release", reason: "not-found", ask: false };
   }
   return { kind: "keep", bound, ask: false };
+}
+
+/** A booking of another amount than was sent is not understood, unless the log may have lost that this amount was. */
+export function withAmount({ cents, doubtedMs }: Payment, lookup: Lookup): Lookup {
+  if (lookup.kind !== "found" || lookup.cents === cents) return lookup;
+  // a hundred times as much is the same amount in another unit
+  if (doubtedMs !== null && lookup.cents !== 100 * cents) return lookup;
+  return { kind: "unclear", error: `amount is ${shown(lookup.cents)}, and ${shown(cents)} was sent` };
+}
+
+function shown(cents: Cents): string {
+  return amountOf(cents).toFixed(2);
 }
 
 /** Where a payment was found to be booked. */

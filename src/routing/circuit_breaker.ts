@@ -36,6 +36,7 @@ export class CircuitBreaker {
   #up = true;
   /** it is down by its own word only: no call has failed */
   #hearsay = false;
+  #trouble = "";
   #latencyMs = 0;
   #heardMs = -Infinity;
   #fullUntilMs = -Infinity;
@@ -78,6 +79,11 @@ export class CircuitBreaker {
     return this.#rejected.size < REJECTED_MIN ? undefined : this.#status;
   }
 
+  /** Why it is down, in words; undefined where it is not. */
+  get trouble(): string | undefined {
+    return this.#up ? undefined : this.#trouble;
+  }
+
   /** For how long it is still to be left alone, as it said itself; in milliseconds. */
   get retryInMs(): number {
     return Math.max(0, this.#retryAtMs - this.clock.monotonic());
@@ -111,6 +117,7 @@ export class CircuitBreaker {
       if (this.#up) {
         this.#close();
         this.#hearsay = true;
+        this.#trouble = "service-health says that it fails";
       }
       return;
     }
@@ -166,6 +173,7 @@ export class CircuitBreaker {
         break;
     }
     this.#hearsay = false;
+    this.#trouble = "error" in outcome && outcome.error || `status ${"status" in outcome ? outcome.status : 500}`;
     if (this.#up) this.#close();
     else if (call.probe) this.#backOff();
   }

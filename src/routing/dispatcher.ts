@@ -27,6 +27,7 @@ import {
   type Queued,
   rejectersOf,
   UNKNOWNS_MAX,
+  withAmount,
 } from "./attempt.ts";
 import { Pace } from "./pace.ts";
 import type { Health, Lookup, Outcome, ProcessorClient } from "./processor_client.ts";
@@ -38,12 +39,15 @@ import { type Call, CircuitBreaker } from "./circuit_breaker.ts";
 /** Pause before a payment whose call said nothing useful is tried again, in milliseconds; it doubles each time. */
 export const RETRY_MS_MIN = 100;
 export const RETRY_MS_MAX = 5_000;
-/** The longest pause of a payment that both processors refused for what repeating does not mend, in milliseconds. */
+/** The longest pause of a payment that nothing but a person's help brings on, in milliseconds. */
 export const RARELY_MS = 30_000;
 /** After so many tries the pause is at its longest. */
 const TRIES_RARELY = Math.ceil(Math.log2(RETRY_MS_MAX / RETRY_MS_MIN));
 /** Payments about which processors are being asked at one time. */
 export const ASKING_MAX = 64;
+
+/** A lookup's 404 for what the processor's 422 called booked. */
+const DENIED: Lookup = { kind: "unclear", error: "status 404 for a payment that it answered with status 422" };
 
 /** What one processor looks like from here. */
 export interface ProcessorStatus {
@@ -51,6 +55,8 @@ export interface ProcessorStatus {
   /** typical time of an answer, in milliseconds */
   readonly latencyMs: number;
   readonly inFlight: number;
+  /** why it is down; left out where it is not, or `rejectsWith` says it */
+  readonly error?: string;
   /** the status with which it refuses one payment after the other; left out where it does not */
   readonly rejectsWith?: number;
   /** until when it is left alone, as it asked to be (Retry-After), ISO 8601; left out where it did not */
@@ -115,11 +121,11 @@ export class Dispatcher implements LedgerObserver {
     const { ledger, clock } = this.#parts;
     const health = this.#health[processor];
     const { up, full, latencyMs, inFlight } = health.view();
-    const { rejectsWith, retryInMs } = health;
+    const { rejectsWith, retryInMs, trouble } = health;
     const { id = "", error } = this.#unclear[processor] ?? {};
     return {
       ...{ state: up || full ? "up" : "down", latencyMs: Math.round(latencyMs), inFlight },
-      ...rejectsWith !== undefined && { rejectsWith },
+      ...rejectsWith === undefined ? trouble && { error: trouble } : { rejectsWith },
       ...retryInMs > 0 && { retryAt: new Date(clock.now() + retryInMs).toISOString() },
       ...error !== undefined && ledger.book.pending.has(id) && { unclear: error },
     };
@@ -136,9 +142,11 @@ export class Dispatcher implements LedgerObserver {
   get notes(): string[] {
     const { rejected } = this;
     const notes = PROCESSORS.flatMap((processor) => {
-      const { rejectsWith, retryAt, unclear } = this.status(processor);
+      const { error, rejectsWith, retryAt, unclear } = this.status(processor);
       return [
-        rejectsWith === undefined ? "" : `the ${processor} processor refuses payments with status ${rejectsWith}`,
+        rejectsWith !== undefined
+          ? `the ${processor} processor refuses payments with status ${rejectsWith}`
+          : error && `the ${processor} processor takes nothing: ${error}` || "",
         retryAt === undefined ? "" : `the ${processor} processor is left alone until ${retryAt}, as it asked to be`,
         unclear === undefined
           ? ""
@@ -388,7 +396,12 @@ export class Dispatcher implements LedgerObserver {
       const attempt = this.#attempts.get(id);
       if (attempt?.state !== "asking" || attempt.over !== over) return;
       if (ledger.book.pending.get(id)?.position !== over) return this.#again(id);
-      this.#asked(payment, before, answers.map((answer, i) => [whom[i]!, answer] as const), askedMs);
+      this.#asked(
+        payment,
+        before,
+        answers.map((answer, i) => [whom[i]!, withAmount(payment, answer)] as const),
+        askedMs,
+      );
     });
   }
 
@@ -398,13 +411,18 @@ export class Dispatcher implements LedgerObserver {
     lookups: readonly (readonly [Processor, Lookup])[],
     askedMs: number,
   ): void {
-    for (const [processor, lookup] of lookups) this.#heard(processor, payment.id, lookup);
+    const claimed = before.state === "bound" && before.claimed;
+    for (const [processor, lookup] of lookups) {
+      const denied = claimed && processor === payment.processor && lookup.kind === "absent";
+      this.#heard(processor, payment.id, denied ? DENIED : lookup);
+    }
     if (before.state === "bound") {
       const next = concludeLookups(before, lookups, askedMs, this.#parts.limits.horizonMs);
       if (next.kind !== "keep") return this.#end(payment, next);
       // not there, as far as the processor knows: sent again, unless that was done often enough
       const absent = lookups.every(([, { kind }]) => kind === "absent");
-      if (absent && payment.doubtedMs === null && before.unknowns < UNKNOWNS_MAX) return this.#place(payment, before);
+      const oftenEnough = before.unknowns >= UNKNOWNS_MAX || claimed && before.tries <= TRIES_RARELY;
+      if (absent && payment.doubtedMs === null && !oftenEnough) return this.#place(payment, before);
       return this.#backOff(payment, before);
     }
     const booking = foundIn(lookups);
@@ -429,7 +447,8 @@ export class Dispatcher implements LedgerObserver {
 
   /** Leaves a payment alone for a while, longer each time; then one that is bound is looked up, which costs its processor less than a call. */
   #backOff(payment: Payment, before: Queued | Bound): void {
-    const pauseMs = Math.min(RETRY_MS_MIN * 2 ** before.tries, RETRY_MS_MAX) * this.#share;
+    const mostMs = before.state === "bound" && before.claimed ? RARELY_MS : RETRY_MS_MAX;
+    const pauseMs = Math.min(RETRY_MS_MIN * 2 ** before.tries, mostMs) * this.#share;
     this.#pause(payment, { ...before, tries: before.tries + 1 }, pauseMs);
   }
 

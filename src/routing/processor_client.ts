@@ -25,7 +25,7 @@ export type Outcome =
     /** booked earlier: under which `requestedAt`, a lookup tells */
     | { readonly kind: "already-booked" }
     /** not booked by this call, for certain: free for either processor. `rejected`: 3xx, 4xx, which repeating will not mend */
-    | { readonly kind: "refused"; readonly why: "processor-full" | "unreachable" }
+    | { readonly kind: "refused"; readonly why: "processor-full" | "unreachable"; readonly error?: string }
     | { readonly kind: "refused"; readonly why: "rejected"; readonly status: number }
     /** not booked as far as the processor knows (500): free for the other only after a lookup there said so */
     | { readonly kind: "failed" }

@@ -1,4 +1,6 @@
 /** What went wrong with Postgres, in one line for the person who can mend it. @module */
+// @ts-types="@types/pg"
+import pg from "pg";
 import { errorLine } from "../start_error.ts";
 import { StoreError } from "./store.ts";
 
@@ -82,9 +84,11 @@ export function storeError(error: unknown, where: string): Error {
 export function serverOf(url: string): { readonly where: string; readonly host: string } {
   try {
     // `postgres://user@/database?host=/a/folder` is a way to name a socket
-    const { protocol, hostname, port, pathname, searchParams } = new URL(url.replace("@/", "@localhost/"));
+    const { protocol, username, hostname, port, pathname, searchParams } = new URL(url.replace("@/", "@localhost/"));
     if (protocol !== "postgres:" && protocol !== "postgresql:") throw new TypeError("not of Postgres");
-    const database = decodeURIComponent(pathname.slice(1)) || "postgres";
+    const user = searchParams.get("user") ?? decodeURIComponent(username);
+    // without one it is the user's, as pg has it
+    const database = decodeURIComponent(pathname.slice(1)) || new pg.Client(user ? { user } : {}).database;
     const host = searchParams.get("host") ?? (decodeURIComponent(hostname) || "localhost");
     const at = host.startsWith("/") ? host : `${host}:${port || searchParams.get("port") || 5432}`;
     return { where: `${at}, database ${database}`, host };

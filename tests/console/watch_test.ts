@@ -171,7 +171,7 @@ Deno.test("a queue that is full is a line when it begins and one when it ends", 
   ]);
 });
 
-Deno.test("a processor that refuses every payment is a line with its status, also where that comes later; so is until when it is left alone", async () => {
+Deno.test("a processor that refuses every payment is a line with its status, also where that comes later; so is why it takes nothing, and until when it is left alone", async () => {
   const { clock, logged, state, payments } = setup();
   const is = (processor: Processor, more: object) => {
     const { processors } = payments.readiness();
@@ -180,13 +180,13 @@ Deno.test("a processor that refuses every payment is a line with its status, als
   is("default", { state: "down", rejectsWith: 403 });
   await clock.advance(3 * LOOK_MS);
   const retryAt = "2025-07-01T00:00:09.000Z";
-  is("fallback", { state: "down", retryAt });
+  is("fallback", { state: "down", retryAt, error: "nothing listens there" });
   await clock.advance(2 * LOOK_MS);
-  is("fallback", { rejectsWith: 401 });
+  is("fallback", { rejectsWith: 401, error: undefined });
   await clock.advance(2 * LOOK_MS);
   assert.deepEqual(logged, [
     'warning a processor takes nothing {"processor":"default","status":403}',
-    `warning a processor takes nothing {"processor":"fallback","until":"${retryAt}"}`,
+    `warning a processor takes nothing {"processor":"fallback","why":"nothing listens there","until":"${retryAt}"}`,
     `warning a processor takes nothing {"processor":"fallback","status":401,"until":"${retryAt}"}`,
   ]);
 });

@@ -36,7 +36,7 @@ async function deadUrl(): Promise<string> {
   return url;
 }
 
-const REFUSED: Outcome = { kind: "refused", why: "unreachable" };
+const refusedFor = (error: string): Outcome => ({ kind: "refused", why: "unreachable", error });
 
 Deno.test("pay() posts the payment, amount in decimals and time in milliseconds UTC", net, async () => {
   await using server = await RawServer.start((socket) => socket.write(answer(200)));
@@ -67,12 +67,14 @@ for (
 
 Deno.test("pay() is refused where nobody listens", net, async () => {
   await using client = clientOf(await deadUrl());
-  assert.deepEqual(await client.pay("default", PAYMENT), REFUSED);
+  assert.deepEqual(await client.pay("default", PAYMENT), refusedFor("nothing listens there"));
 });
 
 Deno.test("pay() is refused where the host has no address", net, async () => {
   await using client = clientOf("http://no-such-host.invalid:8080");
-  assert.deepEqual(await client.pay("default", PAYMENT), REFUSED);
+  const { kind, error } = await client.pay("default", PAYMENT) as Outcome & { error: string };
+  assert.equal(kind, "refused");
+  assert.match(error, /^failed to lookup address information: /);
 });
 
 Deno.test("pay() is unknown where the connection is accepted and closed at once", net, async () => {
@@ -241,11 +243,23 @@ Deno.test("pay() never sends what it has called refused while it waited for a co
   assert.equal(new Set(received).size, received.length);
 });
 
+Deno.test("pay() is refused, and says so, where there is no TLS", net, async () => {
+  await using server = await RawServer.start(() => {}, (socket) => socket.write(answer(400)));
+  await using client = clientOf(server.url.replace("http:", "https:"));
+  const refused = refusedFor("TLS: received corrupt message of type InvalidContentType");
+  assert.deepEqual(await client.pay("default", PAYMENT), refused);
+});
+
+Deno.test("pay() says that a connection was reset", net, async () => {
+  const [outcome] = await outcomeAt((socket) => socket.resetAndDestroy());
+  assert.deepEqual(outcome, { kind: "unknown", error: "the connection was reset" });
+});
+
 Deno.test("pay() is refused, in its time, where no connection comes about", net, async () => {
   // a TLS handshake that is never answered
   await using server = await RawServer.start(() => {});
   await using client = clientOf(server.url.replace("http:", "https:"), SHORT_MS);
-  assert.deepEqual(await client.pay("default", PAYMENT), REFUSED);
+  assert.deepEqual(await client.pay("default", PAYMENT), refusedFor(`no answer within ${SHORT_MS} ms`));
   assert.deepEqual([server.connections, server.requests.length], [1, 0]);
 });
 
@@ -253,7 +267,7 @@ Deno.test("pay() after close() is refused", net, async () => {
   await using server = await RawServer.start((socket) => socket.write(answer(200)));
   const client = clientOf(server.url);
   await client.close();
-  assert.deepEqual(await client.pay("default", PAYMENT), REFUSED);
+  assert.deepEqual(await client.pay("default", PAYMENT), refusedFor("the client is closed"));
   assert.equal(server.requests.length, 0);
 });
 

@@ -293,6 +293,46 @@ Deno.test("a connection is not used again where more came than was asked for", n
   assert.equal(connections, answers.length);
 });
 
+for (
+  const [hint, idleMs, uses] of [
+    ["Keep-Alive: timeout=3", 2_000, Infinity],
+    ["keep-alive: max=100, Timeout=60", 30_000, Infinity],
+    ['KEEP-ALIVE: timeout = "1"', 500, Infinity],
+    ["Keep-Alive: timeout=0", 0, 1],
+    ["Keep-Alive: timeout=3, max=0", 0, 1],
+    ["Keep-Alive: max=2", 30_000, 3],
+    ["Connection: close", 0, 1],
+    ["Keep-Alive: x", 30_000, Infinity],
+  ] as const
+) {
+  Deno.test(`a connection is not used again later or oftener than the server says: ${hint}`, net, async () => {
+    await using server = new Answering();
+    server.ends = false;
+    server.pieces = [head(hint, "Content-Length: 0")];
+    const { now } = performance;
+    let aheadMs = 0;
+    performance.now = () => now.call(performance) + aheadMs;
+    const pool = new HttpPool(await server.start(), 1, TIMEOUT_MS);
+    const ask = async (count: number) => {
+      for (let n = 0; n < count; n++) assert.equal((await pool.request("GET", "/")).status, 200);
+      return server.connections;
+    };
+    try {
+      assert.equal(await ask(6), Math.max(1, 6 / uses));
+      const { connections } = server;
+      if (uses > 6) {
+        aheadMs = idleMs / 2;
+        assert.equal(await ask(1), connections);
+        aheadMs += idleMs + 1;
+        assert.equal(await ask(1), connections + 1);
+      }
+    } finally {
+      performance.now = now;
+      pool.close();
+    }
+  });
+}
+
 Deno.test("the length of a request's body is that of its bytes", net, async () => {
   await using server = new Answering();
   server.pieces = [`${head("Content-Length: 0")}`];

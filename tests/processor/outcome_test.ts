@@ -13,6 +13,7 @@ const TABLE: readonly [string, readonly Ending[], Outcome][] = [
   ["a failure to connect at all is refused", [{ unconnected: "connect ECONNREFUSED" }], {
     kind: "refused",
     why: "unreachable",
+    error: "connect ECONNREFUSED",
   }],
   ["a timeout or a reset is unknown", [{ broken: "reset" }], { kind: "unknown", error: "reset" }],
 ];

@@ -732,6 +732,109 @@ Deno.test("a lookup that is not understood is told until it is", async () => {
   assert.equal(dispatcher.status("default").unclear, undefined);
 });
 
+Deno.test("a booking of another amount than was sent settles nothing, and is told with both amounts", async () => {
+  for (const cents of [199_000, 1_989, 1]) {
+    const world = new World();
+    const { client, clock, dispatcher } = world;
+    client.answers.default = () => ({ kind: "already-booked" });
+    client.found.default = { kind: "found", cents, requestedAt: 2 };
+    world.accept();
+    await clock.advance(2 * HORIZON_MS);
+    assert.equal(world.story(), "accepted, dispatched default default-up");
+    assert.equal(client.paid.length, 1);
+    const unclear = `amount is ${(cents / 100).toFixed(2)}, and 19.90 was sent`;
+    assert.equal(dispatcher.status("default").unclear, unclear);
+    const note = `the default processor is not understood when it is asked for a payment: ${unclear}`;
+    assert.ok(dispatcher.notes.includes(note));
+    client.found.default = { kind: "found", cents: 1990, requestedAt: 2 };
+    await clock.advance(RARELY_MS);
+    assert.deepEqual(world.book.summary(), BOOKED_AT_DEFAULT);
+    assert.deepEqual(dispatcher.notes.filter(Boolean), []);
+  }
+});
+
+for (
+  const [what, facts] of [
+    ["refused, as far as the default knew", refused(1)],
+    ["in doubt", [accepted(1), DOUBTED]],
+    ["bound, and in doubt", [...bound(1), DOUBTED]],
+    ["bound before this process began", bound(1)],
+  ] as const
+) {
+  Deno.test(`a payment that was ${what} is not settled under another amount, nor sent to the other processor`, async () => {
+    const world = new World(...facts);
+    const { client, clock, dispatcher } = world;
+    client.answers.default = () => UNKNOWN;
+    client.found.default = { kind: "found", cents: 199_000, requestedAt: 2 };
+    dispatcher.hear("default", { failing: true, minResponseMs: 0 });
+    await clock.advance(3 * HORIZON_MS);
+    assert.equal(client.sent("fallback"), 0);
+    assert.notEqual(world.book.get(idOf(1))!.stage, "settled");
+    assert.equal(dispatcher.status("default").unclear, "amount is 1990.00, and 19.90 was sent");
+  });
+}
+
+Deno.test("a payment in doubt is settled under another amount, which may have been sent before the log was lost", async () => {
+  const world = new World(accepted(1), DOUBTED);
+  world.client.found.default = { kind: "found", cents: 1_500, requestedAt: 2 };
+  await world.clock.advance(HORIZON_MS + 60);
+  assert.deepEqual(world.book.summary().default, { count: 1, cents: 1_500 });
+});
+
+Deno.test("a payment that is said to be booked, and is not there, is told, and sent again rarely", async () => {
+  const world = new World();
+  const { client, clock, dispatcher } = world;
+  client.answers.default = () => ({ kind: "already-booked" });
+  world.accept();
+  await clock.advance(14_000);
+  const unclear = "status 404 for a payment that it answered with status 422";
+  assert.equal(dispatcher.status("default").unclear, unclear);
+  assert.ok(client.sent("default") <= 2, `sent ${client.sent("default")} times`);
+  await clock.advance(20 * RARELY_MS);
+  assert.equal(world.story(), "accepted, dispatched default default-up");
+  assert.ok(client.sent("default") <= 2 + 20 * 2, `sent ${client.sent("default")} times`);
+  assert.ok(client.asked.length <= 10 + 20 * 2, `asked ${client.asked.length} times`);
+  client.answers.default = () => ({ kind: "booked" });
+  await clock.advance(RARELY_MS);
+  assert.deepEqual([world.book.summary(), client.sent("fallback"), dispatcher.notes.join("")], [
+    BOOKED_AT_DEFAULT,
+    0,
+    "",
+  ]);
+});
+
+for (
+  const [outcome, error] of [
+    [{ kind: "refused", why: "unreachable", error: "nothing listens there" }, "nothing listens there"],
+    [{ kind: "failed" }, "status 500"],
+    [{ kind: "unknown", error: "no answer within 1500 ms" }, "no answer within 1500 ms"],
+  ] as const
+) {
+  Deno.test(`a processor that is down is told with the last reason: ${error}`, async () => {
+    const world = new World();
+    const { client, clock, dispatcher } = world;
+    client.answers.default = () => ({ kind: "refused", why: "unreachable", error: "another reason" });
+    world.accept();
+    await clock.advance(10);
+    assert.deepEqual(dispatcher.notes.filter(Boolean), ["the default processor takes nothing: another reason"]);
+    client.answers.default = () => outcome;
+    await clock.advance(PROBE_MS_MAX);
+    assert.equal(dispatcher.status("default").error, error);
+    client.answers.default = () => ({ kind: "booked" });
+    await clock.advance(2 * RETRY_MS_MAX);
+    assert.deepEqual([dispatcher.status("default").error, dispatcher.notes.join("")], [undefined, ""]);
+    assert.deepEqual(world.book.summary(), BOOKED_AT_DEFAULT);
+  });
+}
+
+Deno.test("a processor that says itself that it fails is told with that", () => {
+  const { dispatcher } = new World();
+  dispatcher.hear("fallback", { failing: true, minResponseMs: 0 });
+  assert.deepEqual(dispatcher.notes.filter(Boolean), [
+    "the fallback processor takes nothing: service-health says that it fails",
+  ]);
+});
+
 Deno.test("stop() sends nothing new, and waits for what is in flight and records it", async () => {
   const world = new World();
   const { client, clock, dispatcher } = world;

@@ -181,5 +181,8 @@ Deno.test("a server is named without user and password", () => {
   assert.equal(serverOf("postgres://me:secret@db:5433/galo").where, "db:5433, database galo");
   assert.equal(serverOf("postgres://me:secret@db/galo").where, "db:5432, database galo");
   assert.equal(serverOf("postgres://me:secret@/galo?host=%2Frun%2Fpg").where, "/run/pg, database galo");
+  assert.equal(serverOf("postgres://me:secret@db").where, "db:5432, database me");
+  assert.equal(serverOf("postgres://a%40b@/?host=/run/pg").where, "/run/pg, database a@b");
+  assert.equal(serverOf("postgres://db/?user=you").where, "db:5432, database you");
   assert.throws(() => serverOf("me:secret at db").where, { message: /^DATABASE_URL is no URL of the form/ });
 });
