@@ -65,7 +65,7 @@ Deno.test("what would not be sent to the router is refused in one line by audit"
     );
   }
   assert.equal(
-    await failure(["audit", "--url", "localhost:9999"], settings),
+    await failure(["audit", "--url", "localhost"], settings),
     "galo: --url: it is no http or https URL",
   );
 });
