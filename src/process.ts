@@ -19,7 +19,7 @@ import { dispatchPerSecond } from "./routing/pace.ts";
 import { UnixTransport } from "./peer/unix_socket.ts";
 import { HttpProcessorClient } from "./processor/client.ts";
 import { Replica, type ReplicaSettings } from "./replica.ts";
-import { errorLine, EXIT_FILES, EXIT_INVARIANT, EXIT_RESTART, isOfFiles, StartError } from "./start_error.ts";
+import { errorLine, EXIT_INVARIANT, EXIT_RESTART, isOfFiles, StartError } from "./start_error.ts";
 import { PostgresStore } from "./store/postgres.ts";
 import { bootNumber, systemClock } from "./system_clock.ts";
 import { Meters } from "./telemetry/meters.ts";
@@ -229,7 +229,7 @@ function failing(logger: Logger): (error: unknown) => void {
   const fail = (error: unknown) => {
     if (isOfFiles(error)) {
       logger.fatal("stopping at once: {why}", { why: errorLine(error) });
-      Deno.exit(EXIT_FILES);
+      Deno.exit(1);
     }
     logger.fatal("stopping at once: an invariant is broken", { error });
     Deno.exit(EXIT_INVARIANT);

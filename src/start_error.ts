@@ -19,7 +19,5 @@ export function errorLine(error: unknown): string {
 
 /** An invariant is broken: a replica ends with this code, and nothing may go on (EX_SOFTWARE of sysexits.h). */
 export const EXIT_INVARIANT = 70;
-/** Its files cannot be used as they have to be (EX_NOPERM). */
-export const EXIT_FILES = 77;
 /** It has to be started again, and then goes on (EX_TEMPFAIL). */
 export const EXIT_RESTART = 75;
