@@ -124,16 +124,13 @@ function showNow(live) {
 }
 
 function showState(live) {
-  const problems = [...live.notes];
-  for (const name of ["default", "fallback"]) {
-    if (live.processors[name].state === "down") problems.push(`the ${name} processor takes nothing`);
-  }
-  if (problems.length === 0) say("state", "✓ All is well", "good");
-  else say("state", `▲ ${problems.join("; ")}`, "bad");
+  if (live.notes.length === 0) say("state", "✓ All is well", "good");
+  else say("state", `▲ ${live.notes.join("; ")}`, "bad");
 }
 
 function showProcessor(name, live) {
-  const { state, latencyMs, outages, rejectsWith: status } = live.processors[name];
+  const { state, latencyMs, outages, rejectsWith, error = rejectsWith && `status ${rejectsWith}` } =
+    live.processors[name];
   const { count: booked, cents } = live.totals[name];
   const all = live.totals.default.count + live.totals.fallback.count;
   const inFlight = Object.values(live.replicas).reduce(
@@ -144,7 +141,7 @@ function showProcessor(name, live) {
   const row = (term, text, className) => facts.append(element("dt", term), element("dd", text, className));
   row(
     "State",
-    state === "up" ? "✓ takes payments" : `▲ takes nothing${status ? `: status ${status}` : ""}`,
+    state === "up" ? "✓ takes payments" : `▲ takes nothing${error ? `: ${error}` : ""}`,
     state === "up" ? "good" : "bad",
   );
   row("Typical answer", ms(latencyMs));
