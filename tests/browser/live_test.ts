@@ -75,7 +75,11 @@ Deno.test("the live page shows an outage as it happens, and its numbers are the 
 
   await t.step("an outage is shown when it begins, with what it does to payments", async () => {
     cluster.processors.default.setFailing(true);
-    await untilText(page, "#state", /^▲ the default processor takes nothing: (status 500|service-health says that it fails)$/);
+    await untilText(
+      page,
+      "#state",
+      /^▲ the default processor takes nothing: (status 500|service-health says that it fails)$/,
+    );
     await untilText(page, "#default dl", /▲ takes nothing/);
     await untilText(page, "#default ul", /^Down from .*, lasts/);
     await untilText(page, "#held", /sends nothing now: the default processor refuses payments/);
