@@ -2,8 +2,8 @@
 import { parseArgs } from "node:util";
 import { addressOf, ConfigError, isTraced, readConfig, settingsHelp } from "./src/config.ts";
 import { StoreError } from "./src/store/store.ts";
-import { errorLine, isOfFiles, StartError } from "./src/start_error.ts";
-import { configureLogs } from "./src/log.ts";
+import { errorLine, isOfFiles, StartError } from "./src/errors.ts";
+import { configureLogs } from "./src/logging.ts";
 
 const HELP = `Galo routes payments to the cheapest payment processor that can carry them, each exactly once.
 

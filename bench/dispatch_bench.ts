@@ -4,8 +4,8 @@ import { CircuitBreaker } from "../src/routing/circuit_breaker.ts";
 import { systemClock } from "../src/system_clock.ts";
 
 const limits: RouteLimits = { patienceMs: 75_000, slowMs: 1_200, maxInFlight: 300 };
-const up: ProcessorView = { up: true, full: false, latencyMs: 5, stalled: false, inFlight: 10, probeDue: false };
-const down: ProcessorView = { ...up, up: false };
+const up: ProcessorView = { available: true, full: false, latencyMs: 5, stalled: false, inFlight: 10, probeDue: false };
+const down: ProcessorView = { ...up, available: false };
 const health = new CircuitBreaker(systemClock, Math.random);
 for (let call = 0; call < 100; call++) health.begin();
 
@@ -16,7 +16,7 @@ Deno.bench("route(), default refusing", { group: "route" }, () => {
   route(10, { default: down, fallback: up }, limits, 100);
 });
 Deno.bench("up ? default : fallback", { group: "route" }, () => {
-  ({ send: up.up ? "default" : "fallback" });
+  ({ send: up.available ? "default" : "fallback" });
 });
 Deno.bench("view() of a processor with 100 calls in flight", { group: "view", baseline: true }, () => {
   health.view();

@@ -10,14 +10,14 @@ import { paymentBody } from "../src/api/schemas.ts";
 import { parseObject } from "../src/json.ts";
 import { parseId } from "../src/payment/id.ts";
 import { centsOf } from "../src/payment/money.ts";
-import type { Acceptance, Payments } from "../src/service/service.ts";
+import type { Acceptance, Service } from "../src/service/service.ts";
 import type { Watching } from "../src/console/watching.ts";
 
 const TEXT = JSON.stringify({ correlationId: "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3", amount: 19.9 });
 const HEADERS = { "content-type": "application/json", "content-length": String(TEXT.length) };
 
 /** Takes every payment at once and keeps none. */
-const payments = { accept: (): Acceptance => "accepted" } as unknown as Payments;
+const payments = { accept: (): Acceptance => "accepted" } as unknown as Service;
 
 const watching = {} as Watching;
 const galo = createApp(payments, { allowPurge: false, now: () => 0, onInvariant() {}, watching });

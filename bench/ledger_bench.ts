@@ -38,7 +38,7 @@ function folder(dir: string | undefined): string {
 function recorder(dir: string | undefined): () => void {
   const files = new FileSegments(folder(dir));
   const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(1, 0) };
-  const header: SegmentHeader = { kind: "header", log: crypto.randomUUID(), segment: 1, boot: 1, base };
+  const header: SegmentHeader = { kind: "header", logId: crypto.randomUUID(), segment: 1, boot: 1, base };
   files.create(1, new RecordBuffer().write(header, 0).bytes);
   const begin = (position: number) =>
     new Ledger(new SegmentLog({ files, boot: 1, position, gone: fail }), Math.floor(Math.random() * 2 ** 32));

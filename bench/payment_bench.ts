@@ -6,7 +6,7 @@
 import { Book } from "../src/payment/book.ts";
 import { type Accepted, dispatched, type Fact, settled } from "../src/payment/fact.ts";
 import { parseId } from "../src/payment/id.ts";
-import { follow, type Payment, taken } from "../src/payment/payment.ts";
+import { accept, follow, type Payment } from "../src/payment/payment.ts";
 import { SettledIndex } from "../src/payment/settled.ts";
 import { Totals } from "../src/payment/totals.ts";
 
@@ -76,7 +76,7 @@ const BOOKED = { processor: "default", requestedAt: START, cents: 1_990 } as con
 /** The three facts of payments that go well, in the order of a log whose places begin at 1. */
 const log = Array.from({ length: 10_000 }, (_, i): Fact[] => {
   const first = accepted(crypto.randomUUID(), START + i);
-  const payment = taken(first, 3 * i + 1, null);
+  const payment = accept(first, 3 * i + 1, null);
   const bound = dispatched(payment, "a", "default", START + i, "default-up");
   return [first, bound, settled(follow(payment, bound, 3 * i + 2)!, "a", START + i, BOOKED, "booked")];
 }).flat();
@@ -99,7 +99,7 @@ const ids = Array.from({ length: KEPT }, () => crypto.randomUUID() as string);
 
 /** A settled payment. */
 function paymentOf(id: string): Payment {
-  const payment = taken(accepted(id, START), 1, null);
+  const payment = accept(accepted(id, START), 1, null);
   return follow(payment, settled(payment, "a", START, BOOKED, "booked"), 2)!;
 }
 

@@ -19,8 +19,8 @@ function settled(count: number): Payment[] {
         requestedAt: acceptedAt,
         reason: "booked",
         position: 0,
-        refusedBy: null,
-        doubtedMs: null,
+        askFirst: null,
+        doubtedUptimeMs: null,
       },
     };
   });
@@ -36,8 +36,8 @@ addEventListener("unload", () => {
 let stored: Stored = await store.stored();
 
 async function step(payments: readonly Payment[]): Promise<void> {
-  const to = { log: LOG, position: stored.position + payments.length, hash: 0, doubtedMs: null };
-  stored = await store.write({ from: stored, to, purges: false, payments });
+  const to = { logId: LOG, position: stored.position + payments.length, hash: 0, doubtedUptimeMs: null };
+  stored = await store.write({ from: stored, to, replacesAll: false, payments });
 }
 
 for (const batch of [1, 16, 256, 1000]) {

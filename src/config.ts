@@ -167,8 +167,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     if (value ? text === value : text) throw new ConfigError(`${what} is no more: ${instead}`);
   }
   const config: Record<string, unknown> = {};
-  for (const [name, [schema, fallback, unit]] of Object.entries(SETTINGS)) {
-    const text = environment[name]?.trim() || fallback;
+  for (const [name, [schema, preset, unit]] of Object.entries(SETTINGS)) {
+    const text = environment[name]?.trim() || preset;
     const parsed = schema.safeParse(text);
     if (!parsed.success) {
       const shown = /TOKEN|DATABASE_URL/.test(name) || text.includes("@")
@@ -205,6 +205,12 @@ export function forgetLibpq(): void {
   for (const name of Object.keys(Deno.env.toObject())) if (name.startsWith("PG")) Deno.env.delete(name);
 }
 
+/** @throws ConfigError where a replica needs what is not set, and `start` would bring */
+export function checkReplicaConfig({ PROCESSOR_DEFAULT_URL, ACK, DATABASE_URL }: Config): void {
+  if (!PROCESSOR_DEFAULT_URL) throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
+  if (ACK === "store" && !DATABASE_URL) throw new ConfigError("ACK: store needs a DATABASE_URL; without one write log");
+}
+
 /** Whether Deno tells an OpenTelemetry collector what it does, to which a replica adds a payment's way. */
 export function isTraced(): boolean {
   return /^(?:true|1)$/i.test(Deno.env.get("OTEL_DENO") ?? "");
@@ -213,7 +219,7 @@ export function isTraced(): boolean {
 /** The part of `--help` that lists every setting. */
 export function settingsHelp(): string {
   return HELP.replace(/^([A-Z_]+) (.*)$/gm, (_, name: Name, help) => {
-    const [, fallback, unit] = SETTINGS[name];
-    return `  ${name.padEnd(23)} ${help} [${fallback || "not set"}, ${unit}]`;
+    const [, preset, unit] = SETTINGS[name];
+    return `  ${name.padEnd(23)} ${help} [${preset || "not set"}, ${unit}]`;
   });
 }

@@ -1,6 +1,6 @@
 /** Folders, and what they are on: only on a disk of this machine are two processes' appends atomic against each other. @module */
 import { statfsSync } from "node:fs";
-import { errorLine, StartError } from "./start_error.ts";
+import { errorLine, StartError } from "./errors.ts";
 
 /** Kinds of file systems whose files another machine, or a program, keeps, by their numbers in statfs(2). */
 const REMOTE: ReadonlyMap<number, string> = new Map([

@@ -7,19 +7,19 @@ import galo from "../deno.json" with { type: "json" };
 import { createApp } from "./api/app.ts";
 import { Listener } from "./api/listener.ts";
 import { within } from "./clock.ts";
-import { ASKING_MAX } from "./routing/dispatcher.ts";
-import { type Config, ConfigError, type Listen, operationsOf, RECALL_MS, STOP_MS } from "./config.ts";
+import { checkReplicaConfig, type Config, type Listen, operationsOf, RECALL_MS, STOP_MS } from "./config.ts";
 import { Watch } from "./console/watch.ts";
 import { makeFolder, peerSocket, remoteKind } from "./file_system.ts";
 import { FileSegments } from "./ledger/file_segments.ts";
 import { RECORD_BYTES } from "./ledger/record.ts";
 import { REREADS, SEGMENT_RECORDS } from "./ledger/segment_log.ts";
-import { FileLock } from "./membership/file_lock.ts";
+import { FileLocks } from "./membership/file_lock.ts";
+import { ASKING_MAX } from "./routing/dispatcher.ts";
 import { dispatchPerSecond } from "./routing/pace.ts";
 import { UnixTransport } from "./peer/unix_socket.ts";
 import { HttpProcessorClient } from "./processor/client.ts";
 import { Replica, type ReplicaSettings } from "./replica.ts";
-import { errorLine, EXIT_INVARIANT, EXIT_RESTART, isOfFiles, StartError } from "./start_error.ts";
+import { errorLine, EXIT_INVARIANT, EXIT_RESTART, isOfFiles, StartError } from "./errors.ts";
 import { PostgresStore } from "./store/postgres.ts";
 import { bootNumber, systemClock } from "./system_clock.ts";
 import { Meters } from "./telemetry/meters.ts";
@@ -42,7 +42,7 @@ export interface Host {
    * to undefined where it is stopped sooner; rejected with a StartError where it cannot listen there.
    */
   readonly serving: Promise<string | undefined>;
-  /** Takes nothing new, lets calls finish, stores what is known; resolves to whether the next start finds everything. */
+  /** Takes nothing new, lets calls finish, stores what is known; resolves to whether no call was cut off and the store is complete. */
   stop(): Promise<boolean>;
 }
 
@@ -53,12 +53,12 @@ export interface Host {
  * @throws StartError, ConfigError with one clear line
  */
 export async function startReplica(config: Config, traces?: Traces): Promise<Host> {
-  checkConfig(config);
+  checkReplicaConfig(config);
   const logger = getLogger(["galo", "replica", config.REPLICA]);
   const fail = failing(logger);
-  const { lock, files } = claim(config, logger);
+  const { locks, files } = claimFolder(config, logger);
   const meters = new Meters(config.REPLICA, galo.version);
-  const log = (level: "info" | "warning", message: string, fields?: Record<string, unknown>) =>
+  const say = (level: "info" | "warning", message: string, fields?: Record<string, unknown>) =>
     logger[level](message, fields);
   const watch = new Watch({
     self: config.REPLICA,
@@ -67,7 +67,7 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
     fees: config.FEES,
     memory: () => Deno.memoryUsage().rss,
     recall: async (id) => await store?.story(id),
-    log,
+    say,
   });
   const { DATABASE_URL: url } = config;
   const store: PostgresStore | undefined = url
@@ -76,7 +76,7 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
   const observers: readonly Observer[] = [watch, meters, ...traces ? [traces] : []];
   const client = clientOf(config, observers);
   const replica = new Replica(settingsOf(config), {
-    ...{ clock: systemClock, random: Math.random, lock, files, client, observers, log, fail },
+    ...{ clock: systemClock, random: Math.random, locks, files, client, observers, say, fail },
     boot: bootNumber(),
     uuid: () => crypto.randomUUID(),
     ...config.REPLICAS === 2 && { transport: new UnixTransport(peerSocket(config.DATA_DIR), fail) },
@@ -108,7 +108,7 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
   replica.start();
   return {
     serving: serve(replica, front, logger),
-    stop: () => stop({ logger, front, replica, store, client, parts: [watch, meters] }),
+    stop: () => stop({ logger, front, replica, store, client, onlookers: [watch, meters] }),
   };
 }
 
@@ -153,15 +153,15 @@ interface RunningProcess {
   readonly replica: Replica;
   readonly store: PostgresStore | undefined;
   readonly client: HttpProcessorClient;
-  readonly parts: readonly { stop(): void }[];
+  readonly onlookers: readonly { stop(): void }[];
 }
 
 /** Stops within {@link STOP_MS}. @returns whether nothing was cut off */
-async function stop({ logger, front, replica, store, client, parts }: RunningProcess): Promise<boolean> {
+async function stop({ logger, front, replica, store, client, onlookers }: RunningProcess): Promise<boolean> {
   logger.info("stopping");
   const stoppingMs = systemClock.monotonic();
   // a stream never ends by itself
-  for (const part of parts) part.stop();
+  for (const part of onlookers) part.stop();
   // callers first: a replica that stops takes nothing new
   await within(systemClock, REQUESTS_MS, front.shutdown().catch(() => {}));
   const clean = await replica.stop();
@@ -174,20 +174,18 @@ async function stop({ logger, front, replica, store, client, parts }: RunningPro
 }
 
 /** Makes the folders, and takes the lock that one process of this replica has there. */
-function claim(
-  { DATA_DIR, REPLICA }: Config,
-  logger: Logger,
-): { readonly lock: FileLock; readonly files: FileSegments } {
+function claimFolder({ DATA_DIR, REPLICA }: Config, logger: Logger) {
   const folder = `${DATA_DIR}/log`;
   // before anything is made there
   peerSocket(DATA_DIR);
   makeFolder(folder);
   checkFileSystem(folder);
-  const lock = new FileLock(DATA_DIR);
-  if (!lock.tryAcquire(`process-${REPLICA}`)) {
+  const locks = new FileLocks(DATA_DIR);
+  // never let go of: it ends with the process
+  if (!locks.tryAcquire(`process-${REPLICA}`)) {
     throw new StartError(`replica ${REPLICA} is running already in ${DATA_DIR}`);
   }
-  return { lock, files: new FileSegments(folder, untaken(logger), REPLICA) };
+  return { locks, files: new FileSegments(folder, untaken(logger), REPLICA) };
 }
 
 function clientOf(config: Config, observers: readonly Observer[]): HttpProcessorClient {
@@ -217,11 +215,6 @@ function settingsOf(config: Config): ReplicaSettings {
     segmentRecords: SEGMENT_RECORDS,
     rereads: REREADS,
   };
-}
-
-function checkConfig({ PROCESSOR_DEFAULT_URL, ACK, DATABASE_URL }: Config): void {
-  if (!PROCESSOR_DEFAULT_URL) throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
-  if (ACK === "store" && !DATABASE_URL) throw new ConfigError("ACK: store needs a DATABASE_URL; without one write log");
 }
 
 /** Ends the process where an invariant is broken; wherever that comes to light, nothing may go on. */

@@ -8,7 +8,7 @@ import type { Ledger } from "./ledger/ledger.ts";
 import type { SegmentFiles } from "./ledger/log.ts";
 import { Retention } from "./ledger/retention.ts";
 import { HealthPoller } from "./membership/health_poller.ts";
-import type { HeldLock, Lock } from "./membership/lock.ts";
+import type { HeldLock, Locks } from "./membership/lock.ts";
 import { type Effect, type Event, type Membership, transition, unstarted } from "./membership/membership.ts";
 import type { Summary } from "./payment/book.ts";
 import { peerOf, type ReplicaId } from "./payment/fact.ts";
@@ -21,15 +21,15 @@ import { Dispatcher } from "./routing/dispatcher.ts";
 import type { ProcessorClient } from "./routing/processor_client.ts";
 import type { RouteLimits } from "./routing/route.ts";
 import { type Readiness, readinessOf } from "./service/readiness.ts";
-import type { Acceptance, AckLevel, Observed, Vitals } from "./service/service.ts";
-import { load, open, STORE_AGAIN_MS } from "./start.ts";
+import type { Acceptance, AckLevel, ReplicaView, Vitals } from "./service/service.ts";
+import { claimAndOpen, load, STORE_AGAIN_MS } from "./recovery.ts";
 import { Projector } from "./store/projector.ts";
 import type { Store } from "./store/store.ts";
 import type { Observer } from "./service/observer.ts";
 
 /** How often a replica looks whether its lock still is its own, in milliseconds. */
 const LOCK_CHECK_MS = 5_000;
-/** How often it is loaded before the log is opened anew. */
+/** How often it is loaded in vain before the replica restarts. */
 const READINGS_MAX = 4;
 /** The part of the time for stopping that calls in flight may take. */
 const DRAIN_SHARE = 0.6;
@@ -61,7 +61,7 @@ export interface ReplicaPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly client: ProcessorClient;
-  readonly lock: Lock;
+  readonly locks: Locks;
   readonly files: SegmentFiles;
   /** a number that tells this boot of the machine from others */
   readonly boot: number;
@@ -70,9 +70,9 @@ export interface ReplicaPorts {
   /** the way to the peer; none for a replica on its own */
   readonly transport?: Transport;
   readonly store?: Store;
-  /** told of every fact after the replica's own parts */
+  /** told of every fact after the start, after the replica's own parts */
   readonly observers?: readonly Observer[];
-  log(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
+  say(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
   /** An invariant is broken: the replica must not go on. */
   fail(error: unknown): void;
   /** What this replica needs of the log is gone, or the store knows more: the process ends, and is started again. */
@@ -87,16 +87,16 @@ interface Running {
   readonly projector: Projector | undefined;
 }
 
-export class Replica implements Observed {
+export class Replica implements ReplicaView {
   readonly #settings: ReplicaSettings;
   readonly #ports: ReplicaPorts;
   readonly #link: PeerLink | undefined;
   readonly #agreement: Agreement;
   readonly #poller: HealthPoller;
   #member: Membership;
-  #own: HeldLock | undefined;
+  #ownLock: HeldLock | undefined;
   #openedMs = 0;
-  /** how long reading took: callers could not come again meanwhile */
+  /** how long reading took: nobody could send an id again meanwhile, so that ids are recalled for so much longer */
   #readMs = 0;
   #running: Running | undefined;
   #stopped = Promise.withResolvers<boolean>();
@@ -110,7 +110,7 @@ export class Replica implements Observed {
     this.#settings = settings;
     this.#ports = ports;
     const { self } = settings;
-    const { clock, random, transport, lock, client } = ports;
+    const { clock, random, transport, locks, client } = ports;
     this.#member = unstarted(transport !== undefined);
     const checkpoints = () => this.#running?.ledger.checkpoints ?? [];
     this.#agreement = new Agreement(peerOf(self), checkpoints);
@@ -129,7 +129,7 @@ export class Replica implements Observed {
         health: (processor, health) => this.#running?.dispatcher.hear(processor, health),
       });
     }
-    this.#poller = new HealthPoller(clock, lock, client, (processor, health) => {
+    this.#poller = new HealthPoller(clock, locks, client, (processor, health) => {
       this.#running?.dispatcher.hear(processor, health);
       this.#link?.tellHealth(processor, health);
     });
@@ -157,11 +157,11 @@ export class Replica implements Observed {
     const known = book.get(id);
     if (known) return known.cents === cents ? this.#covered() : "conflict";
     if (book.pending.size >= queueMax) return "queue-full";
-    if (!book.holds(cents)) return "total-full";
-    if (retention.isFull) return "log-full";
-    const doubt = book.doubtedMs !== null && clock.uptime() < book.doubtedMs + this.#readMs + recallMs;
+    if (!book.hasRoomFor(cents)) return "total-full";
+    if (retention.isOverLimit) return "log-full";
+    const doubt = book.doubtedUptimeMs !== null && clock.uptime() < book.doubtedUptimeMs + this.#readMs + recallMs;
     const receipt = ledger.append({ kind: "accepted", by: self, id, cents, at: clock.now(), doubt });
-    if (receipt.kind === "full") return "log-full";
+    if (receipt.kind === "not-taken") return "log-full";
     // the peer took the id first: that is the payment
     return receipt.payment!.cents === cents ? this.#covered() : "conflict";
   }
@@ -173,7 +173,7 @@ export class Replica implements Observed {
   }
 
   summary(from?: number, to?: number): Summary | undefined {
-    if (!this.#running || this.#member.phase === "reading") return undefined;
+    if (!this.#running) return undefined;
     this.#catchUp(this.#running.ledger);
     return this.#running.ledger.book.summary(from, to);
   }
@@ -185,8 +185,8 @@ export class Replica implements Observed {
   }
 
   get vitals(): Vitals {
-    const { retention: log, dispatcher, projector: store } = this.#running ?? {};
-    return { link: this.#link, store, log, held: dispatcher?.held, rejected: dispatcher?.rejected };
+    const { retention, dispatcher, projector: store } = this.#running ?? {};
+    return { link: this.#link, store, retention, held: dispatcher?.held, rejected: dispatcher?.rejected };
   }
 
   readiness(): Readiness {
@@ -238,19 +238,19 @@ export class Replica implements Observed {
 
   async #open(): Promise<void> {
     if (this.#member.phase !== "starting") return;
-    const opened = await open(this.#settings, this.#ports);
+    const opened = await claimAndOpen(this.#settings, this.#ports);
     if ("why" in opened) {
       if (opened.afterMs && opened.why !== this.#storeTrouble) {
         this.#storeTrouble = opened.why;
-        this.#ports.log("warning", "the start waits", { why: opened.why });
+        this.#ports.say("warning", "the start waits", { why: opened.why });
       }
       return this.#happened({ kind: "not-opened", ...opened });
     }
-    this.#own = opened.own;
+    this.#ownLock = opened.own;
     if (this.#member.phase !== "starting") return opened.own.release();
     const { horizonMs } = this.#settings;
     const lost = "the log may have lost facts: processors are asked before anything unsettled is sent";
-    if (opened.doubted) this.#ports.log("warning", lost, { horizonMs });
+    if (opened.doubted) this.#ports.say("warning", lost, { horizonMs });
     this.#checkLock(opened.own);
     // whoever hears this replica knows by that that it holds its lock
     this.#link?.start();
@@ -260,7 +260,7 @@ export class Replica implements Observed {
 
   async #read(): Promise<void> {
     const { self, storeIntervalMs: intervalMs, segmentsMax } = this.#settings;
-    const { clock, random, store, client, log: say, restart, observers = [], files } = this.#ports;
+    const { clock, random, store, client, say: say, restart, observers = [], files } = this.#ports;
     const known = await load(this.#settings, this.#ports, restart);
     if (this.#member.phase !== "reading") return;
     if (!known) {
@@ -268,10 +268,10 @@ export class Replica implements Observed {
       if (++this.#readings < READINGS_MAX) return void clock.after(STORE_AGAIN_MS, () => this.#guard(this.#read()));
       return restart("the log does not reach back to what the store holds");
     }
-    const { ledger, log, stored } = known;
+    const { ledger, logId, stored } = known;
     const dispatcher = new Dispatcher({ self, ledger, clock, random, client, limits: this.#settings });
     const projector = store && new Projector({
-      ...{ self, store, clock, random, ledger, log, intervalMs, from: stored, say },
+      ...{ self, store, clock, random, ledger, logId, intervalMs, from: stored, say },
       onBatch: (payments, tookMs) => observers.forEach((observer) => observer.committed?.(payments, tookMs)),
       onStored: () => {
         this.#link?.tell();
@@ -300,16 +300,16 @@ export class Replica implements Observed {
   /** Who gets the lock of the peer has proof of its death, and what it wrote is in the log. */
   #takeOver(): void {
     const { self } = this.#settings;
-    const { lock, clock, log } = this.#ports;
+    const { locks, clock, say } = this.#ports;
     const { ledger } = this.#running!;
     const from = peerOf(self);
-    const held = lock.tryAcquire(from);
+    const held = locks.tryAcquire(from);
     if (!held) return this.#happened({ kind: "peer-lives" });
     this.#catchUp(ledger);
     let payments = 0;
     for (const { owner } of ledger.book.pending.values()) if (owner === from) payments++;
     if (payments > 0 && ledger.append({ kind: "moved", by: self, from, at: clock.now() }).kind === "holds") {
-      log("warning", "the peer is dead: this replica goes on with its payments", { payments });
+      say("warning", "the peer is dead: this replica goes on with its payments", { payments });
     }
     this.#happened({ kind: "peer-dead" });
     this.#trim(Infinity);
@@ -319,12 +319,12 @@ export class Replica implements Observed {
   #linked(): void {
     // it may be another life of the peer, with another log
     this.#agreement.forget();
-    if (this.#member.phase === "serving") this.#ports.log("info", "the peer is linked");
+    if (this.#member.phase === "serving") this.#ports.say("info", "the peer is linked");
     this.#happened({ kind: "linked" });
   }
 
   #lost(why: string): void {
-    if (this.#member.phase === "serving") this.#ports.log("warning", "the peer is lost", { why });
+    if (this.#member.phase === "serving") this.#ports.say("warning", "the peer is lost", { why });
     this.#agreement.forget();
     this.#happened({ kind: "lost" });
   }
@@ -350,10 +350,10 @@ export class Replica implements Observed {
     if (difference) this.#ports.fail(new Error(difference));
   }
 
-  /** Lets go of what the store holds and the peer has read: everything, to who holds its lock. */
-  #trim(read = this.#link?.peerPosition ?? Infinity): void {
+  /** @param peerRead up to here; whoever holds the peer's lock need not ask */
+  #trim(peerRead = this.#link?.peerPosition ?? Infinity): void {
     const { projector, retention } = this.#running ?? {};
-    if (projector) retention?.trim(Math.min(projector.position, read));
+    if (projector) retention?.trim(projector.position, peerRead);
   }
 
   #checkLock(own: HeldLock): void {
@@ -377,7 +377,7 @@ export class Replica implements Observed {
   #close(): void {
     this.#poller.stop();
     this.#link?.stop();
-    this.#own?.release();
+    this.#ownLock?.release();
     this.#stopped.resolve(this.#clean);
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { makeFolder, remoteKind, remoteKindOf } from "../src/file_system.ts";
-import { StartError } from "../src/start_error.ts";
+import { StartError } from "../src/errors.ts";
 import { needs } from "./support/permissions.ts";
 
 Deno.test("disks and memory of this machine are local, what another machine or a program keeps is not", () => {

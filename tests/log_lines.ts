@@ -1,6 +1,6 @@
 /** A process that logs one line of each level, and says on stdout that it got to the end. @module */
 import { getLogger } from "@logtape/logtape";
-import { configureLogs, type Level } from "../src/log.ts";
+import { configureLogs, type Level } from "../src/logging.ts";
 
 configureLogs({ level: Deno.args[0] as Level, json: Deno.args[1] === "json" });
 const log = getLogger(["galo", "test"]);

@@ -1,6 +1,6 @@
 /** One replica as a process: where something breaks that nobody waits for, and where it is stopped while it starts. @module */
 import assert from "node:assert/strict";
-import { EXIT_INVARIANT } from "../src/start_error.ts";
+import { EXIT_INVARIANT } from "../src/errors.ts";
 import { needs } from "./support/permissions.ts";
 
 const real = needs("net", "run", "read", "write", "env");
@@ -11,8 +11,8 @@ async function run(script: string): Promise<{ code: number; lines: Record<string
   const url = (path: string) => JSON.stringify(import.meta.resolve(path));
   const whole = `
     import { readConfig } from ${url("../src/config.ts")};
-    import { configureLogs } from ${url("../src/log.ts")};
-    import { FileLock } from ${url("../src/membership/file_lock.ts")};
+    import { configureLogs } from ${url("../src/logging.ts")};
+    import { FileLocks } from ${url("../src/membership/file_lock.ts")};
     import { startReplica } from ${url("../src/process.ts")};
     configureLogs({ level: "info", json: true });
     const folder = ${JSON.stringify(folder)};
@@ -78,7 +78,7 @@ Deno.test(
   async () => {
     // ends by itself when nothing is left to do
     const { code, lines } = await run(`
-    const held = new FileLock(folder).tryAcquire("a");
+    const held = new FileLocks(folder).tryAcquire("a");
     const host = await startReplica(config);
     await host.stop();
     const where = await host.serving;

@@ -3,7 +3,7 @@ import type { Acceptance, AckLevel } from "../src/service/service.ts";
 import type { Clock } from "../src/clock.ts";
 import type { SegmentFile, SegmentFiles } from "../src/ledger/log.ts";
 import { RECORD_BYTES } from "../src/ledger/record.ts";
-import type { Lock } from "../src/membership/lock.ts";
+import type { Locks } from "../src/membership/lock.ts";
 import { type Fact, type Processor, type ReplicaId, REPLICAS } from "../src/payment/fact.ts";
 import type { Transport } from "../src/peer/transport.ts";
 import { Replica, type ReplicaSettings } from "../src/replica.ts";
@@ -114,14 +114,14 @@ export class Pair {
       clock: this.#clock(life),
       random: () => 0.5,
       client: this.#client(self, life),
-      lock: this.#lock(life),
+      locks: this.#lock(life),
       files: this.#files(self, life),
       boot: this.#boot,
       uuid: () => crypto.randomUUID(),
       ...peer && { transport: mortal(self === "a" ? this.pipe.listening : this.pipe.dialling, life) },
       ...store && { store: this.#store(self, life) },
       observers: [{ folded: (fact, holds) => void this.folded.push({ self, fact, holds }) }],
-      log: (level, message, fields) => this.logged.push(`${self}: ${level} ${message} ${JSON.stringify(fields ?? {})}`),
+      say: (level, message, fields) => this.logged.push(`${self}: ${level} ${message} ${JSON.stringify(fields ?? {})}`),
       fail: (error) => {
         if (life.alive) this.fail(self, error);
       },
@@ -249,7 +249,7 @@ export class Pair {
     };
   }
 
-  #lock(life: Life): Lock {
+  #lock(life: Life): Locks {
     return {
       tryAcquire: (name) => {
         if (!life.alive || this.#holders.has(name)) return undefined;

@@ -5,7 +5,7 @@ import { CHECK_MS } from "../src/store/projector.ts";
 import { REPLICAS } from "../src/payment/fact.ts";
 import { encode } from "../src/peer/frame.ts";
 import type { Outcome } from "../src/routing/processor_client.ts";
-import { STORE_AGAIN_MS, STORE_WAIT_MS } from "../src/start.ts";
+import { STORE_AGAIN_MS, STORE_WAIT_MS } from "../src/recovery.ts";
 import { HORIZON_MS, ID, OTHER_ID, Pair, RECALL_MS, SEGMENT_RECORDS, SOON_MS, STOP_MS } from "./replica_harness.ts";
 
 const NEVER = () => new Promise<Outcome>(() => {});
@@ -135,7 +135,7 @@ Deno.test("a refusal releases no binding that a dead replica may have sent, and 
   await pair.clock.settle();
   pair.kill("a");
   const movedMs = pair.clock.monotonic();
-  pair.answer = (_, processor) => processor === "default" ? { kind: "failed" } : { kind: "booked" };
+  pair.answer = (_, processor) => processor === "default" ? { kind: "refused-as-far-as-known" } : { kind: "booked" };
   await pair.clock.advance(HORIZON_MS);
   assert.deepEqual([pair.b.find(ID)?.stage, pair.b.find(ID)?.attempt], ["dispatched", 1]);
   await pair.clock.advance(HORIZON_MS);
@@ -259,7 +259,7 @@ Deno.test("a replica whose lock file was replaced stops at once: another one cou
 
 Deno.test("after a call without a verdict no refusal of a later one lets the payment go to the other processor", async () => {
   const refusals: readonly Outcome[] = [
-    { kind: "failed" },
+    { kind: "refused-as-far-as-known" },
     { kind: "refused", why: "unreachable" },
     { kind: "refused", why: "processor-full" },
     { kind: "refused", why: "rejected", status: 400 },
@@ -514,8 +514,8 @@ Deno.test("a store that knows more of the log than the log has both replicas sta
   for (const replica of [pair.a, pair.b]) assert.equal(replica.readiness().ready, true);
   const id = crypto.randomUUID();
   assert.equal(pair.b.accept(id, 1990), "accepted");
-  assert.notEqual(pair.a.find(id)?.doubtedMs, null);
-  assert.notEqual(pair.store.content.stored.log, stored.log);
+  assert.notEqual(pair.a.find(id)?.doubtedUptimeMs, null);
+  assert.notEqual(pair.store.content.stored.logId, stored.logId);
 });
 
 Deno.test("a replica waits while the store knows more than the log that its peer serves from", async () => {
@@ -597,15 +597,15 @@ Deno.test("an id that comes in after the machine's death is in doubt at both rep
   await pair.clock.advance(SOON_MS);
   pair.skewMs = 24 * 3_600_000;
   assert.equal(pair.b.accept(ID, 1990), "accepted");
-  assert.notEqual(pair.a.find(ID)?.doubtedMs, null);
+  assert.notEqual(pair.a.find(ID)?.doubtedUptimeMs, null);
   await pair.clock.advance(RECALL_MS - 2 * SOON_MS);
   assert.equal(pair.a.accept(OTHER_ID, 1990), "accepted");
-  assert.notEqual(pair.b.find(OTHER_ID)?.doubtedMs, null);
+  assert.notEqual(pair.b.find(OTHER_ID)?.doubtedUptimeMs, null);
   await pair.clock.advance(2 * SOON_MS);
   pair.skewMs = -24 * 3_600_000;
   const late = crypto.randomUUID();
   assert.equal(pair.a.accept(late, 1990), "accepted");
-  assert.equal(pair.b.find(late)?.doubtedMs, null);
+  assert.equal(pair.b.find(late)?.doubtedUptimeMs, null);
 });
 
 Deno.test("doubt is in the log: a replica that is started again in the recall window knows of it", async () => {
@@ -615,7 +615,7 @@ Deno.test("doubt is in the log: a replica that is started again in the recall wi
   pair.start("b");
   await pair.clock.advance(SOON_MS);
   assert.equal(pair.b.accept(ID, 1990), "accepted");
-  assert.notEqual(pair.b.find(ID)?.doubtedMs, null);
+  assert.notEqual(pair.b.find(ID)?.doubtedUptimeMs, null);
 });
 
 Deno.test("a log that is gone while the store remembers begins anew on that, and what was settled stays", async () => {
@@ -629,8 +629,8 @@ Deno.test("a log that is gone while the store remembers begins anew on that, and
   for (const self of REPLICAS) pair.start(self);
   await pair.clock.advance(SOON_MS);
   for (const replica of [pair.a, pair.b]) assert.deepEqual(replica.summary(), ONE);
-  const { stage, owner, doubtedMs } = pair.a.find(OTHER_ID)!;
-  assert.deepEqual([stage, owner, doubtedMs === null], ["dispatched", "b", false]);
+  const { stage, owner, doubtedUptimeMs } = pair.a.find(OTHER_ID)!;
+  assert.deepEqual([stage, owner, doubtedUptimeMs === null], ["dispatched", "b", false]);
   assert.equal(pair.a.accept(ID, 1991), "conflict");
 });
 
@@ -638,7 +638,7 @@ Deno.test("a log that is gone while the store remembers begins anew on that, and
 
 Deno.test("a stop hands over: the other one goes on with what is left, and the store holds all", async () => {
   const pair = await Pair.started();
-  pair.answer = () => ({ kind: "failed" });
+  pair.answer = () => ({ kind: "refused-as-far-as-known" });
   pair.a.accept(ID, 1990);
   await pair.clock.settle();
   const { clean, ms } = await pair.stop("a");

@@ -1,6 +1,6 @@
 /** The command line of `deno task bench:graded`. @module */
 import { parseArgs } from "node:util";
-import { errorLine } from "../../src/start_error.ts";
+import { errorLine } from "../../src/errors.ts";
 import type { Addresses } from "./api.ts";
 
 /** Something on the command line is not as it must be; the message is one line. */

@@ -71,7 +71,7 @@ export class ModelProcessor {
   }
 
   #conclude(order: Order): Outcome {
-    if (this.state.failing) return { kind: "failed" };
+    if (this.state.failing) return { kind: "refused-as-far-as-known" };
     if (this.#booked.has(order.id)) return { kind: "already-booked" };
     this.#booked.set(order.id, order);
     this.totals.add(order.requestedAt, order.cents);
@@ -111,9 +111,9 @@ export async function run(scenario: Scenario, policy: Policy, seed: number): Pro
   const replicas = (["a", "b"] as const).map((self) =>
     new Replica({ self, ...policy, ...SETTINGS }, {
       ...{ clock, client, random: () => prng.float(), files: new MemorySegments(), boot: 1 },
-      lock: { tryAcquire: () => ({ valid: true, release() {} }) },
+      locks: { tryAcquire: () => ({ valid: true, release() {} }) },
       uuid: () => crypto.randomUUID(),
-      ...{ log: () => {}, fail, restart: fail },
+      ...{ say: () => {}, fail, restart: fail },
     })
   );
   for (const replica of replicas) replica.start();

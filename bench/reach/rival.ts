@@ -52,7 +52,7 @@ export async function rival(scenario: Scenario, seed: number): Promise<{
     const order = { id, cents: scenario.amount, requestedAt: START_MS + Math.floor(timeline.ms) };
     const { kind } = await processors[to].pay(order);
     if (kind === "booked") return;
-    if (kind === "failed") known[to].failing = true;
+    if (kind === "refused-as-far-as-known") known[to].failing = true;
     timeline.in(RETRY_MS, () => send(id));
   };
   let accepted = 0;

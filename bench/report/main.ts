@@ -1,7 +1,7 @@
 /** `deno task bench:report`: where the milliseconds of a graded run go. `--help` says how it measures. @module */
 import { ConfigError, readConfig, SETTINGS } from "../../src/config.ts";
 import { StoreError } from "../../src/store/store.ts";
-import { StartError } from "../../src/start_error.ts";
+import { StartError } from "../../src/errors.ts";
 import { ApiError } from "../graded/api.ts";
 import { loadLine, ProgressView } from "../graded/progress.ts";
 import { findCaddy, SystemError } from "../graded/system.ts";

@@ -293,7 +293,7 @@ function timingsOf(scrapes: readonly [readonly string[], readonly string[]]): Fi
     "route-wait": of("dispatch_wait_seconds"),
     processor: of("processor_call_duration_seconds"),
     "store-write": of("store_write_duration_seconds"),
-    "store-rows": of("store_batch_facts", [], 1),
+    "store-rows": of("store_batch_payments", [], 1),
     "loop-lag": of("event_loop_lag_seconds"),
   };
 }

@@ -1,6 +1,6 @@
 /** The command line of `deno task bench:report`. @module */
 import { parseArgs } from "node:util";
-import { errorLine } from "../../src/start_error.ts";
+import { errorLine } from "../../src/errors.ts";
 
 /** Something on the command line is not as it must be; the message is one line. */
 export class OptionsError extends Error {

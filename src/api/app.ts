@@ -3,7 +3,7 @@ import { type Context, Hono } from "@hono/hono";
 import { getPath } from "@hono/hono/utils/url";
 import { getLogger } from "@logtape/logtape";
 import type { Observer } from "../service/observer.ts";
-import type { Payments } from "../service/service.ts";
+import type { Service } from "../service/service.ts";
 import type { Watching } from "../console/watching.ts";
 import { ROUTES } from "./openapi.ts";
 import { takePayment } from "./payments.ts";
@@ -35,7 +35,7 @@ export interface AppOptions {
 
 /** What handlers answer from. */
 export interface Edge extends AppOptions {
-  readonly payments: Payments;
+  readonly payments: Service;
 }
 
 /** What is not on the port where everybody is, where operators have one of their own. */
@@ -56,7 +56,7 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
  * Deno.serve(createApp(replica, { watching, allowPurge: false, now: Date.now, onInvariant: stop }).fetch);
  * ```
  */
-export function createApp(payments: Payments, options: AppOptions): Hono {
+export function createApp(payments: Service, options: AppOptions): Hono {
   const { onInvariant, internal = true, observers = [] } = options;
   const edge = { ...options, payments };
   const log = getLogger(["galo", "http"]);

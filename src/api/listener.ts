@@ -1,6 +1,6 @@
 /** Where a replica takes connections: a TCP port or a UNIX socket, opened again when it fails. @module */
 import { type Listen, placeOf } from "../config.ts";
-import { errorLine, StartError } from "../start_error.ts";
+import { errorLine, StartError } from "../errors.ts";
 
 /** How long a replica that cannot take connections waits before it listens again, in milliseconds. */
 const REOPEN_MS = 200;

@@ -13,13 +13,13 @@ export const WHY: Readonly<Record<Reason, string>> = {
   "patience-over": "it had waited for as long as is worth the fallback's fee",
   "probe": "it tried whether the processor takes payments again",
   "in-doubt": "a processor that may hold it already has to be asked first",
-  "refused": "the processor refused it",
+  "failed": "the processor refused it",
   "processor-full": "the processor was full",
   "unreachable": "the processor could not be reached",
   "booked": "the processor took it",
   "already-booked": "the processor held it already",
   "found-booked": "the processor was asked and held it already",
-  "full": "no processor had a free place",
+  "no-place": "no processor had a free place",
   "rejected": "the processor refused it in a way that does not pass by itself",
   "not-found": "the processor was asked and did not have it",
   "rejected-by-both": "both processors refused it in a way that does not pass by itself, so it is tried again rarely",
@@ -31,7 +31,7 @@ export const WHY: Readonly<Record<Reason, string>> = {
  * @param now milliseconds since 1970, UTC
  */
 export function progressOf(payment: Payment, now: number): string {
-  const doubt = payment.doubtedMs === null
+  const doubt = payment.doubtedUptimeMs === null
     ? ""
     : "; the log may have lost what came after, so both processors are asked";
   return `${progress(payment, now)}: ${WHY[payment.reason]}${doubt}.`;
@@ -42,7 +42,7 @@ function progress({ stage, attempt, processor, acceptedAt, requestedAt }: Paymen
     case "accepted":
       return `Waiting for its first attempt for ${age(acceptedAt, now)}`;
     case "dispatched":
-      return `Sent to the ${processor} processor ${age(requestedAt, now)} ago, not known to be booked yet`;
+      return `Bound to the ${processor} processor ${age(requestedAt, now)} ago, not known to be booked yet`;
     case "released":
       return `Waiting for ${age(acceptedAt, now)}, attempt ${attempt} at the ${processor} processor was not booked`;
     case "settled":

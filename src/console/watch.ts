@@ -12,7 +12,7 @@ import type { Status } from "../peer/frame.ts";
 import type { ProcessorStatus } from "../routing/dispatcher.ts";
 import type { Observer } from "../service/observer.ts";
 import type { Readiness } from "../service/readiness.ts";
-import type { Observed } from "../service/service.ts";
+import type { ReplicaView } from "../service/service.ts";
 import { Outages } from "./outages.ts";
 import { beginning, decodeStory, isComplete, leadsTo, snapshot, Stories, told } from "./stories.ts";
 import type { Decision, Point, Story, Watcher } from "./watching.ts";
@@ -42,7 +42,7 @@ export interface WatchParts {
   memory(): number;
   /** what the store has of a story, as {@link Watch.stored} gave it; rejected when it cannot be asked */
   recall(id: string): Promise<string | undefined>;
-  log(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
+  say(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
 }
 
 /** Of a replica that does not know yet. */
@@ -58,7 +58,7 @@ export class Watch implements Observer {
   readonly #watchers = new Set<Watcher>();
   readonly #decisions = new Map<Reason, Decision[]>();
   readonly #since: number;
-  #replica: Observed | undefined;
+  #replica: ReplicaView | undefined;
   #next: Cancel | undefined;
   #stopped = false;
   #lookedMs: number;
@@ -106,7 +106,7 @@ export class Watch implements Observer {
   }
 
   /** Begins to look, until {@link stop}. */
-  start(replica: Observed): void {
+  start(replica: ReplicaView): void {
     this.#replica = replica;
     this.#next = this.#parts.clock.after(LOOK_MS, () => {
       this.#look(replica);
@@ -200,11 +200,11 @@ export class Watch implements Observer {
     return clock.monotonic() - this.#peer.heardMs < HEARD_MS ? status : undefined;
   }
 
-  #look(replica: Observed): void {
+  #look(replica: ReplicaView): void {
     const { clock, memory, queueMax } = this.#parts;
     const at = clock.now();
     const readiness = replica.readiness();
-    const { link, store, log } = replica.vitals;
+    const { link, store, retention } = replica.vitals;
     const took = Float64Array.from(this.#took).sort();
     const lookedMs = clock.monotonic();
     // after a stop of the event loop it is more than a second
@@ -219,7 +219,7 @@ export class Watch implements Observer {
       inFlightDefault: readiness.processors.default.inFlight,
       inFlightFallback: readiness.processors.fallback.inFlight,
       store: readiness.store,
-      storeLagMs: store?.oldestDirtyMs ?? 0,
+      storeLagMs: store?.oldestUnsavedMs ?? 0,
       memoryBytes: memory(),
     };
     this.#took = [];
@@ -229,7 +229,7 @@ export class Watch implements Observer {
     this.#logChanges(readiness, at);
     const { pending } = readiness;
     this.#logLimit("as many payments wait as may wait (QUEUE_MAX)", pending >= queueMax, at, { pending });
-    const { segments = 0, segmentsMax = 0 } = log ?? {};
+    const { segments = 0, segmentsMax = 0 } = retention ?? {};
     this.#logLimit("the log is as long as it may be (LOG_MAX_MB)", segments > segmentsMax, at, { segments });
     const peer = this.#peerNow();
     const both = peer ? [own, peer] : [own];
@@ -248,7 +248,7 @@ export class Watch implements Observer {
   }
 
   #logChanges({ phase, processors }: Readiness, at: number): void {
-    const { log } = this.#parts;
+    const { say } = this.#parts;
     // nothing is known of the processors yet
     if (phase === "starting" || phase === "reading") return;
     for (const processor of PROCESSORS) {
@@ -258,31 +258,31 @@ export class Watch implements Observer {
       const change = this.#outages.look(processor, state === "up", at);
       if (change?.to === null || state === "down" && rejectsWith && rejectsWith !== said.rejectsWith) {
         const why = { ...error && { why: error }, ...rejectsWith && { status: rejectsWith } };
-        log("warning", "a processor takes nothing", { processor, ...why, ...retryAt && { until: retryAt } });
+        say("warning", "a processor takes nothing", { processor, ...why, ...retryAt && { until: retryAt } });
       } else if (change) {
-        log("info", "a processor takes payments again", { processor, afterMs: change.to! - change.from });
+        say("info", "a processor takes payments again", { processor, afterMs: change.to! - change.from });
       }
       if (unclear && unclear !== said.unclear) {
-        log("warning", "a processor is not understood when it is asked for a payment", { processor, unclear });
+        say("warning", "a processor is not understood when it is asked for a payment", { processor, unclear });
       }
     }
     const fallback = this.#fallback;
     if (!fallback || at - fallback.lastAt < QUIET_MS) return;
     const forMs = fallback.lastAt - fallback.since;
-    log("info", "the fallback is sent no more payments", { payments: fallback.payments, forMs });
+    say("info", "the fallback is sent no more payments", { payments: fallback.payments, forMs });
     this.#fallback = undefined;
   }
 
   #logLimit(name: string, reached: boolean, at: number, fields: Record<string, unknown>): void {
     const change = this.#outages.look(name, !reached, at);
-    const { log } = this.#parts;
-    if (change?.to === null) log("warning", `${name}: new payments are refused`, fields);
-    else if (change) log("info", "payments are taken again", { ...fields, afterMs: change.to - change.from });
+    const { say } = this.#parts;
+    if (change?.to === null) say("warning", `${name}: new payments are refused`, fields);
+    else if (change) say("info", "payments are taken again", { ...fields, afterMs: change.to - change.from });
   }
 
   #sent({ processor, at, reason }: Dispatched): void {
     if (processor !== "fallback") return;
-    if (!this.#fallback) this.#parts.log("info", "the fallback is sent payments", { reason });
+    if (!this.#fallback) this.#parts.say("info", "the fallback is sent payments", { reason });
     const { since = at, payments = 0 } = this.#fallback ?? {};
     this.#fallback = { since, lastAt: at, payments: payments + 1 };
   }

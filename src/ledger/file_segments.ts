@@ -11,7 +11,7 @@ export class FileSegments implements SegmentFiles {
 
   /**
    * @param failed told why the log was not written
-   * @param writer tells who makes drafts from who else does
+   * @param writer names this writer's drafts: nobody else's may have that name
    */
   constructor(folder: string, failed: (error: unknown) => void = () => {}, writer: string = crypto.randomUUID()) {
     this.#folder = folder;

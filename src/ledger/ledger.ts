@@ -16,7 +16,7 @@ export type Receipt =
   /** it is void, another fact was first: `payment` is what there is instead, if anything */
   | { readonly kind: "void"; readonly payment: Payment | undefined }
   /** the log did not take it: nothing happened */
-  | { readonly kind: "full" };
+  | { readonly kind: "not-taken" };
 
 /** Told of every fact of the log in its order, once it is folded. It must not append: that would be out of order. */
 export interface LedgerObserver {
@@ -35,7 +35,7 @@ const CHECKPOINTS_MAX = 1_024;
 /** What a replica had folded up to a position: all of it must be the same at both. */
 export interface Checkpoint {
   readonly position: number;
-  /** of every record and whether it held */
+  /** the hash of every record up to there, and of whether it held */
   readonly hash: number;
   /** what each replica had settled by then, since this process began to read: a, b; default, fallback; count, cents */
   readonly settled: readonly number[];
@@ -69,7 +69,7 @@ export class Ledger {
     return this.#log.position;
   }
 
-  /** Of every record up to the position, and whether it held. */
+  /** The hash of every record up to the position, and of whether it held. */
   get hash(): number {
     return this.#hash;
   }
@@ -94,14 +94,14 @@ export class Ledger {
     this.#written.write(fact, nonce);
     for (;;) {
       const segment = segmentOf(this.#log.position);
-      if (!this.#log.append(this.#written)) return { kind: "full" };
+      if (!this.#log.append(this.#written)) return { kind: "not-taken" };
       while (this.#log.next(this.#read)) {
         const own = this.#read.nonce === nonce && this.#read.sum === this.#written.sum;
         const holds = this.#fold(own ? fact : undefined);
         if (own) return { kind: holds ? "holds" : "void", payment: "id" in fact ? this.book.get(fact.id) : undefined };
       }
       // it does not count, since it stands behind the end of its segment: again in the next one, if there is one
-      if (segmentOf(this.#log.position) === segment) return { kind: "full" };
+      if (segmentOf(this.#log.position) === segment) return { kind: "not-taken" };
     }
   }
 

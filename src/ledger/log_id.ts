@@ -9,7 +9,7 @@ import { readId, writeId } from "../payment/id.ts";
 export interface LogId {
   /** 32 bits that tell it from the other logs of its cluster */
   readonly own: number;
-  /** the own part of the log in which its reading begins; it means nothing in a cluster's first log */
+  /** the own part of the log in which its reading begins; in a cluster's first log a random number, and so no log's */
   readonly parent: number;
   /** what all logs of a cluster share, in text */
   readonly cluster: string;

@@ -13,7 +13,7 @@ import { readHeader, SegmentLog, type SegmentLogOptions } from "./segment_log.ts
 /** Where a replica reads from. */
 export interface Beginning extends Required<Pick<SegmentLogOptions, "position" | "liveFrom" | "leftovers">> {
   /** identity of the log */
-  readonly log: string;
+  readonly logId: string;
 }
 
 export interface OpeningParts {
@@ -22,8 +22,8 @@ export interface OpeningParts {
   readonly self: ReplicaId;
   /** where the store is; undefined where it does not answer */
   readonly stored: Stored | undefined;
-  /** whether the peer reads and appends to the log now */
-  readonly peerServes: boolean;
+  /** whether the peer's lock is held: then it reads the log and appends to it */
+  readonly peerHasLock: boolean;
   readonly rereads: number;
   readonly at: number;
   readonly uptimeMs: number;
@@ -37,7 +37,7 @@ export type Opening =
   | { readonly kind: "wait"; readonly why: string };
 
 /** What is found of the log. The two look-ups read one segment, and change nothing. */
-export interface Found {
+export interface LogView {
   /** the numbers of all segments, in order */
   readonly numbers: readonly number[];
   /** the headers of those that have one, in order */
@@ -64,42 +64,42 @@ export type Row =
   };
 
 /** Nothing was ever stored. */
-export const NOTHING_STORED: Stored = { log: null, position: 0, hash: 0, doubtedMs: null };
+export const NOTHING_STORED: Stored = { logId: null, position: 0, hash: 0, doubtedUptimeMs: null };
 
-/** Which row applies; `stored`, `boot` and `peerServes` as in {@link OpeningParts}. */
-export function classify(found: Found, stored: Stored | undefined, boot: number, peerServes: boolean): Row {
+/** Which row applies; `stored`, `boot` and `peerHasLock` as in {@link OpeningParts}. */
+export function classify(found: LogView, stored: Stored | undefined, boot: number, peerHasLock: boolean): Row {
   const newest = found.headers.at(-1);
   if (!stored) {
     if (newest?.boot === boot && beginningOf(found, NOTHING_STORED)) return { kind: "goes-on" };
     return { kind: "wait", why: "the store does not answer, and the log does not reach back to its beginning" };
   }
   // a peer that serves lives since before any death of the machine, whatever its boot looks like from here
-  if ((newest?.boot === boot || peerServes) && beginningOf(found, stored)) return { kind: "goes-on" };
-  if (peerServes) return { kind: "wait", why: "the store holds what is not in the log that the peer uses" };
-  const { log, position } = stored;
+  if ((newest?.boot === boot || peerHasLock) && beginningOf(found, stored)) return { kind: "goes-on" };
+  if (peerHasLock) return { kind: "wait", why: "the store holds what is not in the log that the peer uses" };
+  const { logId, position } = stored;
   const segment = Math.max(found.numbers.at(-1) ?? 0, segmentOf(position)) + 1;
-  const left = firstLeft(found, stored);
-  const readFrom = left ? Math.max(positionOf(left.segment, 0), position) : positionOf(segment, 0);
-  const base = { storedLog: log === null ? 0 : parseLogId(log).own, storedPosition: position, readFrom };
+  const leftover = firstLeftover(found, stored);
+  const readFrom = leftover ? Math.max(positionOf(leftover.segment, 0), position) : positionOf(segment, 0);
+  const base = { storedLog: logId === null ? 0 : parseLogId(logId).own, storedPosition: position, readFrom };
   // a segment whose header is broken was one before the machine died
-  const kind = found.numbers.length === 0 && log === null ? "first" : "anew";
-  return { kind, segment, parent: left?.log ?? log ?? newest?.log, base };
+  const kind = found.numbers.length === 0 && logId === null ? "first" : "anew";
+  return { kind, segment, parent: leftover?.logId ?? logId ?? newest?.logId, base };
 }
 
 /** The first segment with facts that the store may lack, of any log of its cluster. */
-function firstLeft({ headers, reaches }: Found, { log, position }: Stored): SegmentHeader | undefined {
-  const id = log === null ? undefined : parseLogId(log);
+function firstLeftover({ headers, reaches }: LogView, { logId, position }: Stored): SegmentHeader | undefined {
+  const id = logId === null ? undefined : parseLogId(logId);
   return headers.find((header) => {
-    const { own, cluster } = parseLogId(header.log);
+    const { own, cluster } = parseLogId(header.logId);
     if (id && cluster !== id.cluster || header.segment < segmentOf(position)) return false;
     if (header.segment > segmentOf(position)) return true;
     // the stored position is in a segment of its log, or of the parent where the store holds nothing of its log itself
-    return id !== undefined && (header.log === log || own === id.parent) && reaches(position);
+    return id !== undefined && (header.logId === logId || own === id.parent) && reaches(position);
   });
 }
 
-/** {@link locate}, in what is found. */
-function beginningOf(found: Found, { log, position }: Stored): Beginning | undefined {
+/** As {@link locate}, from what was found. */
+function beginningOf(found: LogView, { logId, position }: Stored): Beginning | undefined {
   const { headers, numbers } = found;
   const newest = headers.at(-1);
   if (!newest || found.lacksNext(newest.segment)) return undefined;
@@ -109,35 +109,35 @@ function beginningOf(found: Found, { log, position }: Stored): Beginning | undef
   const isWhole = numbers.filter((number) => number >= first).every((number, i) => number === first + i);
   if (!isWhole) return undefined;
   // where the newest log began anew; undefined where it is the first, or that segment is deleted
-  const begun = headers.findLast((header) => header.base && header.log === newest.log);
+  const begun = headers.findLast((header) => header.base && header.logId === newest.logId);
   const isBefore = begun !== undefined && position < positionOf(begun.segment, 0);
-  if (log === newest.log && !isBefore) {
-    return found.reaches(position) ? { log, position, liveFrom, leftovers: false } : undefined;
+  if (logId === newest.logId && !isBefore) {
+    return found.reaches(position) ? { logId, position, liveFrom, leftovers: false } : undefined;
   }
   if (!begun) return undefined;
   // the store holds nothing of the newest log: what it holds has to be what that one began on
   const { storedLog, storedPosition, readFrom } = begun.base!;
-  const follows = log === newest.log
+  const follows = logId === newest.logId
     ? position === readFrom
-    : position === storedPosition && storedLog === (log === null ? 0 : parseLogId(log).own);
+    : position === storedPosition && storedLog === (logId === null ? 0 : parseLogId(logId).own);
   if (!follows || !found.reaches(readFrom)) return undefined;
-  return { log: newest.log, position: readFrom, liveFrom, leftovers: true };
+  return { logId: newest.logId, position: readFrom, liveFrom, leftovers: true };
 }
 
 /** Makes the log one that {@link locate} finds a beginning in, for what the store holds now. */
 export function openLog(parts: OpeningParts): Opening {
-  const { files, boot, stored, peerServes, rereads, self: by, at, uptimeMs } = parts;
-  const row = classify(find(files, rereads), stored, boot, peerServes);
+  const { files, boot, stored, peerHasLock, rereads, self: by, at, uptimeMs } = parts;
+  const row = classify(find(files, rereads), stored, boot, peerHasLock);
   if (row.kind === "wait") return row;
   if (row.kind === "goes-on") return { kind: "opened", doubted: false };
   const { segment, parent, base } = row;
   const uuid = parts.uuid();
   // another log, since positions of the one before may have been used that nobody knows of any more
   const before = parent === undefined ? undefined : parseLogId(parent);
-  const log = before ? formatLogId({ ...before, own: parseLogId(uuid).own, parent: before.own }) : uuid;
+  const logId = before ? formatLogId({ ...before, own: parseLogId(uuid).own, parent: before.own }) : uuid;
   const doubted = row.kind === "anew";
   const bytes = new Uint8Array(doubted ? 2 * RECORD_BYTES : RECORD_BYTES);
-  bytes.set(new RecordBuffer().write({ kind: "header", log, segment, boot, base }, 0).bytes);
+  bytes.set(new RecordBuffer().write({ kind: "header", logId, segment, boot, base }, 0).bytes);
   if (doubted) bytes.set(new RecordBuffer().write({ kind: "doubted", by, at, uptimeMs }, 0).bytes, RECORD_BYTES);
   return files.create(segment, bytes)
     ? { kind: "opened", doubted }
@@ -150,7 +150,7 @@ export function locate(files: SegmentFiles, stored: Stored, rereads: number): Be
 }
 
 /** Looks at the files; changes nothing. */
-function find(files: SegmentFiles, rereads: number): Found {
+function find(files: SegmentFiles, rereads: number): LogView {
   const scratch = new RecordBuffer();
   const numbers = files.list();
   const headers = numbers.flatMap((segment) => {

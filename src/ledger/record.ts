@@ -15,7 +15,7 @@ const VERSION = 1;
 export interface SegmentHeader {
   readonly kind: "header";
   /** the identity of the log: {@link LogId} in text */
-  readonly log: string;
+  readonly logId: string;
   readonly segment: number;
   /** tells one boot of the machine from another: what is left of an older one's segments is never appended to */
   readonly boot: number;
@@ -41,7 +41,7 @@ export interface Sealed {
   readonly kind: "sealed";
 }
 
-export type Record = Fact | SegmentHeader | Sealed;
+export type LogRecord = Fact | SegmentHeader | Sealed;
 
 const KINDS = [
   "",
@@ -58,20 +58,20 @@ const KINDS = [
 
 const SEALED = KINDS.indexOf("sealed");
 
-// the words of a record: codes (kind, by, flag, processor, reason, version), checksum, id, four numbers of 64 bits, nonce,
-// and an end that no record begins with: where a write was cut off, what is written next does not complete it
-const CODES = 0;
-const SUM = 1;
-const ID = 2;
-const NONCE = 14;
-const END = 15;
+// the words of a record; what else they are in a header, or in another kind, stands behind the colon
+const CODES = 0; // kind, by, flag, processor, reason, version
+const SUM = 1; // checksum
+const ID = 2; // id, four words: the identity of the log
+const NONCE = 14; // nonce: the base's storedLog
+const END = 15; // END_MARK
+/** No record begins with it: where a write was cut off, what is written next does not complete it. */
 const END_MARK = 0xffff_ffff;
 const WORDS = RECORD_BYTES / 4;
-/** The four numbers, by their index among doubles. */
-const OVER = 3;
-const AT = 4;
-const CENTS = 5;
-const OTHER = 6;
+// the four numbers of 64 bits, by their index among doubles
+const OVER = 3; // over: the base's storedPosition
+const AT = 4; // at: segment
+const CENTS = 5; // cents: the base's readFrom
+const OTHER = 6; // of `settled` requestedAt, of `doubted` uptimeMs: boot
 
 /** The bytes of one record, to be written and read. Numbers are in the byte order of the machine: a log never leaves it. */
 export class RecordBuffer {
@@ -107,7 +107,7 @@ export class RecordBuffer {
   }
 
   /** Writes a record. */
-  write(record: Record, nonce: number): this {
+  write(record: LogRecord, nonce: number): this {
     const [words, doubles] = [this.#words, this.#doubles];
     words.fill(0);
     words[NONCE] = nonce;
@@ -123,7 +123,7 @@ export class RecordBuffer {
     if ("cents" in record) doubles[CENTS] = record.cents;
     switch (record.kind) {
       case "header":
-        writeId(record.log, words, ID);
+        writeId(record.logId, words, ID);
         words[NONCE] = record.base?.storedLog ?? 0;
         doubles[OVER] = record.base?.storedPosition ?? 0;
         doubles[CENTS] = record.base?.readFrom ?? 0;
@@ -146,7 +146,7 @@ export class RecordBuffer {
    *
    * @throws where it has codes that no version of the program writes: a broken invariant, since the checksum is right
    */
-  read(): Record {
+  read(): LogRecord {
     const [words, doubles] = [this.#words, this.#doubles];
     const codes = words[CODES]!;
     if (codes >>> 24 !== VERSION) throw new Error(`invariant: the log has a record of version ${codes >>> 24}`);
@@ -160,7 +160,7 @@ export class RecordBuffer {
     switch (kind) {
       case "header": {
         const base = flag === 1 ? { storedLog: this.nonce, storedPosition: over, readFrom: cents } : null;
-        return { kind, log: id(), segment: at, boot: other, base };
+        return { kind, logId: id(), segment: at, boot: other, base };
       }
       case "sealed":
         return { kind };
@@ -169,7 +169,7 @@ export class RecordBuffer {
       case "dispatched":
         return { kind, by, id: id(), over, processor, at, reason };
       case "released":
-        return { kind, by, id: id(), over, at, reason, ask: flag === 1 };
+        return { kind, by, id: id(), over, at, reason, askFirst: flag === 1 };
       case "settled":
         return { kind, by, id: id(), over, processor, requestedAt: other, cents, at, reason };
       case "moved":
@@ -185,14 +185,14 @@ export class RecordBuffer {
 }
 
 /** What a record says with one bit. */
-function flagOf(record: Record): boolean {
+function flagOf(record: LogRecord): boolean {
   switch (record.kind) {
     case "header":
       return record.base !== null;
     case "accepted":
       return record.doubt;
     case "released":
-      return record.ask;
+      return record.askFirst;
     case "moved":
       return record.from === REPLICAS[1];
     default:

@@ -20,13 +20,13 @@ export class Retention {
     return segmentOf(this.ledger.position) - this.#first + 1;
   }
 
-  get isFull(): boolean {
+  get isOverLimit(): boolean {
     return this.segments > this.segmentsMax;
   }
 
-  /** Deletes the segments that end before `position`: nobody has to read them any more. */
-  trim(position: number): void {
-    const keep = segmentOf(Math.min(position, this.ledger.position));
+  /** Deletes the segments that the store holds up to `stored`, the peer has read up to `peerRead`, and this replica as well. */
+  trim(stored: number, peerRead: number): void {
+    const keep = segmentOf(Math.min(stored, peerRead, this.ledger.position));
     if (keep <= this.#first) return;
     for (const segment of this.files.list()) if (segment < keep) this.files.remove(segment);
     this.#first = keep;

@@ -44,7 +44,7 @@ export class SegmentLog implements Log {
   /** records of the segment that were handed out */
   #index!: number;
   #file!: SegmentFile;
-  #log!: string;
+  #logId!: string;
   /** the segment ends here, with a record that stayed bad */
   #bad = false;
   #gone = false;
@@ -56,7 +56,7 @@ export class SegmentLog implements Log {
     const { position } = options;
     if (!this.#enter(segmentOf(position))) throw new LogGoneError(`segment ${segmentOf(position)} of the log is gone`);
     while (this.#index < indexOf(position)) {
-      if (this.#record(this.#scratch)) continue;
+      if (this.#readRecord(this.#scratch)) continue;
       this.#file.close();
       throw new LogGoneError(`the log ends before the position ${position}`);
     }
@@ -74,10 +74,10 @@ export class SegmentLog implements Log {
 
   next(into: RecordBuffer): boolean {
     while (!this.#gone) {
-      if (this.#record(into)) {
+      if (this.#readRecord(into)) {
         if (!into.seals) return true;
       } else if (this.#bad) {
-        if (!this.#succeed()) return false;
+        if (!this.#ensureNext()) return false;
       } else if (this.#segment >= this.#options.liveFrom) return false;
       this.#advance();
     }
@@ -89,7 +89,7 @@ export class SegmentLog implements Log {
   }
 
   /** Hands out the next record of the segment. @returns false at the end of what is there, and at a record that stays bad */
-  #record(into: RecordBuffer): boolean {
+  #readRecord(into: RecordBuffer): boolean {
     if (this.#bad) return false;
     for (let again = 0;; again++) {
       if (this.#to - this.#from < RECORD_BYTES) this.#fill();
@@ -118,14 +118,14 @@ export class SegmentLog implements Log {
 
   /** Ends the segment. Both replicas may do so: the first seal counts. @returns false where the log cannot go on */
   #seal(): boolean {
-    return this.#succeed() && this.#file.append(this.#scratch.write({ kind: "sealed" }, 0).bytes) === RECORD_BYTES;
+    return this.#ensureNext() && this.#file.append(this.#scratch.write({ kind: "sealed" }, 0).bytes) === RECORD_BYTES;
   }
 
   /** Makes the next segment where there is none. @returns whether there is one now */
-  #succeed(): boolean {
+  #ensureNext(): boolean {
     if (this.#following() !== undefined) return true;
     const segment = this.#segment + 1;
-    const header = { kind: "header", log: this.#log, segment, boot: this.#options.boot, base: null } as const;
+    const header = { kind: "header", logId: this.#logId, segment, boot: this.#options.boot, base: null } as const;
     return this.#options.files.create(segment, this.#scratch.write(header, 0).bytes) || this.#following() !== undefined;
   }
 
@@ -158,7 +158,7 @@ export class SegmentLog implements Log {
     }
     this.#file = file;
     this.#segment = segment;
-    this.#log = header.log;
+    this.#logId = header.logId;
     this.#index = this.#from = this.#to = 0;
     this.#bad = false;
     return true;

@@ -1,6 +1,6 @@
 /** A child process that is started again when it dies although nobody stopped it. @module */
 import { getLogger } from "@logtape/logtape";
-import { errorLine, EXIT_RESTART, StartError } from "../start_error.ts";
+import { errorLine, EXIT_RESTART, StartError } from "../errors.ts";
 
 /** Pause before a process that died is started again, in milliseconds. */
 const RESTART_MS = 250;

@@ -10,7 +10,7 @@ import { getLogger } from "@logtape/logtape";
 import { Child, type ChildSpec } from "./child.ts";
 import { type Config, ConfigError, forgetLibpq, placeOf, STOP_MS } from "../config.ts";
 import { makeFolder, peerSocket } from "../file_system.ts";
-import { errorLine, StartError } from "../start_error.ts";
+import { errorLine, StartError } from "../errors.ts";
 import { PROCESSORS, REPLICAS } from "../payment/fact.ts";
 import { PostgresStore } from "../store/postgres.ts";
 import { StoreError } from "../store/store.ts";

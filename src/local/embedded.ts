@@ -3,7 +3,7 @@
  * that only its owner may enter. Only the package's programs are used: its own wrapper ends the process on SIGTERM.
  * @module
  */
-import { errorLine } from "../start_error.ts";
+import { errorLine } from "../errors.ts";
 import { StoreError } from "../store/store.ts";
 import { fitsSocket } from "../file_system.ts";
 import { type Account, mayEnter, output, serverAccount } from "./account.ts";

@@ -1,8 +1,8 @@
 /** Locks as files in a folder that both replicas share: the kernel drops a lock at its holder's death, not at a pause. @module */
-import type { HeldLock, Lock } from "./lock.ts";
+import type { HeldLock, Locks } from "./lock.ts";
 
 /** `flock` on `${folder}/${name}.lock`. The files are never deleted: who opened a deleted one would hold a lock alone. */
-export class FileLock implements Lock {
+export class FileLocks implements Locks {
   constructor(private readonly folder: string) {}
 
   /** @throws where the folder is missing or the file may not be opened */

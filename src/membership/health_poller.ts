@@ -5,7 +5,7 @@
  */
 import { type Processor, PROCESSORS } from "../payment/fact.ts";
 import type { Cancel, Clock } from "../clock.ts";
-import type { HeldLock, Lock } from "./lock.ts";
+import type { HeldLock, Locks } from "./lock.ts";
 import type { Health, ProcessorClient } from "../routing/processor_client.ts";
 
 /** The window of `service-health` with a little to spare, in milliseconds (CONTRACT.md: one call in 5 s). */
@@ -21,16 +21,16 @@ export class HealthPoller {
 
   constructor(
     private readonly clock: Clock,
-    private readonly lock: Lock,
+    private readonly locks: Locks,
     private readonly client: Pick<ProcessorClient, "health">,
     private readonly heard: (processor: Processor, health: Health) => void,
   ) {}
 
-  /** Begins to try for the lock, and to poll once it is had. */
+  /** Tries for the lock, polls once it is had, and has itself called again. */
   start(): void {
     if (this.#stopped) return;
     const polls = this.#held !== undefined;
-    this.#held ??= this.lock.tryAcquire("poll");
+    this.#held ??= this.locks.tryAcquire("poll");
     // a holder before may have asked a moment ago
     if (polls) this.#poll();
     this.#next = this.clock.after(this.#held ? POLL_MS : POLL_LOCK_MS, () => this.start());

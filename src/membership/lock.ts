@@ -8,7 +8,8 @@ export interface HeldLock {
   release(): void;
 }
 
-export interface Lock {
-  /** @returns the lock, or undefined where another process holds it */
+/** Locks by name, as one process may ask for them. */
+export interface Locks {
+  /** @returns the lock, or undefined where somebody holds it, this process included, or has replaced its file */
   tryAcquire(name: string): HeldLock | undefined;
 }

@@ -27,8 +27,8 @@ export type PeerState = "none" | "linked" | "silent" | "dead";
 export interface Membership {
   readonly phase: Phase;
   readonly peer: PeerState;
-  /** whether it tries for the peer's lock from time to time */
-  readonly tries: boolean;
+  /** whether the event `try` is to come */
+  readonly tryPlanned: boolean;
   /** why the log is not open yet */
   readonly waits: string;
 }
@@ -54,7 +54,7 @@ export type Event =
 export type Effect =
   | { readonly kind: "open"; readonly afterMs: number }
   | { readonly kind: "read" }
-  /** begins to dispatch, to poll, to write the store */
+  /** begins to dispatch and to poll */
   | { readonly kind: "serve" }
   /** tries for the peer's lock; who gets it reads the log to its end, moves what the dead one owned, and lets go */
   | { readonly kind: "take-over" }
@@ -73,7 +73,7 @@ export interface Transition {
 
 /** Before anything has happened. */
 export function unstarted(hasPeer: boolean): Membership {
-  return { phase: "starting", peer: hasPeer ? "silent" : "none", tries: false, waits: "not started" };
+  return { phase: "starting", peer: hasPeer ? "silent" : "none", tryPlanned: false, waits: "not started" };
 }
 
 /** What an event makes of a replica, and what is to be done. */
@@ -99,17 +99,17 @@ export function transition(state: Membership, event: Event): Transition {
       if (peer === "none") return { state: served, effects: [{ kind: "serve" }, { kind: "take-over" }] };
       if (peer === "linked") return { state: served, effects: [{ kind: "serve" }] };
       // a peer that begins at the same time is given time to take its lock
-      return { state: { ...served, tries: true }, effects: [{ kind: "serve" }, TRY_LATER] };
+      return { state: { ...served, tryPlanned: true }, effects: [{ kind: "serve" }, TRY_LATER] };
     }
     case "linked":
       return { state: { ...state, peer: "linked" }, effects: [] };
     case "lost": {
       const silent: Membership = { ...state, peer: "silent" };
-      return phase === "serving" && !state.tries ? tried(silent) : { state: silent, effects: [] };
+      return phase === "serving" && !state.tryPlanned ? tried(silent) : { state: silent, effects: [] };
     }
     case "try":
       if (phase === "serving" && peer !== "linked") return tried(state);
-      return { state: { ...state, tries: false }, effects: [] };
+      return { state: { ...state, tryPlanned: false }, effects: [] };
     case "peer-dead":
       return peer === "silent" ? { state: { ...state, peer: "dead" }, effects: [] } : stays;
     case "peer-lives":
@@ -126,8 +126,5 @@ export function transition(state: Membership, event: Event): Transition {
 
 /** Tries for the peer's lock, now and again later. */
 function tried(state: Membership): Transition {
-  return {
-    state: { ...state, tries: true },
-    effects: [{ kind: "take-over" }, TRY_LATER],
-  };
+  return { state: { ...state, tryPlanned: true }, effects: [{ kind: "take-over" }, TRY_LATER] };
 }

@@ -4,7 +4,7 @@
  */
 import type { Fact, Processor, ReplicaId } from "./fact.ts";
 import { type Cents, TOTAL_CENTS_MAX } from "./money.ts";
-import { doubt, follow, mayBeBooked, move, type Payment, taken } from "./payment.ts";
+import { accept, doubt, follow, mayBeBooked, move, type Payment } from "./payment.ts";
 import { SettledIndex } from "./settled.ts";
 import { type Total, Totals } from "./totals.ts";
 
@@ -21,7 +21,7 @@ export class Book {
   #settled = new SettledIndex();
   #totals = freshTotals();
   readonly #settledBy = freshSettlements();
-  #doubtedMs: number | null = null;
+  #doubtedUptimeMs: number | null = null;
 
   /** Payments that are not settled, in the order they became known. */
   get pending(): ReadonlyMap<string, Payment> {
@@ -34,16 +34,16 @@ export class Book {
   }
 
   /**
-   * What each replica has settled since this process began to read the log, also what is purged by now: it is compared
-   * with what the peer says of itself.
+   * What each replica has settled since this process began to read the log; a purge does not reset it. It is compared with
+   * what the peer says of itself.
    */
   get settledBy(): Readonly<Record<ReplicaId, Settlements>> {
     return this.#settledBy;
   }
 
   /** When the log last may have lost facts, as uptime of the machine in milliseconds; null where it never did. */
-  get doubtedMs(): number | null {
-    return this.#doubtedMs;
+  get doubtedUptimeMs(): number | null {
+    return this.#doubtedUptimeMs;
   }
 
   /** What is known of a payment. */
@@ -65,13 +65,13 @@ export class Book {
     switch (fact.kind) {
       case "accepted":
         if (this.get(fact.id)) return false;
-        this.#keep(taken(fact, position, this.#doubtedMs));
+        this.#keep(accept(fact, position, this.#doubtedUptimeMs));
         return true;
       case "moved":
         this.#change((payment) => payment.owner === fact.from ? move(payment, fact, position) : payment);
         return true;
       case "doubted":
-        this.#doubtedMs = fact.uptimeMs;
+        this.#doubtedUptimeMs = fact.uptimeMs;
         this.#change((payment) => doubt(payment, fact, position));
         return true;
       case "purged":
@@ -95,14 +95,14 @@ export class Book {
     else this.#keep(payment);
   }
 
-  /** What is loaded may lack its newest facts, before the next one is folded. A purge among those keeps what is in doubt. */
+  /** Puts all that is loaded in doubt, before the first fact is folded: then a purge among the facts keeps it. */
   markLoadedDoubtful(): void {
-    this.#change((payment) => ({ ...payment, doubtedMs: payment.doubtedMs ?? 0 }));
+    this.#change((payment) => ({ ...payment, doubtedUptimeMs: payment.doubtedUptimeMs ?? 0 }));
   }
 
   /** Takes in when the log last may have lost facts, as the store has it. */
   restoreDoubt(uptimeMs: number | null): void {
-    this.#doubtedMs = uptimeMs;
+    this.#doubtedUptimeMs = uptimeMs;
   }
 
   /** What is settled with `from <= requestedAt <= to`, in milliseconds, both ends inclusive. */
@@ -111,7 +111,7 @@ export class Book {
   }
 
   /** Whether the book's totals stay exact with one more payment of `cents`. */
-  holds(cents: Cents): boolean {
+  hasRoomFor(cents: Cents): boolean {
     const { default: first, fallback: second } = this.#totals;
     return first.all.cents + second.all.cents + this.#pendingCents + cents <= TOTAL_CENTS_MAX;
   }

@@ -24,18 +24,18 @@ export const REASONS = [
   "default-up",
   "default-slow",
   "default-full",
-  "default-refusing",
-  "both-refusing",
+  "default-refusing", // why a payment is held: in no fact
+  "both-refusing", // so is this
   "patience-over",
   "probe",
   "in-doubt", // only in rows that an older version stored
-  "refused",
+  "failed",
   "processor-full",
   "unreachable",
   "booked", // only in rows that an older version stored
   "already-booked", // only in rows that an older version stored
   "found-booked",
-  "full",
+  "no-place", // so is this
   "rejected",
   "not-found",
   "rejected-by-both",
@@ -75,7 +75,7 @@ export interface Released {
   readonly at: number;
   readonly reason: Reason;
   /** the processor said so of its own call only: it is asked for the id before the other one is used */
-  readonly ask: boolean;
+  readonly askFirst: boolean;
 }
 
 /** The payment is booked: the end. */
@@ -143,9 +143,9 @@ export function dispatched(
   return { kind: "dispatched", by, id: payment.id, over: payment.position, processor, at: requestedAt, reason };
 }
 
-/** The attempt is not booked; with `ask`, as far as the processor knows. */
-export function released(payment: Payment, by: ReplicaId, at: number, reason: Reason, ask: boolean): Released {
-  return { kind: "released", by, id: payment.id, over: payment.position, at, reason, ask };
+/** The attempt is not booked; with `askFirst`, as far as the processor knows. */
+export function released(payment: Payment, by: ReplicaId, at: number, reason: Reason, askFirst: boolean): Released {
+  return { kind: "released", by, id: payment.id, over: payment.position, at, reason, askFirst };
 }
 
 /** What a processor has booked. */

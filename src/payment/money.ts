@@ -10,8 +10,8 @@ export type Cents = number;
 export const CENTS_MAX: Cents = 10_000_000_000_000;
 
 /**
- * The largest total the book takes on. Twice as much, which two replicas reach that cannot hear each other, is still
- * counted exactly, and up to there no two totals share the double they are shown as (above 2^46 two cents can).
+ * The largest total the book takes on. A few payments may go beyond it, where both replicas take them at once. Up to twice
+ * as much is counted exactly, and each total is shown as a number of its own (above 2^46 units, two may be shown alike).
  */
 export const TOTAL_CENTS_MAX: Cents = 100 * 2 ** 45;
 

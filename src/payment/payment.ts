@@ -29,40 +29,46 @@ export interface Payment {
   /** of its newest fact in the log; 0 once it is settled, since no fact can follow */
   readonly position: number;
   /** the processor that refused an attempt as far as it knew: it is asked for the id before the other one is used */
-  readonly refusedBy: Processor | null;
-  /** the log may have lost its newest facts, at this uptime of the machine in milliseconds; null where it cannot have */
-  readonly doubtedMs: number | null;
+  readonly askFirst: Processor | null;
+  /** the machine's uptime, in milliseconds, when the log may have lost its newest facts; 0: not known when; null: it cannot have */
+  readonly doubtedUptimeMs: number | null;
 }
 
 /** A payment that was accepted at a position in the log. */
-export function taken({ id, cents, at, by, doubt }: Accepted, position: number, doubtedMs: number | null): Payment {
+export function accept(fact: Accepted, position: number, doubtedUptimeMs: number | null): Payment {
   return {
-    ...{ id, cents, acceptedAt: at, owner: by, stage: "accepted", attempt: 0, processor: null, requestedAt: 0 },
-    ...{ reason: "accepted", position, refusedBy: null, doubtedMs: doubt ? doubtedMs ?? 0 : null },
+    id: fact.id,
+    cents: fact.cents,
+    acceptedAt: fact.at,
+    owner: fact.by,
+    stage: "accepted",
+    attempt: 0,
+    processor: null,
+    requestedAt: 0,
+    reason: "accepted",
+    position,
+    askFirst: null,
+    doubtedUptimeMs: fact.doubt ? doubtedUptimeMs ?? 0 : null,
   };
 }
 
 /** What a fact makes of the payment; undefined where it was not made from the payment's newest fact, and so is void. */
 export function follow(payment: Payment, fact: FollowUp, position: number): Payment | undefined {
   if (payment.stage === "settled" || fact.over !== payment.position) return undefined;
+  const next = { ...payment, reason: fact.reason, position, doubtedUptimeMs: null };
   switch (fact.kind) {
     case "dispatched": {
       if (payment.stage === "dispatched") return undefined;
-      const refusedBy = payment.refusedBy === fact.processor ? payment.refusedBy : null;
-      const { processor, at: requestedAt, reason } = fact;
-      const attempt = payment.attempt + 1;
-      const bound = { processor, requestedAt, reason, attempt, refusedBy, doubtedMs: null, position };
-      return { ...payment, stage: "dispatched", ...bound };
+      const { processor, at: requestedAt } = fact;
+      const askFirst = payment.askFirst === processor ? processor : null;
+      return { ...next, stage: "dispatched", attempt: payment.attempt + 1, processor, requestedAt, askFirst };
     }
-    case "released": {
+    case "released":
       if (payment.stage !== "dispatched") return undefined;
-      const refusedBy = fact.ask ? payment.processor : payment.refusedBy;
-      return { ...payment, stage: "released", reason: fact.reason, refusedBy, doubtedMs: null, position };
-    }
+      return { ...next, stage: "released", askFirst: fact.askFirst ? payment.processor : payment.askFirst };
     case "settled": {
-      const { processor, requestedAt, cents, reason } = fact;
-      const end = { processor, requestedAt, cents, reason, refusedBy: null, doubtedMs: null, position: 0 };
-      return { ...payment, stage: "settled", ...end };
+      const { processor, requestedAt, cents } = fact;
+      return { ...next, stage: "settled", processor, requestedAt, cents, askFirst: null, position: 0 };
     }
   }
 }
@@ -74,10 +80,10 @@ export function move(payment: Payment, { by }: Moved, position: number): Payment
 
 /** Its newest facts may be lost. */
 export function doubt(payment: Payment, { uptimeMs }: Doubted, position: number): Payment {
-  return { ...payment, doubtedMs: uptimeMs, position };
+  return { ...payment, doubtedUptimeMs: uptimeMs, position };
 }
 
 /** Whether it may be booked somewhere: then it outlives a purge. */
-export function mayBeBooked({ stage, refusedBy, doubtedMs }: Payment): boolean {
-  return stage === "dispatched" || refusedBy !== null || doubtedMs !== null;
+export function mayBeBooked({ stage, askFirst, doubtedUptimeMs }: Payment): boolean {
+  return stage === "dispatched" || askFirst !== null || doubtedUptimeMs !== null;
 }

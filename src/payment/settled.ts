@@ -1,14 +1,14 @@
 /**
- * Every settled payment, outside the JavaScript heap: {@link BYTES_PER_PAYMENT} bytes each and nothing for the garbage
- * collector to walk. Kept for idempotency: a settled id that comes again is answered, not charged.
+ * Every settled payment, outside the JavaScript heap: {@link BYTES_PER_PAYMENT} bytes each (some 70 with the hash table
+ * and the totals), and nothing for the garbage collector to walk. Kept for idempotency: a settled id that comes again is answered, not charged.
  * @module
  */
 import { PROCESSORS, REASONS, REPLICAS } from "./fact.ts";
 import { readId, writeId } from "./id.ts";
 import type { Payment } from "./payment.ts";
 
-/** Payments in a segment: a segment is allocated at once and never moved. */
-const SEGMENT = 1 << 13;
+/** Payments in a block: a block is allocated at once and never moved. */
+const BLOCK = 1 << 13;
 /** Slots of the hash table at first; it doubles when three quarters are in use. */
 const SLOTS_MIN = 1 << 12;
 
@@ -18,9 +18,9 @@ export const ATTEMPT_MAX = (1 << 20) - 1;
 /** What one settled payment usually takes: id, cents, two times, and attempt, processor, owner and reason in a word. */
 export const BYTES_PER_PAYMENT = 16 + 4 + 4 + 4 + 4;
 
-/** Whole numbers of one segment: four bytes each where all are near the first one, otherwise eight. */
+/** Whole numbers of one block: four bytes each where all are near the first one, otherwise eight. */
 class Column {
-  #values: Uint32Array | Float64Array = new Uint32Array(SEGMENT);
+  #values: Uint32Array | Float64Array = new Uint32Array(BLOCK);
   #base: number | undefined;
 
   /** @param base of the four bytes; around the first value where left out */
@@ -44,7 +44,7 @@ class Column {
   }
 }
 
-interface Segment {
+interface Block {
   ids: Uint32Array;
   cents: Column;
   acceptedAt: Column;
@@ -54,7 +54,7 @@ interface Segment {
 
 /** Settled payments, by id and in the order they were added. */
 export class SettledIndex {
-  #segments: Segment[] = [];
+  #blocks: Block[] = [];
   #slots = new Int32Array(SLOTS_MIN).fill(-1);
   #probe = new Uint32Array(4);
   #size = 0;
@@ -71,20 +71,22 @@ export class SettledIndex {
 
   /** The settled payment at an index below {@link size}. */
   at(index: number): Payment {
-    const segment = this.#segments[Math.floor(index / SEGMENT)]!;
-    const i = index % SEGMENT;
-    const meta = segment.meta[i]!;
+    const block = this.#blocks[Math.floor(index / BLOCK)]!;
+    const i = index % BLOCK;
+    const meta = block.meta[i]!;
     return {
-      id: readId(segment.ids, 4 * i),
-      cents: segment.cents.at(i),
-      acceptedAt: segment.acceptedAt.at(i),
+      id: readId(block.ids, 4 * i),
+      cents: block.cents.at(i),
+      acceptedAt: block.acceptedAt.at(i),
       owner: REPLICAS[meta & 0xf]!,
       stage: "settled",
       attempt: meta >>> 12,
       processor: PROCESSORS[meta >>> 4 & 0x1]!,
-      requestedAt: segment.requestedAt.at(i),
+      requestedAt: block.requestedAt.at(i),
       reason: REASONS[meta >>> 5 & 0x7f]!,
-      ...{ position: 0, refusedBy: null, doubtedMs: null },
+      position: 0,
+      askFirst: null,
+      doubtedUptimeMs: null,
     };
   }
 
@@ -102,16 +104,16 @@ export class SettledIndex {
   }
 
   #write(index: number, payment: Payment): void {
-    const segment = this.#segments[Math.floor(index / SEGMENT)] ??= newSegment();
-    const i = index % SEGMENT;
-    writeId(payment.id, segment.ids, 4 * i);
-    segment.cents.set(i, payment.cents);
-    segment.acceptedAt.set(i, payment.acceptedAt);
-    segment.requestedAt.set(i, payment.requestedAt);
+    const block = this.#blocks[Math.floor(index / BLOCK)] ??= newBlock();
+    const i = index % BLOCK;
+    writeId(payment.id, block.ids, 4 * i);
+    block.cents.set(i, payment.cents);
+    block.acceptedAt.set(i, payment.acceptedAt);
+    block.requestedAt.set(i, payment.requestedAt);
     const reason = REASONS.indexOf(payment.reason);
     const processor = PROCESSORS.indexOf(payment.processor!);
     const attempt = Math.min(payment.attempt, ATTEMPT_MAX);
-    segment.meta[i] = attempt << 12 | reason << 5 | processor << 4 | REPLICAS.indexOf(payment.owner);
+    block.meta[i] = attempt << 12 | reason << 5 | processor << 4 | REPLICAS.indexOf(payment.owner);
   }
 
   /** The slot that holds this id, or the free one where it belongs. */
@@ -122,8 +124,8 @@ export class SettledIndex {
     for (let slot = hash(probe, 0) & mask;; slot = slot + 1 & mask) {
       const index = this.#slots[slot]!;
       if (index === -1) return slot;
-      const { ids } = this.#segments[Math.floor(index / SEGMENT)]!;
-      const at = 4 * (index % SEGMENT);
+      const { ids } = this.#blocks[Math.floor(index / BLOCK)]!;
+      const at = 4 * (index % BLOCK);
       if (ids[at] === probe[0] && ids[at + 1] === probe[1] && ids[at + 2] === probe[2] && ids[at + 3] === probe[3]) {
         return slot;
       }
@@ -134,8 +136,8 @@ export class SettledIndex {
     const slots = new Int32Array(this.#slots.length * 2).fill(-1);
     const mask = slots.length - 1;
     for (let index = 0; index < this.#size; index++) {
-      const { ids } = this.#segments[Math.floor(index / SEGMENT)]!;
-      let slot = hash(ids, 4 * (index % SEGMENT)) & mask;
+      const { ids } = this.#blocks[Math.floor(index / BLOCK)]!;
+      let slot = hash(ids, 4 * (index % BLOCK)) & mask;
       while (slots[slot] !== -1) slot = slot + 1 & mask;
       slots[slot] = index;
     }
@@ -143,13 +145,13 @@ export class SettledIndex {
   }
 }
 
-function newSegment(): Segment {
+function newBlock(): Block {
   return {
-    ids: new Uint32Array(4 * SEGMENT),
+    ids: new Uint32Array(4 * BLOCK),
     cents: new Column(0),
     acceptedAt: new Column(),
     requestedAt: new Column(),
-    meta: new Uint32Array(SEGMENT),
+    meta: new Uint32Array(BLOCK),
   };
 }
 

@@ -29,7 +29,7 @@ export class Agreement {
     return this.look();
   }
 
-  /** The peer is not heard any more: it may come back with another log. */
+  /** The peer is lost, or linked anew: it may come, or have come, with another log. */
   forget(): void {
     this.#ahead = [];
     this.#before = undefined;

@@ -56,7 +56,7 @@ export class Connection implements ChannelListener {
   #toldMs = -Infinity;
   #sentMs = -Infinity;
   /** the position of the checkpoint that was told last */
-  #checkpoint = 0;
+  #toldCheckpointPosition = 0;
   /** a position that the peer was told and has not read yet, as far as it said, and since when */
   #unread: { readonly position: number; readonly sinceMs: number } | undefined;
 
@@ -156,8 +156,8 @@ export class Connection implements ChannelListener {
     const checkpoint = this.parts.checkpoints().at(-1);
     // the progress first: it makes the peer read on, and then it has something to compare with
     const frames: Frame[] = [{ type: "progress", position, stored }];
-    if (checkpoint && checkpoint.position > this.#checkpoint) {
-      this.#checkpoint = checkpoint.position;
+    if (checkpoint && checkpoint.position > this.#toldCheckpointPosition) {
+      this.#toldCheckpointPosition = checkpoint.position;
       frames.push({ type: "checkpoint", ...checkpoint });
     }
     this.send(...frames);

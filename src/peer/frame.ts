@@ -22,8 +22,8 @@ export class FrameError extends Error {
   override name = "FrameError";
 }
 
-const whole = z.int().nonnegative();
-const some = z.number().nonnegative();
+const natural = z.int().nonnegative();
+const decimal = z.number().nonnegative();
 
 /** One message. Members that are not known are skipped. */
 const frameSchema = z.discriminatedUnion("type", [
@@ -31,26 +31,26 @@ const frameSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("hello"), version: z.literal(FRAME_VERSION), replica: z.enum(REPLICAS) }),
   z.object({ type: z.literal("ping") }),
   // how far the sender is
-  z.object({ type: z.literal("progress"), position: whole, stored: whole }),
+  z.object({ type: z.literal("progress"), position: natural, stored: natural }),
   // what the sender had folded at a position
   z.object({
     type: z.literal("checkpoint"),
-    ...{ position: whole, hash: whole },
-    settled: z.array(whole).length(2 * REPLICAS.length * PROCESSORS.length).readonly(),
+    ...{ position: natural, hash: natural },
+    settled: z.array(natural).length(2 * REPLICAS.length * PROCESSORS.length).readonly(),
   }),
   // what `service-health` said to the sender just now
-  z.object({ type: z.literal("health"), processor: z.enum(PROCESSORS), failing: z.boolean(), minResponseMs: some }),
+  z.object({ type: z.literal("health"), processor: z.enum(PROCESSORS), failing: z.boolean(), minResponseMs: decimal }),
   // how the sender is, every second, for people who ask its peer; times in milliseconds
   z.object({
     ...{ type: z.literal("status"), version: z.literal(STATUS_VERSION) },
     // since 1970, UTC; as far from there as a `Date` reaches
     at: z.int().min(-8_640_000_000_000_000).max(8_640_000_000_000_000),
     // requests of `POST /payments` that were answered, those of them with a 5xx, a second; and of their times, 0 without one
-    ...{ posts: whole, failed: whole, medianMs: some, p99Ms: some },
+    ...{ posts: natural, failed: natural, medianMs: decimal, p99Ms: decimal },
     // payments in its hands that wait for a call, and calls
-    ...{ queue: whole, inFlightDefault: whole, inFlightFallback: whole },
+    ...{ queue: natural, inFlightDefault: natural, inFlightFallback: natural },
     // the lag: the age of the oldest change that is not stored
-    ...{ store: z.enum(["none", "connecting", "ready", "unavailable"]), storeLagMs: some, memoryBytes: whole },
+    ...{ store: z.enum(["none", "connecting", "ready", "unavailable"]), storeLagMs: decimal, memoryBytes: natural },
   }),
 ]);
 

@@ -37,7 +37,7 @@ export class PeerLink {
   peerStatus: Status | undefined;
   /** where the peer's hello is not in yet: it may be anybody, and does not end what is linked */
   #greeting: Connection | undefined;
-  #linked: Connection | undefined;
+  #connection: Connection | undefined;
   #heardMs = -Infinity;
   #dialling: Cancel | undefined;
   #dialMs = DIAL_MS_MIN;
@@ -56,42 +56,42 @@ export class PeerLink {
     this.#stopped = true;
     this.#dialling?.();
     this.#greeting?.end("this replica stops");
-    this.#linked?.end("this replica stops");
+    this.#connection?.end("this replica stops");
     this.parts.transport.close();
   }
 
   /** Something has changed here that the peer is told of, if it is there; nobody waits for it. */
   tell(): void {
-    this.#linked?.tell();
+    this.#connection?.tell();
   }
 
   /** Tells the peer, if it is there, what `service-health` said. */
   tellHealth(processor: Processor, health: Health): void {
-    this.#linked?.send({ type: "health", processor, ...health });
+    this.#connection?.send({ type: "health", processor, ...health });
   }
 
   /** Tells the peer, if it is there, how this replica is. */
   tellStatus(status: Status): void {
-    this.#linked?.send({ type: "status", version: STATUS_VERSION, ...status });
+    this.#connection?.send({ type: "status", version: STATUS_VERSION, ...status });
   }
 
   get linked(): boolean {
-    return this.#linked !== undefined;
+    return this.#connection !== undefined;
   }
 
   /** How far the peer has read the log, as it told on this connection; 0 where it has not told, or is not linked. */
   get peerPosition(): number {
-    return this.#linked?.peerPosition ?? 0;
+    return this.#connection?.peerPosition ?? 0;
   }
 
   /** For how long the peer has not read what it was told of, in milliseconds; 0 where it has. */
   get lagMs(): number {
-    return this.#linked?.lagMs ?? 0;
+    return this.#connection?.lagMs ?? 0;
   }
 
   /** How long ago the peer was heard, in milliseconds; infinite when never. */
   get silentMs(): number {
-    return this.parts.clock.monotonic() - (this.#linked?.heardMs ?? this.#heardMs);
+    return this.parts.clock.monotonic() - (this.#connection?.heardMs ?? this.#heardMs);
   }
 
   #dial(): void {
@@ -108,7 +108,7 @@ export class PeerLink {
 
   #open(channel: Channel): Connection {
     const connection: Connection = new Connection(channel, this.parts, this, {
-      greeted: () => this.#link(connection),
+      greeted: () => this.#adopt(connection),
       heard: (frame) => this.#take(frame),
       ended: (why) => this.#end(connection, why),
     });
@@ -119,10 +119,10 @@ export class PeerLink {
     return connection;
   }
 
-  #link(connection: Connection): void {
-    this.#linked?.end("the peer connected anew");
+  #adopt(connection: Connection): void {
+    this.#connection?.end("the peer connected anew");
     this.#greeting = undefined;
-    this.#linked = connection;
+    this.#connection = connection;
     this.#dialMs = DIAL_MS_MIN;
     this.events.linked();
   }
@@ -135,10 +135,10 @@ export class PeerLink {
   }
 
   #end(connection: Connection, why: string): void {
-    const present = this.#linked === connection;
+    const present = this.#connection === connection;
     if (!present && this.#greeting !== connection) return;
     if (present) {
-      this.#linked = undefined;
+      this.#connection = undefined;
       this.#heardMs = connection.heardMs;
     } else this.#greeting = undefined;
     if (this.#stopped) return;

@@ -6,7 +6,7 @@
  */
 
 import { HTTPParser } from "node:_http_common";
-import { errorLine } from "../start_error.ts";
+import { errorLine } from "../errors.ts";
 
 /** More than this of an answer is not read, head and body, in bytes. */
 const ANSWER_BYTES_MAX = 64 << 10;
@@ -36,12 +36,12 @@ export interface Ended {
 /** The connections to one server. */
 export class HttpPool {
   readonly #base: string;
-  readonly #all = new Set<Connection>();
+  readonly #all = new Set<HttpConnection>();
   /** the one used last is the first to be used again */
-  readonly #idle: Connection[] = [];
+  readonly #idle: HttpConnection[] = [];
   /** by when they began */
-  readonly #calls = new Set<Call>();
-  readonly #waiting: Call[] = [];
+  readonly #calls = new Set<HttpCall>();
+  readonly #waiting: HttpCall[] = [];
   readonly #sweeping: ReturnType<typeof setInterval>;
   #closed = false;
 
@@ -65,7 +65,7 @@ export class HttpPool {
     const { length } = new TextEncoder().encode(body);
     const ofBody = method === "GET" ? "" : `content-type: application/json\r\ncontent-length: ${length}\r\n`;
     const head = `${method} ${this.#base}${path} HTTP/1.1\r\nhost: ${this.url.host}\r\n${ofBody}${headers}\r\n`;
-    const call = new Call(head + body);
+    const call = new HttpCall(head + body);
     if (this.#closed) call.end("the client is closed");
     this.#calls.add(call);
     this.#waiting.push(call);
@@ -91,7 +91,7 @@ export class HttpPool {
       call.end(error);
     }
     for (const connection of this.#all) {
-      if (connection.call?.over || !connection.call && now > connection.untilMs) connection.end(error);
+      if (connection.call?.done || !connection.call && now > connection.untilMs) connection.end(error);
     }
   }
 
@@ -100,12 +100,12 @@ export class HttpPool {
     for (let last; (last = this.#idle.at(-1)) && now > last.untilMs;) last.end("nobody used it");
     while (this.#waiting.length > 0 && (this.#idle.length > 0 || this.#all.size < this.connectionsMax)) {
       const call = this.#waiting.shift()!;
-      if (!call.over) (this.#idle.pop() ?? this.#open()).send(call);
+      if (!call.done) (this.#idle.pop() ?? this.#open()).send(call);
     }
   }
 
-  #open(): Connection {
-    const connection = new Connection(this.url, (free) => {
+  #open(): HttpConnection {
+    const connection = new HttpConnection(this.url, (free) => {
       if (free) this.#idle.push(connection);
       else {
         this.#all.delete(connection);
@@ -120,12 +120,12 @@ export class HttpPool {
 }
 
 /** One request. */
-class Call {
+class HttpCall {
   readonly bytes: Uint8Array;
   readonly ended: Promise<Ended>;
   readonly startedMs = performance.now();
   sent = false;
-  over = false;
+  done = false;
   status: number | undefined;
   retryAfter: string | undefined;
   #end!: (ended: Ended) => void;
@@ -137,16 +137,16 @@ class Call {
 
   /** The first end counts. */
   end(error: string | undefined, text = ""): void {
-    if (this.over) return;
-    this.over = true;
+    if (this.done) return;
+    this.done = true;
     const { status, retryAfter, sent } = this;
     this.#end({ status, text, retryAfter, sent, error });
   }
 }
 
 /** One connection, opened for its first call. */
-class Connection {
-  call: Call | undefined;
+class HttpConnection {
+  call: HttpCall | undefined;
   /** so long it is kept where no call is on it */
   untilMs = Infinity;
   #socket: Deno.Conn | undefined;
@@ -162,8 +162,8 @@ class Connection {
   readonly #parser = new HTTPParser();
   readonly #latin1 = new TextDecoder("latin1");
 
-  /** @param told whether it can be used again, or is closed */
-  constructor(private readonly url: URL, private readonly told: (free: boolean) => void) {
+  /** @param release whether it can be used again, or is closed */
+  constructor(private readonly url: URL, private readonly release: (free: boolean) => void) {
     const parser = this.#parser;
     parser.initialize(HTTPParser.RESPONSE, {});
     parser[HTTPParser.kOnMessageBegin] = () => this.#keeps = false;
@@ -188,7 +188,7 @@ class Connection {
     parser[HTTPParser.kOnMessageComplete] = () => this.#whole ||= this.call?.status !== undefined;
   }
 
-  async send(call: Call): Promise<void> {
+  async send(call: HttpCall): Promise<void> {
     this.call = call;
     this.#text = "";
     this.#bytes = 0;
@@ -200,7 +200,7 @@ class Connection {
         if (this.#closed) return socket.close();
         this.#read(socket);
       }
-      if (call.over) return this.end("given up");
+      if (call.done) return this.end("given up");
       call.sent = true;
       for (let at = 0; at < call.bytes.length;) at += await this.#socket.write(call.bytes.subarray(at));
     } catch (error) {
@@ -218,7 +218,7 @@ class Connection {
     } catch {
       // the other side was quicker
     }
-    this.told(false);
+    this.release(false);
   }
 
   /** What the server says in Keep-Alive. */
@@ -259,7 +259,7 @@ class Connection {
     this.call = undefined;
     this.untilMs = performance.now() + this.#idleMs;
     call.end(undefined, this.#text);
-    if (this.#keeps && !(parsed instanceof Error)) this.told(true);
+    if (this.#keeps && !(parsed instanceof Error)) this.release(true);
     else this.end("the server keeps no connection");
   }
 }

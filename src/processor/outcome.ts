@@ -28,7 +28,7 @@ export function outcomeOf(ending: Ending): Outcome {
   if (status >= 200 && status < 300 && status !== 202) return { kind: "booked" };
   if (status === 422) return { kind: "already-booked" };
   if (status === 429) return { kind: "refused", why: "processor-full" };
-  if (status === 500) return { kind: "failed" };
+  if (status === 500) return { kind: "refused-as-far-as-known" };
   if (status >= 300 && status < 500 && !UNDECIDED.includes(status)) return { kind: "refused", why: "rejected", status };
   return unknown;
 }

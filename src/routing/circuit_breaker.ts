@@ -38,6 +38,7 @@ export class CircuitBreaker {
   #hearsay = false;
   #trouble = "";
   #latencyMs = 0;
+  /** when it last took a payment, or said how it is */
   #heardMs = -Infinity;
   #fullUntilMs = -Infinity;
   #fullPauseMs = FULL_MS / 2;
@@ -47,8 +48,8 @@ export class CircuitBreaker {
   #status = 0;
   #calls = new Set<Call>();
   /** the latest start of a call that was answered: an older call without an answer says nothing about now */
-  #answeredMs = -Infinity;
-  #begunMs = -Infinity;
+  #newestAnsweredStartMs = -Infinity;
+  #newestStartMs = -Infinity;
   #probes = 0;
   /** the last probe was booked, but only after a long time */
   #slowProbe = false;
@@ -65,10 +66,10 @@ export class CircuitBreaker {
     const up = this.#up && now >= this.#retryAtMs;
     const full = up && now < this.#fullUntilMs;
     return {
-      ...{ up: up && !full, full },
+      ...{ available: up && !full, full },
       latencyMs: stale ? 0 : Math.max(this.#latencyMs, waitingMs),
-      // a call now and then goes on, so that one lost answer does not close the way
-      stalled: waitingMs > this.#latencyMs + STALL_MS && now - this.#begunMs < STALL_MS,
+      // a call now and then goes on, so that one lost answer does not end them all
+      stalled: waitingMs > this.#latencyMs + STALL_MS && now - this.#newestStartMs < STALL_MS,
       inFlight: this.#calls.size,
       probeDue: !this.#up && this.#probes === 0 && now >= this.#probeAtMs && now >= this.#retryAtMs,
     };
@@ -98,31 +99,31 @@ export class CircuitBreaker {
   begin(id = ""): Call {
     const call = { startedMs: this.clock.monotonic(), probe: !this.#up, id };
     this.#calls.add(call);
-    this.#begunMs = call.startedMs;
+    this.#newestStartMs = call.startedMs;
     if (call.probe) this.#probes++;
     return call;
   }
 
-  /** A call has ended: with an outcome, or without having been made at all. */
-  end(call: Call, outcome?: Outcome): void {
+  /** A call has ended. */
+  end(call: Call, outcome: Outcome): void {
     if (!this.#calls.delete(call)) return;
     if (call.probe && this.#probes > 0) this.#probes--;
-    if (outcome) this.#learn(call, outcome);
+    this.#learn(call, outcome);
   }
 
-  /** What `service-health` said. Where a call has failed it opens the way for a probe only: real answers know better. */
+  /** What `service-health` said. Where a call has failed it allows a probe only: real answers know better. */
   heard(health: Health): void {
     this.#heardMs = this.clock.monotonic();
     if (health.failing) {
       if (this.#up) {
-        this.#close();
+        this.#goDown();
         this.#hearsay = true;
         this.#trouble = "service-health says that it fails";
       }
       return;
     }
     this.#latencyMs = health.minResponseMs;
-    // what it said alone closed the way, so what it says opens it; so it does where single payments alone were rejected
+    // down by its own word alone, it is up by its word; so it is where single payments alone were rejected
     this.#up ||= this.#hearsay || this.#rejected.size > 0 && this.rejectsWith === undefined;
     this.#hearsay = false;
     if (!this.#up) {
@@ -153,9 +154,9 @@ export class CircuitBreaker {
         }
         this.#slowProbe = false;
         // what began before a call that was answered already says nothing about now
-        if (call.startedMs >= this.#answeredMs) this.#measure(tookMs);
+        if (call.startedMs >= this.#newestAnsweredStartMs) this.#measure(tookMs);
         this.#heardMs = now;
-        this.#answeredMs = Math.max(this.#answeredMs, call.startedMs);
+        this.#newestAnsweredStartMs = Math.max(this.#newestAnsweredStartMs, call.startedMs);
         this.#up = true;
         this.#hearsay = false;
         this.#probes = 0;
@@ -174,7 +175,7 @@ export class CircuitBreaker {
     }
     this.#hearsay = false;
     this.#trouble = "error" in outcome && outcome.error || `status ${"status" in outcome ? outcome.status : 500}`;
-    if (this.#up) this.#close();
+    if (this.#up) this.#goDown();
     else if (call.probe) this.#backOff();
   }
 
@@ -183,7 +184,7 @@ export class CircuitBreaker {
     this.#latencyMs += (usual ? WEIGHT : 1) * (tookMs - this.#latencyMs);
   }
 
-  #close(): void {
+  #goDown(): void {
     this.#up = false;
     this.#slowProbe = false;
     this.#probes = 0;
@@ -199,7 +200,7 @@ export class CircuitBreaker {
   /** How long the oldest call waits of those that began after any that was answered. */
   #waitingMs(now: number): number {
     for (const call of this.#calls) {
-      if (call.startedMs > this.#answeredMs && !call.probe) return now - call.startedMs;
+      if (call.startedMs > this.#newestAnsweredStartMs && !call.probe) return now - call.startedMs;
     }
     return 0;
   }

@@ -17,7 +17,6 @@ import {
 } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 import {
-  type Attempt,
   begin,
   type Bound,
   conclude,
@@ -28,9 +27,10 @@ import {
   rejectersOf,
   UNKNOWNS_MAX,
   withAmount,
-} from "./attempt.ts";
+  type Work,
+} from "./work.ts";
 import { Pace } from "./pace.ts";
-import type { Health, Lookup, Outcome, ProcessorClient } from "./processor_client.ts";
+import type { Health, Lookup, Lookups, Outcome, ProcessorClient } from "./processor_client.ts";
 import { Queue } from "./queue.ts";
 import { type ProcessorView, route, type RouteLimits } from "./route.ts";
 import { TURN_MS, Turns } from "./turns.ts";
@@ -41,8 +41,8 @@ export const RETRY_MS_MIN = 100;
 export const RETRY_MS_MAX = 5_000;
 /** The longest pause of a payment that nothing but a person's help brings on, in milliseconds. */
 export const RARELY_MS = 30_000;
-/** After so many tries the pause is at its longest. */
-const TRIES_RARELY = Math.ceil(Math.log2(RETRY_MS_MAX / RETRY_MS_MIN));
+/** After so many pauses the next is at its longest. */
+const PAUSES_RARELY = Math.ceil(Math.log2(RETRY_MS_MAX / RETRY_MS_MIN));
 /** Payments about which processors are being asked at one time. */
 export const ASKING_MAX = 64;
 
@@ -77,7 +77,7 @@ export interface DispatcherParts {
 
 /** A processor to a payment that it has refused: it may be tried with it again, and is not the first choice. */
 function asRejecter(view: ProcessorView): ProcessorView {
-  return { ...view, up: false, probeDue: view.up ? !view.stalled : view.probeDue };
+  return { ...view, available: false, probeDue: view.available ? !view.stalled : view.probeDue };
 }
 
 /** The dispatcher of one replica: it acts on the payments that this replica owns. */
@@ -85,8 +85,8 @@ export class Dispatcher implements LedgerObserver {
   readonly #parts: DispatcherParts;
   readonly #pace: Pace;
   readonly #turns: Turns;
-  readonly #health: Record<Processor, CircuitBreaker>;
-  readonly #attempts = new Map<string, Attempt>();
+  readonly #breakers: Record<Processor, CircuitBreaker>;
+  readonly #work = new Map<string, Work>();
   /** ids of queued and of bound payments; those that are neither any more are passed over */
   readonly #queue = new Queue<string>();
   readonly #bound: Record<Processor, Queue<string>> = { default: new Queue(), fallback: new Queue() };
@@ -103,13 +103,13 @@ export class Dispatcher implements LedgerObserver {
     this.#parts = parts;
     this.#pace = new Pace(parts.limits.dispatchPerSecond);
     this.#turns = new Turns(parts.clock, (lagMs) => this.#turn(lagMs));
-    const health = () => new CircuitBreaker(parts.clock, parts.random);
-    this.#health = { default: health(), fallback: health() };
+    const breaker = () => new CircuitBreaker(parts.clock, parts.random);
+    this.#breakers = { default: breaker(), fallback: breaker() };
   }
 
   /** Payments in this dispatcher's hands that wait for a call. */
   get waiting(): number {
-    return this.#attempts.size - this.#calls;
+    return this.#work.size - this.#calls;
   }
 
   /** Why the payments that are to be routed wait, where any do. */
@@ -119,12 +119,12 @@ export class Dispatcher implements LedgerObserver {
 
   status(processor: Processor): ProcessorStatus {
     const { ledger, clock } = this.#parts;
-    const health = this.#health[processor];
-    const { up, full, latencyMs, inFlight } = health.view();
-    const { rejectsWith, retryInMs, trouble } = health;
+    const breaker = this.#breakers[processor];
+    const { available, full, latencyMs, inFlight } = breaker.view();
+    const { rejectsWith, retryInMs, trouble } = breaker;
     const { id = "", error } = this.#unclear[processor] ?? {};
     return {
-      ...{ state: up || full ? "up" : "down", latencyMs: Math.round(latencyMs), inFlight },
+      ...{ state: available || full ? "up" : "down", latencyMs: Math.round(latencyMs), inFlight },
       ...rejectsWith === undefined ? trouble && { error: trouble } : { rejectsWith },
       ...retryInMs > 0 && { retryAt: new Date(clock.now() + retryInMs).toISOString() },
       ...error !== undefined && ledger.book.pending.has(id) && { unclear: error },
@@ -148,20 +148,16 @@ export class Dispatcher implements LedgerObserver {
           ? `the ${processor} processor refuses payments with status ${rejectsWith}`
           : error && `the ${processor} processor takes nothing: ${error}` || "",
         retryAt === undefined ? "" : `the ${processor} processor is left alone until ${retryAt}, as it asked to be`,
-        unclear === undefined
-          ? ""
-          : `the ${processor} processor is not understood when it is asked for a payment: ${unclear}`,
+        unclear && `the ${processor} processor is not understood when it is asked for a payment: ${unclear}` || "",
       ];
     });
-    return [
-      ...notes,
-      rejected > 0 ? `payments that both processors refuse, and that are tried rarely: ${rejected}` : "",
-    ];
+    if (rejected > 0) notes.push(`payments that both processors refuse, and that are tried rarely: ${rejected}`);
+    return notes;
   }
 
   /** What `service-health` said of a processor. */
   hear(processor: Processor, health: Health): void {
-    this.#health[processor].heard(health);
+    this.#breakers[processor].heard(health);
     this.#turns.plan(0);
   }
 
@@ -186,7 +182,7 @@ export class Dispatcher implements LedgerObserver {
       this.#leave(fact.from);
       this.#offerAll();
     } else if (fact.kind === "purged") {
-      for (const id of this.#attempts.keys()) if (!this.#parts.ledger.book.pending.has(id)) this.#attempts.delete(id);
+      for (const id of this.#work.keys()) if (!this.#parts.ledger.book.pending.has(id)) this.#work.delete(id);
     }
   }
 
@@ -194,27 +190,27 @@ export class Dispatcher implements LedgerObserver {
     for (const payment of this.#parts.ledger.book.pending.values()) this.#offer(payment);
   }
 
-  /** Who was taken for dead, and is not, leaves what waits to its heir: what is in flight, or asked for, finds that out at its end. */
+  /** A replica that was wrongly taken for dead drops what waits: its heir has it. Calls and lookups find that out at their end. */
   #leave(owner: ReplicaId): void {
     if (owner !== this.#parts.self) return;
-    for (const [id, { state }] of this.#attempts) {
-      if (state === "queued" || state === "bound") this.#attempts.delete(id);
+    for (const [id, { state }] of this.#work) {
+      if (state === "queued" || state === "bound") this.#work.delete(id);
     }
   }
 
   /** Takes a payment on, if it is this replica's and not taken on already. */
   #offer(payment: Payment): void {
-    if (payment.owner !== this.#parts.self || this.#attempts.has(payment.id)) return;
-    const attempt = begin(payment, this.#parts.clock.monotonic());
+    if (payment.owner !== this.#parts.self || this.#work.has(payment.id)) return;
+    const work = begin(payment, this.#parts.clock.monotonic());
     // it may be booked by now
-    if (attempt.state === "bound" && payment.doubtedMs === null) {
-      this.#askIfFree(payment, attempt, [payment.processor!]);
-    } else this.#place(payment, attempt, false);
+    if (work.state === "bound" && payment.doubtedUptimeMs === null) {
+      this.#askIfFree(payment, work, [payment.processor!]);
+    } else this.#place(payment, work, false);
   }
 
   /** It is no longer what this replica thought: begins anew with what the book says. */
   #again(id: string): void {
-    this.#attempts.delete(id);
+    this.#work.delete(id);
     const payment = this.#parts.ledger.book.pending.get(id);
     if (payment) this.#offer(payment);
   }
@@ -225,47 +221,47 @@ export class Dispatcher implements LedgerObserver {
 
   #turn(lagMs: number): void {
     if (!this.#running) return;
-    let budget = this.#pace.budget(lagMs);
+    let budget = this.#pace.nextBudget(lagMs);
     while (budget > 0 && this.#next()) budget--;
     if (budget === 0 || this.#waits) this.#turns.plan(TURN_MS, 0);
   }
 
   /** Moves one payment on; false when none can be now. */
   #next(): boolean {
-    const views = { default: this.#health.default.view(), fallback: this.#health.fallback.view() };
+    const views = { default: this.#breakers.default.view(), fallback: this.#breakers.fallback.view() };
     return PROCESSORS.some((processor) => this.#sendAgain(processor, views[processor])) || this.#sendFirst(views);
   }
 
   /** A bound payment goes to its processor again, before any new one. */
   #sendAgain(processor: Processor, view: ProcessorView): boolean {
-    const takes = view.inFlight < this.#parts.limits.maxInFlight && (view.up ? !view.stalled : view.probeDue);
+    const takes = view.inFlight < this.#parts.limits.maxInFlight && (view.available ? !view.stalled : view.probeDue);
     const bound = this.#bound[processor];
     for (let id = bound.first; id !== undefined && takes; id = bound.first) {
       bound.shift();
-      const attempt = this.#attempts.get(id);
+      const work = this.#work.get(id);
       const payment = this.#parts.ledger.book.pending.get(id);
-      if (attempt?.state !== "bound" || payment?.processor !== processor) continue;
-      if (payment.doubtedMs === null) this.#call(payment, attempt);
-      else if (!this.#clear(payment, attempt)) continue;
+      if (work?.state !== "bound" || payment?.processor !== processor) continue;
+      if (payment.doubtedUptimeMs === null) this.#call(payment, work);
+      else if (!this.#askBothIfDue(payment, work)) continue;
       return true;
     }
     return false;
   }
 
-  /** The payment that waits longest is routed. */
+  /** The first of the payments that come again is routed, else the first of the new ones. */
   #sendFirst(views: Record<Processor, ProcessorView>): boolean {
     const { clock, limits, ledger } = this.#parts;
     for (let id = this.#queue.first; id !== undefined; id = this.#queue.first) {
-      const attempt = this.#attempts.get(id);
+      const work = this.#work.get(id);
       const payment = ledger.book.pending.get(id);
-      if (attempt?.state !== "queued" || !payment) {
+      if (work?.state !== "queued" || !payment) {
         this.#queue.shift();
         continue;
       }
-      const cleared = attempt.clearedPosition === payment.position;
-      if (payment.doubtedMs !== null && !cleared) {
+      const cleared = work.clearedPosition === payment.position;
+      if (payment.doubtedUptimeMs !== null && !cleared) {
         this.#queue.shift();
-        if (this.#clear(payment, attempt)) return true;
+        if (this.#askBothIfDue(payment, work)) return true;
         continue;
       }
       const rejecter = rejectersOf(payment).at(-1);
@@ -274,17 +270,17 @@ export class Dispatcher implements LedgerObserver {
       if (rejecter && "hold" in decision) {
         // what is refused for its own sake must not hold up others
         this.#queue.shift();
-        this.#backOff(payment, attempt);
+        this.#backOff(payment, work);
         continue;
       }
       this.#held = "hold" in decision ? decision.hold : undefined;
       if ("hold" in decision) return false;
-      const { refusedBy } = payment;
-      if (refusedBy === null || refusedBy === decision.send || cleared) {
+      const { askFirst } = payment;
+      if (askFirst === null || askFirst === decision.send || cleared) {
         return this.#bind(payment, decision.send, decision.reason);
       }
       this.#queue.shift();
-      if (this.#askIfFree(payment, attempt, [refusedBy])) return true;
+      if (this.#askIfFree(payment, work, [askFirst])) return true;
     }
     return false;
   }
@@ -294,26 +290,26 @@ export class Dispatcher implements LedgerObserver {
     const { ledger, self, clock } = this.#parts;
     this.#queue.shift();
     const receipt = ledger.append(dispatched(payment, self, processor, clock.now(), reason));
-    if (receipt.kind === "full") {
+    if (receipt.kind === "not-taken") {
       this.#queue.pushAgain(payment.id);
       return false;
     }
     if (receipt.kind === "void") this.#again(payment.id);
     else {
       const rejectedBy = rejectersOf(payment);
-      this.#call(receipt.payment!, { state: "bound", tries: 0, unsureMs: null, unknowns: 0, rejectedBy });
+      this.#call(receipt.payment!, { state: "bound", pauses: 0, unsureMs: null, unknowns: 0, rejectedBy });
     }
     return true;
   }
 
   #call(payment: Payment, bound: Bound): void {
     const { id, processor, cents, requestedAt, position: over } = payment;
-    const health = this.#health[processor!];
-    const call: Call = health.begin(id);
-    this.#attempts.set(id, { state: "in-flight", over, bound });
+    const breaker = this.#breakers[processor!];
+    const call: Call = breaker.begin(id);
+    this.#work.set(id, { state: "in-flight", over, bound });
     this.#calls++;
     this.#parts.client.pay(processor!, { id, cents, requestedAt }).then((outcome) => {
-      health.end(call, outcome);
+      breaker.end(call, outcome);
       this.#ended(id, over, outcome);
       if (this.#waits) this.#turns.plan(0);
     });
@@ -321,11 +317,11 @@ export class Dispatcher implements LedgerObserver {
 
   #ended(id: string, over: number, outcome: Outcome): void {
     this.#calls--;
-    const attempt = this.#attempts.get(id);
+    const work = this.#work.get(id);
     const payment = this.#parts.ledger.book.pending.get(id);
-    if (attempt?.state === "in-flight" && attempt.over === over) {
+    if (work?.state === "in-flight" && work.over === over) {
       if (payment?.position !== over) this.#again(id);
-      else this.#proceed(payment, conclude(payment, attempt.bound, outcome, this.#parts.clock.monotonic()));
+      else this.#proceed(payment, conclude(payment, work.bound, outcome, this.#parts.clock.monotonic()));
     }
     if (this.#calls === 0) this.#stopped?.();
   }
@@ -333,7 +329,7 @@ export class Dispatcher implements LedgerObserver {
   #proceed(payment: Payment, next: Next): void {
     if (next.kind !== "keep") return this.#end(payment, next);
     const { bound } = next;
-    if (next.ask) this.#askIfFree(payment, { ...bound, tries: bound.tries + 1 }, [payment.processor!]);
+    if (next.askNow) this.#askIfFree(payment, { ...bound, pauses: bound.pauses + 1 }, [payment.processor!]);
     else this.#backOff(payment, bound);
   }
 
@@ -345,39 +341,39 @@ export class Dispatcher implements LedgerObserver {
     const receipt = ledger.append(
       end.kind === "settle"
         ? settled(payment, self, at, end.booking, end.reason)
-        : released(payment, self, at, end.reason, end.ask),
+        : released(payment, self, at, end.reason, end.askFirst),
     );
-    if (receipt.kind === "full") {
-      this.#attempts.set(id, { state: "unrecorded", end });
+    if (receipt.kind === "not-taken") {
+      this.#work.set(id, { state: "unrecorded", end });
       clock.after(RETRY_MS_MIN, () => {
         const now = ledger.book.pending.get(id);
         if (now?.position === payment.position) this.#end(payment, end);
         else this.#again(id);
       });
     } else if (receipt.kind === "void") this.#again(id);
-    else if (end.kind === "settle") this.#attempts.delete(id);
+    else if (end.kind === "settle") this.#work.delete(id);
     else {
-      const queued: Queued = { state: "queued", tries: 0, clearedPosition: 0 };
+      const queued: Queued = { state: "queued", pauses: 0, clearedPosition: 0 };
       // a refusal that repeating will not mend is repeated rarely
-      if (end.reason === "rejected") this.#backOff(receipt.payment!, { ...queued, tries: TRIES_RARELY });
+      if (end.reason === "rejected") this.#backOff(receipt.payment!, { ...queued, pauses: PAUSES_RARELY });
       else if (end.reason === "rejected-by-both") this.#pause(receipt.payment!, queued, RARELY_MS * this.#share);
       else this.#place(receipt.payment!, queued);
     }
   }
 
-  /** The log may lack facts of this payment: both processors are asked, once nothing of before can be booked any more. @returns whether they are asked now */
-  #clear(payment: Payment, attempt: Queued | Bound): boolean {
+  /** Asks both processors for a payment in doubt once no call of before can be booked any more; puts it off until then. @returns whether it asks */
+  #askBothIfDue(payment: Payment, work: Queued | Bound): boolean {
     const { clock, limits } = this.#parts;
-    const waitMs = payment.doubtedMs! + limits.horizonMs - clock.uptime();
-    const unsureMs = attempt.state === "bound" ? attempt.unsureMs! + limits.horizonMs - clock.monotonic() : 0;
-    if (Math.max(waitMs, unsureMs) <= 0) return this.#askIfFree(payment, attempt, PROCESSORS);
-    this.#pause(payment, attempt, Math.max(waitMs, unsureMs));
+    const waitMs = payment.doubtedUptimeMs! + limits.horizonMs - clock.uptime();
+    const unsureMs = work.state === "bound" ? work.unsureMs! + limits.horizonMs - clock.monotonic() : 0;
+    if (Math.max(waitMs, unsureMs) <= 0) return this.#askIfFree(payment, work, PROCESSORS);
+    this.#pause(payment, work, Math.max(waitMs, unsureMs));
     return false;
   }
 
-  /** Asks, or leaves the payment alone for a while: who waits for a place must not be in others' way. @returns whether it asks */
+  /** Asks, where few enough are being asked and `whom` may be; otherwise puts the payment off. @returns whether it asks */
   #askIfFree(payment: Payment, before: Queued | Bound, whom: readonly Processor[]): boolean {
-    const isFree = this.#asking < ASKING_MAX && whom.every((processor) => this.#health[processor].retryInMs === 0);
+    const isFree = this.#asking < ASKING_MAX && whom.every((processor) => this.#breakers[processor].retryInMs === 0);
     if (isFree) this.#ask(payment, before, whom);
     else this.#backOff(payment, before);
     return isFree;
@@ -389,12 +385,12 @@ export class Dispatcher implements LedgerObserver {
     const { id, position: over } = payment;
     const askedMs = clock.monotonic();
     this.#asking++;
-    this.#attempts.set(id, { state: "asking", over, before });
+    this.#work.set(id, { state: "asking", over, before });
     Promise.all(whom.map((processor) => client.lookup(processor, id))).then((answers) => {
       this.#asking--;
       if (!this.#running) return;
-      const attempt = this.#attempts.get(id);
-      if (attempt?.state !== "asking" || attempt.over !== over) return;
+      const work = this.#work.get(id);
+      if (work?.state !== "asking" || work.over !== over) return;
       if (ledger.book.pending.get(id)?.position !== over) return this.#again(id);
       this.#asked(
         payment,
@@ -405,15 +401,10 @@ export class Dispatcher implements LedgerObserver {
     });
   }
 
-  #asked(
-    payment: Payment,
-    before: Queued | Bound,
-    lookups: readonly (readonly [Processor, Lookup])[],
-    askedMs: number,
-  ): void {
-    const claimed = before.state === "bound" && before.claimed;
+  #asked(payment: Payment, before: Queued | Bound, lookups: Lookups, askedMs: number): void {
+    const saidBooked = before.state === "bound" && before.saidBooked;
     for (const [processor, lookup] of lookups) {
-      const denied = claimed && processor === payment.processor && lookup.kind === "absent";
+      const denied = saidBooked && processor === payment.processor && lookup.kind === "absent";
       this.#heard(processor, payment.id, denied ? DENIED : lookup);
     }
     if (before.state === "bound") {
@@ -421,8 +412,8 @@ export class Dispatcher implements LedgerObserver {
       if (next.kind !== "keep") return this.#end(payment, next);
       // not there, as far as the processor knows: sent again, unless that was done often enough
       const absent = lookups.every(([, { kind }]) => kind === "absent");
-      const oftenEnough = before.unknowns >= UNKNOWNS_MAX || claimed && before.tries <= TRIES_RARELY;
-      if (absent && payment.doubtedMs === null && !oftenEnough) return this.#place(payment, before);
+      const oftenEnough = before.unknowns >= UNKNOWNS_MAX || saidBooked && before.pauses <= PAUSES_RARELY;
+      if (absent && payment.doubtedUptimeMs === null && !oftenEnough) return this.#place(payment, before);
       return this.#backOff(payment, before);
     }
     const booking = foundIn(lookups);
@@ -433,7 +424,7 @@ export class Dispatcher implements LedgerObserver {
 
   /** Keeps what a lookup says of its processor. The first that is not understood is told of until it is, or is settled. */
   #heard(processor: Processor, id: string, { retryAfterMs, ...lookup }: Lookup): void {
-    this.#health[processor].retryAfter(retryAfterMs);
+    this.#breakers[processor].retryAfter(retryAfterMs);
     const told = this.#unclear[processor];
     if (told && told.id !== id && this.#parts.ledger.book.pending.has(told.id)) return;
     if (lookup.kind === "unclear") this.#unclear[processor] = { id, error: lookup.error };
@@ -447,28 +438,28 @@ export class Dispatcher implements LedgerObserver {
 
   /** Leaves a payment alone for a while, longer each time; then one that is bound is looked up, which costs its processor less than a call. */
   #backOff(payment: Payment, before: Queued | Bound): void {
-    const mostMs = before.state === "bound" && before.claimed ? RARELY_MS : RETRY_MS_MAX;
-    const pauseMs = Math.min(RETRY_MS_MIN * 2 ** before.tries, mostMs) * this.#share;
-    this.#pause(payment, { ...before, tries: before.tries + 1 }, pauseMs);
+    const mostMs = before.state === "bound" && before.saidBooked ? RARELY_MS : RETRY_MS_MAX;
+    const pauseMs = Math.min(RETRY_MS_MIN * 2 ** before.pauses, mostMs) * this.#share;
+    this.#pause(payment, { ...before, pauses: before.pauses + 1 }, pauseMs);
   }
 
   #pause({ id, position: over }: Payment, before: Queued | Bound, pauseMs: number): void {
     const pause = ++this.#pauses;
-    this.#attempts.set(id, { state: "backing-off", pause, before });
+    this.#work.set(id, { state: "backing-off", pause, before });
     this.#parts.clock.after(pauseMs, () => {
-      const attempt = this.#attempts.get(id);
-      if (!this.#running || attempt?.state !== "backing-off" || attempt.pause !== pause) return;
+      const work = this.#work.get(id);
+      if (!this.#running || work?.state !== "backing-off" || work.pause !== pause) return;
       const payment = this.#parts.ledger.book.pending.get(id);
       if (payment?.position !== over) return this.#again(id);
-      if (before.state === "queued" || payment.doubtedMs !== null) this.#place(payment, before);
+      if (before.state === "queued" || payment.doubtedUptimeMs !== null) this.#place(payment, before);
       else this.#askIfFree(payment, before, [payment.processor!]);
     });
   }
 
   /** Where a payment waits: bound ones for their processor, others for a route. Those that come again go first. */
-  #place({ id, processor }: Payment, attempt: Queued | Bound, again = true): void {
-    this.#attempts.set(id, attempt);
-    const queue = attempt.state === "bound" ? this.#bound[processor!] : this.#queue;
+  #place({ id, processor }: Payment, work: Queued | Bound, again = true): void {
+    this.#work.set(id, work);
+    const queue = work.state === "bound" ? this.#bound[processor!] : this.#queue;
     if (again) queue.pushAgain(id);
     else queue.push(id);
     this.#turns.plan(0);

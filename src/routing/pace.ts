@@ -31,7 +31,7 @@ export class Pace {
    *
    * @param lagMs how much later than planned it began
    */
-  budget(lagMs: number): number {
+  nextBudget(lagMs: number): number {
     this.#budget = lagMs > LAG_MS
       ? Math.max(1, this.#budget >>> 1)
       : Math.min(this.#budgetMax, this.#budget + Math.ceil(this.#budgetMax / 4));

@@ -16,7 +16,7 @@ interface Asked {
   readonly retryAfterMs?: number;
 }
 
-/** How an attempt ended, in the words of DESIGN.md, promise 1. */
+/** How a call ended, in the words of DESIGN.md, promise 1. */
 export type Outcome =
   & Asked
   & (
@@ -28,7 +28,7 @@ export type Outcome =
     | { readonly kind: "refused"; readonly why: "processor-full" | "unreachable"; readonly error?: string }
     | { readonly kind: "refused"; readonly why: "rejected"; readonly status: number }
     /** not booked as far as the processor knows (500): free for the other only after a lookup there said so */
-    | { readonly kind: "failed" }
+    | { readonly kind: "refused-as-far-as-known" }
     /** anything may have happened, and may still happen */
     | { readonly kind: "unknown"; readonly error: string }
   );
@@ -43,6 +43,9 @@ export type Lookup =
     /** an answer that nobody here understands: somebody has to look at it */
     | { readonly kind: "unclear"; readonly error: string }
   );
+
+/** What each processor that was asked for an id says of it. */
+export type Lookups = readonly (readonly [Processor, Lookup])[];
 
 /** What `service-health` says. */
 export interface Health {

@@ -36,7 +36,7 @@ export class Queue<T> {
     return this.#again.length + this.#new.length;
   }
 
-  /** The one that waits longest, or undefined. */
+  /** The first of those that come again, else of the new ones; undefined where nobody waits. */
   get first(): T | undefined {
     return this.#again.first ?? this.#new.first;
   }
@@ -45,7 +45,7 @@ export class Queue<T> {
     this.#new.push(item);
   }
 
-  /** It was the first before. */
+  /** It was here before, or is bound already. */
   pushAgain(item: T): void {
     this.#again.push(item);
   }

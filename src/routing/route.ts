@@ -6,9 +6,9 @@ import { other, type Processor, type Reason } from "../payment/fact.ts";
 
 /** What is known of one processor at this moment. */
 export interface ProcessorView {
-  /** it took the last payment it answered, or was never asked */
-  readonly up: boolean;
-  /** it is not up, for a moment, for having said that it has too many calls */
+  /** it takes payments: nothing says that it is down, it is not full, and it asked for no pause (Retry-After) */
+  readonly available: boolean;
+  /** it is not available, for a moment: it said that it has too many calls (429) */
   readonly full: boolean;
   /** what an answer takes, in milliseconds: the last ones, its own word, or how long the oldest call waits already */
   readonly latencyMs: number;
@@ -48,10 +48,10 @@ export function route(
 ): Decision {
   const { default: first, fallback: second } = views;
   const impatient = ageMs >= limits.patienceMs;
-  const takes = (view: ProcessorView) => view.up && !view.stalled && view.inFlight < limits.maxInFlight;
+  const takes = (view: ProcessorView) => view.available && !view.stalled && view.inFlight < limits.maxInFlight;
   const probes = (view: ProcessorView) => view.probeDue && view.inFlight < limits.maxInFlight;
 
-  if (!first.up) {
+  if (!first.available) {
     if (impatient && takes(second) && second.latencyMs <= limits.slowMs) {
       return { send: "fallback", reason: "patience-over" };
     }
@@ -59,19 +59,19 @@ export function route(
     if (impatient && takes(second)) return { send: "fallback", reason: "patience-over" };
     if (impatient && probes(second)) return { send: "fallback", reason: "probe" };
     if (first.full) return { hold: "default-full" };
-    return { hold: second.up || second.full ? "default-refusing" : "both-refusing" };
+    return { hold: second.available || second.full ? "default-refusing" : "both-refusing" };
   }
   if (first.latencyMs > limits.slowMs) {
-    if (second.up && second.latencyMs < first.latencyMs && second.latencyMs <= limits.slowMs) {
-      return takes(second) ? { send: "fallback", reason: "default-slow" } : { hold: "full" };
+    if (second.available && second.latencyMs < first.latencyMs && second.latencyMs <= limits.slowMs) {
+      return takes(second) ? { send: "fallback", reason: "default-slow" } : { hold: "no-place" };
     }
     // it would be taken if it were up: perhaps it is again
-    if (!second.up && probes(second)) return { send: "fallback", reason: "probe" };
+    if (!second.available && probes(second)) return { send: "fallback", reason: "probe" };
     // both slow: a late booking can fall into a period that was audited already, so it waits for better times
     if (!impatient) return { hold: "default-slow" };
-    const quicker = second.up && second.latencyMs < first.latencyMs ? "fallback" : "default";
+    const quicker = second.available && second.latencyMs < first.latencyMs ? "fallback" : "default";
     if (takes(views[quicker])) return { send: quicker, reason: "patience-over" };
-    return takes(views[other(quicker)]) ? { send: other(quicker), reason: "patience-over" } : { hold: "full" };
+    return takes(views[other(quicker)]) ? { send: other(quicker), reason: "patience-over" } : { hold: "no-place" };
   }
   if (takes(first)) return { send: "default", reason: "default-up" };
   const waitMs = first.latencyMs * (backlog + 1) / limits.maxInFlight;

@@ -11,9 +11,9 @@ import type { AckLevel } from "./service.ts";
 export type Readiness = ReturnType<typeof readinessOf>;
 
 /** The parts of a replica that knows what was known before. */
-export interface Parts {
+export interface RunningParts {
   readonly ledger: Pick<Ledger, "book">;
-  readonly retention: Pick<Retention, "isFull">;
+  readonly retention: Pick<Retention, "isOverLimit">;
   readonly dispatcher: Pick<Dispatcher, "notes" | "status" | "waiting">;
   readonly projector: Pick<Projector, "state" | "trouble"> | undefined;
 }
@@ -29,11 +29,11 @@ export function readinessOf(
   },
   { phase, peer, waits }: Membership,
   hasStore: boolean,
-  { ledger, retention, dispatcher, projector }: Partial<Parts> = {},
+  { ledger, retention, dispatcher, projector }: Partial<RunningParts> = {},
   othersStore?: string,
 ) {
   const store = projector?.state ?? (hasStore ? "connecting" as const : "none" as const);
-  const isFull = !!retention?.isFull;
+  const isFull = !!retention?.isOverLimit;
   const isCrowded = !!ledger && ledger.book.pending.size >= queueMax;
   // one store that works covers what both take
   const isUncovered = ack === "store" && store !== "ready" && !(peer === "linked" && othersStore === "ready");

@@ -20,18 +20,18 @@ export type Acceptance =
   | "accepted"
   /** the id is taken by a payment with another amount */
   | "conflict"
-  /** a limit is reached, nothing was acknowledged: later it may be taken */
+  /** as many payments are pending as may be, nothing was acknowledged: later it may be taken */
   | "queue-full"
-  /** the log takes nothing more: its limit is reached, or the disk is full */
+  /** the log takes nothing more, its limit is reached or the disk is full: later it may be taken */
   | "log-full"
-  /** the totals could not be exact any more with this payment */
+  /** the totals could not be exact any more with this payment: only a purge, or a smaller amount, helps */
   | "total-full"
   /** the store did not commit in time; the payment is taken, but not covered: asking again is safe */
   | "uncovered"
   /** the replica is starting or stopping and takes nothing */
   | "not-serving";
 
-export interface Payments {
+export interface Service {
   /** Takes a payment in; resolved when the acknowledgement level is reached or cannot be. */
   accept(id: string, cents: Cents): Acceptance | Promise<Acceptance>;
   /** What is known of a payment, up to the end of the log. */
@@ -43,7 +43,7 @@ export interface Payments {
    * @returns undefined while the replica is starting
    */
   summary(from?: number, to?: number): Summary | undefined;
-  /** Forgets every payment, at both replicas, but what may be booked. @returns false where the log did not take it */
+  /** Forgets every payment, at both replicas, but what may be booked. @returns false where it is not serving, or the log did not take it */
   purge(): boolean;
   readiness(): Readiness;
 }
@@ -53,9 +53,9 @@ export interface Vitals {
   readonly link:
     | Pick<PeerLink, "linked" | "lagMs" | "silentMs" | "bytesSent" | "bytesReceived" | "peerStatus" | "tellStatus">
     | undefined;
-  readonly store: Pick<Projector, "backlog" | "oldestDirtyMs"> | undefined;
+  readonly store: Pick<Projector, "unsaved" | "oldestUnsavedMs"> | undefined;
   /** undefined while it is not known what was known before */
-  readonly log: Pick<Retention, "segments" | "segmentsMax"> | undefined;
+  readonly retention: Pick<Retention, "segments" | "segmentsMax"> | undefined;
   /** why payments that are to be routed wait, where any do */
   readonly held: Reason | undefined;
   /** payments of both replicas that both processors refused last */
@@ -63,6 +63,6 @@ export interface Vitals {
 }
 
 /** A replica, to who looks at it. */
-export interface Observed extends Payments {
+export interface ReplicaView extends Service {
   readonly vitals: Vitals;
 }

@@ -1,7 +1,7 @@
 /** What DATABASE_URL says, as `pg` takes it: all of it is heeded or refused, and `sslmode` means what it does to libpq. @module */
 // @ts-types="@types/pg"
 import type pg from "pg";
-import { errorLine } from "../start_error.ts";
+import { errorLine } from "../errors.ts";
 import { StoreError } from "./store.ts";
 import { serverOf } from "./trouble.ts";
 

@@ -10,7 +10,7 @@ import { StoreError } from "./store.ts";
 /** Who holds this advisory lock migrates: one at a time. "galo" in ASCII. */
 const MIGRATION_LOCK = 0x67616c6f;
 const SETTLED = STAGES.indexOf("settled");
-/** Of version 2: the peer was not heard, so that an attempt was not made. Its code means something else now. */
+/** Of version 2: the peer was not heard, so that an attempt was not made. Its code is that of `rejected` now. */
 const PEER_LOST = 16;
 
 /** What a code stands for, as SQL, for people who read the view. */
@@ -87,7 +87,8 @@ const MIGRATIONS: readonly string[] = [
    comment on column payment.last is 'the place of the newest fact in the log; 0 once it is settled';
    comment on column payment.doubted_ms is 'the newest facts may be lost, since this uptime of the machine in ms';
    ${AUDIT}`,
-  // there are more reasons
+  // there are more reasons; later two of them have other names
+  `drop view payment_audit; ${AUDIT}`,
   `drop view payment_audit; ${AUDIT}`,
 ];
 

@@ -106,25 +106,25 @@ export class PostgresStore implements Store {
     });
   }
 
-  async write({ from, to, purges, payments }: Batch): Promise<Stored> {
+  async write({ from, to, replacesAll, payments }: Batch): Promise<Stored> {
     const chunks = chunked(payments, CHUNK);
     const next = () => callers(() => chunks.next().value);
     return await this.#run(async (client) => {
-      const first = purges ? [] : next() ?? [];
+      const first = replacesAll ? [] : next() ?? [];
       let chunk = next();
-      const alone = !purges && !chunk;
+      const alone = !replacesAll && !chunk;
       // a statement is a transaction of its own
       if (!alone) await client.query("begin");
       // in the order in which the other statements take their locks: the table, then the position
-      if (purges) await client.query("lock table payment in access exclusive mode");
-      const state = [from.log, from.position, to.log, to.position, to.hash, to.doubtedMs];
+      if (replacesAll) await client.query("lock table payment in access exclusive mode");
+      const state = [from.logId, from.position, to.logId, to.position, to.hash, to.doubtedUptimeMs];
       const values = [...state, ...columns(first, this.#story)];
       const { rowCount } = await client.query({ ...this.#named("advance"), text: ADVANCE, values });
       if (rowCount === 0) {
         if (!alone) await client.query("rollback");
         return await stored(client);
       }
-      if (purges) await client.query("truncate payment");
+      if (replacesAll) await client.query("truncate payment");
       for (; chunk; chunk = next()) {
         await client.query({ ...this.#named("write"), text: WRITE, values: columns(chunk, this.#story) });
       }

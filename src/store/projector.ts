@@ -8,7 +8,7 @@ import { type Cancel, type Clock, type Random, within } from "../clock.ts";
 import type { Ledger, LedgerObserver } from "../ledger/ledger.ts";
 import type { Fact, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
-import { type Batch, type Store, type Stored, StoreError } from "./store.ts";
+import { type Batch, type LogPosition, type Store, type Stored, StoreError } from "./store.ts";
 import { Unsaved } from "./unsaved.ts";
 
 /** The first pause after a failure; it doubles up to {@link RETRY_MS_MAX}. Milliseconds. */
@@ -21,8 +21,6 @@ export const CHECK_MS = 1_000;
 /** How long {@link Projector.covered} waits, in milliseconds. */
 export const COVER_MS = 1_500;
 
-type LogPosition = Batch["from"];
-
 export interface ProjectorParts {
   readonly self: ReplicaId;
   readonly store: Store;
@@ -31,7 +29,7 @@ export interface ProjectorParts {
   /** its book holds what was loaded, and nothing of the log is folded yet */
   readonly ledger: Ledger;
   /** the identity of the ledger's log */
-  readonly log: string;
+  readonly logId: string;
   /** where the store was when it was loaded; log null and position 0 where it did not answer */
   readonly from: LogPosition;
   /** between the starts of two writes at least, unless somebody waits; in milliseconds */
@@ -67,7 +65,7 @@ export class Projector implements LedgerObserver {
   #wroteLast = false;
   #waiters = new Set<Waiter>();
   #busy = false;
-  #soon = false;
+  #startPlanned = false;
   #cancel: Cancel | undefined;
   #startedMs = -Infinity;
   #failures = 0;
@@ -78,7 +76,7 @@ export class Projector implements LedgerObserver {
   /** It is to observe the ledger from the first fact on that is folded after the store was loaded. */
   constructor(parts: ProjectorParts) {
     this.#parts = parts;
-    this.#stored = { log: parts.from.log, position: parts.from.position };
+    this.#stored = { logId: parts.from.logId, position: parts.from.position };
     this.#unsaved = new Unsaved(parts.ledger.book);
     this.#schedule();
   }
@@ -89,12 +87,12 @@ export class Projector implements LedgerObserver {
   }
 
   /** Payments that the store lacks, or has as they were. */
-  get backlog(): number {
+  get unsaved(): number {
     return this.#unsaved.size;
   }
 
   /** Age of the oldest change that is not stored, in milliseconds: what the machine's death would lose. */
-  get oldestDirtyMs(): number {
+  get oldestUnsavedMs(): number {
     const { sinceMs } = this.#unsaved;
     return sinceMs === undefined ? 0 : this.#parts.clock.monotonic() - sinceMs;
   }
@@ -112,7 +110,7 @@ export class Projector implements LedgerObserver {
     ledger.catchUp();
     if (position > ledger.position) return;
     this.#wroteLast = false;
-    this.#saved(position);
+    this.#advanceTo(position);
     this.#schedule();
   }
 
@@ -129,7 +127,7 @@ export class Projector implements LedgerObserver {
 
   /** Has the store asked whether it still works, unless it was asked a moment ago, or is about to be. */
   check(): void {
-    const isPlanned = this.#busy || this.#soon || this.#cancel || this.#stopped;
+    const isPlanned = this.#busy || this.#startPlanned || this.#cancel || this.#stopped;
     if (!isPlanned && this.#parts.clock.monotonic() >= this.#startedMs + CHECK_MS) void this.#write();
   }
 
@@ -155,7 +153,7 @@ export class Projector implements LedgerObserver {
   }
 
   /** Whether it is for this replica to write what there is. */
-  get #writes(): boolean {
+  get #isWriter(): boolean {
     if (!this.#isBehind) return false;
     const { self, clock } = this.#parts;
     return self === "a" || this.#wroteLast || this.#waiters.size > 0 ||
@@ -178,23 +176,23 @@ export class Projector implements LedgerObserver {
   #schedule(): void {
     const { clock, intervalMs, random } = this.#parts;
     if (this.#isBehind) this.#standsSinceMs ??= clock.monotonic();
-    if (this.#busy || this.#soon || this.#stopped || this.state === "ready" && !this.#isBehind) return;
+    if (this.#busy || this.#startPlanned || this.#stopped || this.state === "ready" && !this.#isBehind) return;
     if (this.#failures === 0 && this.#waiters.size > 0) {
       this.#cancel?.();
-      this.#soon = true;
+      this.#startPlanned = true;
       return clock.soon(this.#start);
     }
     if (this.#cancel) return;
     const pauseMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** (this.#failures - 1)) * (1 + random()) / 2;
     const intervalEndMs = this.#startedMs + intervalMs;
-    const isOwn = this.state !== "ready" || this.#writes;
+    const isOwn = this.state !== "ready" || this.#isWriter;
     const dueMs = isOwn ? intervalEndMs : Math.max(intervalEndMs, this.#standsSinceMs! + STANDBY_MS);
     this.#cancel = clock.after(this.#failures > 0 ? pauseMs : Math.max(0, dueMs - clock.monotonic()), this.#start);
   }
 
   readonly #start = (): void => {
     this.#cancel = undefined;
-    this.#soon = false;
+    this.#startPlanned = false;
     if (!this.#stopped && !this.#busy) void this.#write();
   };
 
@@ -204,7 +202,7 @@ export class Projector implements LedgerObserver {
     this.#startedMs = clock.monotonic();
     ledger.catchUp();
     const known = this.#stored;
-    const batch = this.#writes ? this.#batch() : undefined;
+    const batch = this.#isWriter ? this.#batch() : undefined;
     const rows = this.#unsaved.size;
     let now: Stored | undefined;
     let error: StoreError | undefined;
@@ -225,34 +223,34 @@ export class Projector implements LedgerObserver {
 
   /** Everything up to the end of the log, taken at one instant. */
   #batch(): Batch {
-    const { log, ledger } = this.#parts;
-    const { position, hash, book: { doubtedMs } } = ledger;
+    const { logId, ledger } = this.#parts;
+    const { position, hash, book: { doubtedUptimeMs } } = ledger;
     const unsaved = this.#unsaved;
-    const to = { log, position, hash, doubtedMs };
-    return { from: this.#stored, to, purges: unsaved.purges, payments: unsaved.payments() };
+    const to = { logId, position, hash, doubtedUptimeMs };
+    return { from: this.#stored, to, replacesAll: unsaved.replacesAll, payments: unsaved.payments() };
   }
 
   /** The store was at `known` or later when it was asked, and says where it is. */
   #learned(now: Stored, known: LogPosition, batch: Batch | undefined, rows: number): void {
-    const { ledger, log, from, clock, onBatch } = this.#parts;
-    if (now.log === known.log && now.position === known.position) return;
+    const { ledger, logId, from, clock, onBatch } = this.#parts;
+    if (now.logId === known.logId && now.position === known.position) return;
     this.#wroteLast = now === batch?.to;
     // a backup was restored, or the database was made anew
-    const isOlder = now.position < known.position && [log, from.log, null].includes(now.log);
+    const isOlder = now.position < known.position && [logId, from.logId, null].includes(now.logId);
     if (isOlder) return this.#rewrite(now);
-    if (now.log !== log) return this.#ahead(`the store holds another log, ${now.log}`);
+    if (now.logId !== logId) return this.#ahead(`the store holds another log, ${now.logId}`);
     if (now.position > ledger.position) ledger.catchUp();
     if (now.position > ledger.position) {
       return this.#ahead(`the store holds the log up to ${now.position}, and the log ends at ${ledger.position}`);
     }
     if (this.#wroteLast && rows > 0) onBatch(rows, clock.monotonic() - this.#startedMs);
     // the peer may have been heard meanwhile
-    if (now.position > this.#stored.position) this.#saved(now.position);
+    if (now.position > this.#stored.position) this.#advanceTo(now.position);
   }
 
-  #saved(position: number): void {
-    const { log, onStored } = this.#parts;
-    this.#stored = { log, position };
+  #advanceTo(position: number): void {
+    const { logId, onStored } = this.#parts;
+    this.#stored = { logId, position };
     this.#unsaved.saved(position, !this.#isBehind);
     this.#standsSinceMs = undefined;
     if (this.#failures === 0) {
@@ -268,10 +266,10 @@ export class Projector implements LedgerObserver {
   }
 
   /** What was stored behind that position is lost there, and nobody knows any more which payments that were. */
-  #rewrite({ log, position }: Stored): void {
+  #rewrite({ logId, position }: Stored): void {
     this.#parts.say("warning", "the store is older than it was: everything is written anew");
-    this.#stored = { log, position };
-    this.#unsaved.all(this.#parts.ledger.position - 1, this.#parts.clock.monotonic());
+    this.#stored = { logId, position };
+    this.#unsaved.markAll(this.#parts.ledger.position - 1, this.#parts.clock.monotonic());
   }
 
   #ahead(why: string): void {

@@ -26,9 +26,9 @@ const COLUMNS: Readonly<Record<string, Column>> = {
   requested_at_ms: { type: "int8", of: ({ requestedAt }) => requestedAt },
   reason: { type: "int2", of: ({ reason }) => REASONS.indexOf(reason) },
   last: { type: "int8", of: ({ position }) => position },
-  refused_by: { type: "int2", of: ({ refusedBy }) => refusedBy === null ? "null" : PROCESSORS.indexOf(refusedBy) },
+  refused_by: { type: "int2", of: ({ askFirst }) => askFirst === null ? "null" : PROCESSORS.indexOf(askFirst) },
   // the machine's uptime is not a whole number
-  doubted_ms: { type: "float8", of: ({ doubtedMs }) => doubtedMs ?? "null" },
+  doubted_ms: { type: "float8", of: ({ doubtedUptimeMs }) => doubtedUptimeMs ?? "null" },
 };
 const NAMES = Object.keys(COLUMNS);
 
@@ -55,7 +55,8 @@ export const ADVANCE = `with advanced as (
   select from advanced`;
 
 /** Where the store is, under the names of {@link Stored}. */
-export const STORED = `select log, position::float8, hash::float8, doubted_ms as "doubtedMs" from store_state`;
+export const STORED =
+  `select log as "logId", position::float8, hash::float8, doubted_ms as "doubtedUptimeMs" from store_state`;
 
 /** The story of a payment; `$1` is its id. */
 export const STORY = "select story from payment where id = $1";
@@ -112,8 +113,8 @@ export function unpack(row: string): Payment {
     requestedAt: Number(text[7]),
     reason: named(REASONS, text[8]!),
     position: Number(text[9]),
-    refusedBy: text[10] === "" ? null : named(PROCESSORS, text[10]!),
-    doubtedMs: text[11] === "" ? null : Number(text[11]),
+    askFirst: text[10] === "" ? null : named(PROCESSORS, text[10]!),
+    doubtedUptimeMs: text[11] === "" ? null : Number(text[11]),
   };
 }
 

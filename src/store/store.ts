@@ -8,23 +8,26 @@ import type { Payment } from "../payment/payment.ts";
 /** Which part of which log the store holds. */
 export interface Stored {
   /** the identity of the log; null where nothing was ever stored */
-  readonly log: string | null;
+  readonly logId: string | null;
   /** the store holds the log up to here; 0 where nothing was ever stored */
   readonly position: number;
   /** the hash of the fold there */
   readonly hash: number;
-  /** see {@link Book.doubtedMs} */
-  readonly doubtedMs: number | null;
+  /** see {@link Book.doubtedUptimeMs} */
+  readonly doubtedUptimeMs: number | null;
 }
+
+/** Where the store is: in which log, and up to which position. */
+export type LogPosition = Pick<Stored, "logId" | "position">;
 
 /** What one write brings the store. */
 export interface Batch {
   /** where the store is believed to be */
-  readonly from: Pick<Stored, "log" | "position">;
+  readonly from: LogPosition;
   /** where it will be */
-  readonly to: Stored & { readonly log: string };
-  /** whether everything that is stored is to be forgotten first */
-  readonly purges: boolean;
+  readonly to: Stored & { readonly logId: string };
+  /** whether all that is stored goes first: after a purge, and where a restored backup is written anew */
+  readonly replacesAll: boolean;
   /** every payment that differs between the two positions, as it is at the second; each once */
   readonly payments: Iterable<Payment>;
 }

@@ -1,7 +1,7 @@
 /** What went wrong with Postgres, in one line for the person who can mend it. @module */
 // @ts-types="@types/pg"
 import pg from "pg";
-import { errorLine } from "../start_error.ts";
+import { errorLine } from "../errors.ts";
 import { StoreError } from "./store.ts";
 
 /** What a person has to mend: by SQLSTATE (PostgreSQL manual, appendix A). */

@@ -1,7 +1,6 @@
 /**
- * What the store lacks of the book. Of a pending payment its id and the position of its last change are kept; settled ones
- * are added to the book's index in the order of the log, so that those the store lacks are its end, and a position each does:
- * 8 bytes, however long the store is away.
+ * What the store lacks of the book. Of pending payments: id, and position of the last change. Of settled ones: a position
+ * each, 8 bytes, since the book's index has them in the order of the log, so that its end is what the store lacks.
  * @module
  */
 import type { Book } from "../payment/book.ts";
@@ -26,8 +25,8 @@ export class Unsaved {
   /** the first of the settled payments that is unsaved, and the positions where it and those behind it were settled */
   #settledFrom: number;
   #settledPositions: number[] = [];
-  /** what was stored before this position counts no longer */
-  #forgottenPosition: number | undefined;
+  /** {@link markAll} was called here, and the store does not hold the log up to here yet */
+  #replacedAt: number | undefined;
   #marks: Mark[] = [];
 
   /** @param book holds what the store holds, and nothing else */
@@ -41,9 +40,9 @@ export class Unsaved {
     return this.#pending.size + this.#settledPositions.length;
   }
 
-  /** Whether the store is to forget all it holds. */
-  get purges(): boolean {
-    return this.#forgottenPosition !== undefined;
+  /** Whether all that the store holds goes first. */
+  get replacesAll(): boolean {
+    return this.#replacedAt !== undefined;
   }
 
   /** When the oldest change came that is unsaved, or up to the distance of two marks earlier; undefined without one. */
@@ -53,7 +52,7 @@ export class Unsaved {
 
   /** A fact was folded into the book. */
   folded(fact: Fact, position: number, payment: Payment | undefined, nowMs: number): void {
-    if (fact.kind === "purged") return this.all(position, nowMs);
+    if (fact.kind === "purged") return this.markAll(position, nowMs);
     this.#mark(position, nowMs);
     if (!payment) {
       for (const one of this.#book.pending.values()) if (one.position === position) this.#pending.set(one.id, position);
@@ -64,12 +63,12 @@ export class Unsaved {
   }
 
   /** All that the book holds is unsaved, as if it had changed at this position, and nothing else is to be stored. */
-  all(position: number, nowMs: number): void {
+  markAll(position: number, nowMs: number): void {
     this.#mark(position, nowMs);
     this.#pending = new Map(Array.from(this.#book.pending.keys(), (id) => [id, position]));
     this.#settledFrom = 0;
     this.#settledPositions = new Array<number>(this.#book.settled.size).fill(position);
-    this.#forgottenPosition = position;
+    this.#replacedAt = position;
   }
 
   /**
@@ -83,7 +82,7 @@ export class Unsaved {
     const count = first === -1 ? this.#settledPositions.length : first;
     this.#settledPositions = this.#settledPositions.slice(count);
     this.#settledFrom += count;
-    if ((this.#forgottenPosition ?? Infinity) < position) this.#forgottenPosition = undefined;
+    if ((this.#replacedAt ?? Infinity) < position) this.#replacedAt = undefined;
     // the mark before the first one behind the position may stand for changes behind it
     while ((this.#marks[1]?.position ?? Infinity) <= position) this.#marks.shift();
     if (isEnd) this.#marks = [];

@@ -2,7 +2,7 @@
 import { cpuUsage } from "node:process";
 import { PROCESSORS, type Reason } from "../payment/fact.ts";
 import type { Readiness } from "../service/readiness.ts";
-import type { Observed } from "../service/service.ts";
+import type { ReplicaView } from "../service/service.ts";
 import { Counter, Gauge, Registry } from "./prometheus.ts";
 
 /** Of what is not known there is no line. */
@@ -11,10 +11,10 @@ type Values = readonly (readonly [labels: Readonly<Record<string, string>>, valu
 type Tell = (name: string, help: string, values: Value | Values) => void;
 
 /** What may be the reason why nothing is dispatched. */
-const HOLDS: readonly Reason[] = ["default-refusing", "both-refusing", "default-slow", "default-full", "full"];
+const HOLDS: readonly Reason[] = ["default-refusing", "both-refusing", "default-slow", "default-full", "no-place"];
 
 /** @param inFlight requests that wait for their answer, by route */
-export function tellNow(replica: Observed, self: string, version: string, inFlight: Values): Promise<string> {
+export function tellNow(replica: ReplicaView, self: string, version: string, inFlight: Values): Promise<string> {
   const registry = new Registry();
   registry.setDefaultLabels({ replica: self });
   const teller = (Kind: typeof Counter | typeof Gauge): Tell => (name, help, told) => {
@@ -37,7 +37,7 @@ export function tellNow(replica: Observed, self: string, version: string, inFlig
   return registry.metrics();
 }
 
-function payments(gauge: Tell, replica: Observed): void {
+function payments(gauge: Tell, replica: ReplicaView): void {
   const { queue, pending, settled, processors } = replica.readiness();
   const known: Values = [[{ state: "pending" }, pending], [{ state: "settled" }, settled]];
   const why = HOLDS.map((reason) => [{ reason }, replica.vitals.held === reason] as const);
@@ -55,18 +55,18 @@ function payments(gauge: Tell, replica: Observed): void {
 }
 
 /** The log, the peer and the store. */
-function parts(gauge: Tell, counter: Tell, replica: Observed): void {
-  const { log, link, store } = replica.vitals;
+function parts(gauge: Tell, counter: Tell, replica: ReplicaView): void {
+  const { retention, link, store } = replica.vitals;
   const seconds = (ms: number | undefined) => ms === undefined ? undefined : ms / 1_000;
   const up = store && replica.readiness().store === "ready";
-  gauge("galo_log_segments", "Segments of the log, 4 MiB each", log?.segments);
-  gauge("galo_log_segments_max", "With so many, new payments are refused", log?.segmentsMax);
+  gauge("galo_log_segments", "Segments of the log, 4 MiB each", retention?.segments);
+  gauge("galo_log_segments_max", "With more, new payments are refused", retention?.segmentsMax);
   gauge("galo_peer_linked", "1 while the other replica is heard", link?.linked);
   gauge("galo_peer_lag_seconds", "For how long the other has not read all it was told of", seconds(link?.lagMs));
   gauge("galo_peer_silence_seconds", "Since the other replica was last heard", seconds(link?.silentMs));
   counter("galo_peer_sent_bytes_total", "Bytes sent to the other replica", link?.bytesSent);
   counter("galo_peer_received_bytes_total", "Bytes heard of the other replica", link?.bytesReceived);
   gauge("galo_store_up", "1 while the store takes what it is given", up);
-  gauge("galo_store_backlog_facts", "Payments whose newest fact is not stored", store?.backlog);
-  gauge("galo_store_lag_seconds", "Age of the oldest change that is not stored", seconds(store?.oldestDirtyMs));
+  gauge("galo_store_backlog_payments", "Payments whose newest fact is not stored", store?.unsaved);
+  gauge("galo_store_lag_seconds", "Age of the oldest change that is not stored", seconds(store?.oldestUnsavedMs));
 }

@@ -4,7 +4,7 @@ import type { Payment } from "../payment/payment.ts";
 import type { Lookup, Outcome } from "../routing/processor_client.ts";
 import type { Observer, Purpose } from "../service/observer.ts";
 import { tellNow } from "./exposition.ts";
-import type { Observed } from "../service/service.ts";
+import type { ReplicaView } from "../service/service.ts";
 import { Counter, Histogram, Registry } from "./prometheus.ts";
 
 /** How often the event loop's lag is looked at, in milliseconds. */
@@ -30,7 +30,7 @@ const HISTOGRAMS = {
   durations: ["galo_http_request_duration_seconds", "From request's head to answer's", TIMES_S, "method route"],
   waits: ["galo_dispatch_wait_seconds", "From a payment's acceptance to its first attempt", WAITS_S, ""],
   calls: ["galo_processor_call_duration_seconds", "From such a call's start to its end", TIMES_S, "processor"],
-  batches: ["galo_store_batch_facts", "Payments in one batch", BATCHES, ""],
+  batches: ["galo_store_batch_payments", "Payments in one batch", BATCHES, ""],
   writes: ["galo_store_write_duration_seconds", "One batch until its commit", TIMES_S, ""],
   loopLag: ["galo_event_loop_lag_seconds", "How much later than asked a timer fires", TIMES_S, ""],
 } as const;
@@ -38,9 +38,9 @@ const HISTOGRAMS = {
 /** What may be named is there from the start, as 0. */
 const REASONS = {
   dispatched: ["default-up", "default-slow", "default-full", "patience-over", "probe"],
-  released: ["refused", "processor-full", "unreachable", "rejected", "not-found", "rejected-by-both"],
+  released: ["failed", "processor-full", "unreachable", "rejected", "not-found", "rejected-by-both"],
 };
-const OUTCOMES = ["booked", "already-booked", "processor-full", "unreachable", "rejected", "failed", "unknown"];
+const OUTCOMES = "booked already-booked processor-full unreachable rejected refused-as-far-as-known unknown".split(" ");
 
 /** The requests of one route. */
 interface Route {
@@ -123,7 +123,7 @@ export class Meters implements Observer {
   }
 
   /** All that is counted, and how the replica is now, as Prometheus' text, version 0.0.4. */
-  async scrape(replica: Observed): Promise<string> {
+  async scrape(replica: ReplicaView): Promise<string> {
     const inFlight = Array.from(this.#routes.values(), ({ labels, inFlight }) => [labels, inFlight] as const);
     return `${await this.#registry.metrics()}\n${await tellNow(replica, this.self, this.version, inFlight)}`;
   }

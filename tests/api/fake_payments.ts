@@ -7,7 +7,7 @@ import { Watch } from "../../src/console/watch.ts";
 import type { Cents } from "../../src/payment/money.ts";
 import type { Payment } from "../../src/payment/payment.ts";
 import type { Readiness } from "../../src/service/readiness.ts";
-import type { Acceptance, Observed, Payments, Vitals } from "../../src/service/service.ts";
+import type { Acceptance, ReplicaView, Service, Vitals } from "../../src/service/service.ts";
 import { Facts } from "../support/facts.ts";
 import { assertDocumented } from "./documented.ts";
 
@@ -17,7 +17,7 @@ export const NOW = Date.UTC(2025, 6, 15, 12, 34, 56);
 /** A correlation id as the grader sends it. */
 export const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 
-export class FakePayments implements Observed {
+export class FakePayments implements ReplicaView {
   readonly facts = new Facts();
   /** what became of the payments handed in, instead of taking them */
   refusal: Exclude<Acceptance, "accepted"> | undefined;
@@ -28,7 +28,7 @@ export class FakePayments implements Observed {
   waits = false;
   /** whether the log takes a purge */
   purges = true;
-  vitals: Vitals = { link: undefined, store: undefined, log: undefined, held: undefined };
+  vitals: Vitals = { link: undefined, store: undefined, retention: undefined, held: undefined };
   /** the windows that were asked for */
   readonly windows: (readonly [number | undefined, number | undefined])[] = [];
 
@@ -53,7 +53,7 @@ export class FakePayments implements Observed {
     return this.book.get(id);
   }
 
-  summary(from?: number, to?: number): ReturnType<Payments["summary"]> {
+  summary(from?: number, to?: number): ReturnType<Service["summary"]> {
     if (this.phase === "starting" || this.phase === "reading") return undefined;
     if (this.error) throw this.error;
     this.windows.push([from, to]);
@@ -100,7 +100,7 @@ export function fakeWatch(payments: FakePayments): Watch {
     fees: { default: 0.05, fallback: 0.15 },
     memory: () => 0,
     recall: () => Promise.resolve(undefined),
-    log() {},
+    say() {},
   });
   watch.start(payments);
   return watch;

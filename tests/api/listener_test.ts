@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Listener } from "../../src/api/listener.ts";
 import type { Listen } from "../../src/config.ts";
-import { StartError } from "../../src/start_error.ts";
+import { StartError } from "../../src/errors.ts";
 import { needs } from "../support/permissions.ts";
 
 const real = needs("net", "read", "write");

@@ -442,7 +442,7 @@ Deno.test("tells the last attempt of a payment that was refused", async () => {
   facts.dispatch(ID, "default", "default-up", NOW + 20, "b");
   facts.release(ID, "processor-full", NOW + 40, "b");
   facts.dispatch(ID, "fallback", "patience-over", NOW + 50, "b");
-  facts.release(ID, "refused", NOW + 60, "b");
+  facts.release(ID, "failed", NOW + 60, "b");
   const story = paymentAnswer.parse(await (await app.request(`/payments/${ID}`)).json());
   assert.equal(story.state, "released");
   assert.equal(story.processor, "fallback");

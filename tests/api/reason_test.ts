@@ -8,10 +8,10 @@ Deno.test("says how far a payment has come and why it went there", () => {
   facts.accept(ID, 1990, NOW);
   assert.equal(
     progressOf(facts.dispatch(ID, "fallback", "patience-over", NOW + 900), NOW + 1000),
-    "Sent to the fallback processor 100 ms ago, not known to be booked yet: it had waited for as long as is worth the fallback's fee.",
+    "Bound to the fallback processor 100 ms ago, not known to be booked yet: it had waited for as long as is worth the fallback's fee.",
   );
   assert.equal(
-    progressOf(facts.release(ID, "refused"), NOW + 1000),
+    progressOf(facts.release(ID, "failed"), NOW + 1000),
     "Waiting for 1000 ms, attempt 1 at the fallback processor was not booked: the processor refused it.",
   );
   facts.dispatch(ID, "fallback", "patience-over", NOW + 950);

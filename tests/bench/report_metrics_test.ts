@@ -57,6 +57,6 @@ Deno.test("growth() reads what a replica tells, of the series with these labels"
   );
   // the bucket from 50 to 100 ms
   assert.deepEqual([count, mean, exact(median)], [2, 62.5, 75]);
-  assert.equal(growth("galo_store_batch_facts", [], scrapes, 1).mean, 3);
+  assert.equal(growth("galo_store_batch_payments", [], scrapes, 1).mean, 3);
   assert.equal(growth("galo_store_write_duration_seconds", [], scrapes, 1_000).mean, 8);
 });

@@ -9,7 +9,7 @@ import { REPLICAS } from "../../src/payment/fact.ts";
 import { type StandIn, startStandIn } from "../../src/local/standin.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { CADDY, type Needs, needsOf, NO_CADDY } from "../support/permissions.ts";
-import { EXIT_RESTART } from "../../src/start_error.ts";
+import { EXIT_RESTART } from "../../src/errors.ts";
 
 export type Id = "a" | "b";
 

@@ -24,7 +24,7 @@ function story(id: string): { readonly lines: readonly Told[]; readonly payments
   });
   facts.accept(id, 1990, NOW, "b");
   facts.dispatch(id, "default", "default-up", NOW + 10, "b");
-  facts.release(id, "refused", NOW + 20, "b");
+  facts.release(id, "failed", NOW + 20, "b");
   facts.dispatch(id, "fallback", "patience-over", NOW + 500, "a");
   facts.settle(id, "booked", NOW + 510, "a");
   return { lines, payments };
@@ -32,7 +32,7 @@ function story(id: string): { readonly lines: readonly Told[]; readonly payments
 
 const LINES: readonly Told[] = [
   { replica: "b", at: NOW + 10, stage: "dispatched", attempt: 1, processor: "default", reason: "default-up" },
-  { replica: "b", at: NOW + 20, stage: "released", attempt: 1, processor: "default", reason: "refused" },
+  { replica: "b", at: NOW + 20, stage: "released", attempt: 1, processor: "default", reason: "failed" },
   { replica: "a", at: NOW + 500, stage: "dispatched", attempt: 2, processor: "fallback", reason: "patience-over" },
   { replica: "a", at: NOW + 510, stage: "settled", attempt: 2, processor: "fallback", reason: "booked" },
 ];
@@ -55,7 +55,7 @@ Deno.test("of a story that goes on for hours the first line and the last ones st
   for (let attempt = 1; attempt <= 50; attempt++) {
     const step = { at: NOW + attempt, replica: "a", attempt, processor: "default" } as const;
     stories.add(idOf(1), { ...step, stage: "dispatched", reason: "probe" });
-    stories.add(idOf(1), { ...step, stage: "released", reason: "refused" });
+    stories.add(idOf(1), { ...step, stage: "released", reason: "failed" });
     complete.push(isComplete(linesOf(stories, idOf(1))!));
   }
   const lines = linesOf(stories, idOf(1))!;

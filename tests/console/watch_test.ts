@@ -31,8 +31,8 @@ function setup(
   };
   const vitals: { -readonly [K in keyof Vitals]: Vitals[K] } = {
     link,
-    store: { backlog: 0, oldestDirtyMs: 7 },
-    log: { segments: 2, segmentsMax: 2 },
+    store: { unsaved: 0, oldestUnsavedMs: 7 },
+    retention: { segments: 2, segmentsMax: 2 },
     held: undefined,
   };
   const logged: string[] = [];
@@ -40,7 +40,7 @@ function setup(
     ...{ self: "a", clock, queueMax: 3, fees: { default: 0.05, fallback: 0.15 } },
     memory: () => 4_096,
     recall: options.recall ?? ((id) => Promise.resolve(options.stored?.[id])),
-    log: (level, message, fields) => logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
+    say: (level, message, fields) => logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
   });
   payments.vitals = vitals;
   watch.start(payments);
@@ -214,9 +214,9 @@ Deno.test("a processor that is not understood is one line, however often it is a
 Deno.test("a log that is full is a line when it begins and one when it ends", async () => {
   const { clock, logged, vitals } = setup();
   await clock.advance(LOOK_MS);
-  vitals.log = { segments: 3, segmentsMax: 2 };
+  vitals.retention = { segments: 3, segmentsMax: 2 };
   await clock.advance(2 * LOOK_MS);
-  vitals.log = { segments: 1, segmentsMax: 2 };
+  vitals.retention = { segments: 1, segmentsMax: 2 };
   await clock.advance(2 * LOOK_MS);
   assert.deepEqual(logged, [
     'warning the log is as long as it may be (LOG_MAX_MB): new payments are refused {"segments":3}',
@@ -247,7 +247,7 @@ Deno.test("the newest decisions of each reason are shown, newest first, of both 
   await clock.advance(1);
   facts.accept(idOf(9), 1990, clock.now(), "b");
   facts.dispatch(idOf(9), "default", "probe", clock.now(), "b");
-  facts.release(idOf(9), "refused", clock.now(), "b");
+  facts.release(idOf(9), "failed", clock.now(), "b");
   // what does not hold has not happened
   watch.folded(VOID, false, facts.book.get(idOf(9)));
   const shown = watch.live().decisions.map(({ id, replica, stage, reason }) =>
@@ -255,7 +255,7 @@ Deno.test("the newest decisions of each reason are shown, newest first, of both 
   );
   assert.deepEqual(shown, [
     "9 b dispatched probe",
-    "9 b released refused",
+    "9 b released failed",
     "7 a dispatched default-up",
     "6 a dispatched default-up",
     "5 a dispatched default-up",

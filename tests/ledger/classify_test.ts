@@ -1,7 +1,7 @@
 /** Which row of DESIGN.md's table "A start" applies, for what is found: no file is read here. @module */
 import assert from "node:assert/strict";
 import { positionOf } from "../../src/ledger/log.ts";
-import { classify, type Found, NOTHING_STORED, type Row } from "../../src/ledger/opening.ts";
+import { classify, type LogView, NOTHING_STORED, type Row } from "../../src/ledger/opening.ts";
 import type { Base, SegmentHeader } from "../../src/ledger/record.ts";
 import type { Stored } from "../../src/store/store.ts";
 import { BOOT, LOG_ID } from "./side.ts";
@@ -12,12 +12,12 @@ const CHILD_ID = `aabbccdd-0f0e-0d0c${LOG_ID.slice(18)}`;
 const GRANDCHILD_ID = `00112233-aabb-ccdd${LOG_ID.slice(18)}`;
 const FOREIGN_ID = "99999999-8888-4777-8666-555555555555";
 
-const header = (segment: number, log = LOG_ID, base: Base | null = null): SegmentHeader => ({
-  ...{ kind: "header", log, segment, boot: BOOT, base },
+const header = (segment: number, logId = LOG_ID, base: Base | null = null): SegmentHeader => ({
+  ...{ kind: "header", logId, segment, boot: BOOT, base },
 });
 
 /** A log whose segments have ten records each. */
-function found(headers: readonly SegmentHeader[], but: Partial<Found> = {}): Found {
+function found(headers: readonly SegmentHeader[], but: Partial<LogView> = {}): LogView {
   return {
     ...{ numbers: headers.map(({ segment }) => segment), headers, lacksNext: () => false },
     reaches: (position) =>
@@ -27,7 +27,7 @@ function found(headers: readonly SegmentHeader[], but: Partial<Found> = {}): Fou
 }
 
 const end = (segment: number) => positionOf(segment, 10);
-const stored = (position: number, log = LOG_ID): Stored => ({ ...NOTHING_STORED, log, position });
+const stored = (position: number, logId = LOG_ID): Stored => ({ ...NOTHING_STORED, logId, position });
 const WHOLE = [
   header(1, LOG_ID, { storedLog: 0, storedPosition: 0, readFrom: positionOf(1, 0) }),
   header(2),
@@ -37,10 +37,10 @@ const SILENT = "the store does not answer, and the log does not reach back to it
 const DIFFERS = "the store holds what is not in the log that the peer uses";
 
 interface Case {
-  readonly found: Found;
+  readonly found: LogView;
   readonly stored: Stored | undefined;
   readonly boot?: number;
-  readonly peerServes?: boolean;
+  readonly peerHasLock?: boolean;
   readonly row: Row;
 }
 
@@ -155,13 +155,13 @@ const CASES: Readonly<Record<string, Case>> = {
     found: found(WHOLE),
     stored: stored(positionOf(2, 5)),
     boot: BOOT + 1,
-    peerServes: true,
+    peerHasLock: true,
     row: { kind: "goes-on" },
   },
   "the peer serves, and the log does not go on from the stored position": {
     found: found(WHOLE),
     stored: stored(positionOf(3, 11)),
-    peerServes: true,
+    peerHasLock: true,
     row: { kind: "wait", why: DIFFERS },
   },
   "the store does not answer, and the log is whole": {
@@ -182,8 +182,8 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 };
 
-for (const [name, { found, stored, boot = BOOT, peerServes = false, row }] of Object.entries(CASES)) {
+for (const [name, { found, stored, boot = BOOT, peerHasLock = false, row }] of Object.entries(CASES)) {
   Deno.test(`a start finds its row when: ${name}`, () => {
-    assert.deepEqual(classify(found, stored, boot, peerServes), row);
+    assert.deepEqual(classify(found, stored, boot, peerHasLock), row);
   });
 }

@@ -57,7 +57,7 @@ const { act } = fc.letrec<{ act: Act }>((tie) => ({
 }));
 
 /** A fact that a test can tell from every other one. */
-type Sent = readonly [string, "holds" | "void" | "full" | "killed"];
+type Sent = readonly [string, "holds" | "void" | "not-taken" | "killed"];
 
 class World {
   readonly #files = new MemorySegments();
@@ -119,7 +119,7 @@ class World {
     for (const [fact, receipt] of this.sent) {
       const there = said.get(fact) ?? [];
       if (receipt === "killed") assert.ok(there.length <= 1, `${fact} ${there}`);
-      else assert.deepEqual(there, receipt === "full" ? [] : [receipt], fact);
+      else assert.deepEqual(there, receipt === "not-taken" ? [] : [receipt], fact);
       said.delete(fact);
     }
     assert.deepEqual([...said], [], "nobody wrote that");
@@ -145,7 +145,7 @@ class World {
     if (kind === "doubted") return { kind, by, at, uptimeMs: at };
     if (kind === "accepted" || !payment) return { kind: "accepted", by, id, cents: n + 1, at, doubt: flag };
     if (kind === "dispatched") return dispatched(payment, by, processor, at, "probe");
-    if (kind === "released") return released(payment, by, at, "refused", flag);
+    if (kind === "released") return released(payment, by, at, "failed", flag);
     return settled(payment, by, at, { processor, requestedAt: at, cents: payment.cents }, "booked");
   }
 }

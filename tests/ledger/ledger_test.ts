@@ -45,7 +45,7 @@ Deno.test("append() says that the log is full, and nothing has changed", () => {
   const { position, hash } = a.ledger;
   for (const taken of [0, 63]) {
     files.takes = () => taken;
-    assert.deepEqual(a.ledger.append(accepted(2)), { kind: "full" });
+    assert.deepEqual(a.ledger.append(accepted(2)), { kind: "not-taken" });
   }
   b.ledger.catchUp();
   assert.deepEqual([a.ledger.position, a.ledger.hash, a.told.length], [position, hash, 1]);
@@ -127,7 +127,7 @@ Deno.test("the hash is of every record, whether it held and their order, and of 
 
   const files = new MemorySegments();
   begin(files, 1, one);
-  files.create(2, bytesOf({ kind: "header", log: LOG_ID, segment: 2, boot: BOOT + 1, base: null }));
+  files.create(2, bytesOf({ kind: "header", logId: LOG_ID, segment: 2, boot: BOOT + 1, base: null }));
   using side = new Side(files, 0, { liveFrom: 2 });
   side.ledger.catchUp();
   assert.equal(indexOf(side.ledger.position), 1);
@@ -151,7 +151,7 @@ Deno.test("where the log began anew on what the store held, the hash begins anew
   const files = new MemorySegments();
   begin(files, 1, accepted(1));
   const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(1, 0) };
-  files.create(4, bytesOf({ kind: "header", log: LOG_ID, segment: 4, boot: BOOT, base }));
+  files.create(4, bytesOf({ kind: "header", logId: LOG_ID, segment: 4, boot: BOOT, base }));
   using whole = new Side(files, 0, { liveFrom: 4, leftovers: true });
   for (let n = 2; n < 100; n++) files.open(1)!.append(bytesOf(accepted(n)));
   whole.accept(100);

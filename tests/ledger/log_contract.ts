@@ -41,7 +41,8 @@ function rest(file: SegmentFile): number[] {
 }
 
 /** What a segment of that number begins with, behind another one. */
-const header = (segment: number, boot = BOOT) => ({ kind: "header", log: LOG_ID, segment, boot, base: null }) as const;
+const header = (segment: number, boot = BOOT) =>
+  ({ kind: "header", logId: LOG_ID, segment, boot, base: null }) as const;
 
 /** Two replicas on one log. */
 function pair(home: Home, options: Partial<SegmentLogOptions> = {}): [Side, Side] {
@@ -343,10 +344,10 @@ function torn(test: Test): void {
     using a = new Side(files, 0);
     using b = new Side(home.files(), 2 ** 31);
     files.takes = 30;
-    assert.equal(a.accept(1), "full");
+    assert.equal(a.accept(1), "not-taken");
     assert.equal(b.accept(2, "b"), "holds");
     files.takes = 0;
-    assert.equal(a.accept(1), "full");
+    assert.equal(a.accept(1), "not-taken");
     files.takes = Infinity;
     assert.equal(a.accept(1), "holds");
     assertSame(a, b);
@@ -372,7 +373,7 @@ function torn(test: Test): void {
     using a = new Side(files, 0, { segmentRecords: 2 });
     assert.equal(a.accept(1), "holds");
     files.creates = false;
-    assert.equal(a.accept(2), "full");
+    assert.equal(a.accept(2), "not-taken");
     files.creates = true;
     assert.equal(a.accept(3), "holds");
     assert.equal(a.payments, "1 3");
@@ -385,7 +386,7 @@ function torn(test: Test): void {
     assert.equal(a.accept(1), "holds");
     cut(home, 30);
     files.creates = false;
-    for (const n of [2, 3]) assert.equal(a.accept(n), "full");
+    for (const n of [2, 3]) assert.equal(a.accept(n), "not-taken");
     assert.deepEqual(a.gone, []);
     files.creates = true;
     assert.equal(a.accept(4), "holds");
@@ -401,7 +402,7 @@ function torn(test: Test): void {
     using b = new Side(home.files(), 2 ** 31, { segmentRecords: 2 });
     a.accept(1);
     files.takes = 30;
-    assert.equal(a.accept(2), "full");
+    assert.equal(a.accept(2), "not-taken");
     files.takes = Infinity;
     assert.equal(b.accept(3, "b"), "holds");
     assert.equal(a.accept(4), "holds");
@@ -444,7 +445,7 @@ function missing(test: Test): void {
     home.files().remove(2);
     b.ledger.catchUp();
     assert.deepEqual(b.gone, ["segment 2 of the log is gone"]);
-    assert.equal(b.accept(4, "b"), "full");
+    assert.equal(b.accept(4, "b"), "not-taken");
     b.ledger.catchUp();
     assert.equal(b.gone.length, 1);
     assert.equal(b.payments, "1");

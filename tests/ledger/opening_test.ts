@@ -30,13 +30,20 @@ const EMPTY: Held = { stored: NOTHING_STORED, payments: [] };
 
 /** A ledger and the identity of its log. */
 interface Started {
-  readonly log: string;
+  readonly logId: string;
   readonly ledger: Ledger;
 }
 
 /** Opens the log as a start does. */
 function open(files: MemorySegments, held: Held | undefined, options: Partial<OpeningParts> = {}): Opening {
-  const parts = { self: "a", boot: BOOT, at: 5_000, uptimeMs: UPTIME_MS, rereads: REREADS, peerServes: false } as const;
+  const parts = {
+    self: "a",
+    boot: BOOT,
+    at: 5_000,
+    uptimeMs: UPTIME_MS,
+    rereads: REREADS,
+    peerHasLock: false,
+  } as const;
   return openLog({ files, stored: held?.stored, uuid: () => UUID, ...parts, ...options });
 }
 
@@ -44,23 +51,23 @@ function open(files: MemorySegments, held: Held | undefined, options: Partial<Op
 function start(files: MemorySegments, held: Held = EMPTY, nonce = 0): Started {
   const beginning = locate(files, held.stored, REREADS);
   assert.ok(beginning, "there is a beginning");
-  const { log, ...from } = beginning;
+  const { logId, ...from } = beginning;
   const book = new Book();
   for (const payment of held.payments) book.load(payment);
-  book.restoreDoubt(held.stored.doubtedMs);
+  book.restoreDoubt(held.stored.doubtedUptimeMs);
   if (beginning.leftovers) book.markLoadedDoubtful();
   const segments = new SegmentLog({ files, boot: BOOT, rereads: REREADS, gone: assert.fail, ...from });
   const ledger = new Ledger(segments, nonce, book, held.stored.hash);
   ledger.catchUp();
-  return { log, ledger };
+  return { logId, ledger };
 }
 
 /** What the store holds once it is up with a ledger. */
-function project({ log, ledger }: Started): Held {
+function project({ logId, ledger }: Started): Held {
   const { position, hash, book } = ledger;
   const settled = Array.from({ length: book.settled.size }, (_, i) => book.settled.at(i));
   return {
-    stored: { log, position, hash, doubtedMs: book.doubtedMs },
+    stored: { logId, position, hash, doubtedUptimeMs: book.doubtedUptimeMs },
     payments: [...book.pending.values(), ...settled],
   };
 }
@@ -81,10 +88,10 @@ function opened(files: MemorySegments, held: Held, doubted: boolean, options: Pa
   const first = start(files, held);
   const segments = files.list();
   const again = { kind: "opened", doubted: false } as const;
-  const { log, position } = locate(files, held.stored, REREADS)!;
-  const following = { ...held, stored: { ...held.stored, log, position } };
+  const { logId, position } = locate(files, held.stored, REREADS)!;
+  const following = { ...held, stored: { ...held.stored, logId, position } };
   for (const known of [held, following, project(first)]) {
-    assert.deepEqual(open(files, known, { ...options, self: "b", peerServes: true }), again);
+    assert.deepEqual(open(files, known, { ...options, self: "b", peerHasLock: true }), again);
     assert.deepEqual(files.list(), segments);
     const second = start(files, known, 2 ** 31);
     assertSame(first, second);
@@ -104,9 +111,9 @@ function firstOf(files: MemorySegments, segment: number): SegmentHeader {
   return record.read() as SegmentHeader;
 }
 
-const follows = (segment: number, boot = BOOT, log = LOG_ID): SegmentHeader => ({
+const follows = (segment: number, boot = BOOT, logId = LOG_ID): SegmentHeader => ({
   kind: "header",
-  log,
+  logId,
   segment,
   boot,
   base: null,
@@ -142,15 +149,15 @@ function heldAt(files: MemorySegments, position = Infinity): Held {
   );
   ledger.catchUp();
   assert.equal(ledger.position, position);
-  return project({ log: LOG_ID, ledger });
+  return project({ logId: LOG_ID, ledger });
 }
 
 /** The numbers of the payments that are pending, and since when each is in doubt. */
 function pending({ ledger }: Started): [number, number | null][] {
   const numberOf = (id: string) => Number.parseInt(id.slice(-12), 16);
-  const all = [...ledger.book.pending.values()].map(({ id, doubtedMs }): [number, number | null] => [
+  const all = [...ledger.book.pending.values()].map(({ id, doubtedUptimeMs }): [number, number | null] => [
     numberOf(id),
-    doubtedMs,
+    doubtedUptimeMs,
   ]);
   // what was added to try the start is nobody's
   return all.filter(([n]) => n < 100);
@@ -160,11 +167,11 @@ Deno.test("the very first start begins a log in segment 1, and nothing is in dou
   const files = new MemorySegments();
   const first = opened(files, EMPTY, false);
   assert.deepEqual(firstOf(files, 1), {
-    ...{ kind: "header", log: UUID, segment: 1, boot: BOOT },
+    ...{ kind: "header", logId: UUID, segment: 1, boot: BOOT },
     base: { storedLog: 0, storedPosition: 0, readFrom: positionOf(1, 0) },
   });
-  assert.equal(first.log, UUID);
-  assert.equal(first.ledger.book.doubtedMs, null);
+  assert.equal(first.logId, UUID);
+  assert.equal(first.ledger.book.doubtedUptimeMs, null);
 });
 
 Deno.test("a start on the same boot goes on where the log ends, whatever of it the store holds", () => {
@@ -173,7 +180,7 @@ Deno.test("a start on the same boot goes on where the log ends, whatever of it t
     const files = three();
     const first = opened(files, held, false);
     assert.deepEqual(files.list(), [1, 2, 3]);
-    assert.equal(first.log, LOG_ID);
+    assert.equal(first.logId, LOG_ID);
     assert.deepEqual(pending(first), [[1, null], [2, null], [3, null]]);
   }
 });
@@ -189,9 +196,9 @@ Deno.test("a start on another boot begins another log on what the store holds, a
     const files = three();
     const held = position === 0 ? EMPTY : heldAt(three(), position);
     const first = opened(files, held, true, { boot: BOOT + 1 });
-    assert.deepEqual([first.log, files.list()], [NEXT_ID, [1, 2, 3, 4]]);
+    assert.deepEqual([first.logId, files.list()], [NEXT_ID, [1, 2, 3, 4]]);
     const base = { storedLog: position === 0 ? 0 : BITS, storedPosition: position, readFrom: from };
-    assert.deepEqual(firstOf(files, 4), { kind: "header", log: NEXT_ID, segment: 4, boot: BOOT + 1, base });
+    assert.deepEqual(firstOf(files, 4), { kind: "header", logId: NEXT_ID, segment: 4, boot: BOOT + 1, base });
     assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
   }
 });
@@ -213,8 +220,8 @@ Deno.test("a machine that dies again and again loses nothing of what the store d
   const files = three();
   const held = heldAt(three(), positionOf(1, 2));
   assert.equal(open(files, held, { boot: BOOT + 1 }).kind, "opened");
-  const { log, position } = locate(files, held.stored, REREADS)!;
-  const following = { ...held, stored: { ...held.stored, log, position } };
+  const { logId, position } = locate(files, held.stored, REREADS)!;
+  const following = { ...held, stored: { ...held.stored, logId, position } };
   for (const known of [held, following]) {
     const copied = files.copy();
     const first = opened(copied, known, true, { boot: BOOT + 2, uuid: () => THIRD_UUID });
@@ -248,7 +255,7 @@ Deno.test("where nothing is left of the log but a segment with a broken beginnin
   files.create(1, new Uint8Array(3 * RECORD_BYTES));
   const first = opened(files, EMPTY, true, { boot: BOOT + 1 });
   assert.deepEqual(firstOf(files, 2).base, { storedLog: 0, storedPosition: 0, readFrom: positionOf(2, 0) });
-  assert.equal(first.ledger.book.doubtedMs, UPTIME_MS);
+  assert.equal(first.ledger.book.doubtedUptimeMs, UPTIME_MS);
 });
 
 Deno.test("where the log is gone, another one of the same cluster begins on what the store holds, in doubt", () => {
@@ -257,8 +264,8 @@ Deno.test("where the log is gone, another one of the same cluster begins on what
   const first = opened(files, held, true);
   assert.deepEqual(files.list(), [4]);
   const base = { storedLog: BITS, storedPosition: positionOf(3, 2), readFrom: positionOf(4, 0) };
-  assert.deepEqual(firstOf(files, 4), { kind: "header", log: NEXT_ID, segment: 4, boot: BOOT, base });
-  assert.equal(first.log, NEXT_ID);
+  assert.deepEqual(firstOf(files, 4), { kind: "header", logId: NEXT_ID, segment: 4, boot: BOOT, base });
+  assert.equal(first.logId, NEXT_ID);
   assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
 });
 
@@ -266,8 +273,8 @@ Deno.test("where the last segment is gone behind a seal, another log begins with
   const files = three();
   const held = heldAt(files, positionOf(2, 2));
   files.remove(3);
-  const { log } = opened(files, held, true);
-  assert.equal(log, NEXT_ID);
+  const { logId } = opened(files, held, true);
+  assert.equal(logId, NEXT_ID);
 });
 
 Deno.test("where a segment of a log that began anew is gone, it begins anew once more", () => {
@@ -293,7 +300,7 @@ Deno.test("where the log's tail is cut off and the store holds more, another log
   missing.remove(3);
   for (const files of [cut, missing]) {
     const first = opened(files, held, true);
-    assert.deepEqual([first.log, files.list().at(-1)], [NEXT_ID, 4]);
+    assert.deepEqual([first.logId, files.list().at(-1)], [NEXT_ID, 4]);
     assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
   }
 });
@@ -319,7 +326,7 @@ Deno.test("where the store is empty and the log is not whole any more, another l
   const files = three();
   files.remove(1);
   const first = opened(files, EMPTY, true);
-  assert.equal(first.log, NEXT_ID);
+  assert.equal(first.logId, NEXT_ID);
   assert.deepEqual(firstOf(files, 4).base, { storedLog: 0, storedPosition: 0, readFrom: positionOf(2, 0) });
   assert.deepEqual(pending(first), [[2, UPTIME_MS], [3, UPTIME_MS]]);
 });
@@ -343,7 +350,7 @@ Deno.test("where the store went back to an earlier log, all that came after is r
   const base = { storedLog: BITS, storedPosition: positionOf(3, 3), readFrom: positionOf(4, 0) };
   files.create(4, bytesOf({ ...follows(4, BOOT, NEXT_ID), base }, accepted(4)));
   const first = opened(files, held, true, { uuid: () => THIRD_UUID });
-  assert.equal(first.log, "00112233-aabb-ccdd" + LOG_ID.slice(18));
+  assert.equal(first.logId, "00112233-aabb-ccdd" + LOG_ID.slice(18));
   assert.deepEqual(firstOf(files, 5).base, {
     storedLog: BITS,
     storedPosition: positionOf(3, 2),
@@ -356,21 +363,21 @@ Deno.test("what is left behind the store's position is read where the log that b
   const files = three();
   const held = heldAt(files, positionOf(2, 2));
   // the store follows the next log, whose first segment the machine's death has taken
-  const first = opened(files, { ...held, stored: { ...held.stored, log: NEXT_ID } }, true);
+  const first = opened(files, { ...held, stored: { ...held.stored, logId: NEXT_ID } }, true);
   assert.deepEqual(firstOf(files, 4).base!.readFrom, positionOf(2, 2));
   assert.deepEqual(pending(first), [1, 2, 3].map((n) => [n, UPTIME_MS]));
 });
 
 Deno.test("what is left behind the store's position is read however often the log began anew there and was lost", () => {
   const held = heldAt(three(), positionOf(2, 2));
-  let stored = { ...held.stored, log: NEXT_ID };
+  let stored = { ...held.stored, logId: NEXT_ID };
   for (const digits of ["00000001", "00000002", "00000003"]) {
     const copy = three();
     const uuid = () => digits + UUID.slice(8);
     const first = opened(copy, { ...held, stored }, true, { uuid, boot: BOOT + 1 });
     assert.deepEqual(pending(first), [1, 2, 3].map((n) => [n, UPTIME_MS]));
     // the store follows, and the machine dies before anything else is on the disk
-    stored = { ...stored, log: first.log, position: positionOf(2, 2) };
+    stored = { ...stored, logId: first.logId, position: positionOf(2, 2) };
   }
 });
 
@@ -395,7 +402,7 @@ Deno.test("another cluster's log is not read, and what the store holds goes on i
   const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(7, 0) };
   files.create(7, bytesOf({ ...follows(7, BOOT, foreign), base }, accepted(50)));
   const first = opened(files, held, true);
-  assert.deepEqual([first.log, files.list()], [NEXT_ID, [7, 8]]);
+  assert.deepEqual([first.logId, files.list()], [NEXT_ID, [7, 8]]);
   assert.deepEqual(firstOf(files, 8).base, {
     storedLog: BITS,
     storedPosition: positionOf(3, 2),
@@ -405,7 +412,7 @@ Deno.test("another cluster's log is not read, and what the store holds goes on i
 });
 
 Deno.test("a new segment's number is greater than all that log and store ever knew", () => {
-  const held: Held = { ...EMPTY, stored: { ...NOTHING_STORED, log: LOG_ID, position: positionOf(9, 70) } };
+  const held: Held = { ...EMPTY, stored: { ...NOTHING_STORED, logId: LOG_ID, position: positionOf(9, 70) } };
   for (const [numbers, next] of [[[], 10], [[4], 10], [[9], 10], [[12], 13]] as const) {
     const files = new MemorySegments();
     // as little as may be left of it
@@ -438,14 +445,14 @@ Deno.test("nothing is begun while the peer serves: a store that knows more is wa
   const why = "the store holds what is not in the log that the peer uses";
   for (const files of [cut, new MemorySegments()]) {
     const before = files.list();
-    assert.deepEqual(open(files, held, { peerServes: true }), { kind: "wait", why });
+    assert.deepEqual(open(files, held, { peerHasLock: true }), { kind: "wait", why });
     assert.deepEqual(files.list(), before);
   }
 });
 
 Deno.test("nothing is begun while the peer serves, also where the machine seems to have another boot", () => {
   const files = three();
-  assert.deepEqual(open(files, EMPTY, { peerServes: true, boot: BOOT + 1 }), { kind: "opened", doubted: false });
+  assert.deepEqual(open(files, EMPTY, { peerHasLock: true, boot: BOOT + 1 }), { kind: "opened", doubted: false });
   assert.deepEqual(files.list(), [1, 2, 3]);
 });
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { mix, type Record, RECORD_BYTES, RecordBuffer, type SegmentHeader } from "../../src/ledger/record.ts";
+import { type LogRecord, mix, RECORD_BYTES, RecordBuffer, type SegmentHeader } from "../../src/ledger/record.ts";
 import { anyFact, position } from "../payment/arbitrary.ts";
 
 const header: fc.Arbitrary<SegmentHeader> = fc.record({
   kind: fc.constant("header" as const),
-  log: fc.uuid(),
+  logId: fc.uuid(),
   segment: fc.integer({ min: 1, max: 2 ** 29 }),
   boot: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
   base: fc.option(
@@ -14,10 +14,10 @@ const header: fc.Arbitrary<SegmentHeader> = fc.record({
     }),
   ),
 }, { noNullPrototype: true });
-const record: fc.Arbitrary<Record> = fc.oneof(
+const record: fc.Arbitrary<LogRecord> = fc.oneof(
   { weight: 7, arbitrary: anyFact },
   { weight: 2, arbitrary: header },
-  { weight: 1, arbitrary: fc.constant<Record>({ kind: "sealed" }) },
+  { weight: 1, arbitrary: fc.constant<LogRecord>({ kind: "sealed" }) },
 );
 const nonce = fc.nat(2 ** 32 - 1);
 
@@ -40,7 +40,7 @@ function forged(buffer: RecordBuffer, word: number, value: (before: number) => n
 // the words with the record's codes and its checksum
 const CODES = 0;
 const SUM = 1;
-const PURGED: Record = { kind: "purged", by: "b", at: 1_000 };
+const PURGED: LogRecord = { kind: "purged", by: "b", at: 1_000 };
 
 Deno.test("every record comes back as it was written, whatever the buffer held before", () => {
   const written = new RecordBuffer();

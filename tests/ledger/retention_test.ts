@@ -14,30 +14,36 @@ function setup(segmentsMax = 3) {
 
 Deno.test("segments that end before a place are deleted, and the one it is in is kept", () => {
   const { files, retention } = setup();
-  retention.trim(positionOf(6, 0));
+  retention.trim(positionOf(6, 0), Infinity);
   assert.deepEqual(files.list(), [6, 7]);
   assert.equal(retention.segments, 2);
-  retention.trim(positionOf(5, 9));
+  retention.trim(positionOf(5, 9), Infinity);
   assert.deepEqual(files.list(), [6, 7], "an earlier place deletes nothing more");
 });
 
 Deno.test("what is not read here yet is kept, whoever else has read it", () => {
   const { files, ledger, retention } = setup();
   ledger.position = positionOf(6, 3);
-  retention.trim(Infinity);
+  retention.trim(Infinity, Infinity);
+  assert.deepEqual(files.list(), [6, 7]);
+});
+
+Deno.test("what the peer has not read yet is kept, whatever the store holds", () => {
+  const { files, retention } = setup();
+  retention.trim(Infinity, positionOf(6, 3));
   assert.deepEqual(files.list(), [6, 7]);
 });
 
 Deno.test("a log is full with more segments than it may have, and is not once some are deleted", () => {
   const { ledger, retention } = setup(3);
-  assert.equal(retention.isFull, false);
+  assert.equal(retention.isOverLimit, false);
   ledger.position = positionOf(8, 0);
-  assert.deepEqual([retention.segments, retention.isFull], [4, true]);
-  retention.trim(positionOf(6, 0));
-  assert.deepEqual([retention.segments, retention.isFull], [3, false]);
+  assert.deepEqual([retention.segments, retention.isOverLimit], [4, true]);
+  retention.trim(positionOf(6, 0), Infinity);
+  assert.deepEqual([retention.segments, retention.isOverLimit], [3, false]);
 });
 
 Deno.test("where there is no segment yet the log begins with the first", () => {
   const retention = new Retention(new MemorySegments(), { position: positionOf(0, 0) }, 2);
-  assert.deepEqual([retention.segments, retention.isFull], [1, false]);
+  assert.deepEqual([retention.segments, retention.isOverLimit], [1, false]);
 });

@@ -27,7 +27,7 @@ export function bytesOf(...records: readonly Parameters<RecordBuffer["write"]>[0
 /** Begins a log in its first segment, as the first start of all does. */
 export function begin(files: SegmentFiles, segment = 1, ...facts: readonly Fact[]): void {
   const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(segment, 0) };
-  files.create(segment, bytesOf({ kind: "header", log: LOG_ID, segment, boot: BOOT, base }, ...facts));
+  files.create(segment, bytesOf({ kind: "header", logId: LOG_ID, segment, boot: BOOT, base }, ...facts));
 }
 
 /** Lets a test act between two steps of an append. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { EXIT_RESTART } from "../../src/start_error.ts";
+import { EXIT_RESTART } from "../../src/errors.ts";
 import { Child, type ChildSpec } from "../../src/local/child.ts";
-import { StartError } from "../../src/start_error.ts";
+import { StartError } from "../../src/errors.ts";
 import { needs } from "../support/permissions.ts";
 
 const real = needs("run", "read", "write", "env");

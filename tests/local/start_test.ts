@@ -58,8 +58,8 @@ Deno.test("a store that does not come up ends start with one line and 1", real, 
   );
   await using postgres = await TestPostgres.start();
   const store = new PostgresStore({ url: postgres.url });
-  const to = { log: crypto.randomUUID(), position: 1, hash: 0, doubtedMs: null };
-  await store.write({ from: await store.stored(), to, purges: false, payments: [] });
+  const to = { logId: crypto.randomUUID(), position: 1, hash: 0, doubtedUptimeMs: null };
+  await store.write({ from: await store.stored(), to, replacesAll: false, payments: [] });
   await store.close();
   await postgres.query("alter database postgres set default_transaction_read_only = on");
   assert.equal(

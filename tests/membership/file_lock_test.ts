@@ -1,6 +1,6 @@
 /** The lock between real processes. @module */
 import assert from "node:assert/strict";
-import { FileLock } from "../../src/membership/file_lock.ts";
+import { FileLocks } from "../../src/membership/file_lock.ts";
 import { needs } from "../support/permissions.ts";
 
 const processes = needs("run", "read", "write");
@@ -76,7 +76,7 @@ Deno.test("of two processes only the first has the lock", processes, async () =>
   assert.equal(await first.line(), "held");
   await using second = new Holder(folder.path);
   assert.equal(await second.line(), "taken");
-  assert.equal(new FileLock(folder.path).tryAcquire("x"), undefined);
+  assert.equal(new FileLocks(folder.path).tryAcquire("x"), undefined);
 });
 
 Deno.test("the lock is free when its holder has been killed", processes, async () => {
@@ -84,7 +84,7 @@ Deno.test("the lock is free when its holder has been killed", processes, async (
   await using first = new Holder(folder.path);
   assert.equal(await first.line(), "held");
   await first.kill();
-  const held = new FileLock(folder.path).tryAcquire("x")!;
+  const held = new FileLocks(folder.path).tryAcquire("x")!;
   assert.equal(held.valid, true);
   held.release();
 });
@@ -95,7 +95,7 @@ Deno.test("the lock is held by a process that is paused", processes, async () =>
   await first.line();
   first.signal("SIGSTOP");
   await first.stopped();
-  assert.equal(new FileLock(folder.path).tryAcquire("x"), undefined);
+  assert.equal(new FileLocks(folder.path).tryAcquire("x"), undefined);
   first.signal("SIGCONT");
   assert.equal(await first.next(), "released");
 });
@@ -105,16 +105,16 @@ Deno.test("the lock is free once it is released while its holder lives on", proc
   await using first = new Holder(folder.path);
   await first.line();
   assert.equal(await first.next(), "released");
-  const held = new FileLock(folder.path).tryAcquire("x")!;
+  const held = new FileLocks(folder.path).tryAcquire("x")!;
   held.release();
 });
 
 Deno.test("a process does not get the same lock twice, but another one", files, async () => {
   await using folder = await folderOf();
-  const lock = new FileLock(folder.path);
+  const lock = new FileLocks(folder.path);
   const held = lock.tryAcquire("x")!;
   assert.equal(lock.tryAcquire("x"), undefined);
-  assert.equal(new FileLock(folder.path).tryAcquire("x"), undefined);
+  assert.equal(new FileLocks(folder.path).tryAcquire("x"), undefined);
   const other = lock.tryAcquire("y")!;
   held.release();
   const again = lock.tryAcquire("x")!;
@@ -133,7 +133,7 @@ Deno.test("a file that cannot be locked is not left open", files, async () => {
     close.call(this);
   };
   try {
-    assert.throws(() => new FileLock(folder.path).tryAcquire("x"), { message: "no locks available" });
+    assert.throws(() => new FileLocks(folder.path).tryAcquire("x"), { message: "no locks available" });
     assert.equal(closed, 1);
   } finally {
     Object.assign(Deno.FsFile.prototype, { tryLockSync, close });
@@ -145,7 +145,7 @@ Deno.test("only the owner may read and write the file", {
   ignore: files.ignore || Deno.build.os === "windows",
 }, async () => {
   await using folder = await folderOf();
-  const held = new FileLock(folder.path).tryAcquire("x")!;
+  const held = new FileLocks(folder.path).tryAcquire("x")!;
   assert.equal((await Deno.stat(`${folder.path}/x.lock`)).mode! & 0o777, 0o600);
   held.release();
 });
@@ -153,7 +153,7 @@ Deno.test("only the owner may read and write the file", {
 Deno.test("a lock is valid while its file is there, and not once it is deleted or replaced", files, async () => {
   await using folder = await folderOf();
   const path = `${folder.path}/x.lock`;
-  const lock = new FileLock(folder.path);
+  const lock = new FileLocks(folder.path);
   const [first, second] = [lock.tryAcquire("x")!, lock.tryAcquire("y")!];
   assert.deepEqual([first.valid, second.valid], [true, true]);
   await Deno.remove(path);
@@ -168,7 +168,7 @@ Deno.test("a lock is valid while its file is there, and not once it is deleted o
 
 Deno.test("a lock whose holder lets go leaves its file, so that there is one of it", files, async () => {
   await using folder = await folderOf();
-  const lock = new FileLock(folder.path);
+  const lock = new FileLocks(folder.path);
   const first = lock.tryAcquire("x")!;
   const { ino } = await Deno.stat(`${folder.path}/x.lock`);
   first.release();
@@ -179,5 +179,5 @@ Deno.test("a lock whose holder lets go leaves its file, so that there is one of 
 
 Deno.test("a folder that is missing is an error", files, async () => {
   await using folder = await folderOf();
-  assert.throws(() => new FileLock(`${folder.path}/none`).tryAcquire("x"), Deno.errors.NotFound);
+  assert.throws(() => new FileLocks(`${folder.path}/none`).tryAcquire("x"), Deno.errors.NotFound);
 });

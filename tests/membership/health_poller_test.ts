@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import type { HeldLock, Lock } from "../../src/membership/lock.ts";
+import type { HeldLock, Locks } from "../../src/membership/lock.ts";
 import type { Health } from "../../src/routing/processor_client.ts";
 import { HealthPoller, POLL_LOCK_MS, POLL_MS } from "../../src/membership/health_poller.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 
 /** Locks of processes that can die, holding one each at most. */
-class Locks {
+class SharedLocks {
   #holder: string | undefined;
 
-  of(process: string): Lock {
+  of(process: string): Locks {
     return {
       tryAcquire: (name): HeldLock | undefined => {
         assert.equal(name, "poll");
@@ -29,7 +29,7 @@ const HEALTH: Health = { failing: false, minResponseMs: 7 };
 /** Replicas with a poller each, on one clock. */
 class Pollers {
   readonly clock = new VirtualClock();
-  readonly locks = new Locks();
+  readonly locks = new SharedLocks();
   /** who asked whom, and when */
   readonly asked: string[] = [];
   readonly heard: string[] = [];

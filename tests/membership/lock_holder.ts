@@ -1,8 +1,8 @@
 /** A process that takes a lock, says what it found, and holds the lock until it is told otherwise. @module */
-import { FileLock } from "../../src/membership/file_lock.ts";
+import { FileLocks } from "../../src/membership/file_lock.ts";
 
 const [folder, name] = Deno.args as [string, string];
-const held = new FileLock(folder).tryAcquire(name);
+const held = new FileLocks(folder).tryAcquire(name);
 console.log(held ? "held" : "taken");
 // a byte on stdin: let go
 await Deno.stdin.read(new Uint8Array(1));

@@ -35,7 +35,7 @@ function event(kind: Event["kind"]): Event {
 }
 
 /** `serving silent tries` */
-function textOf({ phase, peer, tries, waits }: Membership): string {
+function textOf({ phase, peer, tryPlanned: tries, waits }: Membership): string {
   return [phase, peer, tries ? "tries" : "", waits ? `(${waits})` : ""].filter((word) => word !== "").join(" ");
 }
 
@@ -50,7 +50,7 @@ function lineOf(state: Membership, kind: Event["kind"]): string {
 }
 
 function stateOf(phase: Phase, peer: PeerState, tries = false): Membership {
-  return { phase, peer, tries, waits: "" };
+  return { phase, peer, tryPlanned: tries, waits: "" };
 }
 
 const TRIED = `take-over, try-later in ${PEER_TRY_MS}`;
@@ -198,7 +198,7 @@ Deno.test("membership: whatever happens, a replica serves once, tries by one tim
           if (effect.kind === "try-later") timers++;
           if (effect.kind === "take-over") assert.equal(state.phase, "serving");
         }
-        assert.ok(timers <= 1 && state.tries === (timers === 1), `${kind}: ${timers} timers, ${textOf(state)}`);
+        assert.ok(timers <= 1 && state.tryPlanned === (timers === 1), `${kind}: ${timers} timers, ${textOf(state)}`);
         assert.equal(closes, state.phase === "stopped" ? 1 : 0);
       }
       assert.ok(serves <= 1);

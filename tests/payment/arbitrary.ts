@@ -28,7 +28,7 @@ const step = { by: replica, id: fc.uuid(), over: position, at: time };
 /** Any fact about one payment that was made from an earlier one. */
 export const anyFollowUp: fc.Arbitrary<FollowUp> = fc.oneof(
   record<FollowUp & { kind: "dispatched" }>({ kind: kind("dispatched"), ...step, processor, reason }),
-  record<FollowUp & { kind: "released" }>({ kind: kind("released"), ...step, reason, ask: fc.boolean() }),
+  record<FollowUp & { kind: "released" }>({ kind: kind("released"), ...step, reason, askFirst: fc.boolean() }),
   record<FollowUp & { kind: "settled" }>({
     kind: kind("settled"),
     ...step,
@@ -62,6 +62,6 @@ export const settledPayment: fc.Arbitrary<Payment> = record<Payment>({
   requestedAt: time,
   reason,
   position: fc.constant(0),
-  refusedBy: fc.constant(null),
-  doubtedMs: fc.constant(null),
+  askFirst: fc.constant(null),
+  doubtedUptimeMs: fc.constant(null),
 });

@@ -39,7 +39,7 @@ class Told {
   }
 
   free(id: string, ask = false): boolean {
-    return this.tell(released(this.book.get(id)!, "a", 1_010, "refused", ask));
+    return this.tell(released(this.book.get(id)!, "a", 1_010, "failed", ask));
   }
 
   settle(id: string, processor: Processor = "default", by: ReplicaId = "a", requestedAt = 1_005): boolean {
@@ -60,8 +60,8 @@ class Told {
 function shown(book: Book) {
   const settled = Array.from({ length: book.settled.size }, (_, i) => book.settled.at(i));
   const windows = [0, 1, 2, 3].flatMap((from) => [0, 1, 2, 3].map((to) => book.summary(from, to)));
-  const { settledBy, doubtedMs } = book;
-  return { pending: [...book.pending.values()], settled, windows, all: book.summary(), settledBy, doubtedMs };
+  const { settledBy, doubtedUptimeMs } = book;
+  return { pending: [...book.pending.values()], settled, windows, all: book.summary(), settledBy, doubtedUptimeMs };
 }
 
 Deno.test("a payment goes from pending to settled and is counted once, in cents, for who settled it", () => {
@@ -131,33 +131,33 @@ Deno.test("moved gives the heir all that the dead owner had not settled, and not
 Deno.test("doubted puts all that is pending in doubt, and later payments where their writer says so", () => {
   const told = new Told();
   told.accept(ID);
-  assert.equal(told.book.doubtedMs, null);
+  assert.equal(told.book.doubtedUptimeMs, null);
   assert.equal(told.tell({ kind: "doubted", by: "a", at: 1, uptimeMs: 60_000.5 }), true);
-  assert.equal(told.book.doubtedMs, 60_000.5);
-  assert.deepEqual([told.book.get(ID)!.doubtedMs, told.book.get(ID)!.position], [60_000.5, 2]);
+  assert.equal(told.book.doubtedUptimeMs, 60_000.5);
+  assert.deepEqual([told.book.get(ID)!.doubtedUptimeMs, told.book.get(ID)!.position], [60_000.5, 2]);
   const [sure, unsure] = [crypto.randomUUID(), crypto.randomUUID()];
   told.accept(sure, 1, "a", false);
   told.accept(unsure, 1, "a", true);
-  assert.deepEqual([told.book.get(sure)!.doubtedMs, told.book.get(unsure)!.doubtedMs], [null, 60_000.5]);
+  assert.deepEqual([told.book.get(sure)!.doubtedUptimeMs, told.book.get(unsure)!.doubtedUptimeMs], [null, 60_000.5]);
 });
 
 Deno.test("a purge keeps what may be booked, which then ends and counts, and forgets everything else", () => {
   const told = new Told();
-  const ids = ["accepted", "bound", "refused", "free", "doubted", "settled"];
+  const ids = ["accepted", "bound", "failed", "free", "doubted", "settled"];
   const id = Object.fromEntries(ids.map((name) => [name, crypto.randomUUID() as string])) as Record<string, string>;
   for (const name of ids) told.accept(id[name]!, 10, "a");
-  for (const name of ["bound", "refused", "free", "settled"]) told.bind(id[name]!);
-  told.free(id.refused!, true);
+  for (const name of ["bound", "failed", "free", "settled"]) told.bind(id[name]!);
+  told.free(id.failed!, true);
   told.free(id.free!);
   told.settle(id.settled!);
   const again = crypto.randomUUID();
   told.tell({ kind: "accepted", by: "a", id: again, cents: 10, at: 1, doubt: true });
   assert.equal(told.purge(), true);
-  assert.deepEqual(told.stages, { [id.bound!]: "dispatched", [id.refused!]: "released", [again]: "accepted" });
+  assert.deepEqual(told.stages, { [id.bound!]: "dispatched", [id.failed!]: "released", [again]: "accepted" });
   assert.deepEqual([told.book.settled.size, told.book.summary()], [0, { default: NONE, fallback: NONE }]);
   assert.deepEqual([told.book.get(id.settled!), told.book.get(id.accepted!)], [undefined, undefined]);
-  assert.equal(told.book.holds(TOTAL_CENTS_MAX - 30), true);
-  assert.equal(told.book.holds(TOTAL_CENTS_MAX - 29), false);
+  assert.equal(told.book.hasRoomFor(TOTAL_CENTS_MAX - 30), true);
+  assert.equal(told.book.hasRoomFor(TOTAL_CENTS_MAX - 29), false);
   assert.equal(told.settle(id.bound!), true);
   assert.deepEqual(told.book.summary().default, { count: 1, cents: 10 });
 });
@@ -197,9 +197,9 @@ Deno.test("what the store held is known and counted, but settled by nobody since
     a: { default: NONE, fallback: NONE },
     b: { default: NONE, fallback: NONE },
   });
-  assert.equal(book.doubtedMs, 7.5);
-  assert.equal(book.holds(TOTAL_CENTS_MAX - 2_000), true);
-  assert.equal(book.holds(TOTAL_CENTS_MAX - 1_999), false);
+  assert.equal(book.doubtedUptimeMs, 7.5);
+  assert.equal(book.hasRoomFor(TOTAL_CENTS_MAX - 2_000), true);
+  assert.equal(book.hasRoomFor(TOTAL_CENTS_MAX - 1_999), false);
   // what goes on from the store goes on as from the log
   const end = settled(book.get(ID)!, "a", 1, { processor: "default", requestedAt: 1, cents: 1990 }, "booked");
   assert.equal(book.fold(end, 99), true);
@@ -222,7 +222,7 @@ Deno.test("a book holds payments up to the total it can count, pending ones incl
   told.accept(ID, 7);
   told.accept(OTHER_ID, 10);
   told.settle(OTHER_ID, "fallback");
-  const full = () => [told.book.holds(TOTAL_CENTS_MAX - 2_000), told.book.holds(TOTAL_CENTS_MAX - 1_999)];
+  const full = () => [told.book.hasRoomFor(TOTAL_CENTS_MAX - 2_000), told.book.hasRoomFor(TOTAL_CENTS_MAX - 1_999)];
   assert.deepEqual(full(), [true, false]);
   told.bind(ID);
   assert.deepEqual(full(), [true, false]);
@@ -270,7 +270,7 @@ function factOf({ kind, by, processor, cents, at, flag }: Move, id: string, from
   if (kind === "doubted") return { kind, by, at, uptimeMs: at };
   if (!from) return undefined;
   if (kind === "dispatched") return dispatched(from, by, processor, at, "default-up");
-  if (kind === "released") return released(from, by, at, "refused", flag);
+  if (kind === "released") return released(from, by, at, "failed", flag);
   return settled(from, by, at, { processor, requestedAt: at, cents }, "booked");
 }
 
@@ -322,8 +322,8 @@ Deno.test("totals are those of the settled payments that the book shows, and pen
       const ids = [...book.pending.keys(), ...settled.map(({ id }) => id)];
       assert.equal(new Set(ids).size, ids.length, "each once");
       const known = [...book.pending.values(), ...settled].reduce((sum, { cents }) => sum + cents, 0);
-      assert.equal(book.holds(TOTAL_CENTS_MAX - known), true);
-      assert.equal(book.holds(TOTAL_CENTS_MAX - known + 1), false);
+      assert.equal(book.hasRoomFor(TOTAL_CENTS_MAX - known), true);
+      assert.equal(book.hasRoomFor(TOTAL_CENTS_MAX - known + 1), false);
     }),
     { numRuns: 300 },
   );
@@ -342,13 +342,13 @@ Deno.test("whoever folds the same facts in the same order has the same book, als
       log.slice(0, middle).forEach((fact, i) => first.fold(fact, i + 1));
       for (const payment of first.pending.values()) second.load(payment);
       for (let i = 0; i < first.settled.size; i++) second.load(first.settled.at(i));
-      second.restoreDoubt(first.doubtedMs);
+      second.restoreDoubt(first.doubtedUptimeMs);
       log.slice(middle).forEach((fact, i) => second.fold(fact, middle + i + 1));
-      const { pending, settled, windows, doubtedMs } = shown(second);
+      const { pending, settled, windows, doubtedUptimeMs } = shown(second);
       const expected = shown(book);
-      assert.deepEqual({ pending, settled, windows, doubtedMs }, {
+      assert.deepEqual({ pending, settled, windows, doubtedUptimeMs }, {
         ...{ pending: expected.pending, settled: expected.settled },
-        ...{ windows: expected.windows, doubtedMs: expected.doubtedMs },
+        ...{ windows: expected.windows, doubtedUptimeMs: expected.doubtedUptimeMs },
       });
     }),
     { numRuns: 200 },
@@ -368,7 +368,7 @@ Deno.test("a step is void for every step of the same snapshot but the first that
         const booking = { processor: "default", requestedAt: 1, cents: 1990 } as const;
         const make: Record<FollowUp["kind"], () => FollowUp> = {
           dispatched: () => dispatched(snapshot, "a", "default", 1, "probe"),
-          released: () => released(snapshot, "a", 1, "refused", false),
+          released: () => released(snapshot, "a", 1, "failed", false),
           settled: () => settled(snapshot, "a", 1, booking, "booked"),
         };
         const held = kinds.filter((kind) => told.tell(make[kind]()));

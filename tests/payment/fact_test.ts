@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { dispatched, other, peerOf, PROCESSORS, REASONS, released, REPLICAS, settled } from "../../src/payment/fact.ts";
-import { STAGES, taken } from "../../src/payment/payment.ts";
+import { accept, STAGES } from "../../src/payment/payment.ts";
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
-const PAYMENT = taken({ kind: "accepted", by: "a", id: ID, cents: 1990, at: 1_000, doubt: false }, 77, null);
+const PAYMENT = accept({ kind: "accepted", by: "a", id: ID, cents: 1990, at: 1_000, doubt: false }, 77, null);
 
 Deno.test("dispatched() binds the next attempt, over the payment's newest fact", () => {
   const fact = { kind: "dispatched", by: "b", id: ID, over: 77, processor: "fallback", at: 1_005, reason: "probe" };
@@ -11,9 +11,9 @@ Deno.test("dispatched() binds the next attempt, over the payment's newest fact",
 });
 
 Deno.test("released() says whether the processor is to be asked, over the payment's newest fact", () => {
-  const fact = { kind: "released", by: "a", id: ID, over: 77, at: 1_010, reason: "refused", ask: true };
-  assert.deepEqual(released(PAYMENT, "a", 1_010, "refused", true), fact);
-  assert.deepEqual(released(PAYMENT, "a", 1_010, "refused", false), { ...fact, ask: false });
+  const fact = { kind: "released", by: "a", id: ID, over: 77, at: 1_010, reason: "failed", askFirst: true };
+  assert.deepEqual(released(PAYMENT, "a", 1_010, "failed", true), fact);
+  assert.deepEqual(released(PAYMENT, "a", 1_010, "failed", false), { ...fact, askFirst: false });
 });
 
 Deno.test("settled() takes what is booked, not what was asked for, over the payment's newest fact", () => {
@@ -42,8 +42,8 @@ Deno.test("codes in the log, on the wire and in the store stay within the bits t
 
 Deno.test("codes that are kept in logs and stores do not change: new ones go to the end", () => {
   const first = ["accepted", "default-up", "default-slow", "default-full", "default-refusing", "both-refusing"];
-  const rest = ["patience-over", "probe", "in-doubt", "refused", "processor-full", "unreachable", "booked"];
-  const last = ["already-booked", "found-booked", "full", "rejected", "not-found"];
+  const rest = ["patience-over", "probe", "in-doubt", "failed", "processor-full", "unreachable", "booked"];
+  const last = ["already-booked", "found-booked", "no-place", "rejected", "not-found"];
   assert.deepEqual(REASONS.slice(0, 18), [...first, ...rest, ...last]);
   assert.deepEqual(PROCESSORS, ["default", "fallback"]);
   assert.deepEqual(REPLICAS, ["a", "b"]);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Accepted, dispatched, type FollowUp, type Processor, released, settled } from "../../src/payment/fact.ts";
-import { doubt, follow, mayBeBooked, move, type Payment, taken } from "../../src/payment/payment.ts";
+import { accept, doubt, follow, mayBeBooked, move, type Payment } from "../../src/payment/payment.ts";
 import { anyFollowUp } from "./arbitrary.ts";
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
@@ -16,11 +16,11 @@ function after(payment: Payment, step: FollowUp, position: number): Payment {
   return next;
 }
 
-const TAKEN = taken(ACCEPTED, 10, null);
+const TAKEN = accept(ACCEPTED, 10, null);
 const bind = (payment: Payment, position: number, processor: Processor = "default", at = 1_005) =>
   after(payment, dispatched(payment, "a", processor, at, "default-up"), position);
 const free = (payment: Payment, position: number, ask: boolean) =>
-  after(payment, released(payment, "a", 1_010, "refused", ask), position);
+  after(payment, released(payment, "a", 1_010, "failed", ask), position);
 const BOUND = bind(TAKEN, 11);
 const FREE = free(BOUND, 12, false);
 const DONE = after(BOUND, settled(BOUND, "a", 1_020, BOOKING, "booked"), 12);
@@ -28,14 +28,14 @@ const DONE = after(BOUND, settled(BOUND, "a", 1_020, BOOKING, "booked"), 12);
 Deno.test("an accepted payment is its replica's, bound nowhere, and stands at its position", () => {
   assert.deepEqual(TAKEN, {
     ...{ id: ID, cents: 1990, acceptedAt: 1_000, owner: "a", stage: "accepted", attempt: 0 },
-    ...{ processor: null, requestedAt: 0, reason: "accepted", position: 10, refusedBy: null, doubtedMs: null },
+    ...{ processor: null, requestedAt: 0, reason: "accepted", position: 10, askFirst: null, doubtedUptimeMs: null },
   });
 });
 
 Deno.test("an accepted payment is in doubt where its writer says so, since the log last may have lost facts", () => {
-  assert.equal(taken({ ...ACCEPTED, doubt: true }, 10, 500).doubtedMs, 500);
-  assert.equal(taken({ ...ACCEPTED, doubt: false }, 10, 500).doubtedMs, null);
-  assert.equal(taken({ ...ACCEPTED, doubt: true }, 10, null).doubtedMs, 0);
+  assert.equal(accept({ ...ACCEPTED, doubt: true }, 10, 500).doubtedUptimeMs, 500);
+  assert.equal(accept({ ...ACCEPTED, doubt: false }, 10, 500).doubtedUptimeMs, null);
+  assert.equal(accept({ ...ACCEPTED, doubt: true }, 10, null).doubtedUptimeMs, 0);
 });
 
 Deno.test("dispatched binds an accepted payment, and a released one as its next attempt", () => {
@@ -46,14 +46,21 @@ Deno.test("dispatched binds an accepted payment, and a released one as its next 
 });
 
 Deno.test("released frees a bound payment, and tells where it was bound", () => {
-  assert.deepEqual(FREE, { ...BOUND, stage: "released", reason: "refused", position: 12 });
+  assert.deepEqual(FREE, { ...BOUND, stage: "released", reason: "failed", position: 12 });
 });
 
 Deno.test("settled ends a payment in any stage, as it is booked", () => {
   for (const payment of [TAKEN, BOUND, FREE]) {
     const booking = { processor: "fallback", requestedAt: 77, cents: 1_989 } as const;
     const step = settled(payment, "b", 1_020, booking, "found-booked");
-    const end = { stage: "settled", ...booking, reason: "found-booked", position: 0, refusedBy: null, doubtedMs: null };
+    const end = {
+      stage: "settled",
+      ...booking,
+      reason: "found-booked",
+      position: 0,
+      askFirst: null,
+      doubtedUptimeMs: null,
+    };
     assert.deepEqual(follow(payment, step, 20), { ...payment, ...end });
   }
 });
@@ -61,7 +68,7 @@ Deno.test("settled ends a payment in any stage, as it is booked", () => {
 Deno.test("a step is void where it was not made from the payment's newest fact", () => {
   const steps = (payment: Payment) => [
     dispatched(payment, "a", "default", 1, "probe"),
-    released(payment, "a", 1, "refused", false),
+    released(payment, "a", 1, "failed", false),
     settled(payment, "a", 1, BOOKING, "booked"),
   ];
   for (const payment of [TAKEN, BOUND, FREE]) {
@@ -77,7 +84,7 @@ Deno.test("what a step must not follow voids it, even from the newest fact", () 
   const bind = dispatched(BOUND, "b", "fallback", 1, "patience-over");
   assert.equal(follow(BOUND, bind, 30), undefined, "dispatched after dispatched");
   for (const payment of [TAKEN, FREE]) {
-    assert.equal(follow(payment, released(payment, "a", 1, "refused", false), 30), undefined, payment.stage);
+    assert.equal(follow(payment, released(payment, "a", 1, "failed", false), 30), undefined, payment.stage);
   }
 });
 
@@ -89,15 +96,15 @@ Deno.test("nothing follows settled", () => {
 
 Deno.test("a processor that refused as far as it knew is remembered until the payment is bound to the other one", () => {
   const refused = free(BOUND, 12, true);
-  assert.equal(refused.refusedBy, "default");
-  assert.equal(bind(refused, 13, "default").refusedBy, "default");
-  assert.equal(bind(refused, 13, "fallback").refusedBy, null);
+  assert.equal(refused.askFirst, "default");
+  assert.equal(bind(refused, 13, "default").askFirst, "default");
+  assert.equal(bind(refused, 13, "fallback").askFirst, null);
 });
 
 Deno.test("a refusal that is certain leaves an earlier one that was not", () => {
   const refused = free(BOUND, 12, true);
-  assert.equal(free(bind(refused, 13, "default"), 14, false).refusedBy, "default");
-  assert.equal(free(bind(refused, 13, "fallback"), 14, true).refusedBy, "fallback");
+  assert.equal(free(bind(refused, 13, "default"), 14, false).askFirst, "default");
+  assert.equal(free(bind(refused, 13, "fallback"), 14, true).askFirst, "fallback");
 });
 
 Deno.test("moved gives the payment to the heir, and what was made before it is void", () => {
@@ -108,16 +115,16 @@ Deno.test("moved gives the payment to the heir, and what was made before it is v
 
 Deno.test("doubted says since when, what was made before it is void, and every next step ends the doubt", () => {
   const doubted = (payment: Payment) => doubt(payment, { kind: "doubted", by: "b", at: 1, uptimeMs: 4.5 }, 20);
-  assert.deepEqual(doubted(BOUND), { ...BOUND, doubtedMs: 4.5, position: 20 });
-  assert.equal(follow(doubted(BOUND), released(BOUND, "a", 1, "refused", false), 21), undefined);
-  assert.equal(bind(doubted(TAKEN), 21).doubtedMs, null);
-  assert.equal(free(doubted(BOUND), 21, false).doubtedMs, null);
+  assert.deepEqual(doubted(BOUND), { ...BOUND, doubtedUptimeMs: 4.5, position: 20 });
+  assert.equal(follow(doubted(BOUND), released(BOUND, "a", 1, "failed", false), 21), undefined);
+  assert.equal(bind(doubted(TAKEN), 21).doubtedUptimeMs, null);
+  assert.equal(free(doubted(BOUND), 21, false).doubtedUptimeMs, null);
   const found = doubted(FREE);
-  assert.equal(after(found, settled(found, "a", 1, BOOKING, "found-booked"), 21).doubtedMs, null);
+  assert.equal(after(found, settled(found, "a", 1, BOOKING, "found-booked"), 21).doubtedUptimeMs, null);
 });
 
 Deno.test("what is bound, was refused by who may have booked it, or is in doubt, may be booked", () => {
-  const doubted = (payment: Payment) => ({ ...payment, doubtedMs: 0 });
+  const doubted = (payment: Payment) => ({ ...payment, doubtedUptimeMs: 0 });
   const table: readonly (readonly [string, Payment, boolean])[] = [
     ["accepted", TAKEN, false],
     ["accepted, in doubt", doubted(TAKEN), true],

@@ -13,7 +13,7 @@ function idOf(...four: number[]): string {
 function paymentOf(id: string, cents = 1): Payment {
   return {
     ...{ id, cents, acceptedAt: 1_000, owner: "a", stage: "settled", attempt: 1, processor: "default" },
-    ...{ requestedAt: 1_005, reason: "booked", position: 0, refusedBy: null, doubtedMs: null },
+    ...{ requestedAt: 1_005, reason: "booked", position: 0, askFirst: null, doubtedUptimeMs: null },
   };
 }
 

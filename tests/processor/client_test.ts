@@ -55,7 +55,7 @@ for (
     [429, { kind: "refused", why: "processor-full" }],
     [404, { kind: "refused", why: "rejected", status: 404 }],
     [302, { kind: "refused", why: "rejected", status: 302 }],
-    [500, { kind: "failed" }],
+    [500, { kind: "refused-as-far-as-known" }],
     [503, { kind: "unknown", error: "status 503" }],
   ] as const
 ) {
@@ -121,7 +121,7 @@ for (
 
 Deno.test("pay() believes the status line where the body never ends, within its time", net, async () => {
   const text = "HTTP/1.1 500 X\r\ncontent-length: 100\r\n\r\n{";
-  assert.deepEqual(await outcomeAt((socket) => socket.write(text), SHORT_MS), [{ kind: "failed" }, 1]);
+  assert.deepEqual(await outcomeAt((socket) => socket.write(text), SHORT_MS), [{ kind: "refused-as-far-as-known" }, 1]);
 });
 
 Deno.test("pay() is unknown where no answer comes in its time", net, async () => {
@@ -290,7 +290,7 @@ Deno.test("each processor has a URL of its own", net, async () => {
     { async [Symbol.asyncDispose]() {} },
   );
   assert.deepEqual(await client.pay("default", PAYMENT), { kind: "booked" });
-  assert.deepEqual(await client.pay("fallback", PAYMENT), { kind: "failed" });
+  assert.deepEqual(await client.pay("fallback", PAYMENT), { kind: "refused-as-far-as-known" });
   await client.close();
 });
 

@@ -9,7 +9,7 @@ const TABLE: readonly [string, readonly Ending[], Outcome][] = [
   }],
   ["422 is booked earlier", [{ status: 422 }], { kind: "already-booked" }],
   ["429 is refused, the processor being full", [{ status: 429 }], { kind: "refused", why: "processor-full" }],
-  ["500 is failed", [{ status: 500 }], { kind: "failed" }],
+  ["500 is failed", [{ status: 500 }], { kind: "refused-as-far-as-known" }],
   ["a failure to connect at all is refused", [{ unconnected: "connect ECONNREFUSED" }], {
     kind: "refused",
     why: "unreachable",

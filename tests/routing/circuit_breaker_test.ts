@@ -12,7 +12,7 @@ import type { Outcome } from "../../src/routing/processor_client.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 
 const booked: Outcome = { kind: "booked" };
-const failed: Outcome = { kind: "failed" };
+const failed: Outcome = { kind: "refused-as-far-as-known" };
 const well = { failing: false, minResponseMs: 0 };
 
 function setUp() {
@@ -28,16 +28,16 @@ function setUp() {
 
 Deno.test("a processor is up until it fails, and down until a call is booked", async () => {
   const { clock, health, call } = setUp();
-  assert.equal(health.view().up, true);
+  assert.equal(health.view().available, true);
   await call(5, failed);
-  assert.equal(health.view().up, false);
+  assert.equal(health.view().available, false);
   assert.equal(health.view().probeDue, false);
   await clock.advance(PROBE_MS_MIN);
   assert.equal(health.view().probeDue, true);
   const probe = health.begin();
   assert.equal(health.view().probeDue, false, "one at a time");
   health.end(probe, booked);
-  assert.equal(health.view().up, true);
+  assert.equal(health.view().available, true);
 });
 
 Deno.test("pauses between probes double up to their limit", async () => {
@@ -55,16 +55,16 @@ Deno.test("pauses between probes double up to their limit", async () => {
 Deno.test("service-health closes the way, and opens it again where no call has failed", () => {
   const { health } = setUp();
   health.heard({ failing: true, minResponseMs: 0 });
-  assert.equal(health.view().up, false);
+  assert.equal(health.view().available, false);
   health.heard(well);
-  assert.equal(health.view().up, true);
+  assert.equal(health.view().available, true);
 });
 
 Deno.test("service-health opens the way for a probe only where a call has failed", async () => {
   const { health, call } = setUp();
   await call(5, failed);
   health.heard(well);
-  assert.deepEqual([health.view().up, health.view().probeDue], [false, true]);
+  assert.deepEqual([health.view().available, health.view().probeDue], [false, true]);
 });
 
 Deno.test("the latency is what the processor says, until answers say otherwise", async () => {
@@ -94,10 +94,10 @@ Deno.test("calls that wait far longer than the last answers took stop new ones, 
 Deno.test("a full processor is left alone for a moment, and is not down after it", async () => {
   const { clock, health, call } = setUp();
   await call(5, { kind: "refused", why: "processor-full" });
-  assert.equal(health.view().up, false);
+  assert.equal(health.view().available, false);
   assert.equal(health.view().probeDue, false);
   await clock.advance(FULL_MS);
-  assert.equal(health.view().up, true);
+  assert.equal(health.view().available, true);
 });
 
 Deno.test("a processor that stays full is left alone for longer each time, until a call is booked", async () => {
@@ -106,14 +106,14 @@ Deno.test("a processor that stays full is left alone for longer each time, until
   for (const pauseMs of [FULL_MS, 2 * FULL_MS, 4 * FULL_MS, 8 * FULL_MS, PROBE_MS_MAX, PROBE_MS_MAX]) {
     for (let i = 0; i < 3; i++) await call(0, full);
     await clock.advance(pauseMs - 1);
-    assert.equal(health.view().up, false);
+    assert.equal(health.view().available, false);
     await clock.advance(1);
-    assert.equal(health.view().up, true);
+    assert.equal(health.view().available, true);
   }
   await call(0, booked);
   await call(0, full);
   await clock.advance(FULL_MS);
-  assert.equal(health.view().up, true);
+  assert.equal(health.view().available, true);
 });
 
 const rejected = (status: number): Outcome => ({ kind: "refused", why: "rejected", status });
@@ -121,44 +121,44 @@ const rejected = (status: number): Outcome => ({ kind: "refused", why: "rejected
 Deno.test("a processor that cannot be reached is down, and probed until a call is booked", async () => {
   const { clock, health, call } = setUp();
   await call(5, { kind: "refused", why: "unreachable" });
-  assert.deepEqual([health.view().up, health.view().probeDue], [false, false]);
+  assert.deepEqual([health.view().available, health.view().probeDue], [false, false]);
   // nothing but a call that is booked opens the way: it may well say that all is well
   health.heard(well);
-  assert.deepEqual([health.view().up, health.view().probeDue], [false, true]);
+  assert.deepEqual([health.view().available, health.view().probeDue], [false, true]);
   await call(5, { kind: "refused", why: "unreachable" });
-  assert.equal(health.view().up, false);
+  assert.equal(health.view().available, false);
   await clock.advance(2 * PROBE_MS_MIN);
   await call(5, booked);
-  assert.equal(health.view().up, true);
+  assert.equal(health.view().available, true);
 });
 
 Deno.test("a processor that rejects several payments in a row is down with the last status, until one is booked", async () => {
   const { clock, health, call } = setUp();
   for (let n = 1; n < REJECTED_MIN; n++) {
     await call(5, rejected(403), `${n}`);
-    assert.deepEqual([health.view().up, health.rejectsWith], [true, undefined]);
+    assert.deepEqual([health.view().available, health.rejectsWith], [true, undefined]);
   }
   await call(5, rejected(401), "last");
-  assert.deepEqual([health.view().up, health.view().probeDue, health.rejectsWith], [false, false, 401]);
+  assert.deepEqual([health.view().available, health.view().probeDue, health.rejectsWith], [false, false, 401]);
   // it may well say that all is well
   health.heard(well);
-  assert.deepEqual([health.view().up, health.view().probeDue], [false, true]);
+  assert.deepEqual([health.view().available, health.view().probeDue], [false, true]);
   await call(5, rejected(403), "last");
-  assert.deepEqual([health.view().up, health.view().probeDue, health.rejectsWith], [false, false, 403]);
+  assert.deepEqual([health.view().available, health.view().probeDue, health.rejectsWith], [false, false, 403]);
   await clock.advance(2 * PROBE_MS_MIN);
   await call(5, booked);
-  assert.deepEqual([health.view().up, health.rejectsWith], [true, undefined]);
+  assert.deepEqual([health.view().available, health.rejectsWith], [true, undefined]);
 });
 
 Deno.test("one payment that is rejected again and again, or a few between others, say nothing of the processor", async () => {
   const { health, call } = setUp();
   for (let n = 0; n < 20; n++) await call(5, rejected(400), "1");
-  assert.deepEqual([health.view().up, health.rejectsWith], [true, undefined]);
+  assert.deepEqual([health.view().available, health.rejectsWith], [true, undefined]);
   for (let n = 0; n < 20; n++) {
     await call(5, booked, `${n}`);
     for (let i = 1; i < REJECTED_MIN; i++) await call(5, rejected(400), `${n} ${i}`);
   }
-  assert.deepEqual([health.view().up, health.rejectsWith], [true, undefined]);
+  assert.deepEqual([health.view().available, health.rejectsWith], [true, undefined]);
 });
 
 Deno.test("a probe that is rejected for its own sake makes way for the next at once, and for all where the processor is well", async () => {
@@ -166,9 +166,9 @@ Deno.test("a probe that is rejected for its own sake makes way for the next at o
   await call(5, failed);
   await clock.advance(PROBE_MS_MIN);
   await call(5, rejected(400), "1");
-  assert.deepEqual([health.view().up, health.view().probeDue], [false, true]);
+  assert.deepEqual([health.view().available, health.view().probeDue], [false, true]);
   health.heard(well);
-  assert.equal(health.view().up, true);
+  assert.equal(health.view().available, true);
 });
 
 for (const outcome of [{ kind: "refused", why: "processor-full" }, { kind: "unknown", error: "status 503" }] as const) {
@@ -180,11 +180,11 @@ for (const outcome of [{ kind: "refused", why: "processor-full" }, { kind: "unkn
     await call(0, { ...outcome, retryAfterMs: 1_000 });
     await call(0, outcome);
     await clock.advance(1_999);
-    const { up, probeDue } = health.view();
-    assert.deepEqual([up, probeDue, health.retryInMs], [false, false, 1]);
+    const { available, probeDue } = health.view();
+    assert.deepEqual([available, probeDue, health.retryInMs], [false, false, 1]);
     await clock.advance(1);
     const then = health.view();
-    assert.deepEqual([then.up || then.probeDue, health.retryInMs], [true, 0]);
+    assert.deepEqual([then.available || then.probeDue, health.retryInMs], [true, 0]);
   });
 }
 
@@ -194,14 +194,14 @@ Deno.test("a processor is left alone for a limited time, however long it asks fo
     await call(0, { kind: "refused", why: "processor-full", retryAfterMs });
     assert.equal(health.retryInMs, RETRY_AFTER_MS_MAX);
     await clock.advance(RETRY_AFTER_MS_MAX);
-    assert.equal(health.view().up, true);
+    assert.equal(health.view().available, true);
   }
 });
 
 Deno.test("a single payment that is rejected does not have its processor left alone", async () => {
   const { health, call } = setUp();
   await call(0, { ...rejected(413), retryAfterMs: 60_000 }, "1");
-  assert.deepEqual([health.view().up, health.retryInMs], [true, 0]);
+  assert.deepEqual([health.view().available, health.retryInMs], [true, 0]);
 });
 
 Deno.test("a slow probe opens nothing: it says how slow the processor was when it was down, the next one how slow it is", async () => {
@@ -209,9 +209,9 @@ Deno.test("a slow probe opens nothing: it says how slow the processor was when i
   await call(5, failed);
   await clock.advance(PROBE_MS_MIN);
   await call(2_000, booked);
-  assert.deepEqual([health.view().up, health.view().probeDue], [false, true]);
+  assert.deepEqual([health.view().available, health.view().probeDue], [false, true]);
   await call(20, booked);
-  assert.deepEqual([health.view().up, health.view().latencyMs], [true, 20]);
+  assert.deepEqual([health.view().available, health.view().latencyMs], [true, 20]);
 });
 
 Deno.test("a processor whose probes are all slow is up, and slow", async () => {
@@ -220,7 +220,7 @@ Deno.test("a processor whose probes are all slow is up, and slow", async () => {
   await clock.advance(PROBE_MS_MIN);
   await call(2_000, booked);
   await call(2_000, booked);
-  assert.deepEqual([health.view().up, health.view().latencyMs], [true, 2_000]);
+  assert.deepEqual([health.view().available, health.view().latencyMs], [true, 2_000]);
 });
 
 Deno.test("the answer to a call from before one that was answered already changes no latency", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { RecordBuffer } from "../../src/ledger/record.ts";
 import { dispatched, type Fact, type Processor, released, type ReplicaId } from "../../src/payment/fact.ts";
-import { UNKNOWNS_MAX } from "../../src/routing/attempt.ts";
+import { UNKNOWNS_MAX } from "../../src/routing/work.ts";
 import { ASKING_MAX, Dispatcher, RARELY_MS, RETRY_MS_MAX, RETRY_MS_MIN } from "../../src/routing/dispatcher.ts";
 import type { Lookup, Order, Outcome, ProcessorClient } from "../../src/routing/processor_client.ts";
 import { FULL_MS, PROBE_MS_MAX, PROBE_MS_MIN } from "../../src/routing/circuit_breaker.ts";
@@ -133,7 +133,7 @@ function refused(count: number): Fact[] {
     count,
     "a",
     7,
-    ({ ledger }, id) => void ledger.append(released(ledger.book.get(id)!, "a", 8, "refused", true)),
+    ({ ledger }, id) => void ledger.append(released(ledger.book.get(id)!, "a", 8, "failed", true)),
   );
 }
 
@@ -269,7 +269,7 @@ Deno.test("a default that refuses is probed by one payment at a time, and nobody
     return new Promise((resolve) =>
       clock.after(20, () => {
         running--;
-        resolve({ kind: "failed" });
+        resolve({ kind: "refused-as-far-as-known" });
       })
     );
   };
@@ -286,7 +286,7 @@ Deno.test("a default that refuses is probed by one payment at a time, and nobody
 Deno.test("after the patience the fallback takes a payment that the default refused, once a lookup there said it is not booked", async () => {
   const world = new World();
   const { client, clock } = world;
-  client.answers.default = () => ({ kind: "failed" });
+  client.answers.default = () => ({ kind: "refused-as-far-as-known" });
   client.found.default = { kind: "unanswered", error: "timeout" };
   world.accept();
   await clock.advance(PATIENCE_MS + 1_000);
@@ -301,7 +301,7 @@ Deno.test("after the patience the fallback takes a payment that the default refu
 Deno.test("a refusal that booked is found by the lookup and settles where it is", async () => {
   const world = new World();
   const { client, clock } = world;
-  client.answers.default = () => ({ kind: "failed" });
+  client.answers.default = () => ({ kind: "refused-as-far-as-known" });
   world.accept();
   await clock.advance(10);
   const [, { requestedAt }] = client.paid[0]!;
@@ -317,7 +317,7 @@ Deno.test("a call without an answer binds: the same processor, id and requestedA
   const { client, clock } = world;
   const answers: Outcome[] = [
     UNKNOWN,
-    { kind: "failed" },
+    { kind: "refused-as-far-as-known" },
     { kind: "refused", why: "rejected", status: 400 },
     { kind: "refused", why: "processor-full" },
     { kind: "refused", why: "unreachable" },
@@ -340,7 +340,7 @@ Deno.test("calls without an answer are repeated so often, and then only looked u
   const { lastMs } = world;
   assert.equal(client.sent("fallback"), 0);
   assert.equal(world.book.get(idOf(1))!.stage, "dispatched");
-  client.answers.default = () => ({ kind: "failed" });
+  client.answers.default = () => ({ kind: "refused-as-far-as-known" });
   await clock.advance(lastMs + HORIZON_MS - clock.monotonic() - 1);
   assert.equal(world.story(), "accepted, dispatched default default-up");
   await clock.advance(1 + RETRY_MS_MAX);
@@ -376,7 +376,7 @@ Deno.test("a payment that waits for a default that refused it is looked at again
   const sentMs: number[] = [];
   client.answers.default = () => {
     sentMs.push(clock.monotonic());
-    return sentMs.length === 1 ? { kind: "failed" } : { kind: "booked" };
+    return sentMs.length === 1 ? { kind: "refused-as-far-as-known" } : { kind: "booked" };
   };
   world.accept();
   await clock.advance(1_000);
@@ -471,7 +471,7 @@ Deno.test("a payment that was bound before the doubt and is booked at the other 
 Deno.test("a payment that was bound before the doubt and is booked nowhere is free for either processor", async () => {
   const world = new World(...bound(1), DOUBTED);
   const { client, clock } = world;
-  client.answers.default = () => ({ kind: "failed" });
+  client.answers.default = () => ({ kind: "refused-as-far-as-known" });
   await clock.advance(HORIZON_MS + PATIENCE_MS);
   assert.match(world.story(), /^accepted, dispatched default default-up, released not-found, dispatched default/);
   await clock.advance(2 * PATIENCE_MS);
@@ -535,7 +535,7 @@ Deno.test("a processor that refused is asked for so many payments at one time, b
   const count = 2 * ASKING_MAX;
   const world = new World(...refused(count));
   const { client, clock, dispatcher } = world;
-  client.answers.default = () => ({ kind: "failed" });
+  client.answers.default = () => ({ kind: "refused-as-far-as-known" });
   dispatcher.hear("default", { failing: true, minResponseMs: 0 });
   const waiting: (() => void)[] = [];
   let [running, most] = [0, 0];
@@ -586,7 +586,7 @@ Deno.test("what a dead peer had bound is released by no refusal, only by a 404 a
 Deno.test("what was bound before this process began is released by no refusal, only by a 404 after the horizon", async () => {
   const world = new World(...bound(1));
   const { client, clock } = world;
-  client.answers.default = () => ({ kind: "failed" });
+  client.answers.default = () => ({ kind: "refused-as-far-as-known" });
   await clock.advance(HORIZON_MS - 1);
   assert.equal(world.story(), "accepted, dispatched default default-up");
   assert.equal(client.times, 1);
@@ -787,7 +787,7 @@ Deno.test("a payment in doubt is settled under another amount, which may have be
 for (
   const [outcome, error] of [
     [{ kind: "refused", why: "unreachable", error: "nothing listens there" }, "nothing listens there"],
-    [{ kind: "failed" }, "status 500"],
+    [{ kind: "refused-as-far-as-known" }, "status 500"],
     [{ kind: "unknown", error: "no answer within 1500 ms" }, "no answer within 1500 ms"],
   ] as const
 ) {
@@ -851,7 +851,7 @@ Deno.test("why payments are held is told while there are any", async () => {
   const world = new World();
   assert.equal(world.dispatcher.held, undefined);
   world.dispatcher.hear("default", { failing: true, minResponseMs: 0 });
-  world.client.answers.default = () => ({ kind: "failed" });
+  world.client.answers.default = () => ({ kind: "refused-as-far-as-known" });
   for (const n of [1, 2]) world.accept(n);
   await world.clock.advance(200);
   assert.equal(world.dispatcher.held, "default-refusing");

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { type ProcessorView, route, type RouteLimits } from "../../src/routing/route.ts";
 
 const limits: RouteLimits = { patienceMs: 10_000, slowMs: 1_000, maxInFlight: 10 };
-const up: ProcessorView = { up: true, full: false, latencyMs: 5, stalled: false, inFlight: 0, probeDue: false };
-const down: ProcessorView = { ...up, up: false };
+const up: ProcessorView = { available: true, full: false, latencyMs: 5, stalled: false, inFlight: 0, probeDue: false };
+const down: ProcessorView = { ...up, available: false };
 const slow: ProcessorView = { ...up, latencyMs: 2_000 };
 const full: ProcessorView = { ...up, inFlight: 10 };
 
@@ -73,7 +73,7 @@ Deno.test("route() probes a fallback that was down while the default is slow", (
 });
 
 Deno.test("route() probes nobody who has as many calls as he may have", () => {
-  const due: ProcessorView = { ...full, up: false, probeDue: true };
+  const due: ProcessorView = { ...full, available: false, probeDue: true };
   assert.deepEqual(decide(0, due, up), { hold: "default-refusing" });
   assert.deepEqual(decide(10_000, due, due), { hold: "both-refusing" });
   assert.deepEqual(decide(0, slow, due), { hold: "default-slow" });

@@ -1,23 +1,23 @@
 import assert from "node:assert/strict";
 import { type Membership, unstarted } from "../../src/membership/membership.ts";
 import type { Processor } from "../../src/payment/fact.ts";
-import { type Parts, readinessOf } from "../../src/service/readiness.ts";
+import { readinessOf, type RunningParts } from "../../src/service/readiness.ts";
 import { Facts } from "../support/facts.ts";
 
 const SETTINGS = { self: "b", ack: "store", queueMax: 3 } as const;
-const SERVING: Membership = { phase: "serving", peer: "linked", tries: false, waits: "" };
+const SERVING: Membership = { phase: "serving", peer: "linked", tryPlanned: false, waits: "" };
 const UP = { state: "up", latencyMs: 7, inFlight: 2 } as const;
 const DOWN = { state: "down", latencyMs: 0, inFlight: 0 } as const;
 
 /** The parts of a replica that holds three payments, of which one is settled. */
-function parts(more: Partial<Parts> = {}): Parts {
+function parts(more: Partial<RunningParts> = {}): RunningParts {
   const facts = new Facts();
   for (const n of [1, 2, 3]) facts.accept(`4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b${n}`, 1990, 1_000);
   facts.dispatch("4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b1", "default", "default-up", 1_010);
   facts.settle("4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b1", "default-up", 1_020);
   return {
     ledger: { book: facts.book },
-    retention: { isFull: false },
+    retention: { isOverLimit: false },
     dispatcher: { waiting: 1, notes: [], status: (processor: Processor) => processor === "default" ? UP : DOWN },
     projector: { state: "ready", trouble: "" },
     ...more,
@@ -49,7 +49,7 @@ const NO_202 = "POST is answered 503: a 202 says that Postgres holds the payment
 
 Deno.test("what is not as it should be is a line each, and ready is whether POST is answered 202", () => {
   const trouble = "Postgres at localhost: nothing listens there";
-  const more = { retention: { isFull: true }, projector: { state: "unavailable", trouble } } as const;
+  const more = { retention: { isOverLimit: true }, projector: { state: "unavailable", trouble } } as const;
   const { ready, peer, store, notes } = readinessOf(SETTINGS, { ...SERVING, peer: "silent" }, true, parts(more));
   assert.deepEqual({ ready, peer, store }, { ready: false, peer: "unreachable", store: "unavailable" });
   assert.deepEqual(notes, ["the peer is not heard", trouble, "the log is full", NO_202]);

@@ -1,7 +1,7 @@
 /** Checks that both replicas read the same log alike, that there is one only, and that nothing of it is deleted too early. @module */
 import type { Ledger } from "../../src/ledger/ledger.ts";
 import { indexOf, segmentOf } from "../../src/ledger/log.ts";
-import type { Record } from "../../src/ledger/record.ts";
+import type { LogRecord } from "../../src/ledger/record.ts";
 import { peerOf } from "../../src/payment/fact.ts";
 import type { Life } from "./life.ts";
 import type { World } from "./world.ts";
@@ -33,7 +33,7 @@ export class LogChecker {
   }
 
   /** A process has made a segment. */
-  began(life: Life, first: Record, doubted: boolean): void {
+  began(life: Life, first: LogRecord, doubted: boolean): void {
     if (first.kind !== "header" || !doubted && !first.base) return;
     const { world } = this;
     world.truth.catchUp();

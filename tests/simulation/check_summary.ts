@@ -65,5 +65,5 @@ const FIELDS = [
   "processor",
   "requestedAt",
   "position",
-  "doubtedMs",
+  "doubtedUptimeMs",
 ];

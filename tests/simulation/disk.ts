@@ -266,7 +266,7 @@ export class Disk {
     const write = (record: Parameters<RecordBuffer["write"]>[0]) =>
       inode.write(this.#scratch.write(record, prng.word()).bytes);
     const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(segment, 0) };
-    write({ kind: "header", log: prng.uuid(), segment, boot: 0, base });
+    write({ kind: "header", logId: prng.uuid(), segment, boot: 0, base });
     const at = this.world.machine.now();
     for (let i = 0; i < 3; i++) write({ kind: "accepted", by: "a", id: prng.uuid(), cents: 777, at, doubt: false });
     this.#files = new Map([[segment, inode]]);

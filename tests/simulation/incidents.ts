@@ -53,16 +53,16 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
   "machine-death"(world, prng) {
     for (const { life } of world.living) life.die();
     world.machine.die(prng.between(1, DOWN_MS));
-    world.lose(prng.pick(world.database?.stored.log ? DEATHS : SPARED));
+    world.lose(prng.pick(world.database?.stored.logId ? DEATHS : SPARED));
   },
   "log-lost"(world, prng) {
     // who finds neither log nor store cannot know that there was anything
-    if (!world.database?.stored.log) return;
+    if (!world.database?.stored.logId) return;
     const loss = prng.pick(["all", "all", "older", "foreign"] as const);
     world.lose(loss === "older" && !isKnownOlder(world) ? "foreign" : loss);
   },
   "segment-missing"(world) {
-    if (!world.database?.stored.log) return;
+    if (!world.database?.stored.logId) return;
     world.truth.catchUp();
     // of what a log that began anew was left of another, nobody knows which segments there were
     const segment = world.disk.deleteOne(world.logs.begunIn);

@@ -1,13 +1,13 @@
 /** The file locks of the data folder: dropped by the kernel at death, not at a pause. @module */
-import type { HeldLock, Lock } from "../../src/membership/lock.ts";
+import type { HeldLock, Locks } from "../../src/membership/lock.ts";
 import { KILLED, type Life } from "./life.ts";
 
 /** Every lock there is. */
-export class Locks {
+export class SharedLocks {
   #holders = new Map<string, Life>();
 
   /** The locks as one process sees them. */
-  of(life: Life): Lock {
+  of(life: Life): Locks {
     return { tryAcquire: (name) => this.#acquire(life, name) };
   }
 

@@ -18,7 +18,7 @@ import { Projector } from "../../src/store/projector.ts";
 import { Unsaved } from "../../src/store/unsaved.ts";
 import { SimulatedClient } from "./client.ts";
 import { Disk } from "./disk.ts";
-import { Locks } from "./locks.ts";
+import { SharedLocks } from "./locks.ts";
 import { TOLD } from "./plan.ts";
 import { Database } from "./store.ts";
 
@@ -69,7 +69,7 @@ const CALLS: Readonly<Record<string, Plant>> = {
   "binding forgotten on timeout": () => outcomes((outcome) => outcome.kind === "unknown" ? REFUSED : outcome),
   "a gateway's 5xx taken for a refusal": () =>
     outcomes((outcome) => outcome.kind === "unknown" && outcome.error.startsWith("status") ? REFUSED : outcome),
-  "500 without a lookup": () => outcomes((outcome) => outcome.kind === "failed" ? REFUSED : outcome),
+  "500 without a lookup": () => outcomes((outcome) => outcome.kind === "refused-as-far-as-known" ? REFUSED : outcome),
   "already booked taken for refused": () =>
     outcomes((outcome) => outcome.kind === "already-booked" ? REFUSED : outcome),
   "a refusal after an unknown releases": () => {
@@ -81,7 +81,7 @@ const CALLS: Readonly<Record<string, Plant>> = {
         if (outcome.kind !== "refused" || !unsure.delete(order.id)) return outcome;
         const { ledger } = this.world.running[this.life.replica]!.replica;
         const payment = ledger?.book.pending.get(order.id);
-        if (payment?.stage === "dispatched") ledger!.append(released(payment, this.life.replica, 0, "refused", false));
+        if (payment?.stage === "dispatched") ledger!.append(released(payment, this.life.replica, 0, "failed", false));
         return outcome;
       });
   },
@@ -139,12 +139,12 @@ const FACTS: Readonly<Record<string, Plant>> = {
         const store = was.call(this, life);
         return {
           ...store,
-          stored: async () => ({ ...await store.stored(), doubtedMs: null }),
+          stored: async () => ({ ...await store.stored(), doubtedUptimeMs: null }),
           load: async (visit) => {
             const stored = await store.load((payments) => {
-              visit(payments.map((payment) => ({ ...payment, doubtedMs: null })));
+              visit(payments.map((payment) => ({ ...payment, doubtedUptimeMs: null })));
             });
-            return { ...stored, doubtedMs: null };
+            return { ...stored, doubtedUptimeMs: null };
           },
         };
       }),
@@ -165,8 +165,8 @@ const FACTS: Readonly<Record<string, Plant>> = {
       return holds;
     }),
   "a move without the lock": () =>
-    replace(Locks.prototype, "of", (was) =>
-      function (this: Locks, life) {
+    replace(SharedLocks.prototype, "of", (was) =>
+      function (this: SharedLocks, life) {
         const lock = was.call(this, life);
         return {
           tryAcquire: (name) => {
@@ -230,12 +230,12 @@ const STORES: Readonly<Record<string, Plant>> = {
             const payments = [...batch.payments];
             const now = await store.write({ ...batch, payments: [] });
             if (now.position !== batch.to.position) return now;
-            return await store.write({ ...batch, from: batch.to, purges: false, payments });
+            return await store.write({ ...batch, from: batch.to, replacesAll: false, payments });
           },
         };
       }),
   "what a store lost that went back is not written again": () =>
-    replace(Unsaved.prototype, "all", (was) =>
+    replace(Unsaved.prototype, "markAll", (was) =>
       function (this: Unsaved, position, nowMs) {
         // a purge says so at its own position
         if (new Error().stack!.includes("folded")) was.call(this, position, nowMs);

@@ -19,7 +19,7 @@ export interface StoreFaults {
 
 const SLOW_MS = 400;
 const PAGE = 64;
-const NOTHING: Stored = { log: null, position: 0, hash: 0, doubtedMs: null };
+const NOTHING: Stored = { logId: null, position: 0, hash: 0, doubtedUptimeMs: null };
 
 /** What a database holds. */
 interface Content {
@@ -77,7 +77,7 @@ export class Database {
   /** Keeps a copy of what is there now, to come back to. Nothing is kept before there is anything. */
   backUp(): void {
     const { stored, rows } = this.#content;
-    if (stored.log !== null) this.#backup = { stored, rows: new Map(rows) };
+    if (stored.logId !== null) this.#backup = { stored, rows: new Map(rows) };
   }
 
   /** Goes back to the copy. @returns whether there is one */
@@ -90,16 +90,16 @@ export class Database {
     return true;
   }
 
-  #write({ from, to, purges }: Batch, payments: readonly Payment[]): Stored {
+  #write({ from, to, replacesAll }: Batch, payments: readonly Payment[]): Stored {
     const { stored } = this;
-    if (stored.log !== from.log || stored.position !== from.position) {
+    if (stored.logId !== from.logId || stored.position !== from.position) {
       this.world.saw("store-overtaken", stored.position);
       return stored;
     }
-    const rows = purges ? new Map<string, Payment>() : this.#content.rows;
+    const rows = replacesAll ? new Map<string, Payment>() : this.#content.rows;
     for (const payment of payments) rows.set(payment.id, payment);
-    const { log, position, hash, doubtedMs } = to;
-    this.#content = { stored: { log, position, hash, doubtedMs }, rows };
+    const { logId, position, hash, doubtedUptimeMs } = to;
+    this.#content = { stored: { logId, position, hash, doubtedUptimeMs }, rows };
     this.world.note("stored", undefined, position, payments.length);
     return to;
   }

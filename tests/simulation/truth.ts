@@ -86,7 +86,7 @@ export class Truth implements LedgerObserver {
       const mine = new Book();
       for (let i = 0; i < book.settled.size; i++) mine.load(book.settled.at(i));
       for (const payment of book.pending.values()) mine.load(payment);
-      mine.restoreDoubt(book.doubtedMs);
+      mine.restoreDoubt(book.doubtedUptimeMs);
       const gone = (why: string) => world.violate("invariants", why);
       try {
         const log = new SegmentLog({ files: world.disk.view, boot: 0, position, rereads: 0, gone });

@@ -10,7 +10,7 @@ import { SimulatedClient } from "./client.ts";
 import { Machine, VirtualClock } from "./clock.ts";
 import { Disk, type Loss } from "./disk.ts";
 import { Life } from "./life.ts";
-import { Locks } from "./locks.ts";
+import { SharedLocks } from "./locks.ts";
 import { Network } from "./network.ts";
 import { type Plan, TOLD } from "./plan.ts";
 import { Prng } from "./prng.ts";
@@ -51,7 +51,7 @@ export class World {
   readonly network: Network;
   readonly disk: Disk;
   readonly database: Database | undefined;
-  readonly locks = new Locks();
+  readonly locks = new SharedLocks();
   readonly asked = new Asked();
   readonly truth = new Truth(this);
   readonly charges = new ChargeChecker(this);
@@ -157,7 +157,7 @@ export class World {
       clock: new VirtualClock(timeline, machine, life, () => plan.lagMs * prng.float()),
       random: prng.fork().float,
       client: new SimulatedClient(this, life, this.settings.requestTimeoutMs),
-      lock: this.locks.of(life),
+      locks: this.locks.of(life),
       files: this.disk.of(life),
       boot: machine.boot,
       uuid: () => prng.uuid(),
@@ -168,7 +168,7 @@ export class World {
           if (replica.ledger) this.logs.folded(life, replica.ledger);
         },
       }],
-      log: (_, message, fields) => this.#log(life, message, fields),
+      say: (_, message, fields) => this.#log(life, message, fields),
       fail: (error) => {
         if (life.alive) {
           this.violate("invariants", error instanceof Error ? error.stack ?? error.message : String(error));

@@ -16,8 +16,8 @@ const common = {
 };
 const unsettled = {
   position,
-  refusedBy: fc.option(processor),
-  doubtedMs: fc.option(fc.double({ min: 0, max: 1e12, noNaN: true }).map((ms) => ms + 0)),
+  askFirst: fc.option(processor),
+  doubtedUptimeMs: fc.option(fc.double({ min: 0, max: 1e12, noNaN: true }).map((ms) => ms + 0)),
 };
 
 function payment(fields: { [K in keyof Payment]: fc.Arbitrary<Payment[K]> }): fc.Arbitrary<Payment> {
@@ -52,6 +52,6 @@ export const anyPayment: fc.Arbitrary<Payment> = fc.oneof(
     attempt: fc.integer({ min: 0, max: ATTEMPT_MAX }),
     processor,
     requestedAt: time,
-    ...{ position: fc.constant(0), refusedBy: fc.constant(null), doubtedMs: fc.constant(null) },
+    ...{ position: fc.constant(0), askFirst: fc.constant(null), doubtedUptimeMs: fc.constant(null) },
   }),
 );

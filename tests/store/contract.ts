@@ -14,7 +14,7 @@ export interface Fresh {
 
 export const LOG = "0b8a3c52-6b0e-4a55-9d6f-0f4c1f6f0d10";
 export const OTHER_LOG = "7d2f9d1e-2f5c-4f7b-8a55-1f2e3d4c5b6a";
-export const NOTHING: Stored = { log: null, position: 0, hash: 0, doubtedMs: null };
+export const NOTHING: Stored = { logId: null, position: 0, hash: 0, doubtedUptimeMs: null };
 const PAGE_MAX = 512;
 
 /** The id of a payment. */
@@ -26,7 +26,14 @@ export function id(n: number): string {
 export function pending(n: number, changed: Partial<Payment> = {}): Payment {
   return {
     ...{ id: id(n), cents: 1990, acceptedAt: 1_751_328_000_123 + n, owner: "b", stage: "accepted", attempt: 0 },
-    ...{ processor: null, requestedAt: 0, reason: "accepted", position: 100 + n, refusedBy: null, doubtedMs: null },
+    ...{
+      processor: null,
+      requestedAt: 0,
+      reason: "accepted",
+      position: 100 + n,
+      askFirst: null,
+      doubtedUptimeMs: null,
+    },
     ...changed,
   };
 }
@@ -44,8 +51,13 @@ export function settled(n: number, changed: Partial<Payment> = {}): Payment {
 }
 
 /** A batch from one position of {@link LOG} to another. */
-export function batch(from: Batch["from"], position: number, payments: Iterable<Payment> = [], purges = false): Batch {
-  return { from, to: { log: LOG, position, hash: position * 7 + 1, doubtedMs: null }, purges, payments };
+export function batch(
+  from: Batch["from"],
+  position: number,
+  payments: Iterable<Payment> = [],
+  replacesAll = false,
+): Batch {
+  return { from, to: { logId: LOG, position, hash: position * 7 + 1, doubtedUptimeMs: null }, replacesAll, payments };
 }
 
 /** Everything a store holds, by id, and where it is. */
@@ -76,16 +88,16 @@ const TESTS: Readonly<Record<string, Test>> = {
   async "every field of a payment and of the position is loaded exactly as it was written"(fresh) {
     const [store, other] = [fresh.store(), fresh.store()];
     const state = fc.record({
-      log: fc.constantFrom(LOG, OTHER_LOG),
+      logId: fc.constantFrom(LOG, OTHER_LOG),
       position: fc.maxSafeNat(),
       hash: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-      doubtedMs: fc.option(fc.double({ min: 0, max: 1e12, noNaN: true }).map((ms) => ms + 0)),
+      doubtedUptimeMs: fc.option(fc.double({ min: 0, max: 1e12, noNaN: true }).map((ms) => ms + 0)),
     }, { noNullPrototype: true });
     const payments = fc.uniqueArray(anyPayment, { selector: ({ id }) => id, maxLength: 20 });
     await fc.assert(
       fc.asyncProperty(state, payments, async (to, payments) => {
         const from = await other.stored();
-        assert.deepEqual(await store.write({ from, to, purges: true, payments }), to);
+        assert.deepEqual(await store.write({ from, to, replacesAll: true, payments }), to);
         assert.deepEqual(await other.stored(), to);
         assert.deepEqual(await loaded(other), { stored: to, rows: byId(payments) });
       }),
@@ -99,10 +111,10 @@ const TESTS: Readonly<Record<string, Test>> = {
     assert.deepEqual(await store.write(first), first.to);
     const elsewhere = [
       NOTHING,
-      { log: LOG, position: 9 },
-      { log: LOG, position: 11 },
-      { log: OTHER_LOG, position: 10 },
-      { log: null, position: 10 },
+      { logId: LOG, position: 9 },
+      { logId: LOG, position: 11 },
+      { logId: OTHER_LOG, position: 10 },
+      { logId: null, position: 10 },
     ];
     for (const from of elsewhere) {
       assert.deepEqual(await other.write(batch(from, 20, [settled(1), pending(2)])), first.to);
@@ -152,12 +164,12 @@ const TESTS: Readonly<Record<string, Test>> = {
     await store.write(first);
     const many = Array.from({ length: 2_345 }, (_, n) => n % 3 ? settled(n) : pending(n));
     const broken = new Error("invariant: broken");
-    for (const purges of [false, true]) {
+    for (const replacesAll of [false, true]) {
       const breaking = function* () {
         yield* many;
         throw broken;
       };
-      await assert.rejects(store.write(batch(first.to, 20, breaking(), purges)), (error) => error === broken);
+      await assert.rejects(store.write(batch(first.to, 20, breaking(), replacesAll)), (error) => error === broken);
       assert.deepEqual(await loaded(store), { stored: first.to, rows: byId(first.payments) });
     }
     const whole = batch(first.to, 20, many);

@@ -16,7 +16,7 @@ export interface Content {
   readonly rows: ReadonlyMap<string, Payment>;
 }
 
-const NOTHING: Content = { stored: { log: null, position: 0, hash: 0, doubtedMs: null }, rows: new Map() };
+const NOTHING: Content = { stored: { logId: null, position: 0, hash: 0, doubtedUptimeMs: null }, rows: new Map() };
 
 /** Every call is atomic, and happens between its two hooks. */
 export class MemoryStore implements Store {
@@ -45,8 +45,8 @@ export class MemoryStore implements Store {
   async write(batch: Batch): Promise<Stored> {
     return await this.#called({ kind: "write", batch }, () => {
       const { stored } = this.content;
-      if (stored.log !== batch.from.log || stored.position !== batch.from.position) return stored;
-      const rows = new Map(batch.purges ? [] : this.content.rows);
+      if (stored.logId !== batch.from.logId || stored.position !== batch.from.position) return stored;
+      const rows = new Map(batch.replacesAll ? [] : this.content.rows);
       for (const payment of batch.payments) rows.set(payment.id, payment);
       this.content = { stored: batch.to, rows };
       return batch.to;

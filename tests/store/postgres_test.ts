@@ -39,7 +39,7 @@ Deno.test(
       const both = await Promise.all([first.stored(), second.stored()]);
       assert.deepEqual(both, [NOTHING, NOTHING]);
       const { rows } = await loaded(first);
-      const inDoubt = { position: 0, doubtedMs: 0 };
+      const inDoubt = { position: 0, doubtedUptimeMs: 0 };
       const bound = { attempt: 2, processor: "fallback", requestedAt: 1_751_328_000_500 } as const;
       assert.deepEqual(
         rows,
@@ -81,7 +81,7 @@ Deno.test("replicas that start at once find the tables made once", needsServer, 
     const said = await Promise.all(stores.map((store, n) => n < 2 ? store.stored() : store.write(first)));
     assert.deepEqual(said.slice(2), [first.to, first.to]);
     assert.deepEqual(await server.query(url, "select schema_version, log, position, hash from store_state"), [
-      { schema_version: 4, log: LOG, position: "10", hash: "71" },
+      { schema_version: 5, log: LOG, position: "10", hash: "71" },
     ]);
     assert.deepEqual((await loaded(stores[0]!)).rows, byId([settled(1)]));
   });
@@ -111,7 +111,9 @@ Deno.test(
 Deno.test("the audit shows amounts, names and times to the millisecond", needsServer, async () => {
   const url = await server.database();
   await withStores(url, async (make) => {
-    await make().write(batch(NOTHING, 10, [settled(1), pending(2, { acceptedAt: -8_640_000_000_000_000 })]));
+    const released = { stage: "released", processor: "default", reason: "failed", acceptedAt: 0 } as const;
+    const payments = [settled(1), pending(2, { acceptedAt: -8_640_000_000_000_000 }), pending(3, released)];
+    await make().write(batch(NOTHING, 10, payments));
     const rows = await server.query(
       url,
       "select amount::float8, stage, processor, requested_at, accepted_at, owner, reason from payment_audit order by id",
@@ -131,6 +133,10 @@ Deno.test("the audit shows amounts, names and times to the millisecond", needsSe
       {
         ...{ amount: 19.9, stage: "accepted", processor: null, requested_at: null, accepted_at: null },
         ...{ owner: "b", reason: "accepted" },
+      },
+      {
+        ...{ amount: 19.9, stage: "released", processor: "default", requested_at: null, accepted_at: null },
+        ...{ owner: "b", reason: "failed" },
       },
     ]);
   });
@@ -194,7 +200,7 @@ Deno.test(
       assert.equal((await store.stored()).position, 10);
       assert.deepEqual((await loaded(store)).rows, byId([settled(1)]));
       await assert.rejects(store.stored(true), refused);
-      await assert.rejects(store.write(batch({ log: LOG, position: 10 }, 20, [])), refused);
+      await assert.rejects(store.write(batch({ logId: LOG, position: 10 }, 20, [])), refused);
     });
   },
 );

@@ -31,7 +31,7 @@ export class Side {
     const { clock, store } = world;
     this.ledger = world.ledger(self === "a" ? 0 : 2 ** 31);
     this.projector = new Projector({
-      ...{ self, store, clock, ledger: this.ledger, log: LOG, intervalMs: INTERVAL_MS },
+      ...{ self, store, clock, ledger: this.ledger, logId: LOG, intervalMs: INTERVAL_MS },
       // no jitter: a pause is as long as it can be
       random: () => 1,
       from: store.content.stored,
@@ -74,14 +74,14 @@ export class Projected {
   readonly #files = new MemorySegments();
   readonly #segmentRecords: number | undefined;
   /** what the store was asked to write: the payments' numbers, and when */
-  readonly written: { readonly payments: number[]; readonly purges: boolean; readonly atMs: number }[] = [];
+  readonly written: { readonly payments: number[]; readonly replacesAll: boolean; readonly atMs: number }[] = [];
 
   constructor(segmentRecords?: number) {
     this.#segmentRecords = segmentRecords;
     const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(1, 0) };
     this.#files.create(
       1,
-      new RecordBuffer().write({ kind: "header", log: LOG, segment: 1, boot: BOOT, base }, 0).bytes,
+      new RecordBuffer().write({ kind: "header", logId: LOG, segment: 1, boot: BOOT, base }, 0).bytes,
     );
     this.store.before = (call) => this.asked(call);
   }
@@ -120,7 +120,7 @@ export class Projected {
   asked(call: Parameters<MemoryStore["before"]>[0]): void {
     if (call.kind !== "write") return;
     const payments = Array.from(call.batch.payments, ({ id }) => Number.parseInt(id.slice(-12), 16));
-    this.written.push({ payments, purges: call.batch.purges, atMs: this.clock.monotonic() });
+    this.written.push({ payments, replacesAll: call.batch.replacesAll, atMs: this.clock.monotonic() });
   }
 }
 

@@ -55,7 +55,7 @@ function fact(step: Step & { kind: "accept" | "dispatch" | "release" | "settle" 
   if (step.kind === "accept") return { kind: "accepted", by: self, id: id(step.n), cents: 5, at, doubt: step.n === 0 };
   if (!payment) return undefined;
   if (step.kind === "dispatch") return dispatched(payment, self, PROCESSORS[step.n % 2]!, at, "default-up");
-  if (step.kind === "release") return released(payment, self, at, "refused", step.n % 2 === 0);
+  if (step.kind === "release") return released(payment, self, at, "failed", step.n % 2 === 0);
   return settled(payment, self, at, { processor: PROCESSORS[step.n % 2]!, requestedAt: at, cents: 5 }, "booked");
 }
 
@@ -78,7 +78,7 @@ class Run {
     const { book, hash } = this.world.fold(stored.position);
     const payments: Payment[] = [...book.pending.values()];
     for (let n = 0; n < book.settled.size; n++) payments.push(book.settled.at(n));
-    assert.deepEqual([rows, stored.hash, stored.doubtedMs], [byId(payments), hash, book.doubtedMs]);
+    assert.deepEqual([rows, stored.hash, stored.doubtedUptimeMs], [byId(payments), hash, book.doubtedUptimeMs]);
   }
 
   async happen(step: Step): Promise<void> {
@@ -150,8 +150,8 @@ class Run {
     const { ledger } = this.sides[0]!;
     assert.equal(this.world.store.content.stored.position, ledger.position);
     for (const { projector, ahead, ledger: { hash } } of this.sides) {
-      const { backlog, position, oldestDirtyMs, state } = projector;
-      assert.deepEqual([backlog, position, oldestDirtyMs, state], [0, ledger.position, 0, "ready"]);
+      const { unsaved, position, oldestUnsavedMs, state } = projector;
+      assert.deepEqual([unsaved, position, oldestUnsavedMs, state], [0, ledger.position, 0, "ready"]);
       assert.deepEqual([ahead, hash], [[], ledger.hash]);
     }
     assert.equal(this.world.clock.timers, 0);

@@ -22,7 +22,7 @@ function assertStored({ ledger, world: { store } }: Side): void {
     ...book.pending.values(),
     ...Array.from({ length: book.settled.size }, (_, n) => book.settled.at(n)),
   ];
-  const stored = { log: LOG, position: ledger.position, hash: ledger.hash, doubtedMs: book.doubtedMs };
+  const stored = { logId: LOG, position: ledger.position, hash: ledger.hash, doubtedUptimeMs: book.doubtedUptimeMs };
   assert.deepEqual(store.content, { stored, rows: byId(payments) });
 }
 
@@ -61,7 +61,7 @@ Deno.test("replica a writes which log it is at once, and b only where nobody els
     const world = new Projected();
     const side = new Side(self, world);
     await world.clock.advance(STANDBY_MS);
-    assert.deepEqual(world.written, [{ payments: [], purges: false, atMs: ms }]);
+    assert.deepEqual(world.written, [{ payments: [], replacesAll: false, atMs: ms }]);
     assertStored(side);
     assert.deepEqual(side.stored, [START + 1]);
     assert.deepEqual([side.batches, world.clock.timers], [[], 0], "nothing is left to do");
@@ -92,11 +92,11 @@ Deno.test("a payment that was accepted and settled within an interval is one row
   await clock.advance(0);
   side.accept(2, 3);
   side.settle(2);
-  assert.equal(side.projector.backlog, 2);
+  assert.equal(side.projector.unsaved, 2);
   await clock.advance(20);
   assert.deepEqual(written, [
-    { payments: [1], purges: false, atMs: 100 },
-    { payments: [3, 2], purges: false, atMs: 120 },
+    { payments: [1], replacesAll: false, atMs: 100 },
+    { payments: [3, 2], replacesAll: false, atMs: 120 },
   ]);
   assert.equal(store.content.rows.get(id(2))?.stage, "settled");
   assertStored(side);
@@ -127,8 +127,8 @@ Deno.test("a write starts no sooner than the interval after the one before", asy
   side.settle(1);
   await clock.advance(1);
   assert.deepEqual(written.map(({ payments }) => payments), [[1], [2, 1]]);
-  const { backlog, position } = side.projector;
-  assert.deepEqual([side.batches, backlog, position], [[[1, 0], [2, 0]], 0, side.ledger.position]);
+  const { unsaved, position } = side.projector;
+  assert.deepEqual([side.batches, unsaved, position], [[[1, 0], [2, 0]], 0, side.ledger.position]);
 });
 
 Deno.test("one write is under way at a time, and the next one answers all that wait", async () => {
@@ -146,12 +146,12 @@ Deno.test("one write is under way at a time, and the next one answers all that w
   await clock.advance(500);
   assert.deepEqual(written.map(({ payments }) => payments), [[1]]);
   assert.deepEqual(await answers(clock, first, second, third), [undefined, undefined, undefined]);
-  assert.deepEqual([projector.oldestDirtyMs, projector.backlog], [500, 3]);
+  assert.deepEqual([projector.oldestUnsavedMs, projector.unsaved], [500, 3]);
   open();
   assert.deepEqual(await answers(clock, first, second, third), [true, true, true]);
   assert.deepEqual(written.map(({ payments }) => payments), [[1], [2, 3]], "at once, not an interval later");
   assert.deepEqual(side.batches, [[1, 500], [2, 0]]);
-  assert.deepEqual([projector.oldestDirtyMs, clock.timers], [0, 0]);
+  assert.deepEqual([projector.oldestUnsavedMs, clock.timers], [0, 0]);
 });
 
 Deno.test("covered() does not wait for what came after its position", async () => {
@@ -206,7 +206,7 @@ Deno.test("what failed is written again, after pauses that double, with what cam
   const startMs = clock.monotonic();
   await clock.settle();
   await clock.advance(0);
-  assert.deepEqual([projector.state, projector.trouble, projector.backlog], [
+  assert.deepEqual([projector.state, projector.trouble, projector.unsaved], [
     "unavailable",
     "nothing listens there",
     2,
@@ -215,14 +215,14 @@ Deno.test("what failed is written again, after pauses that double, with what cam
   side.accept(3);
   await clock.advance(4_000);
   assert.deepEqual(written.map(({ atMs }) => atMs - startMs), [0, 50, 150, 350, 750, 1_550, 2_550, 3_550]);
-  assert.equal(projector.oldestDirtyMs, 4_000);
+  assert.equal(projector.oldestUnsavedMs, 4_000);
   const covered = projector.covered(ledger.position);
   fail(side, undefined);
   await clock.advance(1_000);
   assert.deepEqual(written.at(-1)?.payments, [3, 2, 1]);
   assert.equal(await covered, true);
   assertStored(side);
-  assert.deepEqual([projector.state, projector.trouble, projector.oldestDirtyMs], ["ready", "", 0]);
+  assert.deepEqual([projector.state, projector.trouble, projector.oldestUnsavedMs], ["ready", "", 0]);
   assert.deepEqual(lines, [
     "info: the store works",
     "warning: the store does not work: nothing listens there",
@@ -300,7 +300,7 @@ Deno.test("a write whose answer was lost is not made again", async () => {
   await clock.advance(50);
   assert.deepEqual(await answers(clock, covered), [true]);
   assert.equal(store.content, content);
-  assert.deepEqual([written.length, side.projector.backlog, clock.timers], [2, 0, 0]);
+  assert.deepEqual([written.length, side.projector.unsaved, clock.timers], [2, 0, 0]);
 });
 
 Deno.test("a purge makes the store forget, and what may be booked is written again with what came later", async () => {
@@ -314,15 +314,15 @@ Deno.test("a purge makes the store forget, and what may be booked is written aga
   await clock.advance(20);
   side.purge();
   side.accept(1);
-  assert.equal(projector.backlog, 2);
+  assert.equal(projector.unsaved, 2);
   await clock.advance(20);
-  assert.deepEqual(written.slice(1).map(({ payments, purges }) => ({ payments, purges })), [
-    { payments: [2, 1], purges: true },
+  assert.deepEqual(written.slice(1).map(({ payments, replacesAll }) => ({ payments, replacesAll })), [
+    { payments: [2, 1], replacesAll: true },
   ]);
   assertStored(side);
   side.settle(1);
   await clock.advance(20);
-  assert.deepEqual(written.at(-1), { payments: [1], purges: false, atMs: 140 });
+  assert.deepEqual(written.at(-1), { payments: [1], replacesAll: false, atMs: 140 });
   assertStored(side);
 });
 
@@ -339,9 +339,9 @@ Deno.test("a purge while a write is under way changes nothing of that write", as
   await clock.settle();
   assert.deepEqual([...store.content.rows.keys()], [id(2), id(1)]);
   await clock.advance(20);
-  assert.deepEqual(written.map(({ payments, purges }) => ({ payments, purges })), [
-    { payments: [2, 1], purges: false },
-    { payments: [3], purges: true },
+  assert.deepEqual(written.map(({ payments, replacesAll }) => ({ payments, replacesAll })), [
+    { payments: [2, 1], replacesAll: false },
+    { payments: [3], replacesAll: true },
   ]);
   assertStored(side);
 });
@@ -370,7 +370,7 @@ Deno.test("b writes nothing while the store is kept up with the log, and goes on
     b.ledger.catchUp();
     await world.clock.advance(20);
     b.projector.heard(a.projector.position);
-    assert.equal(b.projector.backlog, 0);
+    assert.equal(b.projector.unsaved, 0);
   };
   for (let n = 0; n < 200; n++) await keepUp(n);
   assert.equal(world.written.length, 200, "one write each, all by a");
@@ -425,7 +425,7 @@ Deno.test("whose write came too late goes on from where the other has brought th
   await world.clock.advance(100);
   assert.deepEqual(world.written.map(({ payments }) => payments), [[1, 3, 2], [3, 2]]);
   assertStored(a);
-  assert.deepEqual([a.projector.backlog, a.batches.length], [0, 1]);
+  assert.deepEqual([a.projector.unsaved, a.batches.length], [0, 1]);
 });
 
 Deno.test("who did not hear the store at the start drops what it turns out to hold", async () => {
@@ -433,10 +433,10 @@ Deno.test("who did not hear the store at the start drops what it turns out to ho
   const a = new Side("a", world);
   a.accept(1, 2);
   await world.clock.advance(20);
-  const b = new Side("b", world, { from: { log: null, position: 0 } });
-  assert.equal(b.projector.backlog, 2);
+  const b = new Side("b", world, { from: { logId: null, position: 0 } });
+  assert.equal(b.projector.unsaved, 2);
   await world.clock.advance(0);
-  assert.deepEqual([b.projector.backlog, b.projector.position], [0, a.ledger.position]);
+  assert.deepEqual([b.projector.unsaved, b.projector.position], [0, a.ledger.position]);
 });
 
 Deno.test("a store that knows more than the log is left alone, and who waits is told", async () => {
@@ -458,7 +458,7 @@ Deno.test("a store that knows more than the log is left alone, and who waits is 
 Deno.test("a store that holds another log is left alone", async () => {
   const side = await started();
   const { clock, store } = side.world;
-  const stored = { ...store.content.stored, log: OTHER_LOG };
+  const stored = { ...store.content.stored, logId: OTHER_LOG };
   store.content = { ...store.content, stored };
   side.accept(1);
   await clock.advance(20);
@@ -469,7 +469,7 @@ Deno.test("a store that holds another log is left alone", async () => {
 Deno.test("a store of which an older backup was restored, or that was made anew, is written anew", async () => {
   const side = await started();
   const { clock, store, written } = side.world;
-  const empty = { stored: { log: null, position: 0, hash: 0, doubtedMs: null }, rows: new Map() };
+  const empty = { stored: { logId: null, position: 0, hash: 0, doubtedUptimeMs: null }, rows: new Map() };
   side.accept(1, 2);
   side.settle(1);
   await clock.advance(20);
@@ -481,7 +481,7 @@ Deno.test("a store of which an older backup was restored, or that was made anew,
     store.content = content;
     side.accept(4);
     await clock.advance(100);
-    assert.deepEqual([written.at(-1)?.payments, written.at(-1)?.purges], [[3, 4, 1, 2], true]);
+    assert.deepEqual([written.at(-1)?.payments, written.at(-1)?.replacesAll], [[3, 4, 1, 2], true]);
     assertStored(side);
   }
   assert.equal(side.lines.at(-1), "warning: the store is older than it was: everything is written anew");

@@ -39,8 +39,8 @@ export class Facts {
     return this.fold(dispatched(this.#of(id), by, processor, at, reason))!;
   }
 
-  release(id: string, reason: Reason = "refused", at = 0, by: ReplicaId = "a"): Payment {
-    return this.fold(released(this.#of(id), by, at, reason, reason === "refused"))!;
+  release(id: string, reason: Reason = "failed", at = 0, by: ReplicaId = "a"): Payment {
+    return this.fold(released(this.#of(id), by, at, reason, reason === "failed"))!;
   }
 
   /** Where it is dispatched, under what the processor was told. */

@@ -116,13 +116,13 @@ Deno.test("GET /metrics tells how far behind the store is, and of every payment 
     await cluster.untilSettled();
     const store = async (name: string, ...labels: string[]) =>
       valueOf(await scrape(a), `galo_store_${name}`, ...labels);
-    await until(async () => await store("backlog_facts") === 0);
+    await until(async () => await store("backlog_payments") === 0);
     assert.equal(await store("up"), 1);
     assert.equal(await store("lag_seconds"), 0);
-    const batches = await store("batch_facts_count");
+    const batches = await store("batch_payments_count");
     assert.equal(await store("write_duration_seconds_count"), batches);
     // each payment once or more
-    const facts = await store("batch_facts_sum");
+    const facts = await store("batch_payments_sum");
     assert.ok(facts >= 200 && batches >= 1, `${facts} in ${batches} batches`);
 
     await postgres.stop();
@@ -130,7 +130,7 @@ Deno.test("GET /metrics tells how far behind the store is, and of every payment 
     assert.equal(await a.pay(crypto.randomUUID()), 202);
     await until(async () => await store("up") === 0 && await store("lag_seconds") > 0.2);
     assert.ok(await store("lag_seconds") < (performance.now() - beganMs) / 1_000);
-    assert.ok(await store("backlog_facts") >= 1);
+    assert.ok(await store("backlog_payments") >= 1);
   } finally {
     await postgres.stop();
     await Deno.remove(folder, { recursive: true });
@@ -206,10 +206,10 @@ Deno.test("GET /metrics tells why payments wait, and what came of calls, in an o
   for (const replica of cluster.replicas) await cluster.untilSettled(replica);
   text = await metrics();
   const outcome = (name: string) => valueOf(text, "galo_processor_calls_total", `processor="default"`, name);
-  const failed = outcome("failed");
+  const failed = outcome("refused-as-far-as-known");
   assert.ok(failed >= 2, `${failed} calls failed`);
   assert.equal(outcome("booked"), 50);
-  assert.equal(valueOf(text, "galo_dispatch_releases_total", `processor="default"`, "refused"), failed);
+  assert.equal(valueOf(text, "galo_dispatch_releases_total", `processor="default"`, "failed"), failed);
   assert.equal(valueOf(text, "galo_dispatch_decisions_total"), 50 + failed);
   assert.ok(valueOf(text, "galo_dispatch_decisions_total", "probe") >= 2);
   assert.equal(valueOf(text, "galo_queue_held"), 0);
@@ -228,13 +228,13 @@ function whole(): Promise<string> {
     peerStatus: undefined,
     tellStatus() {},
   };
-  const store = { backlog: 3, oldestDirtyMs: 20 };
-  const log = { segments: 3, segmentsMax: 256 };
+  const store = { unsaved: 3, oldestUnsavedMs: 20 };
+  const retention = { segments: 3, segmentsMax: 256 };
   const meters = new Meters("a", "1.2.3");
   meters.requested("GET /livez");
   meters.answered("GET /livez", 200, 0.1);
   const replica = new FakePayments();
-  replica.vitals = { link, store, log, held: "default-slow" };
+  replica.vitals = { link, store, retention, held: "default-slow" };
   const readiness = replica.readiness();
   replica.readiness = () => ({ ...readiness, store: "ready" });
   return meters.scrape(replica);
@@ -245,7 +245,7 @@ Deno.test("times are told in seconds, and the version that runs", async () => {
   assert.equal(valueOf(text, "galo_peer_lag_seconds"), 1.5);
   assert.equal(valueOf(text, "galo_peer_silence_seconds"), 0.25);
   assert.equal(valueOf(text, "galo_store_lag_seconds"), 0.02);
-  assert.equal(valueOf(text, "galo_store_backlog_facts"), 3);
+  assert.equal(valueOf(text, "galo_store_backlog_payments"), 3);
   assert.equal(valueOf(text, "galo_store_up"), 1);
   assert.equal(valueOf(text, "galo_log_segments"), 3);
   assert.equal(valueOf(text, "galo_log_segments_max"), 256);
@@ -261,7 +261,7 @@ Deno.test("attempts and settlements are counted by who made them, where they hol
   const id = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
   facts.accept(id, 1990, 100);
   const bound = facts.dispatch(id, "default", "default-up", 350);
-  facts.release(id, "refused", 360);
+  facts.release(id, "failed", 360);
   const late = { kind: "dispatched", by: "a", id, over: bound.position, processor: "fallback", at: 370 } as const;
   a.folded({ ...late, reason: "patience-over" }, false, bound);
   facts.fold({ kind: "moved", by: "b", from: "a", at: 400 });
@@ -273,7 +273,7 @@ Deno.test("attempts and settlements are counted by who made them, where they hol
       `${[...what.matchAll(/(?:processor|reason)="(.*?)"/g)].map(([, label]) => label).join(" ")} ${value}`
     );
   const metrics = ["galo_dispatch_decisions_total", "galo_dispatch_releases_total", "galo_payments_settled_total"];
-  assert.deepEqual(metrics.map((name) => counted(atA, name)), [["default default-up 1"], ["default refused 1"], []]);
+  assert.deepEqual(metrics.map((name) => counted(atA, name)), [["default default-up 1"], ["default failed 1"], []]);
   assert.deepEqual(metrics.map((name) => counted(atB, name)), [["fallback patience-over 1"], [], ["fallback 1"]]);
   // the wait for the first attempt: 250 ms
   assert.deepEqual(["sum", "count"].map((of) => valueOf(atA, `galo_dispatch_wait_seconds_${of}`)), [0.25, 1]);

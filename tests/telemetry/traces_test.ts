@@ -126,7 +126,11 @@ Deno.test("what waits in the queue and is sent again stays in its request's trac
   assert.deepEqual(attempts.map((span) => attribute(span, "galo.attempt")), [1, 2, 3]);
   assert.deepEqual(attempts.map(({ parentSpanId }) => parentSpanId), attempts.map(() => request.spanId));
   assert.deepEqual(calls.map(({ parentSpanId }) => parentSpanId), attempts.map(({ spanId }) => spanId));
-  assert.deepEqual(calls.map((span) => attribute(span, "galo.outcome")), ["failed", "refused", "booked"]);
+  assert.deepEqual(calls.map((span) => attribute(span, "galo.outcome")), [
+    "refused-as-far-as-known",
+    "refused",
+    "booked",
+  ]);
   assert.deepEqual(processor.told, calls.map(({ spanId }) => `00-${TRACE}-${spanId}-01`));
 });
 

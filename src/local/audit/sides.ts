@@ -6,7 +6,7 @@ import { parseInstant } from "../../payment/instant.ts";
 import { type Cents, centsOf } from "../../payment/money.ts";
 import { STAGES } from "../../payment/payment.ts";
 import type { Total } from "../../payment/totals.ts";
-import { errorLine } from "../../start_error.ts";
+import { errorLine } from "../../errors.ts";
 import { connectionOf } from "../../store/connection.ts";
 
 /** A call may take so long, in milliseconds. */

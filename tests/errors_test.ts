@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { errorLine } from "../src/start_error.ts";
+import { errorLine } from "../src/errors.ts";
 
 Deno.test("an error is told in its first line, and those that everybody meets in plain words", () => {
   assert.equal(errorLine(new Error("one\ntwo")), "one");

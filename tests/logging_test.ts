@@ -47,7 +47,7 @@ Deno.test("for people a line has its message, and none is JSON", processes, asyn
 async function readable(code: string): Promise<string[]> {
   const script = `
     import { getLogger } from "@logtape/logtape";
-    import { configureLogs } from ${JSON.stringify(import.meta.resolve("../src/log.ts"))};
+    import { configureLogs } from ${JSON.stringify(import.meta.resolve("../src/logging.ts"))};
     configureLogs({ level: "info", json: false });
     const log = getLogger(["galo", "test"]);
     ${code}`;

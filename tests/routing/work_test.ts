@@ -1,7 +1,7 @@
 /** What the end of a call means: the table of DESIGN.md, promise 1. */
 import assert from "node:assert/strict";
 import { dispatched } from "../../src/payment/fact.ts";
-import { follow, type Payment, taken } from "../../src/payment/payment.ts";
+import { accept, follow, type Payment } from "../../src/payment/payment.ts";
 import {
   begin,
   type Bound,
@@ -10,25 +10,25 @@ import {
   foundIn,
   type Next,
   rejectersOf,
-} from "../../src/routing/attempt.ts";
+} from "../../src/routing/work.ts";
 import type { Lookup, Outcome } from "../../src/routing/processor_client.ts";
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
-const ACCEPTED = taken({ kind: "accepted", by: "a", id: ID, cents: 1990, at: 1_000, doubt: false }, 10, null);
+const ACCEPTED = accept({ kind: "accepted", by: "a", id: ID, cents: 1990, at: 1_000, doubt: false }, 10, null);
 const BOUND: Payment = follow(ACCEPTED, dispatched(ACCEPTED, "a", "default", 1_005, "default-up"), 11)!;
 const NOW_MS = 500;
 const HORIZON_MS = 10_000;
 
 /** Every call of the binding had a verdict, so far. */
-const SURE: Bound = { state: "bound", tries: 0, unsureMs: null, unknowns: 0 };
+const SURE: Bound = { state: "bound", pauses: 0, unsureMs: null, unknowns: 0 };
 /** One had none, or may have had none. */
-const UNSURE: Bound = { state: "bound", tries: 2, unsureMs: 100, unknowns: 1 };
+const UNSURE: Bound = { state: "bound", pauses: 2, unsureMs: 100, unknowns: 1 };
 
-const kept = (bound: Bound, ask = false): Next => ({ kind: "keep", bound, ask });
+const kept = (bound: Bound, askNow = false): Next => ({ kind: "keep", bound, askNow });
 const released = (
-  reason: "refused" | "processor-full" | "unreachable" | "rejected" | "not-found",
-  ask = false,
-): Next => ({ kind: "release", reason, ask });
+  reason: "failed" | "processor-full" | "unreachable" | "rejected" | "not-found",
+  askFirst = false,
+): Next => ({ kind: "release", reason, askFirst });
 const SETTLED: Next = {
   kind: "settle",
   booking: { processor: "default", requestedAt: 1_005, cents: 1990 },
@@ -40,13 +40,13 @@ const TABLE: readonly (readonly [Outcome, Next, Next])[] = [
   // where it is booked, and when, a lookup tells
   [
     { kind: "already-booked" },
-    kept({ ...SURE, unsureMs: NOW_MS, claimed: true }, true),
-    kept({ ...UNSURE, claimed: true }),
+    kept({ ...SURE, unsureMs: NOW_MS, saidBooked: true }, true),
+    kept({ ...UNSURE, saidBooked: true }),
   ],
   [{ kind: "refused", why: "processor-full" }, released("processor-full"), kept(UNSURE)],
   [{ kind: "refused", why: "unreachable" }, released("unreachable"), kept(UNSURE)],
   [{ kind: "refused", why: "rejected", status: 401 }, released("rejected"), kept(UNSURE)],
-  [{ kind: "failed" }, released("refused", true), kept(UNSURE)],
+  [{ kind: "refused-as-far-as-known" }, released("failed", true), kept(UNSURE)],
   [
     { kind: "unknown", error: "reset" },
     kept({ ...SURE, unsureMs: NOW_MS, unknowns: 1 }),
@@ -65,7 +65,7 @@ for (const [outcome, sure, unsure] of TABLE) {
 Deno.test("conclude() says where both processors rejected a payment", () => {
   const rejected = (status: number): Outcome => ({ kind: "refused", why: "rejected", status });
   const by = (...rejectedBy: readonly ("default" | "fallback")[]): Bound => ({ ...SURE, rejectedBy });
-  const release = (reason: string) => ({ kind: "release", reason, ask: false });
+  const release = (reason: string) => ({ kind: "release", reason, askFirst: false });
   for (const before of [[], ["default"]] as const) {
     assert.deepEqual(conclude(BOUND, by(...before), rejected(400), NOW_MS), release("rejected"));
   }
@@ -84,10 +84,10 @@ Deno.test("rejectersOf() tells from the log who rejected a payment, the last one
 });
 
 Deno.test("conclude() has a payment that is already booked looked up at once only the first time", () => {
-  const { ask } = conclude(BOUND, { ...UNSURE, tries: 0 }, { kind: "already-booked" }, NOW_MS) as Next & {
-    ask: boolean;
+  const { askNow } = conclude(BOUND, { ...UNSURE, pauses: 0 }, { kind: "already-booked" }, NOW_MS) as Next & {
+    askNow: boolean;
   };
-  assert.equal(ask, true);
+  assert.equal(askNow, true);
 });
 
 const FOUND: Lookup = { kind: "found", cents: 1_989, requestedAt: 77 };
@@ -127,13 +127,17 @@ Deno.test("foundIn() tells the first booking there is", () => {
 });
 
 Deno.test("begin() holds that what was bound before may have been sent until now", () => {
-  assert.deepEqual(begin(BOUND, NOW_MS), { state: "bound", tries: 0, unsureMs: NOW_MS, unknowns: 0 });
+  assert.deepEqual(begin(BOUND, NOW_MS), { state: "bound", pauses: 0, unsureMs: NOW_MS, unknowns: 0 });
   for (const payment of [ACCEPTED, { ...BOUND, stage: "released" } as const]) {
-    assert.deepEqual(begin(payment, NOW_MS), { state: "queued", tries: 0, clearedPosition: 0 });
+    assert.deepEqual(begin(payment, NOW_MS), { state: "queued", pauses: 0, clearedPosition: 0 });
   }
 });
 
 Deno.test("concludeLookups() never frees a payment that the processor said it has, whatever a lookup says", () => {
-  const bound = { ...UNSURE, claimed: true };
-  assert.deepEqual(concludeLookups(bound, [["default", ABSENT]], 1e9, HORIZON_MS), { kind: "keep", bound, ask: false });
+  const bound = { ...UNSURE, saidBooked: true };
+  assert.deepEqual(concludeLookups(bound, [["default", ABSENT]], 1e9, HORIZON_MS), {
+    kind: "keep",
+    bound,
+    askNow: false,
+  });
 });

@@ -20,7 +20,7 @@ export const STORE_WAIT_MS = 3_000;
 export interface Known {
   readonly ledger: Ledger;
   /** the identity of the log */
-  readonly log: string;
+  readonly logId: string;
   /** what was loaded of it from the store */
   readonly stored: Stored;
 }
@@ -29,7 +29,7 @@ export interface Known {
 export const STORE_AGAIN_MS = 500;
 
 /** The lock of this replica, or why it could not be had or the log not be opened now, and when to try again. */
-export type Claim =
+export type Opened =
   | { readonly own: HeldLock; readonly doubted: boolean }
   | { readonly why: string; readonly afterMs?: number };
 
@@ -37,22 +37,22 @@ export type Claim =
  * Takes this replica's lock and makes the log one to go on with. One replica at a time does so; it holds the lock `log`
  * meanwhile, and its own from then on.
  */
-export async function open(settings: ReplicaSettings, ports: ReplicaPorts): Promise<Claim> {
+export async function claimAndOpen(settings: ReplicaSettings, ports: ReplicaPorts): Promise<Opened> {
   const { self, rereads } = settings;
-  const { lock, files, boot, store, clock, uuid } = ports;
-  const logLock = lock.tryAcquire("log");
+  const { locks, files, boot, store, clock, uuid } = ports;
+  const logLock = locks.tryAcquire("log");
   if (!logLock) return { why: "the other replica opens the log" };
   try {
     // first: while a store keeps this replica waiting, the peer may go on with what it owned
     let trouble = "";
     const stored = store ? await answer(ports, store.stored(), (why) => trouble = `: ${why}`) : NOTHING_STORED;
-    const own = lock.tryAcquire(self);
+    const own = locks.tryAcquire(self);
     if (!own) return { why: "this replica's lock is held by another process" };
-    const peer = lock.tryAcquire(peerOf(self));
+    const peer = locks.tryAcquire(peerOf(self));
     peer?.release();
     const [at, uptimeMs] = [clock.now(), clock.uptime()];
-    const opening = openLog({ files, boot, self, stored, peerServes: !peer, rereads, at, uptimeMs, uuid });
-    const follows = opening.kind === "opened" && await follow(ports, stored, rereads);
+    const opening = openLog({ files, boot, self, stored, peerHasLock: !peer, rereads, at, uptimeMs, uuid });
+    const follows = opening.kind === "opened" && await moveStoreTo(ports, stored, rereads);
     if (follows) return { own, doubted: opening.doubted };
     own.release();
     const why = opening.kind === "wait" ? opening.why + trouble : "the store did not take the log that begins anew";
@@ -68,13 +68,13 @@ export async function open(settings: ReplicaSettings, ports: ReplicaPorts): Prom
  *
  * @returns whether it does
  */
-async function follow(ports: ReplicaPorts, stored: Stored | undefined, rereads: number): Promise<boolean> {
+async function moveStoreTo(ports: ReplicaPorts, stored: Stored | undefined, rereads: number): Promise<boolean> {
   const { files, store } = ports;
   const beginning = stored && locate(files, stored, rereads);
-  if (!store || !beginning || beginning.log === stored.log) return true;
-  const to = { ...stored, log: beginning.log, position: beginning.position };
-  const now = await answer(ports, store.write({ from: stored, to, purges: false, payments: [] }));
-  return now?.log === to.log && now.position === to.position;
+  if (!store || !beginning || beginning.logId === stored.logId) return true;
+  const to = { ...stored, logId: beginning.logId, position: beginning.position };
+  const now = await answer(ports, store.write({ from: stored, to, replacesAll: false, payments: [] }));
+  return now?.logId === to.logId && now.position === to.position;
 }
 
 /**
@@ -100,14 +100,14 @@ export async function load(
     book = new Book();
     stored = NOTHING_STORED;
   }
-  book.restoreDoubt(stored.doubtedMs);
+  book.restoreDoubt(stored.doubtedUptimeMs);
   const beginning: Beginning | undefined = locate(files, stored, rereads);
   if (!beginning) return undefined;
   if (beginning.leftovers) book.markLoadedDoubtful();
-  const { log, ...from } = beginning;
+  const { logId, ...from } = beginning;
   const nonce = Math.floor(random() * 2 ** 32);
   const segments = new SegmentLog({ files, boot, segmentRecords, rereads, gone, ...from });
-  return { ledger: new Ledger(segments, nonce, book, stored.hash), log, stored };
+  return { ledger: new Ledger(segments, nonce, book, stored.hash), logId, stored };
 }
 
 /** What a store says, or undefined where it does not say anything in time, or fails: `failed` is told why. */

@@ -6,31 +6,33 @@
 import { type Booking, other, type Processor, type Reason } from "../payment/fact.ts";
 import { amountOf, type Cents } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
-import type { Lookup, Outcome } from "./processor_client.ts";
+import type { Lookup, Lookups, Outcome } from "./processor_client.ts";
 
 /** It waits for a route. */
 export interface Queued {
   readonly state: "queued";
-  readonly tries: number;
-  /** the payment's position when the processors that had to be asked did not have it: its next fact has them asked again; 0 before */
+  /** how often it was put off: each pause is longer than the one before */
+  readonly pauses: number;
+  /** at this position of the payment the processors that had to be asked did not have it; 0: not asked */
   readonly clearedPosition: number;
 }
 
 /** It is bound to a processor, and waits to be sent there. */
 export interface Bound {
   readonly state: "bound";
-  readonly tries: number;
-  /** since when it may be booked without our knowing: the end of the last call without a verdict, or when this process first read of the binding; null while every call had a verdict */
+  /** as in {@link Queued} */
+  readonly pauses: number;
+  /** the end of the last call without a verdict, or when this process first read of the binding; null: neither */
   readonly unsureMs: number | null;
   /** calls of this binding that ended without a verdict */
   readonly unknowns: number;
   /** the processor said that it has the payment: no lookup releases it, whatever it says */
-  readonly claimed?: boolean;
+  readonly saidBooked?: boolean;
   /** see {@link rejectersOf}, before this binding */
   readonly rejectedBy?: readonly Processor[];
 }
 
-export type Attempt =
+export type Work =
   | Queued
   | Bound
   /** it is sent, under the binding that stands at the position `over` */
@@ -45,18 +47,18 @@ export type Attempt =
 /** What ends a binding. */
 export type End =
   | { readonly kind: "settle"; readonly booking: Booking; readonly reason: Reason }
-  | { readonly kind: "release"; readonly reason: Reason; readonly ask: boolean };
+  | { readonly kind: "release"; readonly reason: Reason; readonly askFirst: boolean };
 
 /** What is to be done next about a payment that is bound. */
-export type Next = End | { readonly kind: "keep"; readonly bound: Bound; readonly ask: boolean };
+export type Next = End | { readonly kind: "keep"; readonly bound: Bound; readonly askNow: boolean };
 
 /** After so many calls of one binding without a verdict it is looked up instead of sent: each call moves the horizon. */
 export const UNKNOWNS_MAX = 3;
 
 /** A payment that comes into the dispatcher's hands. What was bound before may have been sent. */
 export function begin({ stage }: Payment, nowMs: number): Queued | Bound {
-  if (stage !== "dispatched") return { state: "queued", tries: 0, clearedPosition: 0 };
-  return { state: "bound", tries: 0, unsureMs: nowMs, unknowns: 0 };
+  if (stage !== "dispatched") return { state: "queued", pauses: 0, clearedPosition: 0 };
+  return { state: "bound", pauses: 0, unsureMs: nowMs, unknowns: 0 };
 }
 
 /** A call of a bound payment has ended. */
@@ -71,19 +73,19 @@ export function conclude(payment: Payment, bound: Bound, outcome: Outcome, nowMs
       // by an earlier call of this binding, or by one that nobody knows of any more
       return {
         kind: "keep",
-        bound: { ...bound, unsureMs: bound.unsureMs ?? nowMs, claimed: true },
-        ask: bound.tries === 0,
+        bound: { ...bound, unsureMs: bound.unsureMs ?? nowMs, saidBooked: true },
+        askNow: bound.pauses === 0,
       };
     case "unknown":
-      return { kind: "keep", bound: { ...bound, unsureMs: nowMs, unknowns: bound.unknowns + 1 }, ask: false };
-    case "failed":
+      return { kind: "keep", bound: { ...bound, unsureMs: nowMs, unknowns: bound.unknowns + 1 }, askNow: false };
+    case "refused-as-far-as-known":
       // what it says of this call says nothing of an earlier one
-      return unsure ? { kind: "keep", bound, ask: false } : { kind: "release", reason: "refused", ask: true };
+      return unsure ? { kind: "keep", bound, askNow: false } : { kind: "release", reason: "failed", askFirst: true };
     case "refused": {
-      if (unsure) return { kind: "keep", bound, ask: false };
-      if (outcome.why !== "rejected") return { kind: "release", reason: outcome.why, ask: false };
+      if (unsure) return { kind: "keep", bound, askNow: false };
+      if (outcome.why !== "rejected") return { kind: "release", reason: outcome.why, askFirst: false };
       const byBoth = bound.rejectedBy?.includes(other(payment.processor!));
-      return { kind: "release", reason: byBoth ? "rejected-by-both" : "rejected", ask: false };
+      return { kind: "release", reason: byBoth ? "rejected-by-both" : "rejected", askFirst: false };
     }
   }
 }
@@ -96,27 +98,22 @@ export function rejectersOf({ stage, reason, processor }: Payment): readonly Pro
 }
 
 /** Processors have been asked, at `askedMs`, for a bound payment. */
-export function concludeLookups(
-  bound: Bound,
-  lookups: readonly (readonly [Processor, Lookup])[],
-  askedMs: number,
-  horizonMs: number,
-): Next {
+export function concludeLookups(bound: Bound, lookups: Lookups, askedMs: number, horizonMs: number): Next {
   const found = foundIn(lookups);
   if (found) return { kind: "settle", booking: found, reason: "found-booked" };
   const absent = lookups.every(([, { kind }]) => kind === "absent");
   // before that, a call that was given up may still be booked
-  if (absent && !bound.claimed && (bound.unsureMs === null || askedMs >= bound.unsureMs + horizonMs)) {
-    return { kind: "release", reason: "not-found", ask: false };
+  if (absent && !bound.saidBooked && (bound.unsureMs === null || askedMs >= bound.unsureMs + horizonMs)) {
+    return { kind: "release", reason: "not-found", askFirst: false };
   }
-  return { kind: "keep", bound, ask: false };
+  return { kind: "keep", bound, askNow: false };
 }
 
 /** A booking of another amount than was sent is not understood, unless the log may have lost that this amount was. */
-export function withAmount({ cents, doubtedMs }: Payment, lookup: Lookup): Lookup {
+export function withAmount({ cents, doubtedUptimeMs }: Payment, lookup: Lookup): Lookup {
   if (lookup.kind !== "found" || lookup.cents === cents) return lookup;
   // a hundred times as much is the same amount in another unit
-  if (doubtedMs !== null && lookup.cents !== 100 * cents) return lookup;
+  if (doubtedUptimeMs !== null && lookup.cents !== 100 * cents) return lookup;
   return { kind: "unclear", error: `amount is ${shown(lookup.cents)}, and ${shown(cents)} was sent` };
 }
 
@@ -125,7 +122,7 @@ function shown(cents: Cents): string {
 }
 
 /** Where a payment was found to be booked. */
-export function foundIn(lookups: readonly (readonly [Processor, Lookup])[]): Booking | undefined {
+export function foundIn(lookups: Lookups): Booking | undefined {
   for (const [processor, lookup] of lookups) {
     if (lookup.kind === "found") return { processor, requestedAt: lookup.requestedAt, cents: lookup.cents };
   }
