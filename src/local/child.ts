@@ -1,4 +1,5 @@
 /** A child process that is started again when it dies although nobody stopped it. @module */
+import { setTimeout as after } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { errorLine, EXIT_RESTART, StartError } from "../errors.ts";
 
@@ -26,56 +27,49 @@ export interface ChildSpec {
 }
 
 export class Child {
-  /** resolved when the child is ready; rejected with a {@link StartError} when it ended before */
-  readonly ready: Promise<void>;
   readonly #ready = Promise.withResolvers<void>();
-  readonly #spec: ChildSpec;
+  /** resolved when the child is ready; rejected with a {@link StartError} when it ended before */
+  readonly ready = this.#ready.promise;
   #process: Deno.ChildProcess;
   #stopping = false;
 
   /** @throws StartError where there is no such program */
-  constructor(spec: ChildSpec) {
-    this.#spec = spec;
-    this.#process = this.#spawn();
-    this.ready = this.#ready.promise;
+  constructor(private readonly spec: ChildSpec) {
     // also where nobody waits for it any more
     this.ready.catch(() => {});
-    const ready = spec.port === undefined ? this.#speaks() : this.#listens(spec.port);
-    ready.catch((error) => this.#ready.reject(error));
+    this.#process = this.#spawn();
+    if (spec.port !== undefined) this.#listens(spec.port);
     this.#watch();
   }
 
   /** @returns whether it ended in good order */
   async stop(): Promise<boolean> {
     this.#stopping = true;
-    this.#signal("SIGTERM");
-    const timer = setTimeout(() => this.#signal("SIGKILL"), this.#spec.killMs ?? KILL_MS);
-    const { success } = await this.#process.status;
-    clearTimeout(timer);
-    return success;
+    return (await endProcess(this.#process, "SIGTERM", this.spec.killMs ?? KILL_MS)).success;
   }
 
   #spawn(): Deno.ChildProcess {
-    const { program, args, env, cwd } = this.#spec;
+    const { program, args, env, cwd, port } = this.spec;
     const options = { args: [...args], env, ...cwd && { cwd } };
     try {
-      return new Deno.Command(program, { ...options, stdin: "piped", stdout: "piped", stderr: "inherit" }).spawn();
+      const command = new Deno.Command(program, { ...options, stdin: "piped", stdout: "piped", stderr: "inherit" });
+      const child = command.spawn();
+      if (port === undefined) this.#speaks(child);
+      return child;
     } catch (error) {
       throw new StartError(`cannot start ${program}: ${errorLine(error)}`);
     }
   }
 
-  async #speaks(): Promise<void> {
-    const { stdout } = this.#process;
+  async #speaks({ stdout, status }: Deno.ChildProcess): Promise<void> {
     const reader = stdout.getReader();
     const { done } = await reader.read();
     reader.releaseLock();
     // what it says later is of no interest, but must not block it
     stdout.pipeTo(new WritableStream()).catch(() => {});
     if (!done) return this.#ready.resolve();
-    // who has to be started again is, and then it may be ready
-    const { code } = await this.#process.status;
-    if (code !== EXIT_RESTART) throw new StartError(`${this.#spec.name} did not start`);
+    // one that has to be started again is, and then it may be ready
+    if ((await status).code !== EXIT_RESTART) this.#ready.reject(new StartError(`${this.spec.name} did not start`));
   }
 
   async #listens(port: number): Promise<void> {
@@ -84,33 +78,44 @@ export class Child {
         (await Deno.connect({ port })).close();
         return this.#ready.resolve();
       } catch {
-        await new Promise((resolve) => setTimeout(resolve, CONNECT_MS));
+        await after(CONNECT_MS);
       }
     }
-    throw new StartError(`${this.#spec.name} does not answer on port ${port}`);
+    this.#ready.reject(new StartError(`${this.spec.name} does not answer on port ${port}`));
   }
 
   async #watch(): Promise<void> {
+    const { name, restarts } = this.spec;
+    const logger = getLogger(["galo", "cluster"]);
     for (;;) {
       const { code, signal } = await this.#process.status;
-      if (this.#stopping || !this.#spec.restarts) return;
-      const { name } = this.#spec;
-      const logger = getLogger(["galo", "cluster"]);
+      if (this.#stopping || !restarts) return;
       // it has said why itself
       if (code === EXIT_RESTART) logger.info(`${name} is started again, as it asked for`);
       else logger.error(`${name} ended with ${signal ?? `code ${code}`}: starting it again`);
-      await new Promise((resolve) => setTimeout(resolve, RESTART_MS));
+      await after(RESTART_MS);
       if (this.#stopping) return;
       this.#process = this.#spawn();
-      if (this.#spec.port === undefined) this.#speaks().catch((error) => this.#ready.reject(error));
     }
   }
+}
 
-  #signal(name: Deno.Signal): void {
-    try {
-      this.#process.kill(name);
-    } catch {
-      // it has ended already
-    }
+/** Asks a process to end, and kills it where that takes too long, in milliseconds. */
+export async function endProcess(
+  process: Deno.ChildProcess,
+  name: Deno.Signal,
+  killMs: number,
+): Promise<Deno.CommandStatus> {
+  const timer = setTimeout(() => signalTo(process, "SIGKILL"), killMs);
+  signalTo(process, name);
+  return await process.status.finally(() => clearTimeout(timer));
+}
+
+/** Sends a signal, unless the process has ended. */
+export function signalTo(process: Pick<Deno.ChildProcess, "kill">, name: Deno.Signal): void {
+  try {
+    process.kill(name);
+  } catch {
+    // the number of a child that has ended may be another process's: Deno sends it nothing
   }
 }

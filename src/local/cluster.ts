@@ -5,7 +5,6 @@
  */
 import { resolve } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { getLogger } from "@logtape/logtape";
 import { Child, type ChildSpec } from "./child.ts";
 import { type Config, ConfigError, forgetLibpq, placeOf, STOP_MS } from "../config.ts";
@@ -27,10 +26,9 @@ const AGAIN_MS_MIN = 250;
 const AGAIN_MS_MAX = 5_000;
 /** A Postgres that has run for so long is back, in milliseconds. */
 const BACK_MS = 3_000;
-const MAIN = file("../../main.ts");
+const ROOT = resolve(import.meta.dirname!, "../..");
 /** The packages that run, without those of tests. */
-const CONFIG = file("../packages/deno.json");
-const CADDYFILE = file("../../Caddyfile");
+const CONFIG = `${ROOT}/src/packages/deno.json`;
 
 /** What a cluster has that a replica has not. */
 export interface ClusterOptions {
@@ -92,13 +90,19 @@ export async function startCluster(
         lines.push(`stand-in processor ${name}: ${processors[name]}, fee ${100 * fees[name]} %`);
       }
     }
-    if (!config.DATABASE_URL) {
+    let database = config.DATABASE_URL;
+    let where = "at DATABASE_URL";
+    if (!database) {
       forgetLibpq();
-      postgres = await RestartedPostgres.start(`${dataDir}/postgres`, say);
+      const folder = `${dataDir}/postgres`;
+      const server = await startEmbeddedPostgres(folder, say);
+      postgres = new RestartedPostgres(folder, server);
+      database = server.url;
+      const why = server.account && `, as ${server.account}, since it refuses to run as root`;
+      where = `embedded, in ${folder}${why ?? ""}`;
     }
-    const database = postgres?.url ?? config.DATABASE_URL;
     await storeUp(database);
-    lines.push(`Postgres: ${postgres ? `embedded, in ${dataDir}/postgres` : "at DATABASE_URL"}`);
+    lines.push(`Postgres: ${where}`);
     await Promise.all(back.map(({ ready }) => ready));
 
     const killMs = STOP_MS + KILL_AFTER_MS;
@@ -116,7 +120,7 @@ export async function startCluster(
     if (caddy) {
       // from there, since a Caddyfile cannot name every folder
       const at = { cwd: dataDir, env: { GALO_PORT: `${port}`, GALO_SOCKETS: "." } };
-      const args = ["run", "--adapter", "caddyfile", "--config", CADDYFILE];
+      const args = ["run", "--adapter", "caddyfile", "--config", `${ROOT}/Caddyfile`];
       const program = caddy.includes("/") ? resolve(caddy) : caddy;
       front.unshift(new Child({ name: "caddy", program, args, ...at, restarts: true, port }));
     }
@@ -132,7 +136,7 @@ export async function startCluster(
 
 /** A child that runs a command of this program, and ends when this process does. */
 function child(spec: Omit<ChildSpec, "program">): Child {
-  const args = ["run", "-A", "--quiet", "--config", CONFIG, MAIN, ...spec.args, "--parent"];
+  const args = ["run", "-A", "--quiet", "--config", CONFIG, `${ROOT}/main.ts`, ...spec.args, "--parent"];
   return new Child({ ...spec, program: Deno.execPath(), args });
 }
 
@@ -161,16 +165,8 @@ class RestartedPostgres {
   readonly #stopping = new AbortController();
   readonly #watching: Promise<void>;
 
-  private constructor(private readonly folder: string, private server: EmbeddedPostgres) {
+  constructor(private readonly folder: string, private server: EmbeddedPostgres) {
     this.#watching = this.#watch();
-  }
-
-  static async start(folder: string, say: (line: string) => void): Promise<RestartedPostgres> {
-    return new RestartedPostgres(folder, await startEmbeddedPostgres(folder, say));
-  }
-
-  get url(): string {
-    return this.server.url;
   }
 
   async stop(): Promise<void> {
@@ -185,39 +181,24 @@ class RestartedPostgres {
   async #watch(): Promise<void> {
     const logger = getLogger(["galo", "cluster"]);
     const { signal } = this.#stopping;
-    for (let tries = 0; !signal.aborted;) {
-      const lasts = tries > 0 && after(BACK_MS, true, { signal }).catch(() => false);
-      if (lasts && await Promise.race([lasts, this.server.exited])) {
+    const pause = (ms: number) => after(ms, true, { signal }).catch(() => false);
+    for (let tries = 0; !signal.aborted; tries++) {
+      if (tries > 0 && await Promise.race([pause(BACK_MS), this.server.exited])) {
         logger.info("Postgres runs again");
         tries = 0;
       }
       await this.server.exited;
+      const most = Math.min(AGAIN_MS_MAX, AGAIN_MS_MIN * 2 ** (tries - 1));
+      await pause(tries > 0 ? most * (1 + Math.random()) / 2 : 0);
       if (signal.aborted) return;
-      const pauseMs = tries > 0 ? Math.min(AGAIN_MS_MAX, AGAIN_MS_MIN * 2 ** (tries - 1)) * (1 + Math.random()) / 2 : 0;
-      await after(pauseMs, undefined, { signal }).catch(() => {});
-      if (signal.aborted) return;
-      const why = await this.#again();
-      if (tries++ > 0) continue;
-      if (why) logger.error("Postgres ended, and is started again until it runs: {why}", { why });
+      const again = await startEmbeddedPostgres(this.folder, undefined, this.server.sockets).catch(errorLine);
+      const failed = typeof again === "string";
+      if (!failed) this.server = again;
+      if (tries > 0) continue;
+      if (failed) logger.error("Postgres ended, and is started again until it runs: {why}", { why: again });
       else logger.error("Postgres ended, and was started again");
     }
   }
-
-  /** @returns why it does not start */
-  async #again(): Promise<string | undefined> {
-    const { sockets } = this.server;
-    try {
-      this.server = await startEmbeddedPostgres(this.folder, undefined, sockets);
-      return undefined;
-    } catch (error) {
-      return errorLine(error);
-    }
-  }
-}
-
-/** The path of a file of ours. */
-function file(path: string): string {
-  return fileURLToPath(new URL(path, import.meta.url));
 }
 
 function freePort(port: number, hostname: string): number {

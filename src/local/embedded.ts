@@ -3,10 +3,16 @@
  * that only its owner may enter. Only the package's programs are used: its own wrapper ends the process on SIGTERM.
  * @module
  */
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { setTimeout as after } from "node:timers/promises";
+import { promisify } from "node:util";
 import { errorLine } from "../errors.ts";
 import { StoreError } from "../store/store.ts";
 import { fitsSocket } from "../file_system.ts";
-import { type Account, mayEnter, output, serverAccount } from "./account.ts";
+import { type Account, serverAccount } from "./account.ts";
+import { endProcess, signalTo } from "./child.ts";
 import { programs } from "./programs.ts";
 
 /** After so long the caller is told what takes the time, in milliseconds. */
@@ -49,6 +55,8 @@ export interface EmbeddedPostgres {
   /** as `pg` and `psql` take it; it needs no password, since nobody else may enter the socket's folder */
   readonly url: string;
   readonly pid: number;
+  /** the account it runs as, where that is not this process's own */
+  readonly account: string | undefined;
   /** the folder of its socket */
   readonly sockets: string;
   /** resolved when the server has ended, for whatever reason */
@@ -70,8 +78,9 @@ export async function startEmbeddedPostgres(
   say: (line: string) => void = () => {},
   known?: string,
 ): Promise<EmbeddedPostgres> {
-  let doing = `starting PostgreSQL in ${folder}`;
-  const slow = setTimeout(() => say(doing), SAY_AFTER_MS);
+  const isNew = !existsSync(`${folder}/data`);
+  const doing = isNew ? "creating a PostgreSQL database in $, this first time only" : "starting PostgreSQL in $";
+  const slow = setTimeout(() => say(doing.replace("$", () => folder)), SAY_AFTER_MS);
   let lock: Deno.FsFile | undefined;
   try {
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
@@ -81,8 +90,7 @@ export async function startEmbeddedPostgres(
     if (!await lock.tryLock(true)) {
       throw new StoreError("refused", `another process uses the PostgreSQL in ${home}`);
     }
-    const creates = () => doing = `creating a PostgreSQL database in ${folder}, this first time only`;
-    return await startIn(home, lock, known, creates);
+    return await startIn(home, lock, known);
   } catch (error) {
     lock?.close();
     // a mistake of ours has no code of the system's
@@ -93,45 +101,35 @@ export async function startEmbeddedPostgres(
   }
 }
 
-async function startIn(
-  home: string,
-  lock: Deno.FsFile,
-  known: string | undefined,
-  creates: () => void,
-): Promise<EmbeddedPostgres> {
+async function startIn(home: string, lock: Deno.FsFile, known: string | undefined): Promise<EmbeddedPostgres> {
   const run = await programs();
-  const account = await serverAccount();
-  if (account) await mayEnter(account, home, run.postgres);
-  const command = { ...ENVIRONMENT, ...account, cwd: home, stdin: "null", stdout: "null", stderr: "piped" } as const;
-  if (!await exists(`${home}/data`)) {
-    creates();
-    await initialise(run.initdb, home, command);
-  }
+  const account = await serverAccount(home, run.postgres);
+  const ids = account && { uid: account.uid, gid: account.gid };
+  const command = { ...ENVIRONMENT, ...ids, cwd: home, stdin: "null", stdout: "null", stderr: "piped" } as const;
+  if (!existsSync(`${home}/data`)) await initialise(run.initdb, home, command);
   const sockets = await socketFolder(home, account, known);
   await endRemains(home, `${sockets}/.s.PGSQL.${PORT}`);
-  const [child, exited] = await startServer(run.postgres, home, sockets, command);
-  const cleaned = exited.then(() => lock.close());
+  const [child, said] = await startServer(run.postgres, home, sockets, command);
+  const exited = Promise.all([child.status, said]).then(() => lock.close());
   const stop = async () => {
-    const timer = setTimeout(() => signal(child, "SIGKILL"), REMAINS_MS);
-    signal(child, "SIGINT");
-    await cleaned;
-    clearTimeout(timer);
-    if (sockets !== home) await remove(sockets);
+    await endProcess(child, "SIGINT", REMAINS_MS);
+    await exited;
+    if (sockets !== home) await rm(sockets, { recursive: true, force: true });
   };
   // every part of it: libpq's variables of the shell stand in for what a URL leaves out
   const url = `postgres://${USER}@/postgres?host=${encodeURIComponent(sockets)}&port=${PORT}&sslmode=disable`;
-  return { url, pid: child.pid, sockets, exited: cleaned, stop };
+  return { url, pid: child.pid, account: account?.name, sockets, exited, stop };
 }
 
 /** Under another name at first: a folder that is half filled must not be taken for a database. */
 async function initialise(initdb: string, home: string, command: Deno.CommandOptions): Promise<void> {
   const fresh = `${home}/data.new`;
-  await remove(fresh);
+  await rm(fresh, { recursive: true, force: true });
   const args = ["--pgdata", fresh, "--username", USER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C"];
-  const { success, stderr } = await new Deno.Command(initdb, { ...command, args: [...args, "--no-instructions"] })
-    .output();
-  const said = new TextDecoder().decode(stderr);
-  if (!success) throw new StoreError("refused", `PostgreSQL cannot be set up: ${complaint(said)}`);
+  const { success, stderr } = await new Deno.Command(initdb, { ...command, args }).output();
+  if (!success) {
+    throw new StoreError("refused", `PostgreSQL cannot be set up: ${complaint(new TextDecoder().decode(stderr))}`);
+  }
   await Deno.rename(fresh, `${home}/data`);
 }
 
@@ -141,26 +139,28 @@ async function initialise(initdb: string, home: string, command: Deno.CommandOpt
  */
 async function endRemains(home: string, socket: string): Promise<void> {
   const data = `${home}/data`;
-  const pid = await exists(`${data}/postmaster.pid`) ? parseInt(await Deno.readTextFile(`${data}/postmaster.pid`)) : 0;
-  for (let waitedMs = 0; pid > 0 && await serves(pid, data); waitedMs += REMAINS_POLL_MS) {
-    if (waitedMs === 0) signal({ pid }, "SIGINT");
-    if (waitedMs === REMAINS_MS) signal({ pid }, "SIGKILL");
+  const pid = parseInt(await Deno.readTextFile(`${data}/postmaster.pid`).catch(() => ""));
+  const server = { kill: (name?: Deno.Signal) => Deno.kill(pid, name) };
+  for (let waitedMs = 0; await serves(pid, data); waitedMs += REMAINS_POLL_MS) {
+    if (waitedMs === 0) signalTo(server, "SIGINT");
+    if (waitedMs === REMAINS_MS) signalTo(server, "SIGKILL");
     if (waitedMs > 2 * REMAINS_MS) {
       throw new StoreError("unavailable", `PostgreSQL of an earlier start (${pid}) does not stop`);
     }
-    await pause();
+    await after(REMAINS_POLL_MS);
   }
-  for (const path of [`${data}/postmaster.pid`, socket, `${socket}.lock`]) await remove(path);
+  for (const path of [`${data}/postmaster.pid`, socket, `${socket}.lock`]) await rm(path, { force: true });
 }
 
 /** Whether a process is a server of this folder. */
 async function serves(pid: number, data: string): Promise<boolean> {
-  const line = await Deno.readTextFile(`/proc/${pid}/cmdline`)
-    .catch(() => output("ps", "-ww", "-o", "args=", "-p", `${pid}`));
+  // macOS has no /proc
+  const ps = () => promisify(execFile)("ps", ["-ww", "-o", "args=", "-p", `${pid}`]).then(({ stdout }) => stdout);
+  const line = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(ps).catch(() => "");
   return line.replaceAll("\0", " ").includes(`/postgres -D ${data} `);
 }
 
-/** @returns the server, which takes connections, and what is resolved when it has ended */
+/** @returns the server, which takes connections, and what is resolved when it has said its last word */
 async function startServer(
   postgres: string,
   home: string,
@@ -175,18 +175,17 @@ async function startServer(
     // Ctrl-C in a terminal reaches a whole process group: the server has one of its own, to outlive its clients
     const child = new Deno.Command(postgres, { ...command, args, detached: true }).spawn();
     const started = Promise.withResolvers<string | undefined>();
-    const exited = Promise.all([child.status, read(child.stderr, started.resolve)]);
-    const timer = setTimeout(() => signal(child, "SIGKILL"), START_MS);
+    const said = read(child.stderr, started.resolve);
+    const timer = setTimeout(() => signalTo(child, "SIGKILL"), START_MS);
     const failure = await started.promise;
     clearTimeout(timer);
-    if (failure === undefined) return [child, exited];
-    await exited;
+    if (failure === undefined) return [child, said];
+    await child.status;
     // children of a server that was killed need a moment to notice
-    const remains = failure.includes("pre-existing shared memory");
-    if (!remains || waitedMs > REMAINS_MS) {
+    if (!failure.includes("pre-existing shared memory") || waitedMs > REMAINS_MS) {
       throw new StoreError("refused", `PostgreSQL does not start: ${complaint(failure)}`);
     }
-    await pause();
+    await after(REMAINS_POLL_MS);
   }
 }
 
@@ -218,33 +217,4 @@ function complaint(said: string): string {
   const lines = said.trim().split("\n").filter((text) => !text.includes("FATAL:  the database system is "));
   const line = lines.find((text) => /\b(?:FATAL|PANIC|error):/.test(text)) ?? lines.at(-1) ?? "";
   return line.replace(/^.*?\b(?:FATAL|PANIC|error):\s*/, "") || "it does not say why";
-}
-
-/** Sends a signal, where there still is such a process. */
-function signal(to: Deno.ChildProcess | { readonly pid: number }, name: "SIGINT" | "SIGKILL"): void {
-  try {
-    // the number of a child that has ended may be another process's
-    if ("kill" in to) to.kill(name);
-    else Deno.kill(to.pid, name);
-  } catch {
-    // there is none
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
-async function remove(path: string): Promise<void> {
-  if (await exists(path)) await Deno.remove(path, { recursive: true });
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, REMAINS_POLL_MS));
 }

@@ -1,43 +1,60 @@
 import assert from "node:assert/strict";
-import { mayEnter, serverAccount } from "../../src/local/account.ts";
+import { serverAccount } from "../../src/local/account.ts";
 import { StoreError } from "../../src/store/store.ts";
 import { needs, optional } from "../support/permissions.ts";
 
 const real = needs("run", "read", "write", "sys");
 const asRoot = real.ignore || Deno.uid() === 0 ? real : optional("only root gives a folder to another account");
 
+const PROGRAM = "/usr/bin/postgres";
+
+/** A folder in a folder that everybody may pass. */
+async function withHome(test: (home: string, folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "galo-test-" }));
+  try {
+    await Deno.chmod(folder, 0o711);
+    await Deno.mkdir(`${folder}/galo/postgres`, { recursive: true, mode: 0o700 });
+    await test(`${folder}/galo/postgres`, folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("a server of somebody else's than root runs as its starter", real, async () => {
+  await withHome(async (home) => assert.equal(await serverAccount(home, PROGRAM) === undefined, Deno.uid() !== 0));
+});
+
 Deno.test(
-  "a server of root's runs as another user, the same one each time, and no other server does",
-  real,
+  "a server of root's runs as nobody, to whom its folder is given, and passes the one above",
+  asRoot,
   async () => {
-    const account = await serverAccount();
-    assert.equal(account !== undefined, Deno.uid() === 0);
-    assert.ok(account?.uid !== 0 && account?.gid !== 0);
-    assert.deepEqual(await serverAccount(), account);
+    await withHome(async (home, folder) => {
+      const nobody = { uid: 65_534, gid: 65_534, name: "nobody" };
+      assert.deepEqual(await serverAccount(home, PROGRAM), nobody);
+      const [own, above] = [await Deno.stat(home), await Deno.stat(`${folder}/galo`)];
+      assert.deepEqual([own.uid, own.gid, own.mode! & 0o777], [65_534, 65_534, 0o700]);
+      assert.deepEqual([above.uid, above.mode! & 0o777], [0, 0o701]);
+      assert.deepEqual(await serverAccount(home, PROGRAM), nobody);
+    });
   },
 );
 
-Deno.test(
-  "who may enter gets the folder, and passes through the one above; a closed one further up is named",
-  asRoot,
-  async () => {
-    const account = { uid: 12_345, gid: 12_345 };
-    const folder = await Deno.makeTempDir({ prefix: "galo-test-" });
-    try {
-      const home = `${folder}/galo/postgres`;
-      await Deno.mkdir(home, { recursive: true, mode: 0o700 });
-      const enters = () => mayEnter(account, home, "/usr/bin/postgres");
-      await assert.rejects(
-        enters,
-        (error) => error instanceof StoreError && error.message.includes(`not enter ${folder}:`),
-      );
-      await Deno.chmod(folder, 0o711);
-      await enters();
-      const [own, above] = [await Deno.stat(home), await Deno.stat(`${folder}/galo`)];
-      assert.deepEqual([own.uid, own.gid, own.mode! & 0o777], [12_345, 12_345, 0o700]);
-      assert.deepEqual([above.uid, above.mode! & 0o777], [0, 0o701]);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
-  },
-);
+Deno.test("a server of root's whose folder has another owner runs as that one", asRoot, async () => {
+  await withHome(async (home) => {
+    await Deno.chown(home, 12_345, 12_346);
+    assert.deepEqual(await serverAccount(home, PROGRAM), { uid: 12_345, gid: 12_346, name: "user 12345" });
+    const { uid, gid } = await Deno.stat(home);
+    assert.deepEqual([uid, gid], [12_345, 12_346]);
+  });
+});
+
+Deno.test("a folder further up that the account of a server may not enter is named", asRoot, async () => {
+  await withHome(async (home, folder) => {
+    await Deno.chmod(folder, 0o700);
+    const message = `PostgreSQL cannot run as root, and nobody may not enter ${folder}`;
+    await assert.rejects(
+      serverAccount(home, PROGRAM),
+      new StoreError("refused", `${message}: run as another user, or elsewhere`),
+    );
+  });
+});

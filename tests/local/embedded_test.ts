@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/local/embedded.ts";
-import { serverAccount } from "../../src/local/account.ts";
 import { connect, needsServer } from "../store/test_server.ts";
+import { optional } from "../support/permissions.ts";
+
+const asRoot = needsServer.ignore || Deno.uid() === 0
+  ? needsServer
+  : optional("only root gives a folder to another account");
 
 async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "galo-test-" });
@@ -85,7 +89,8 @@ Deno.test("a number that another process has by now keeps no PostgreSQL from sta
     await query(first.url, "create table kept as select 42 as value");
     const [path, [, ...lines]] = await killed(first, home);
     // PostgreSQL takes no notice of other users' processes
-    const other = new Deno.Command("sleep", { args: ["1000"], cwd: "/", ...await serverAccount() }).spawn();
+    const { uid, gid } = await Deno.stat(home);
+    const other = new Deno.Command("sleep", { args: ["1000"], cwd: "/", uid: uid!, gid: gid! }).spawn();
     try {
       for (const text of [[other.pid, ...lines].join("\n"), "", "no number"]) {
         await Deno.writeTextFile(path, text);
@@ -148,6 +153,21 @@ Deno.test("what is set in the folder does not keep a server from being known to 
     const again = await startEmbeddedPostgres(folder);
     assert.deepEqual(await query(again.url, "select 1 as value"), [{ value: 1 }]);
     await again.stop();
+  });
+});
+
+Deno.test("a folder of another user's is served as that user, as those of earlier versions are", asRoot, async () => {
+  await withFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/postgres`, { mode: 0o700 });
+    await Deno.chown(`${folder}/postgres`, 1, 1);
+    for (const create of ["create table kept as select 42 as value", "select"]) {
+      const postgres = await startEmbeddedPostgres(`${folder}/postgres`);
+      await query(postgres.url, create);
+      assert.deepEqual(await query(postgres.url, "select value from kept"), [{ value: 42 }]);
+      assert.equal((await Deno.stat(`${folder}/postgres/data/PG_VERSION`)).uid, 1);
+      assert.equal(postgres.account, "user 1");
+      await postgres.stop();
+    }
   });
 });
 

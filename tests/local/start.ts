@@ -57,6 +57,11 @@ export class Started implements AsyncDisposable {
     return all.filter(({ logger }) => logger === "galo.cluster").map(({ level, message }) => `${level}: ${message}`);
   }
 
+  /** What it says to people. */
+  get said(): string {
+    return this.#said;
+  }
+
   get logged(): string {
     return this.#logged;
   }

@@ -38,6 +38,8 @@ const SHELL = {
 
 Deno.test("no variable of libpq's in the shell keeps payments from the embedded Postgres", real, async () => {
   await using started = await Started.start(await newFolder(), SHELL);
+  const account = Deno.uid() === 0 ? ", as nobody, since it refuses to run as root" : "";
+  assert.ok(started.said.includes(`\nPostgres: embedded, in ${started.folder}/postgres${account}\n`), started.said);
   await pay(started, 20);
   await until(async () => await started.stored() === 20);
   assert.equal((await started.readyz()).store, "ready");

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { programs } from "../../src/local/programs.ts";
-import { serverAccount } from "../../src/local/account.ts";
 import { connectionOf } from "../../src/store/connection.ts";
 import { PostgresStore } from "../../src/store/postgres.ts";
 import { freePort, until } from "../cluster/harness.ts";
@@ -28,11 +27,11 @@ class TlsServer {
     await Deno.writeTextFile(`${this.folder}/ext`, "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n");
     const signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30", "-extfile", "ext"];
     await this.#openssl("x509", "-req", "-in", "localhost.csr", ...signed, "-out", "localhost.pem");
-    const account = await serverAccount();
+    const { uid, gid } = await Deno.stat(`${this.folder}/postgres`);
     for (const name of ["localhost.key", "localhost.pem"]) {
       await Deno.copyFile(`${this.folder}/${name}`, `${this.folder}/postgres/data/${name}`);
       await Deno.chmod(`${this.folder}/postgres/data/${name}`, 0o600);
-      if (account) await Deno.chown(`${this.folder}/postgres/data/${name}`, account.uid, account.gid);
+      await Deno.chown(`${this.folder}/postgres/data/${name}`, uid, gid);
     }
   }
 
@@ -45,7 +44,8 @@ class TlsServer {
       ...["listen_addresses=localhost,127.0.0.1", `unix_socket_directories=${this.folder}/postgres`],
     ];
     const args = ["-D", data, ...settings.flatMap((setting) => ["-c", setting])];
-    const options = { args, cwd: data, ...await serverAccount(), stdout: "null", stderr: "null" } as const;
+    const { uid, gid } = await Deno.stat(data);
+    const options = { args, cwd: data, uid: uid!, gid: gid!, stdout: "null", stderr: "null" } as const;
     this.#process = new Deno.Command((await programs()).postgres, options).spawn();
     const client = () => connect(`postgres://galo@/postgres?host=${this.folder}/postgres&port=${this.port}`);
     await until(() => client().then(async (client) => (await client.end(), true), () => false));
