@@ -57,8 +57,7 @@ export interface StandInOptions {
 export async function startStandIn(options: StandInOptions): Promise<StandIn> {
   const standIn = new StandIn(options);
   try {
-    await standIn.open();
-    return standIn;
+    return await standIn.open();
   } catch (error) {
     await standIn.close();
     throw error;
@@ -71,7 +70,8 @@ type Route = (request: StandInRequest, throughMain: boolean) => CallEnd | Promis
 export class StandIn {
   readonly books = new StandInBooks();
   readonly #main: StandInServer;
-  readonly #admin: StandInServer | undefined;
+  /** the same where it has no port of its own */
+  readonly #admin: StandInServer;
   #delayMs = 0;
   #failing = false;
   #token = "123";
@@ -89,9 +89,9 @@ export class StandIn {
   constructor(private readonly options: StandInOptions) {
     const { port, hostname = "127.0.0.1", adminPort } = options;
     this.#main = new StandInServer(port, hostname, (request) => this.#handle(request, true));
-    if (adminPort !== undefined) {
-      this.#admin = new StandInServer(adminPort, hostname, (request) => this.#handle(request, false));
-    }
+    this.#admin = adminPort === undefined
+      ? this.#main
+      : new StandInServer(adminPort, hostname, (request) => this.#handle(request, false));
   }
 
   get port(): number {
@@ -104,7 +104,7 @@ export class StandIn {
 
   /** The admin port's URL, or the only one's. */
   get adminUrl(): string {
-    return (this.#admin ?? this.#main).url;
+    return this.#admin.url;
   }
 
   /** For payments whose wait starts from now on, in milliseconds. */
@@ -125,9 +125,10 @@ export class StandIn {
   }
 
   /** Takes connections. */
-  async open(): Promise<void> {
+  async open(): Promise<this> {
     await this.#main.open();
-    await this.#admin?.open();
+    await this.#admin.open();
+    return this;
   }
 
   /** Stops at once, whatever hangs: payments that wait for their delay are never booked. */
@@ -135,11 +136,11 @@ export class StandIn {
     this.#stopped = true;
     clearTimeout(this.#refusing);
     for (const timer of this.#sleeping) clearTimeout(timer);
-    await Promise.all([this.#main.close(), this.#admin?.close(), this.#switching]);
+    await Promise.all([this.#main.close(), this.#admin.close(), this.#switching]);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   readonly #routes: Record<string, Route> = {
@@ -220,7 +221,7 @@ export class StandIn {
 
   #show(text: string): StandInAnswer {
     const correlationId = text.toLowerCase();
-    const booking = this.books.get(correlationId);
+    const booking = this.books.booked.get(correlationId);
     if (!booking) return answer(404, "Not found");
     // the real one keeps no zone
     const requestedAt = booking.requestedAt.replace(/Z$/, "");
@@ -239,16 +240,19 @@ export class StandIn {
   #summarise(from: string | null, to: string | null): StandInAnswer {
     const bounds = from && to ? [instantMs(from), instantMs(to)] : [];
     if (bounds.some(Number.isNaN)) return answer(400, "from and to are timestamps");
-    const { count, cents } = this.books.window(...bounds);
+    const { count, cents } = this.books.totals.window(...bounds);
     const { feeRate: feePerTransaction } = this.options;
     const totalFee = Math.round(cents * feePerTransaction) / 100;
     return { status: 200, body: { totalRequests: count, totalAmount: amountOf(cents), totalFee, feePerTransaction } };
   }
 
   #deliveries(one: string | null): StandInAnswer {
-    const body = Array.from(one ? [one.toLowerCase()] : this.books.ids(), (id) => {
-      const { cents = null, requestedAt = null } = this.books.get(id) ?? {};
-      return { correlationId: id, delivered: this.books.delivered(id), booked: cents ? 1 : 0, cents, requestedAt };
+    const { booked, delivered } = this.books;
+    const ids = one ? [one.toLowerCase()] : new Set([...delivered.keys(), ...booked.keys()]);
+    const body = Array.from(ids, (correlationId) => {
+      const { cents = null, requestedAt = null } = booked.get(correlationId) ?? {};
+      const times = delivered.get(correlationId) ?? 0;
+      return { correlationId, delivered: times, booked: cents ? 1 : 0, cents, requestedAt };
     });
     return { status: 200, body };
   }
@@ -256,7 +260,7 @@ export class StandIn {
   async #switchFault(body: string, throughMain: boolean): Promise<StandInAnswer> {
     const { data: fault, error } = faultSchema.safeParse(jsonIn(body));
     if (error) return answer(400, z.prettifyError(error));
-    if (fault.fault === "refuse" && !this.#admin && fault.forMs === undefined) {
+    if (fault.fault === "refuse" && this.#admin === this.#main && fault.forMs === undefined) {
       return answer(422, "refuse needs forMs where there is no admin port");
     }
     // refusing ends the connection that this came on: not before the answer has left

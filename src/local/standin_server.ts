@@ -39,16 +39,8 @@ export class StandInServer {
   #server: Server | undefined;
   #wanted = false;
 
-  /**
-   * @param port 0 takes any free one, which is then kept
-   * @param connectionsMax further ones are closed as soon as they are made
-   */
-  constructor(
-    public port: number,
-    private readonly hostname: string,
-    private readonly handle: Handler,
-    private readonly connectionsMax = 4_096,
-  ) {}
+  /** @param port 0 takes any free one, which is then kept */
+  constructor(public port: number, private readonly hostname: string, private readonly handle: Handler) {}
 
   get url(): string {
     return `http://${this.hostname}:${this.port}`;
@@ -82,7 +74,6 @@ export class StandInServer {
   #listen(): Promise<void> {
     const server = createServer(OPTIONS, (request, response) => this.#receive(request, response));
     this.#server = server;
-    server.maxConnections = this.connectionsMax;
     // one that was accepted while the port was being closed
     server.on("connection", (socket) => void (this.#server === server || socket.destroy()));
     const { promise, resolve, reject } = Promise.withResolvers<void>();

@@ -170,7 +170,8 @@ export class CrashTest implements AsyncDisposable {
   }
 
   #bookings(id: string): number {
-    return Object.values(this.cluster.processors).filter(({ books }) => books.bookedCents(id) !== undefined).length;
+    return Object.values(this.cluster.processors).filter(({ books }) => books.booked.get(id)?.cents !== undefined)
+      .length;
   }
 
   /** Hands a payment in until it is taken: while the store is late it may be answered that it is not covered. */

@@ -75,7 +75,7 @@ Deno.test(
     await cluster.b.end("SIGKILL");
     first.setDelay(0);
     await cluster.untilSettled(cluster.a);
-    assert.equal(second.books.count, 0);
+    assert.equal(second.books.booked.size, 0);
     cluster.assertBookedOnce(accepted);
     assert.deepEqual(await cluster.a.summary(), cluster.books());
   },
@@ -93,6 +93,6 @@ Deno.test(
     cluster.processors.default.setFailing(false);
     await cluster.untilSettled(cluster.a);
     cluster.assertBookedOnce(accepted);
-    assert.equal(cluster.processors.fallback.books.count, 0);
+    assert.equal(cluster.processors.fallback.books.booked.size, 0);
   },
 );

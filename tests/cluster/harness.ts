@@ -201,7 +201,10 @@ export class Cluster implements AsyncDisposable {
 
   /** What the processors' own books say, in the summary's words. */
   books(): Totals {
-    const totals = ({ books }: StandIn) => ({ totalRequests: books.count, totalAmount: books.cents / 100 });
+    const totals = ({ books }: StandIn) => ({
+      totalRequests: books.booked.size,
+      totalAmount: books.totals.all.cents / 100,
+    });
     return { default: totals(this.processors.default), fallback: totals(this.processors.fallback) };
   }
 
@@ -209,7 +212,7 @@ export class Cluster implements AsyncDisposable {
   assertBookedOnce(ids: Iterable<string>, cents = 1990): void {
     const { default: first, fallback: second } = this.processors;
     for (const id of ids) {
-      const booked = [first.books.bookedCents(id), second.books.bookedCents(id)];
+      const booked = [first.books.booked.get(id)?.cents, second.books.booked.get(id)?.cents];
       assert.deepEqual(booked.filter((amount) => amount !== undefined), [cents], `${id} is booked as ${booked}`);
     }
   }

@@ -155,7 +155,7 @@ Deno.test("only what is older than the patience goes to the fallback while the d
   const { default: first, fallback: second } = cluster.processors;
   first.setFailing(true);
   const old = await load((id) => cluster.a.pay(id), { count: 100 });
-  await until(() => second.books.count === 100);
+  await until(() => second.books.booked.size === 100);
   const young = await load((id) => cluster.a.pay(id), { count: 100 });
   first.setFailing(false);
   await cluster.untilSettled();
@@ -177,7 +177,7 @@ Deno.test(
     const { default: first, fallback: second } = cluster.processors;
     first.setDelay(1_000);
     const { accepted } = await load((id) => cluster.a.pay(id), { count: 5, senders: 5 });
-    await until(() => first.books.count === 5);
+    await until(() => first.books.booked.size === 5);
     await cluster.untilSettled();
     assert.equal(second.books.deliveries, 0);
     cluster.assertBookedOnce(accepted);

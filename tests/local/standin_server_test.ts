@@ -7,12 +7,8 @@ const net = needs("net");
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-async function serving(
-  handle: Handler,
-  test: (server: StandInServer) => Promise<void>,
-  connectionsMax?: number,
-): Promise<void> {
-  const server = new StandInServer(0, "127.0.0.1", handle, connectionsMax);
+async function serving(handle: Handler, test: (server: StandInServer) => Promise<void>): Promise<void> {
+  const server = new StandInServer(0, "127.0.0.1", handle);
   await server.open();
   try {
     await test(server);
@@ -90,17 +86,6 @@ Deno.test("a body that is too long counts as empty, a head that is too long is a
     assert.ok((await post("x".repeat((16 << 10) + 1))).endsWith('\r\n\r\n""'));
     assert.match(await talk(server, `GET / HTTP/1.1\r\nX: ${"x".repeat(16 << 10)}\r\n\r\n`), /^HTTP\/1.1 431 /);
   });
-});
-
-Deno.test("connections beyond the most at one time are closed as soon as they are made", net, async () => {
-  const one: (server: StandInServer) => Promise<void> = async ({ port }) => {
-    using kept = await Deno.connect({ hostname: "127.0.0.1", port });
-    await kept.write(encoder.encode("GET / HTTP/1.1\r\n\r\n"));
-    assert.ok(await kept.read(new Uint8Array(1_024)));
-    using further = await Deno.connect({ hostname: "127.0.0.1", port });
-    assert.equal(await further.read(new Uint8Array(1_024)).catch(() => null), null);
-  };
-  await serving(() => ({ status: 200 }), one, 1);
 });
 
 Deno.test("a call that is dropped gets not one byte", net, async () => {

@@ -47,7 +47,7 @@ async function payAndLeave(standIn: StandIn, id: string): Promise<void> {
   await connection.write(
     new TextEncoder().encode(`POST /payments HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n${body}`),
   );
-  await until(() => standIn.books.delivered(id) > 0);
+  await until(() => standIn.books.delivered.has(id));
   connection.close();
 }
 
@@ -61,7 +61,11 @@ Deno.test("a payment is booked, answered 200 and found", net, async () => {
     // as the real one may: without a zone
     body: { correlationId: id, amount: 19.9, requestedAt: "2025-07-01T12:00:00.000" },
   });
-  assert.deepEqual([standIn.books.count, standIn.books.cents, standIn.books.bookedCents(id)], [1, 1990, 1990]);
+  assert.deepEqual([standIn.books.booked.size, standIn.books.totals.all.cents, standIn.books.booked.get(id)?.cents], [
+    1,
+    1990,
+    1990,
+  ]);
 });
 
 Deno.test("a repeated id is answered 422 and booked once, under what came first", net, async () => {
@@ -70,8 +74,8 @@ Deno.test("a repeated id is answered 422 and booked once, under what came first"
   assert.equal(await pay(standIn, id), 200);
   assert.equal(await pay(standIn, id, 5, "2025-07-01T13:00:00.000Z"), 422);
   assert.equal(await pay(standIn, id.toUpperCase()), 422);
-  assert.deepEqual([standIn.books.count, standIn.books.cents, standIn.books.deliveries], [1, 1990, 3]);
-  assert.equal(standIn.books.get(id)!.requestedAt, AT);
+  assert.deepEqual([standIn.books.booked.size, standIn.books.totals.all.cents, standIn.books.deliveries], [1, 1990, 3]);
+  assert.equal(standIn.books.booked.get(id)!.requestedAt, AT);
 });
 
 Deno.test("amounts are rounded to two decimals", net, async () => {
@@ -79,10 +83,10 @@ Deno.test("amounts are rounded to two decimals", net, async () => {
   const [up, down] = [crypto.randomUUID(), crypto.randomUUID()];
   assert.equal(await pay(standIn, up, 19.906), 200);
   assert.equal(await pay(standIn, down, 19.904), 200);
-  assert.deepEqual([standIn.books.bookedCents(up), standIn.books.bookedCents(down)], [1991, 1990]);
+  assert.deepEqual([standIn.books.booked.get(up)?.cents, standIn.books.booked.get(down)?.cents], [1991, 1990]);
   const half = crypto.randomUUID();
   assert.equal(await pay(standIn, half, 1.005), 200);
-  assert.equal(standIn.books.bookedCents(half), 101);
+  assert.equal(standIn.books.booked.get(half)?.cents, 101);
 });
 
 Deno.test("an unknown id is answered 404, and so is an unknown path", net, async () => {
@@ -108,7 +112,7 @@ Deno.test("what is no payment is answered 400 and booked nowhere", net, async ()
     const { status } = await call(`${standIn.url}/payments`, { method: "POST", body });
     assert.equal(status, 400, `${body.slice(0, 80)}`);
   }
-  assert.deepEqual([standIn.books.count, standIn.books.deliveries], [0, 0]);
+  assert.deepEqual([standIn.books.booked.size, standIn.books.deliveries], [0, 0]);
 });
 
 Deno.test("a target that is no URL is answered 400 and stops nobody", net, async () => {
@@ -130,7 +134,7 @@ Deno.test("a failing processor answers 500 and books nothing, and still finds wh
   standIn.setDelay(60_000);
   assert.equal((await call(`${standIn.url}/payments/${booked}`)).status, 200);
   assert.equal((await call(`${standIn.url}/payments/${refused}`)).status, 404);
-  assert.equal(standIn.books.count, 1);
+  assert.equal(standIn.books.booked.size, 1);
 });
 
 Deno.test("whether it fails is decided after the delay", net, async () => {
@@ -140,14 +144,14 @@ Deno.test("whether it fails is decided after the delay", net, async () => {
   standIn.setFailing(true);
   const healed = pay(standIn, first);
   await until(() => standIn.books.deliveries === 1);
-  assert.equal(standIn.books.count, 0);
+  assert.equal(standIn.books.booked.size, 0);
   standIn.setFailing(false);
   assert.equal(await healed, 200);
   const broken = pay(standIn, second);
   await until(() => standIn.books.deliveries === 2);
   standIn.setFailing(true);
   assert.equal(await broken, 500);
-  assert.equal(standIn.books.count, 1);
+  assert.equal(standIn.books.booked.size, 1);
 });
 
 Deno.test("a payment is booked although its caller has left", net, async () => {
@@ -155,8 +159,8 @@ Deno.test("a payment is booked although its caller has left", net, async () => {
   const id = crypto.randomUUID();
   standIn.setDelay(100);
   await payAndLeave(standIn, id);
-  await until(() => standIn.books.count === 1);
-  assert.equal(standIn.books.bookedCents(id), 1990);
+  await until(() => standIn.books.booked.size === 1);
+  assert.equal(standIn.books.booked.get(id)?.cents, 1990);
 });
 
 Deno.test(
@@ -173,7 +177,7 @@ Deno.test(
     leave.abort();
     assert.deepEqual(new Set(await Promise.all(held)), new Set(["left"]));
     assert.equal(await pay(standIn, crypto.randomUUID()), 429);
-    assert.deepEqual([standIn.books.count, standIn.books.deliveries], [0, 1_300]);
+    assert.deepEqual([standIn.books.booked.size, standIn.books.deliveries], [0, 1_300]);
   },
 );
 
@@ -235,7 +239,7 @@ Deno.test("a time without a zone is in UTC when it is booked, too", net, async (
   await using standIn = await start();
   assert.equal(await pay(standIn, crypto.randomUUID(), 1, "2025-07-01T12:00:00"), 200);
   const at = Date.UTC(2025, 6, 1, 12);
-  assert.deepEqual(standIn.books.window(at, at), { count: 1, cents: 100 });
+  assert.deepEqual(standIn.books.totals.window(at, at), { count: 1, cents: 100 });
 });
 
 Deno.test("the admin API wants the token, which can be changed: 401, 200, 204", net, async () => {
@@ -273,7 +277,7 @@ Deno.test("a purge empties the books and answers 200", net, async () => {
   assert.equal(await pay(standIn, id), 200);
   const purge = await call(`${standIn.url}/admin/purge-payments`, { method: "POST", headers: TOKEN });
   assert.equal(purge.status, 200);
-  assert.deepEqual([standIn.books.count, standIn.books.cents, standIn.books.deliveries], [0, 0, 0]);
+  assert.deepEqual([standIn.books.booked.size, standIn.books.totals.all.cents, standIn.books.deliveries], [0, 0, 0]);
   assert.equal((await call(`${standIn.url}/payments/${id}`)).status, 404);
   assert.equal(await pay(standIn, id), 200);
 });
@@ -290,7 +294,7 @@ Deno.test("book-then-drop books and drops the connection", net, async () => {
   const bytes = await connection.read(new Uint8Array(16)).catch(() => null);
   connection.close();
   assert.equal(bytes, null);
-  assert.deepEqual([standIn.books.bookedCents(id), standIn.books.deliveries], [1990, 1]);
+  assert.deepEqual([standIn.books.booked.get(id)?.cents, standIn.books.deliveries], [1990, 1]);
 });
 
 Deno.test("book-then-500 books and answers 500, until the fault is switched off", net, async () => {
@@ -298,7 +302,7 @@ Deno.test("book-then-500 books and answers 500, until the fault is switched off"
   const id = crypto.randomUUID();
   assert.equal(await put(standIn, "fault", { fault: "book-then-500" }), 200);
   assert.equal(await pay(standIn, id), 500);
-  assert.equal(standIn.books.bookedCents(id), 1990);
+  assert.equal(standIn.books.booked.get(id)?.cents, 1990);
   assert.equal(await put(standIn, "fault", { fault: "none" }), 200);
   assert.equal(await pay(standIn, id), 422);
 });
@@ -308,11 +312,11 @@ Deno.test("never-answer takes the request, books nothing and says nothing until 
   const id = crypto.randomUUID();
   await standIn.setFault({ fault: "never-answer" });
   const hanging = pay(standIn, id).catch(() => "dropped");
-  await until(() => standIn.books.delivered(id) === 1);
+  await until(() => standIn.books.delivered.get(id) === 1);
   assert.equal((await call(`${standIn.url}/payments/${id}`)).status, 404);
   await standIn.setFault({ fault: "none" });
   await hanging;
-  assert.equal(standIn.books.count, standIn.books.delivered(id) - 1);
+  assert.equal(standIn.books.booked.size, standIn.books.delivered.get(id)! - 1);
 });
 
 Deno.test("never-answer never books what arrived under it, not even if it ends during the delay", net, async () => {
@@ -324,7 +328,7 @@ Deno.test("never-answer never books what arrived under it, not even if it ends d
   await standIn.setFault({ fault: "none" });
   // it began its delay after the other one would have
   assert.equal(await pay(standIn, crypto.randomUUID()), 200);
-  assert.deepEqual([standIn.books.bookedCents(id), standIn.books.count], [undefined, 1]);
+  assert.deepEqual([standIn.books.booked.get(id)?.cents, standIn.books.booked.size], [undefined, 1]);
 });
 
 Deno.test("the admin port answers nobody but the admin", net, async () => {
@@ -332,7 +336,7 @@ Deno.test("the admin port answers nobody but the admin", net, async () => {
   const { status } = await call(`${standIn.adminUrl}/payments`, { method: "POST", body: bodyOf(crypto.randomUUID()) });
   assert.equal(status, 404);
   assert.equal((await call(`${standIn.adminUrl}/payments/service-health`)).status, 404);
-  assert.deepEqual([standIn.books.count, standIn.books.deliveries], [0, 0]);
+  assert.deepEqual([standIn.books.booked.size, standIn.books.deliveries], [0, 0]);
 });
 
 /** Whether a connection is refused, and by the kernel. */
@@ -402,7 +406,7 @@ Deno.test("a payment under way is booked although connections are refused meanwh
   await until(() => standIn.books.deliveries === 1);
   await standIn.setFault({ fault: "refuse" });
   assert.equal(await paying, "dropped");
-  await until(() => standIn.books.count === 1);
+  await until(() => standIn.books.booked.size === 1);
 });
 
 Deno.test("a fault strikes the same calls for the same seed", net, async () => {
@@ -459,5 +463,5 @@ Deno.test("close() books nothing any more, whatever hangs", net, async () => {
   await until(() => standIn.books.deliveries === 1);
   await standIn.close();
   assert.equal(await paying, "dropped");
-  assert.equal(standIn.books.count, 0);
+  assert.equal(standIn.books.booked.size, 0);
 });
