@@ -1,8 +1,8 @@
 /** `galo audit`: what it says and how it ends. @module */
-import { amountOf } from "../../payment/money.ts";
+import { amountOf, type Cents } from "../../payment/money.ts";
 import { PROCESSORS } from "../../payment/fact.ts";
 import { audit, type Difference, type Gap, type Report } from "./audit.ts";
-import { type Addresses, AuditError, Sides, type Window } from "./sides.ts";
+import { type Addresses, AuditError, type Booking, Sides, type Totals, type Window } from "./sides.ts";
 
 /** All agree; some differ; one could not be asked. */
 export type ExitCode = 0 | 1 | 2;
@@ -22,7 +22,6 @@ export async function auditCommand({ addresses, window, deep, json }: AuditComma
   const sides = new Sides(addresses);
   let toldMs = performance.now();
   try {
-    await sides.open();
     const report = await audit(sides, window, deep, (asked, all) => {
       if (performance.now() - toldMs < PROGRESS_MS) return;
       toldMs = performance.now();
@@ -34,24 +33,17 @@ export async function auditCommand({ addresses, window, deep, json }: AuditComma
     if (!(error instanceof AuditError)) throw error;
     console.error(`galo audit: ${error.message}`);
     return 2;
-  } finally {
-    await sides.close();
   }
 }
 
 /** A report for people. */
 export function text({ window, totals, differences, gaps, asked, agree }: Report): string {
-  const rows = [
-    ["", "default", "fallback"],
-    ...([["router", totals.router], ["Postgres", totals.store], ["processors", totals.processors]] as const).map((
-      [who, of],
-    ) => [who, ...PROCESSORS.map((at) => `${of[at].count} / ${amountOf(of[at].cents).toFixed(2)}`)]),
-  ];
-  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const table = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd());
+  const row = (who: string, of: Totals) => [who, ...PROCESSORS.map((at) => `${of[at].count} / ${money(of[at].cents)}`)];
+  const { router, store, processors } = totals;
+  const rows = [["", ...PROCESSORS], row("router", router), row("Postgres", store), row("processors", processors)];
   return [
     `requestedAt from ${instant(window.from)} to ${instant(window.to)}, both included: payments / amount`,
-    ...table,
+    ...rows.map((cells) => cells.map((cell) => cell.padEnd(24)).join("").trimEnd()),
     ...differences.length > 0 ? ["", ...differences.map(differenceText)] : [],
     ...gaps.length > 0 ? ["", ...gaps.map(gapText)] : [],
     "",
@@ -62,20 +54,21 @@ export function text({ window, totals, differences, gaps, asked, agree }: Report
 }
 
 function differenceText({ id, what, says }: Difference): string {
-  const each = Object.entries(says).map(([who, booking]) =>
-    `${who} ${
-      booking ? `${booking.processor} ${amountOf(booking.cents).toFixed(2)} ${instant(booking.requestedAt)}` : "nothing"
-    }`
-  );
+  const bookingText = ({ processor, cents, requestedAt }: Booking) =>
+    `${processor} ${money(cents)} ${instant(requestedAt)}`;
+  const each = Object.entries(says).map(([who, booking]) => `${who} ${booking ? bookingText(booking) : "nothing"}`);
   return `${id}  ${what}\n  ${each.join("; ")}`;
 }
 
 function gapText({ who, at, from, count, cents }: Gap): string {
-  const signed = (value: number, shown = `${value}`) => value > 0 ? `+${shown}` : shown;
   const whose = who === "router" ? `the router's ${at}` : `the ${at} processor`;
-  return `${instant(from)}  ${whose}: ${signed(count)} payments, ${
-    signed(cents, amountOf(cents).toFixed(2))
-  }, than the ids that are known account for`;
+  const signed = (value: number, shown: string) => value > 0 ? `+${shown}` : shown;
+  const more = `${signed(count, `${count}`)} payments, ${signed(cents, money(cents))}`;
+  return `${instant(from)}  ${whose}: ${more}, than the ids that are known account for`;
+}
+
+function money(cents: Cents): string {
+  return amountOf(cents).toFixed(2);
 }
 
 function instant(ms: number): string {

@@ -1,6 +1,7 @@
 /** The four who say what was booked: the router, Postgres, and both processors. @module */
 // @ts-types="@types/pg"
 import pg from "pg";
+import { z } from "@zod/zod";
 import { type Processor, PROCESSORS } from "../../payment/fact.ts";
 import { parseInstant } from "../../payment/instant.ts";
 import { type Cents, centsOf } from "../../payment/money.ts";
@@ -43,114 +44,89 @@ export interface Addresses {
   readonly token: string;
 }
 
+const totalSchema = z.object({ totalRequests: z.int(), totalAmount: z.number() })
+  // a sum of many amounts may come as a float that is off by far less than a cent
+  .transform(({ totalRequests, totalAmount }) => ({ count: totalRequests, cents: Math.round(totalAmount * 100) }));
+const summarySchema = z.object({ default: totalSchema, fallback: totalSchema });
+const bookedSchema = z.object({
+  amount: z.number().transform(centsOf).pipe(z.int()),
+  requestedAt: z.string().transform((text) => parseInstant(text)?.ms).pipe(z.int()),
+});
+const settledSchema = bookedSchema.extend({ state: z.literal("settled"), processor: z.enum(PROCESSORS) });
+const unsettledSchema = z.object({ state: z.enum(STAGES).exclude(["settled"]) }).transform(() => null);
+
 /** Asks the four. */
 export class Sides {
-  readonly #addresses: Addresses;
-  readonly #database: pg.Client;
-
-  constructor(addresses: Addresses) {
-    this.#addresses = addresses;
-    this.#database = new pg.Client({
-      ...connectionOf(addresses.database),
-      connectionTimeoutMillis: TIMEOUT_MS,
-      statement_timeout: 6 * TIMEOUT_MS,
-      application_name: "galo-audit",
-    });
-    // whoever asks next is told
-    this.#database.on("error", () => {});
-  }
-
-  async open(): Promise<void> {
-    await this.#database.connect().catch((error: Error) => {
-      throw new AuditError(`Postgres (DATABASE_URL) cannot be asked: ${shown(error)}`);
-    });
-  }
-
-  async close(): Promise<void> {
-    await this.#database.end().catch(() => {});
-  }
+  constructor(private readonly addresses: Addresses) {}
 
   /** What the router's summary says. */
   async router(window: Window): Promise<Totals> {
-    const body = await this.#ask("the router", `${this.#addresses.router}/payments-summary${query(window)}`);
-    const of = (name: Processor) => totalOf(`the router's ${name}`, body?.[name]);
-    return { default: of("default"), fallback: of("fallback") };
+    return await ask("the router", `${this.addresses.router}/payments-summary${query(window)}`, summarySchema);
   }
 
   /** What a processor's own books say. */
   async processor(name: Processor, window: Window): Promise<Total> {
-    const url = `${this.#addresses.processors[name]}/admin/payments-summary${query(window)}`;
-    return totalOf(`the ${name} processor`, await this.#ask(`the ${name} processor`, url, this.#addresses.token));
+    const url = `${this.addresses.processors[name]}/admin/payments-summary${query(window)}`;
+    return await ask(`the ${name} processor`, url, totalSchema, { "x-rinha-token": this.addresses.token });
   }
 
   /** Every settled payment of the store in the window, by `requestedAt`. */
   async store({ from, to }: Window): Promise<Booking[]> {
-    const { rows } = await this.#database.query<{ id: string; cents: string; processor: number; at: string }>(
-      `select id, cents, processor, requested_at_ms as at from payment
-       where stage = $1 and requested_at_ms between $2 and $3 order by requested_at_ms, id`,
-      [STAGES.indexOf("settled"), from, to],
-    ).catch((error: Error) => {
-      throw new AuditError(`Postgres does not know Galo's tables: ${shown(error)}`);
-    });
-    return rows.map(({ id, cents, processor, at }) => ({
-      id,
-      cents: Number(cents),
-      processor: PROCESSORS[processor]!,
-      requestedAt: Number(at),
-    }));
+    try {
+      const database = new pg.Client({
+        ...connectionOf(this.addresses.database),
+        connectionTimeoutMillis: TIMEOUT_MS,
+        statement_timeout: 6 * TIMEOUT_MS,
+        application_name: "galo-audit",
+      });
+      // the query is told
+      database.on("error", () => {});
+      await database.connect();
+      const { rows } = await database.query<{ id: string; cents: string; processor: number; at: string }>(
+        `select id, cents, processor, requested_at_ms as at from payment
+         where stage = $1 and requested_at_ms between $2 and $3 order by requested_at_ms, id`,
+        [STAGES.indexOf("settled"), from, to],
+      ).finally(() => database.end().catch(() => {}));
+      return rows.map(({ id, cents, processor, at }) => (
+        { id, processor: PROCESSORS[processor]!, cents: Number(cents), requestedAt: Number(at) }
+      ));
+    } catch (error) {
+      throw new AuditError(`Postgres (DATABASE_URL) cannot be asked: ${shown(error)}`);
+    }
   }
 
   /** What a processor says of an id; null where it does not have it. */
   async lookup(processor: Processor, id: string): Promise<Booking | null> {
-    const who = `the ${processor} processor`;
-    const body = await this.#ask(who, `${this.#addresses.processors[processor]}/payments/${id}`);
-    return body ? bookingOf(who, id, processor, body) : null;
+    const url = `${this.addresses.processors[processor]}/payments/${id}`;
+    const booked = await ask(`the ${processor} processor`, url, bookedSchema.nullable());
+    return booked && { id, processor, cents: booked.amount, requestedAt: booked.requestedAt };
   }
 
   /** Where the router says that an id is settled; null where it is not. */
   async routerHas(id: string): Promise<Booking | null> {
-    const body = await this.#ask("the router", `${this.#addresses.router}/payments/${id}`);
-    return body?.state === "settled" ? bookingOf("the router", id, body.processor as Processor, body) : null;
+    const url = `${this.addresses.router}/payments/${id}`;
+    const settled = await ask("the router", url, z.union([settledSchema, unsettledSchema]).nullable());
+    return settled &&
+      { id, processor: settled.processor, cents: settled.amount, requestedAt: settled.requestedAt };
   }
+}
 
-  /** @returns undefined for 404 */
-  async #ask(who: string, url: string, token?: string): Promise<Record<string, unknown> | undefined> {
-    let response: Response;
-    try {
-      const headers: HeadersInit = { accept: "application/json", ...token !== undefined && { "x-rinha-token": token } };
-      response = await fetch(url, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
-    } catch (error) {
-      throw new AuditError(`${who} does not answer: ${shown(error)}`);
-    }
-    const text = await response.text();
-    if (response.status === 404) return undefined;
-    if (response.status === 401) throw new AuditError(`${who} does not take the token`);
-    if (!response.ok) throw new AuditError(`${who} answers ${response.status}`);
-    try {
-      return JSON.parse(text) as Record<string, unknown>;
-    } catch {
-      throw new AuditError(`${who} answers no JSON`);
-    }
-  }
+/** What an answer says; 404 is null. */
+async function ask<T>(who: string, url: string, schema: z.ZodType<T>, headers: HeadersInit = {}): Promise<T> {
+  const init = { headers: { accept: "application/json", ...headers }, signal: AbortSignal.timeout(TIMEOUT_MS) };
+  const response = await fetch(url, init).catch((error) => {
+    throw new AuditError(`${who} does not answer: ${shown(error)}`);
+  });
+  const body = await response.json().catch(() => undefined);
+  if (response.status === 401) throw new AuditError(`${who} does not take the token`);
+  if (!response.ok && response.status !== 404) throw new AuditError(`${who} answers ${response.status}`);
+  const { success, data } = schema.safeParse(response.ok ? body : null);
+  if (success) return data;
+  throw new AuditError(`${who} answers what makes no sense: ${new URL(url).pathname}`);
 }
 
 function query({ from, to }: Window): string {
   return `?from=${new Date(from).toISOString()}&to=${new Date(to).toISOString()}`;
-}
-
-function bookingOf(who: string, id: string, processor: Processor, body: Record<string, unknown>): Booking {
-  const cents = centsOf(Number(body.amount));
-  const requestedAt = parseInstant(String(body.requestedAt))?.ms;
-  if (cents !== undefined && requestedAt !== undefined) return { id, processor, cents, requestedAt };
-  throw new AuditError(`${who} says of ${id} what makes no sense`);
-}
-
-function totalOf(who: string, body: unknown): Total {
-  const { totalRequests: count, totalAmount } = (body ?? {}) as Record<string, unknown>;
-  // a sum of many amounts may come as a float that is off by far less than a cent
-  const cents = Math.round(Number(totalAmount) * 100);
-  if (Number.isSafeInteger(count) && Number.isSafeInteger(cents)) return { count: count as number, cents };
-  throw new AuditError(`${who} says no totals`);
 }
 
 function shown(error: unknown): string {
