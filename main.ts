@@ -14,7 +14,7 @@ Commands:
               [--stand-in-port PORT] of the default's stand-in, the fallback's is the next one; 0: any free ones [8001]
               [--caddy PATH] that Caddy is put in front of both replicas; without one they share LISTEN's port
   replica     one replica, for a cluster that something else puts together
-  processor   a stand-in payment processor   --port PORT (0: any)  --fee SHARE  [--admin-port PORT]  [--host ADDRESS]
+  processor   a stand-in payment processor   --port PORT (0: any)  --fee SHARE  [--host ADDRESS]
   audit       whether router, Postgres and both processors agree   [--url URL] [--from ISO] [--to ISO] [--deep] [--json]
               the processors' admin token comes from PROCESSOR_TOKEN; without --deep ids are asked for only where totals
               differ, and mistakes that make up for one another stay hidden; exit code 0 all agree, 1 not, 2 cannot ask
@@ -38,7 +38,6 @@ const OPTIONS = {
   caddy: { type: "string" },
   host: { type: "string", default: "0.0.0.0" },
   port: { type: "string" },
-  "admin-port": { type: "string" },
   fee: { type: "string" },
   url: { type: "string" },
   from: { type: "string" },
@@ -88,10 +87,7 @@ async function run(args: string[]): Promise<Stop | undefined> {
       const { startStandIn } = await import("./src/local/standin.ts");
       const port = number("--port", values.port ?? "8001", 65_535);
       const feeRate = number("--fee", values.fee ?? `${config.FEES.default}`, 1);
-      const adminPort = values["admin-port"] === undefined
-        ? {}
-        : { adminPort: number("--admin-port", values["admin-port"], 65_535) };
-      const standIn = await startStandIn({ port, hostname: values.host, feeRate, ...adminPort }).catch((error) => {
+      const standIn = await startStandIn({ port, hostname: values.host, feeRate }).catch((error) => {
         throw new StartError(`cannot listen on port ${port}: ${errorLine(error)}`);
       });
       console.log(`stand-in processor on ${standIn.url}`);

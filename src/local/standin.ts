@@ -8,7 +8,13 @@ import { amountOf, CENTS_MAX } from "../payment/money.ts";
 import { seeded } from "./seeded.ts";
 import { StandInBooks } from "./standin_books.ts";
 import { ConcurrencyLimiter, HealthWindow } from "./standin_limits.ts";
-import { type CallEnd, type StandInAnswer, type StandInRequest, StandInServer } from "./standin_server.ts";
+import {
+  type CallEnd,
+  type Handler,
+  type StandInAnswer,
+  type StandInRequest,
+  StandInServer,
+} from "./standin_server.ts";
 
 /** How often a port that another process has taken meanwhile is tried again, every 10 ms. */
 const REOPEN_TRIES_MAX = 500;
@@ -22,9 +28,9 @@ const faultSchema = z.object({
   probability: z.number().min(0).max(1).optional(),
   /** makes the choice of calls repeatable */
   seed: z.int().optional(),
-  /** how long `refuse` lasts, in milliseconds: for callers who could not switch it off, being refused themselves */
+  /** how long `refuse` lasts, in milliseconds: callers cannot switch it off, being refused themselves */
   forMs: delaySchema.optional(),
-});
+}).refine(({ fault, forMs }) => fault !== "refuse" || forMs !== undefined, "refuse needs forMs");
 
 const paymentSchema = z.object({
   correlationId: z.guid().toLowerCase(),
@@ -45,8 +51,6 @@ export interface StandInOptions {
   /** 0 takes any free one */
   readonly port: number;
   readonly hostname?: string;
-  /** a second port for `/admin/*`, which answers even while connections are refused; 0 takes any free one */
-  readonly adminPort?: number;
   /** share of each amount */
   readonly feeRate: number;
   /** milliseconds for the windows of `service-health`, never going back */
@@ -64,14 +68,10 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
   }
 }
 
-type Route = (request: StandInRequest, throughMain: boolean) => CallEnd | Promise<CallEnd>;
-
 /** A stand-in that runs. */
 export class StandIn {
   readonly books = new StandInBooks();
-  readonly #main: StandInServer;
-  /** the same where it has no port of its own */
-  readonly #admin: StandInServer;
+  readonly #server: StandInServer;
   #delayMs = 0;
   #failing = false;
   #token = "123";
@@ -87,24 +87,16 @@ export class StandIn {
   #stopped = false;
 
   constructor(private readonly options: StandInOptions) {
-    const { port, hostname = "127.0.0.1", adminPort } = options;
-    this.#main = new StandInServer(port, hostname, (request) => this.#handle(request, true));
-    this.#admin = adminPort === undefined
-      ? this.#main
-      : new StandInServer(adminPort, hostname, (request) => this.#handle(request, false));
+    const { port, hostname = "127.0.0.1" } = options;
+    this.#server = new StandInServer(port, hostname, (request) => this.#handle(request));
   }
 
   get port(): number {
-    return this.#main.port;
+    return this.#server.port;
   }
 
   get url(): string {
-    return this.#main.url;
-  }
-
-  /** The admin port's URL, or the only one's. */
-  get adminUrl(): string {
-    return this.#admin.url;
+    return this.#server.url;
   }
 
   /** For payments whose wait starts from now on, in milliseconds. */
@@ -126,8 +118,7 @@ export class StandIn {
 
   /** Takes connections. */
   async open(): Promise<this> {
-    await this.#main.open();
-    await this.#admin.open();
+    await this.#server.open();
     return this;
   }
 
@@ -136,14 +127,14 @@ export class StandIn {
     this.#stopped = true;
     clearTimeout(this.#refusing);
     for (const timer of this.#sleeping) clearTimeout(timer);
-    await Promise.all([this.#main.close(), this.#admin.close(), this.#switching]);
+    await Promise.all([this.#server.close(), this.#switching]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  readonly #routes: Record<string, Route> = {
+  readonly #routes: Record<string, Handler> = {
     "POST /payments": ({ body }) => this.#pay(body),
     "GET /payments/service-health": () => this.#tellHealth(),
     "GET /admin/payments-summary": ({ query }) => this.#summarise(query.get("from"), query.get("to")),
@@ -151,21 +142,18 @@ export class StandIn {
     "PUT /admin/configurations/delay": setting("delay", delaySchema, (ms) => this.setDelay(ms)),
     "PUT /admin/configurations/failure": setting("failure", z.boolean(), (failing) => this.setFailing(failing)),
     "PUT /admin/configurations/token": setting("token", z.string().min(1), (token) => void (this.#token = token), 204),
-    "PUT /admin/configurations/fault": ({ body }, throughMain) => this.#switchFault(body, throughMain),
+    "PUT /admin/configurations/fault": ({ body }) => this.#switchFault(body),
     "POST /admin/purge-payments": () => {
       this.books.purge();
       return answer(200, "All payments purged.");
     },
   };
 
-  #handle(request: StandInRequest, throughMain: boolean): CallEnd | Promise<CallEnd> {
+  #handle(request: StandInRequest): CallEnd | Promise<CallEnd> {
     const { method, path, headers } = request;
-    const isAdmin = path.startsWith("/admin/");
-    if (isAdmin && headers["x-rinha-token"] !== this.#token) return answer(401, "Unauthorized");
-    // a payment must not get around a port that refuses
-    if (!isAdmin && !throughMain) return answer(404, "Not found");
+    if (path.startsWith("/admin/") && headers["x-rinha-token"] !== this.#token) return answer(401, "Unauthorized");
     const route = this.#routes[`${method} ${path}`];
-    if (route) return route(request, throughMain);
+    if (route) return route(request);
     const id = method === "GET" ? /^\/payments\/([^/]+)$/.exec(path)?.[1] : undefined;
     return id === undefined ? answer(404, "Not found") : this.#show(id);
   }
@@ -177,8 +165,8 @@ export class StandIn {
     this.#faultEnd.resolve("drop");
     this.#faultEnd = Promise.withResolvers();
     clearTimeout(this.#refusing);
-    if (fault.fault !== "refuse") return await this.#main.open(REOPEN_TRIES_MAX);
-    await this.#main.close();
+    if (fault.fault !== "refuse") return await this.#server.open(REOPEN_TRIES_MAX);
+    await this.#server.close();
     // it may have been stopped meanwhile
     if (fault.forMs === undefined || this.#stopped) return;
     this.#refusing = setTimeout(() => {
@@ -257,21 +245,18 @@ export class StandIn {
     return { status: 200, body };
   }
 
-  async #switchFault(body: string, throughMain: boolean): Promise<StandInAnswer> {
+  async #switchFault(body: string): Promise<StandInAnswer> {
     const { data: fault, error } = faultSchema.safeParse(jsonIn(body));
     if (error) return answer(400, z.prettifyError(error));
-    if (fault.fault === "refuse" && this.#admin === this.#main && fault.forMs === undefined) {
-      return answer(422, "refuse needs forMs where there is no admin port");
-    }
-    // refusing ends the connection that this came on: not before the answer has left
     const ok = answer(200, "ok");
-    if (fault.fault === "refuse" && throughMain) return { ...ok, after: () => void this.setFault(fault) };
+    // refusing ends the connection that this came on: not before the answer has left
+    if (fault.fault === "refuse") return { ...ok, after: () => void this.setFault(fault) };
     await this.setFault(fault);
     return ok;
   }
 }
 
-function setting<T>(name: string, schema: z.ZodType<T>, set: (value: T) => void, status = 200): Route {
+function setting<T>(name: string, schema: z.ZodType<T>, set: (value: T) => void, status = 200): Handler {
   const whole = z.object({ [name]: schema });
   return ({ body }) => {
     const { data, error } = whole.safeParse(jsonIn(body));

@@ -1,6 +1,8 @@
 /** The HTTP server of a stand-in processor: it can end a connection without an answer, and close and reopen its port. @module */
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as after } from "node:timers/promises";
 
 /** A caller may keep its connection for as long as it likes. */
 const OPTIONS = { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0, requireHostHeader: false };
@@ -50,12 +52,18 @@ export class StandInServer {
   async open(tries = 1): Promise<void> {
     this.#wanted = true;
     while (this.#wanted && !this.#server) {
+      const server = createServer(OPTIONS, (request, response) => this.#receive(request, response));
+      this.#server = server;
+      // one that was accepted while the port was being closed
+      server.on("connection", (socket) => void (this.#server === server || socket.destroy()));
       try {
-        await this.#listen();
+        server.listen(this.port, this.hostname);
+        await Promise.race([once(server, "listening"), once(server, "close")]);
+        this.port = (server.address() as AddressInfo | null)?.port ?? this.port;
       } catch (error) {
         this.#server = undefined;
         if ((error as { code?: string }).code !== "EADDRINUSE" || --tries === 0) throw error;
-        await new Promise((resolve) => setTimeout(resolve, REOPEN_MS));
+        await after(REOPEN_MS);
       }
     }
   }
@@ -69,19 +77,6 @@ export class StandInServer {
     const closed = new Promise((resolve) => server.close(resolve));
     server.closeAllConnections();
     await closed;
-  }
-
-  #listen(): Promise<void> {
-    const server = createServer(OPTIONS, (request, response) => this.#receive(request, response));
-    this.#server = server;
-    // one that was accepted while the port was being closed
-    server.on("connection", (socket) => void (this.#server === server || socket.destroy()));
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    server.on("error", reject).on("close", resolve).listen(this.port, this.hostname, () => {
-      this.port = (server.address() as AddressInfo).port;
-      resolve();
-    });
-    return promise;
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {

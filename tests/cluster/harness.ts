@@ -161,8 +161,8 @@ export class Cluster implements AsyncDisposable {
 
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
     const processors = options.processors ?? {
-      default: await startStandIn({ port: 0, hostname: "127.0.0.1", adminPort: 0, feeRate: 0.05 }),
-      fallback: await startStandIn({ port: 0, hostname: "127.0.0.1", adminPort: 0, feeRate: 0.15 }),
+      default: await startStandIn({ port: 0, feeRate: 0.05 }),
+      fallback: await startStandIn({ port: 0, feeRate: 0.15 }),
     };
     // the path of a UNIX socket has room for about a hundred characters
     const folder = options.folder ?? await Deno.makeTempDir({ prefix: "galo-" });

@@ -150,9 +150,9 @@ class Fuzz {
     const bearer = { method: "POST", headers: { authorization: `Bearer ${TOKEN}` } };
     assert.equal(await statusOf(this.cluster.a.request("/purge-payments", bearer)), 200);
     const { default: first, fallback: second } = this.cluster.processors;
-    for (const { adminUrl } of [first, second]) {
+    for (const { url } of [first, second]) {
       const admin = { method: "POST", headers: { "x-rinha-token": "123" } };
-      assert.equal(await statusOf(fetch(`${adminUrl}/admin/purge-payments`, admin)), 200);
+      assert.equal(await statusOf(fetch(`${url}/admin/purge-payments`, admin)), 200);
     }
   }
 }
