@@ -71,7 +71,6 @@ async function run(args: string[]): Promise<Stop | undefined> {
         standInPort: number("--stand-in-port", values["stand-in-port"], 65_534),
         caddy: values.caddy,
       });
-      for (const line of cluster.lines) console.log(line);
       console.log(`\nTry:\n${example(cluster.url)}\n\nCtrl-C stops all of it.`);
       return cluster.stop;
     }

@@ -42,9 +42,6 @@ export interface ClusterOptions {
 export interface Cluster {
   /** where payments are taken */
   readonly url: string;
-  readonly processors: { readonly default: string; readonly fallback: string };
-  /** lines for people: what listens where */
-  readonly lines: readonly string[];
   /** Stops every process; resolves to whether all of them stopped in good order. */
   stop(): Promise<boolean>;
 }
@@ -52,7 +49,7 @@ export interface Cluster {
 /**
  * Starts everything and waits until it serves.
  *
- * @param say told what is being done whenever it takes long
+ * @param say told what listens where, and what is being done whenever it takes long
  * @throws StartError, StoreError with one clear line; what was started by then is stopped again
  */
 export async function startCluster(
@@ -78,7 +75,6 @@ export async function startCluster(
     return clean.every(Boolean);
   };
   try {
-    const lines: string[] = [];
     let processors = { default: config.PROCESSOR_DEFAULT_URL, fallback: config.PROCESSOR_FALLBACK_URL };
     if (!processors.default) {
       const first = freePort(standInPort, LOOPBACK);
@@ -87,7 +83,7 @@ export async function startCluster(
       for (const name of PROCESSORS) {
         const args = ["processor", "--port", `${ports[name]}`, "--fee", `${fees[name]}`, "--host", LOOPBACK];
         back.push(child({ name: `processor ${name}`, args, env: {}, restarts: false }));
-        lines.push(`stand-in processor ${name}: ${processors[name]}, fee ${100 * fees[name]} %`);
+        say(`stand-in processor ${name}: ${processors[name]}, fee ${100 * fees[name]} %`);
       }
     }
     let database = config.DATABASE_URL;
@@ -102,7 +98,7 @@ export async function startCluster(
       where = `embedded, in ${folder}${why ?? ""}`;
     }
     await storeUp(database);
-    lines.push(`Postgres: ${where}`);
+    say(`Postgres: ${where}`);
     await Promise.all(back.map(({ ready }) => ready));
 
     const killMs = STOP_MS + KILL_AFTER_MS;
@@ -126,8 +122,8 @@ export async function startCluster(
     }
     await Promise.all(front.map(({ ready }) => ready));
     const replicas = `${config.REPLICAS} replica${config.REPLICAS === 2 ? "s" : ""}`;
-    lines.push(`${replicas} ${caddy ? "behind Caddy on" : "on"} ${url}`);
-    return { url, processors, lines, stop };
+    say(`${replicas} ${caddy ? "behind Caddy on" : "on"} ${url}`);
+    return { url, stop };
   } catch (error) {
     await stop();
     throw error;

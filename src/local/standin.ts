@@ -53,19 +53,13 @@ export interface StandInOptions {
   readonly hostname?: string;
   /** share of each amount */
   readonly feeRate: number;
-  /** milliseconds for the windows of `service-health`, never going back */
-  readonly clockNow?: () => number;
 }
 
 /** Starts a stand-in. @throws an error with the code EADDRINUSE where a port is taken */
 export async function startStandIn(options: StandInOptions): Promise<StandIn> {
   const standIn = new StandIn(options);
-  try {
-    return await standIn.open();
-  } catch (error) {
-    await standIn.close();
-    throw error;
-  }
+  await standIn.open();
+  return standIn;
 }
 
 /** A stand-in that runs. */
@@ -117,9 +111,8 @@ export class StandIn {
   }
 
   /** Takes connections. */
-  async open(): Promise<this> {
-    await this.#server.open();
-    return this;
+  open(): Promise<void> {
+    return this.#server.open();
   }
 
   /** Stops at once, whatever hangs: payments that wait for their delay are never booked. */
@@ -217,7 +210,7 @@ export class StandIn {
   }
 
   async #tellHealth(): Promise<StandInAnswer> {
-    const waitMs = this.#health.enter(this.options.clockNow?.() ?? performance.now());
+    const waitMs = this.#health.enter(performance.now());
     if (waitMs < 0) {
       return { ...answer(429, "Too many requests"), headers: { "retry-after": `${Math.ceil(-waitMs / 1000)}` } };
     }

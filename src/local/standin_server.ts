@@ -55,7 +55,7 @@ export class StandInServer {
       const server = createServer(OPTIONS, (request, response) => this.#receive(request, response));
       this.#server = server;
       // one that was accepted while the port was being closed
-      server.on("connection", (socket) => void (this.#server === server || socket.destroy()));
+      server.on("connection", (socket) => void (this.#server === server || socket.destroy())).on("error", () => {});
       try {
         server.listen(this.port, this.hostname);
         await Promise.race([once(server, "listening"), once(server, "close")]);

@@ -199,18 +199,6 @@ Deno.test("health is told at once, then to two that wait, and refused with Retry
   assert.equal(ends.filter(({ status }) => status === "rejected").length, 2);
 });
 
-Deno.test("health is told at once again in the window after", net, async () => {
-  let nowMs = 0;
-  const standIn = await startStandIn({ port: 0, feeRate: 0.05, clockNow: () => nowMs });
-  for (nowMs of [0, 5_000, 10_000]) {
-    assert.deepEqual(await call(`${standIn.url}/payments/service-health`), {
-      status: 200,
-      body: { failing: false, minResponseTime: 0 },
-    });
-  }
-  await standIn.close();
-});
-
 Deno.test("the summary counts both ends, and everything where either is missing", net, async () => {
   await using standIn = await start();
   for (const at of ["12:00:00.000", "12:00:00.001", "12:00:01.000"]) {
