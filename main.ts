@@ -67,10 +67,8 @@ async function run(args: string[]): Promise<Stop | undefined> {
   switch (command) {
     case "start": {
       const { startCluster } = await import("./src/local/cluster.ts");
-      const cluster = await startCluster(config, console.log, {
-        standInPort: number("--stand-in-port", values["stand-in-port"], 65_534),
-        caddy: values.caddy,
-      });
+      const standInPort = number("--stand-in-port", values["stand-in-port"], 65_534);
+      const cluster = await startCluster(config, console.log, standInPort, values.caddy);
       console.log(`\nTry:\n${example(cluster.url)}\n\nCtrl-C stops all of it.`);
       return cluster.stop;
     }
@@ -97,22 +95,16 @@ async function run(args: string[]): Promise<Stop | undefined> {
       const { PROCESSOR_DEFAULT_URL, PROCESSOR_FALLBACK_URL, DATABASE_URL, PROCESSOR_TOKEN } = config;
       if (!PROCESSOR_DEFAULT_URL) throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
       if (!DATABASE_URL) throw new ConfigError("DATABASE_URL: not set, so there is nothing to compare with");
-      const code = await auditCommand({
-        addresses: {
-          router: addressOf("--url", values.url || "http://127.0.0.1:9999").replace(/\/+$/, ""),
-          processors: { default: PROCESSOR_DEFAULT_URL, fallback: PROCESSOR_FALLBACK_URL },
-          database: DATABASE_URL,
-          token: PROCESSOR_TOKEN,
-        },
-        window: {
-          from: await instant("--from", values.from) ?? 0,
-          // what is under way is no difference
-          to: await instant("--to", values.to) ?? Date.now() - AUDIT_LAG_MS,
-        },
-        deep: values.deep ?? false,
-        json: values.json ?? false,
-      });
-      Deno.exit(code);
+      const addresses = {
+        router: addressOf("--url", values.url || "http://127.0.0.1:9999").replace(/\/+$/, ""),
+        processors: { default: PROCESSOR_DEFAULT_URL, fallback: PROCESSOR_FALLBACK_URL },
+        database: DATABASE_URL,
+        token: PROCESSOR_TOKEN,
+      };
+      const from = await instant("--from", values.from) ?? 0;
+      // what is under way is no difference
+      const to = await instant("--to", values.to) ?? Date.now() - AUDIT_LAG_MS;
+      Deno.exit(await auditCommand(addresses, { from, to }, values));
       break;
     }
     default:

@@ -45,7 +45,7 @@ export class Child {
   /** @returns whether it ended in good order */
   async stop(): Promise<boolean> {
     this.#stopping = true;
-    return (await endProcess(this.#process, "SIGTERM", this.spec.killMs ?? KILL_MS)).success;
+    return await endProcess(this.#process, "SIGTERM", this.spec.killMs ?? KILL_MS);
   }
 
   #spawn(): Deno.ChildProcess {
@@ -100,15 +100,13 @@ export class Child {
   }
 }
 
-/** Asks a process to end, and kills it where that takes too long, in milliseconds. */
-export async function endProcess(
-  process: Deno.ChildProcess,
-  name: Deno.Signal,
-  killMs: number,
-): Promise<Deno.CommandStatus> {
+/** Asks a process to end, and kills it after so many milliseconds. @returns whether it ended in good order */
+export async function endProcess(process: Deno.ChildProcess, name: Deno.Signal, killMs: number): Promise<boolean> {
   const timer = setTimeout(() => signalTo(process, "SIGKILL"), killMs);
   signalTo(process, name);
-  return await process.status.finally(() => clearTimeout(timer));
+  const { success } = await process.status;
+  clearTimeout(timer);
+  return success;
 }
 
 /** Sends a signal, unless the process has ended. */

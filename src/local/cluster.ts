@@ -30,14 +30,6 @@ const ROOT = resolve(import.meta.dirname!, "../..");
 /** The packages that run, without those of tests. */
 const CONFIG = `${ROOT}/src/packages/deno.json`;
 
-/** What a cluster has that a replica has not. */
-export interface ClusterOptions {
-  /** of the default's stand-in, the fallback's is the next one; 0: any free ones */
-  readonly standInPort: number;
-  /** a Caddy to put in front of both replicas */
-  readonly caddy: string | undefined;
-}
-
 /** A cluster that runs. */
 export interface Cluster {
   /** where payments are taken */
@@ -50,12 +42,15 @@ export interface Cluster {
  * Starts everything and waits until it serves.
  *
  * @param say told what listens where, and what is being done whenever it takes long
+ * @param standInPort of the default's stand-in, the fallback's is the next one; 0: any free ones
+ * @param caddy a program to put in front of both replicas
  * @throws StartError, StoreError with one clear line; what was started by then is stopped again
  */
 export async function startCluster(
   config: Config,
   say: (line: string) => void,
-  { standInPort, caddy }: ClusterOptions,
+  standInPort: number,
+  caddy?: string,
 ): Promise<Cluster> {
   const { LISTEN: listen, FEES: fees } = config;
   if ("path" in listen) throw new ConfigError("LISTEN: `start` takes payments on a port");
@@ -67,11 +62,11 @@ export async function startCluster(
   // what takes payments stops before what it relies on
   const front: Child[] = [];
   const back: Child[] = [];
-  let postgres: RestartedPostgres | undefined;
+  let stopPostgres: (() => Promise<void>) | undefined;
   const stop = async () => {
     const clean = await Promise.all(front.map((child) => child.stop()));
     await Promise.all(back.map((child) => child.stop()));
-    await postgres?.stop();
+    await stopPostgres?.();
     return clean.every(Boolean);
   };
   try {
@@ -92,7 +87,7 @@ export async function startCluster(
       forgetLibpq();
       const folder = `${dataDir}/postgres`;
       const server = await startEmbeddedPostgres(folder, say);
-      postgres = new RestartedPostgres(folder, server);
+      stopPostgres = startAgain(folder, server);
       database = server.url;
       const why = server.account && `, as ${server.account}, since it refuses to run as root`;
       where = `embedded, in ${folder}${why ?? ""}`;
@@ -156,45 +151,43 @@ async function storeUp(url: string): Promise<void> {
   }
 }
 
-/** An embedded Postgres that is started again, at the same place, whenever it dies, and until it runs. */
-class RestartedPostgres {
-  readonly #stopping = new AbortController();
-  readonly #watching: Promise<void>;
-
-  constructor(private readonly folder: string, private server: EmbeddedPostgres) {
-    this.#watching = this.#watch();
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.server.stop();
-    await this.#watching;
-    // one that was being started
-    await this.server.stop();
-  }
-
-  /** Says each outage once, with its end. One that dies as soon as it runs is still the same outage. */
-  async #watch(): Promise<void> {
-    const logger = getLogger(["galo", "cluster"]);
-    const { signal } = this.#stopping;
-    const pause = (ms: number) => after(ms, true, { signal }).catch(() => false);
+/**
+ * Starts an embedded Postgres again, at the same place, whenever it dies, and until it runs. Says each outage once, with
+ * its end: one that dies as soon as it runs is still the same outage.
+ *
+ * @returns what ends that, and the server
+ */
+function startAgain(folder: string, server: EmbeddedPostgres): () => Promise<void> {
+  const logger = getLogger(["galo", "cluster"]);
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const pause = (ms: number) => after(ms, true, { signal }).catch(() => false);
+  const watch = async () => {
     for (let tries = 0; !signal.aborted; tries++) {
-      if (tries > 0 && await Promise.race([pause(BACK_MS), this.server.exited])) {
+      if (tries > 0 && await Promise.race([pause(BACK_MS), server.exited])) {
         logger.info("Postgres runs again");
         tries = 0;
       }
-      await this.server.exited;
+      await server.exited;
       const most = Math.min(AGAIN_MS_MAX, AGAIN_MS_MIN * 2 ** (tries - 1));
       await pause(tries > 0 ? most * (1 + Math.random()) / 2 : 0);
       if (signal.aborted) return;
-      const again = await startEmbeddedPostgres(this.folder, undefined, this.server.sockets).catch(errorLine);
+      const again = await startEmbeddedPostgres(folder, undefined, server.sockets).catch(errorLine);
       const failed = typeof again === "string";
-      if (!failed) this.server = again;
+      if (!failed) server = again;
       if (tries > 0) continue;
       if (failed) logger.error("Postgres ended, and is started again until it runs: {why}", { why: again });
       else logger.error("Postgres ended, and was started again");
     }
-  }
+  };
+  const watching = watch();
+  return async () => {
+    stopping.abort();
+    await server.stop();
+    await watching;
+    // one that was being started
+    await server.stop();
+  };
 }
 
 function freePort(port: number, hostname: string): number {

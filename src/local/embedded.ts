@@ -174,12 +174,12 @@ async function startServer(
   for (let waitedMs = 0;; waitedMs += REMAINS_POLL_MS) {
     // Ctrl-C in a terminal reaches a whole process group: the server has one of its own, to outlive its clients
     const child = new Deno.Command(postgres, { ...command, args, detached: true }).spawn();
-    const started = Promise.withResolvers<string | undefined>();
-    const said = read(child.stderr, started.resolve);
+    const output = child.stderr.pipeThrough(new TextDecoderStream());
     const timer = setTimeout(() => signalTo(child, "SIGKILL"), START_MS);
-    const failure = await started.promise;
+    const failure = await failureIn(output);
     clearTimeout(timer);
-    if (failure === undefined) return [child, said];
+    // all that it says is read, so that it is never held up
+    if (failure === undefined) return [child, output.pipeTo(new WritableStream())];
     await child.status;
     // children of a server that was killed need a moment to notice
     if (!failure.includes("pre-existing shared memory") || waitedMs > REMAINS_MS) {
@@ -189,17 +189,14 @@ async function startServer(
   }
 }
 
-/** Reads all that the server says, so that it is never held up; tells once: undefined when it serves, else what it said. */
-async function read(output: ReadableStream<Uint8Array>, tell: (failure: string | undefined) => void): Promise<void> {
+/** What a server said before its end; undefined as soon as it serves. */
+async function failureIn(output: ReadableStream<string>): Promise<string | undefined> {
   let said = "";
-  let serves = false;
-  for await (const chunk of output.pipeThrough(new TextDecoderStream())) {
-    if (serves) continue;
+  for await (const chunk of output.values({ preventCancel: true })) {
     said += chunk;
-    serves = said.includes("ready to accept connections");
-    if (serves) tell(undefined);
+    if (said.includes("ready to accept connections")) return undefined;
   }
-  tell(said);
+  return said;
 }
 
 async function socketFolder(home: string, account: Account | undefined, known: string | undefined): Promise<string> {

@@ -3,20 +3,14 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { StoreError } from "../store/store.ts";
 
-/** Paths of the programs. */
-export interface Programs {
-  readonly initdb: string;
-  readonly postgres: string;
-}
-
 const NOT_HERE = "set DATABASE_URL to a PostgreSQL of your own";
 
 /**
- * The programs for this machine.
+ * The paths of the programs for this machine.
  *
  * @throws StoreError where there are none for its system, or they are not installed
  */
-export async function programs(): Promise<Programs> {
+export async function programs(): Promise<Readonly<Record<"initdb" | "postgres", string>>> {
   const { os } = Deno.build;
   const arch = Deno.build.arch === "x86_64" ? "x64" : "arm64";
   // without UNIX sockets and signals there is no way to keep it private and to stop it in good order

@@ -8,13 +8,7 @@ import { amountOf, CENTS_MAX } from "../payment/money.ts";
 import { seeded } from "./seeded.ts";
 import { StandInBooks } from "./standin_books.ts";
 import { ConcurrencyLimiter, HealthWindow } from "./standin_limits.ts";
-import {
-  type CallEnd,
-  type Handler,
-  type StandInAnswer,
-  type StandInRequest,
-  StandInServer,
-} from "./standin_server.ts";
+import { type CallEnd, type Handler, type StandInAnswer, StandInServer } from "./standin_server.ts";
 
 /** How often a port that another process has taken meanwhile is tried again, every 10 ms. */
 const REOPEN_TRIES_MAX = 500;
@@ -82,7 +76,7 @@ export class StandIn {
 
   constructor(private readonly options: StandInOptions) {
     const { port, hostname = "127.0.0.1" } = options;
-    this.#server = new StandInServer(port, hostname, (request) => this.#handle(request));
+    this.#server = new StandInServer(port, hostname, this.#handle);
   }
 
   get port(): number {
@@ -142,14 +136,14 @@ export class StandIn {
     },
   };
 
-  #handle(request: StandInRequest): CallEnd | Promise<CallEnd> {
+  readonly #handle: Handler = (request) => {
     const { method, path, headers } = request;
     if (path.startsWith("/admin/") && headers["x-rinha-token"] !== this.#token) return answer(401, "Unauthorized");
     const route = this.#routes[`${method} ${path}`];
     if (route) return route(request);
     const id = method === "GET" ? /^\/payments\/([^/]+)$/.exec(path)?.[1] : undefined;
     return id === undefined ? answer(404, "Not found") : this.#show(id);
-  }
+  };
 
   async #switch(fault: Fault): Promise<void> {
     if (this.#stopped) return;

@@ -84,12 +84,10 @@ export async function audit(
   });
   const gaps: Gap[] = [];
   for (const at of PROCESSORS) {
-    const known = bookingsAt(booked, at);
-    const atProcessor = await narrow(window, processors[at], known, (part) => sides.processor(at, part));
-    const stored = bookingsAt(rows, at);
-    const atRouter = await narrow(window, router[at], stored, async (part) => (await sides.router(part))[at]);
-    gaps.push(...atProcessor.map((gap) => ({ who: at, at, ...gap })));
-    gaps.push(...atRouter.map((gap) => ({ who: "router" as const, at, ...gap })));
+    const askProcessor = (part: Window) => sides.processor(at, part);
+    const askRouter = async (part: Window) => (await sides.router(part))[at];
+    gaps.push(...await narrow({ who: at, at, ...window }, processors[at], bookingsAt(booked, at), askProcessor));
+    gaps.push(...await narrow({ who: "router", at, ...window }, router[at], bookingsAt(rows, at), askRouter));
   }
   return { ...report, differences, gaps, asked, agree: differences.length === 0 && gaps.length === 0 };
 }
@@ -111,21 +109,21 @@ function wrong(row: Booking, says: Says): string | undefined {
 
 /** Halves the window until only the milliseconds are left in which somebody says otherwise than the bookings. */
 async function narrow(
-  window: Window,
+  within: Omit<Gap, "count" | "cents">,
   said: Total,
   bookings: readonly Booking[],
   ask: (part: Window) => Promise<Total>,
-  found: Pick<Gap, "from" | "to" | "count" | "cents">[] = [],
-): Promise<typeof found> {
+  found: Gap[] = [],
+): Promise<readonly Gap[]> {
   const known = total(bookings);
-  const { from, to } = window;
+  const { from, to } = within;
   if (same(said, known) || found.length === GAPS_MAX) return found;
   if (from >= to) {
-    found.push({ from, to, count: said.count - known.count, cents: said.cents - known.cents });
+    found.push({ ...within, count: said.count - known.count, cents: said.cents - known.cents });
     return found;
   }
   const middle = Math.floor((from + to) / 2);
-  for (const part of [{ from, to: middle }, { from: middle + 1, to }]) {
+  for (const part of [{ ...within, to: middle }, { ...within, from: middle + 1 }]) {
     await narrow(part, await ask(part), bookings.filter((booking) => isIn(part, booking)), ask, found);
   }
   return found;

@@ -4,21 +4,19 @@ import { PROCESSORS } from "../../payment/fact.ts";
 import { audit, type Difference, type Gap, type Report } from "./audit.ts";
 import { type Addresses, AuditError, type Booking, Sides, type Totals, type Window } from "./sides.ts";
 
-/** All agree; some differ; one could not be asked. */
-export type ExitCode = 0 | 1 | 2;
-
 /** After so long progress is shown, in milliseconds, and then as often. */
 const PROGRESS_MS = 2_000;
 
-export interface AuditCommand {
-  readonly addresses: Addresses;
-  readonly window: Window;
-  readonly deep: boolean;
-  readonly json: boolean;
-}
-
-/** Audits, prints, and says how the process is to end. */
-export async function auditCommand({ addresses, window, deep, json }: AuditCommand): Promise<ExitCode> {
+/**
+ * Audits and prints.
+ *
+ * @returns how the process is to end: 0 all agree, 1 some differ, 2 one could not be asked
+ */
+export async function auditCommand(
+  addresses: Addresses,
+  window: Window,
+  { deep = false, json = false }: { readonly deep?: boolean; readonly json?: boolean },
+): Promise<0 | 1 | 2> {
   const sides = new Sides(addresses);
   let toldMs = performance.now();
   try {
@@ -37,7 +35,7 @@ export async function auditCommand({ addresses, window, deep, json }: AuditComma
 }
 
 /** A report for people. */
-export function text({ window, totals, differences, gaps, asked, agree }: Report): string {
+function text({ window, totals, differences, gaps, asked, agree }: Report): string {
   const row = (who: string, of: Totals) => [who, ...PROCESSORS.map((at) => `${of[at].count} / ${money(of[at].cents)}`)];
   const { router, store, processors } = totals;
   const rows = [["", ...PROCESSORS], row("router", router), row("Postgres", store), row("processors", processors)];
