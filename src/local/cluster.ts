@@ -16,8 +16,8 @@ import { StoreError } from "../store/store.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded.ts";
 
 const LOOPBACK = "127.0.0.1";
-/** A replica that takes so much longer to stop than it may is killed, in milliseconds. */
-const KILL_AFTER_MS = 1_000;
+/** A replica that takes longer to stop is killed, in milliseconds. */
+const KILL_MS = STOP_MS + 1_000;
 /** How long a store may take to come up, in milliseconds, and how often it is asked. */
 const STORE_UP_MS = 5_000;
 const STORE_ASK_MS = 100;
@@ -70,13 +70,12 @@ export async function startCluster(
     return clean.every(Boolean);
   };
   try {
-    let processors = { default: config.PROCESSOR_DEFAULT_URL, fallback: config.PROCESSOR_FALLBACK_URL };
+    const processors = { default: config.PROCESSOR_DEFAULT_URL, fallback: config.PROCESSOR_FALLBACK_URL };
     if (!processors.default) {
-      const first = freePort(standInPort, LOOPBACK);
-      const ports = { default: first, fallback: freePort(standInPort && first + 1, LOOPBACK) };
-      processors = { default: `http://${LOOPBACK}:${ports.default}`, fallback: `http://${LOOPBACK}:${ports.fallback}` };
-      for (const name of PROCESSORS) {
-        const args = ["processor", "--port", `${ports[name]}`, "--fee", `${fees[name]}`, "--host", LOOPBACK];
+      for (const [n, name] of PROCESSORS.entries()) {
+        const at = freePort(standInPort && standInPort + n, LOOPBACK);
+        processors[name] = `http://${LOOPBACK}:${at}`;
+        const args = ["processor", "--port", `${at}`, "--fee", `${fees[name]}`, "--host", LOOPBACK];
         back.push(child({ name: `processor ${name}`, args, env: {}, restarts: false }));
         say(`stand-in processor ${name}: ${processors[name]}, fee ${100 * fees[name]} %`);
       }
@@ -95,8 +94,6 @@ export async function startCluster(
     await storeUp(database);
     say(`Postgres: ${where}`);
     await Promise.all(back.map(({ ready }) => ready));
-
-    const killMs = STOP_MS + KILL_AFTER_MS;
     for (const replica of REPLICAS.slice(0, config.REPLICAS)) {
       const env = {
         REPLICA: replica,
@@ -106,7 +103,7 @@ export async function startCluster(
         PROCESSOR_FALLBACK_URL: processors.fallback,
         DATABASE_URL: database,
       };
-      front.push(child({ name: `replica ${replica}`, args: ["replica"], env, restarts: true, killMs }));
+      front.push(child({ name: `replica ${replica}`, args: ["replica"], env, restarts: true, killMs: KILL_MS }));
     }
     if (caddy) {
       // from there, since a Caddyfile cannot name every folder

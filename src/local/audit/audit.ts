@@ -70,18 +70,22 @@ export async function audit(
   const differences: Difference[] = [];
   const booked: Booking[] = [];
   let asked = 0;
-  await eachOf(rows, async (row) => {
-    const [first, second, said] = await Promise.all([
-      sides.lookup("default", row.id),
-      sides.lookup("fallback", row.id),
-      sides.routerHas(row.id),
-    ]);
-    const says = { store: row, default: first, fallback: second, router: said };
-    booked.push(...[first, second].filter((booking) => booking && isIn(window, booking)) as Booking[]);
-    const what = wrong(row, says);
-    if (what) differences.push({ id: row.id, what, says });
-    told(++asked, rows.length);
-  });
+  const left = rows.values();
+  const askForIds = async () => {
+    for (const row of left) {
+      const [first, second, said] = await Promise.all([
+        sides.lookup("default", row.id),
+        sides.lookup("fallback", row.id),
+        sides.routerHas(row.id),
+      ]);
+      const says = { store: row, default: first, fallback: second, router: said };
+      booked.push(...[first, second].filter((booking) => booking && isIn(window, booking)) as Booking[]);
+      const what = wrong(row, says);
+      if (what) differences.push({ id: row.id, what, says });
+      told(++asked, rows.length);
+    }
+  };
+  await Promise.all(Array.from({ length: ASKING_MAX }, askForIds));
   const gaps: Gap[] = [];
   for (const at of PROCESSORS) {
     const askProcessor = (part: Window) => sides.processor(at, part);
@@ -127,13 +131,6 @@ async function narrow(
     await narrow(part, await ask(part), bookings.filter((booking) => isIn(part, booking)), ask, found);
   }
   return found;
-}
-
-async function eachOf<T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
-  const left = all.values();
-  await Promise.all(Array.from({ length: ASKING_MAX }, async () => {
-    for (const one of left) await work(one);
-  }));
 }
 
 function bookingsAt(bookings: readonly Booking[], at: Processor): Booking[] {
