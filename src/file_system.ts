@@ -3,7 +3,7 @@ import { statfsSync } from "node:fs";
 import { errorLine, StartError } from "./errors.ts";
 
 /** Kinds of file systems whose files another machine, or a program, keeps, by their numbers in statfs(2). */
-const REMOTE: ReadonlyMap<number, string> = new Map([
+export const REMOTE_KINDS: ReadonlyMap<number, string> = new Map([
   ...[[0x6969, "NFS"], [0xff534d42, "CIFS"], [0xfe534d42, "SMB"], [0x517b, "SMB"], [0x01021997, "9p"]] as const,
   ...[[0x65735546, "FUSE or virtiofs"], [0x00c36400, "Ceph"], [0x5346414f, "AFS"], [0x6b414653, "AFS"]] as const,
   ...[[0x0bd00bd0, "Lustre"], [0x47504653, "GPFS"], [0x20030528, "PVFS2"], [0x19830326, "BeeGFS"]] as const,
@@ -50,13 +50,8 @@ export function makeFolder(path: string): void {
  */
 export function remoteKind(folder: string): string | undefined {
   try {
-    return remoteKindOf(statfsSync(folder).type);
+    return REMOTE_KINDS.get(statfsSync(folder).type >>> 0);
   } catch {
     return undefined;
   }
-}
-
-/** The same of a number that statfs(2) tells. */
-export function remoteKindOf(type: number): string | undefined {
-  return REMOTE.get(type >>> 0);
 }

@@ -2,9 +2,6 @@
 import { setImmediate } from "node:timers";
 import type { Clock } from "./clock.ts";
 
-/** The longest that a timer of the system waits, in milliseconds: asked for more, it would run at once. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
-
 /** What is added to the time of this process to have the machine's. */
 let uptimeMs: number | undefined;
 
@@ -23,10 +20,6 @@ export const systemClock: Clock = {
   monotonic: () => performance.now(),
   uptime: () => (uptimeMs ??= machineUptimeMs() - performance.now()) + performance.now(),
   after(ms, action) {
-    if (ms > TIMER_MS_MAX) {
-      let cancel = systemClock.after(TIMER_MS_MAX, () => cancel = systemClock.after(ms - TIMER_MS_MAX, action));
-      return () => cancel();
-    }
     const timer = setTimeout(action, ms);
     return () => clearTimeout(timer);
   },

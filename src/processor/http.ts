@@ -234,6 +234,7 @@ class HttpConnection {
     try {
       const buffer = new Uint8Array(READ_BYTES);
       for (let length; (length = await socket.read(buffer)) !== null;) {
+        if (this.#closed) return;
         if (!this.call?.sent) return this.end("bytes that nobody asked for");
         this.#bytes += length;
         this.#take(this.#parser.execute(buffer.subarray(0, length)));
@@ -266,12 +267,11 @@ class HttpConnection {
 
 /** What became of a connection, for the person who has to mend it. */
 function inWords(error: unknown): string {
-  if (error instanceof Deno.errors.ConnectionRefused) return "nothing listens there";
-  if (error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe) {
-    return "the connection was reset";
-  }
+  const { ConnectionRefused, ConnectionReset, BrokenPipe, InvalidData } = Deno.errors;
+  if (error instanceof ConnectionRefused) return "nothing listens there";
+  if (error instanceof ConnectionReset || error instanceof BrokenPipe) return "the connection was reset";
   // a name that DNS does not know, and a host that cannot be reached, are said as they are
-  return `${error instanceof Deno.errors.InvalidData ? "TLS: " : ""}${errorLine(error)}`;
+  return `${error instanceof InvalidData ? "TLS: " : ""}${errorLine(error)}`;
 }
 
 async function connect(url: URL): Promise<Deno.Conn> {

@@ -152,6 +152,7 @@ export function endFaults(world: World): void {
     world.fault("never-again", 0);
     world.running[world.left]?.life.die();
   }
+  for (const { life } of world.living) life.spare();
   for (const name of world.names) {
     world.resume(name);
     world.start(name);

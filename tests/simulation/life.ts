@@ -25,6 +25,11 @@ export class Life {
     this.#dieAt = Math.min(this.#dieAt, this.effects + after);
   }
 
+  /** It will not die by itself any more. */
+  spare(): void {
+    this.#dieAt = Infinity;
+  }
+
   /** It dies now, if it has not. */
   die(): void {
     if (!this.alive) return;
