@@ -6,7 +6,7 @@ import type { Health, Lookup, Order, Outcome, ProcessorClient } from "../routing
 import type { Observer, Purpose } from "../service/observer.ts";
 import { readBooking } from "./booking.ts";
 import { type Ended, HttpPool } from "./http.ts";
-import { isPage, outcomeOf } from "./outcome.ts";
+import { outcomeOf } from "./outcome.ts";
 import { retryAfterMs } from "./retry_after.ts";
 
 /** Where the processors are, and what a call may take. */
@@ -39,7 +39,7 @@ export class HttpProcessorClient implements ProcessorClient {
       const traced = traceparent === undefined ? "" : `traceparent: ${traceparent}\r\n`;
       const ended = await this.#pools[processor].request("POST", "/payments", body, traced);
       const { status, sent, error = "no answer" } = ended;
-      // the status line says enough, whatever becomes of the body
+      // the status line says enough where the body breaks off, unless it has begun as a page
       if (status !== undefined) return { ...outcomeOf({ status, text: ended.text }), ...later(ended) };
       return outcomeOf(sent ? { broken: error } : { unconnected: error });
     });
@@ -50,8 +50,9 @@ export class HttpProcessorClient implements ProcessorClient {
       const ended = await this.#pools[processor].request("GET", `/payments/${id}`);
       const { status = 0, text, error } = ended;
       if (error !== undefined) return { kind: "unanswered", error };
-      if (status === 404 && isPage(text)) return { kind: "unclear", error: "status 404 with a page" };
-      if (status === 404) return { kind: "absent" };
+      // what is in between says so in words of its own
+      const isForeign = text.trim() !== "" && !parseObject(text);
+      if (status === 404) return isForeign ? { kind: "unclear", error: "status 404 without JSON" } : { kind: "absent" };
       if (status === 200) return readBooking(text, id);
       // what passes by itself, and what somebody has to set right
       const passes = status >= 500 || status === 429 || status === 408;

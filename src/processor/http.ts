@@ -128,6 +128,7 @@ class HttpCall {
   done = false;
   status: number | undefined;
   retryAfter: string | undefined;
+  text = "";
   #end!: (ended: Ended) => void;
 
   constructor(text: string) {
@@ -136,10 +137,10 @@ class HttpCall {
   }
 
   /** The first end counts. */
-  end(error: string | undefined, text = ""): void {
+  end(error: string | undefined): void {
     if (this.done) return;
     this.done = true;
-    const { status, retryAfter, sent } = this;
+    const { status, text, retryAfter, sent } = this;
     this.#end({ status, text, retryAfter, sent, error });
   }
 }
@@ -151,9 +152,8 @@ class HttpConnection {
   untilMs = Infinity;
   #socket: Deno.Conn | undefined;
   #closed = false;
-  /** what came of the answer so far: bytes in all, and of the body */
+  /** of the answer so far */
   #bytes = 0;
-  #text = "";
   #whole = false;
   #keeps = false;
   /** so long the server keeps it, in milliseconds, and for so many calls more */
@@ -183,14 +183,13 @@ class HttpConnection {
       return 0;
     };
     parser[HTTPParser.kOnBody] = (bytes: Uint8Array) => {
-      if (!this.#whole) this.#text += this.#latin1.decode(bytes);
+      if (!this.#whole && this.call) this.call.text += this.#latin1.decode(bytes);
     };
     parser[HTTPParser.kOnMessageComplete] = () => this.#whole ||= this.call?.status !== undefined;
   }
 
   async send(call: HttpCall): Promise<void> {
     this.call = call;
-    this.#text = "";
     this.#bytes = 0;
     this.#whole = false;
     try {
@@ -259,7 +258,7 @@ class HttpConnection {
     const call = this.call!;
     this.call = undefined;
     this.untilMs = performance.now() + this.#idleMs;
-    call.end(undefined, this.#text);
+    call.end(undefined);
     if (this.#keeps && !(parsed instanceof Error)) this.release(true);
     else this.end("the server keeps no connection");
   }

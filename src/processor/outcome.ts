@@ -23,7 +23,7 @@ export function outcomeOf(ending: Ending): Outcome {
   if ("broken" in ending) return { kind: "unknown", error: ending.broken };
   const { status, text = "" } = ending;
   const unknown = { kind: "unknown", error: `status ${status}` } as const;
-  if (status >= 200 && status < 300 && isPage(text)) return { ...unknown, error: `status ${status} with a page` };
+  if ((status < 300 || status === 500) && isPage(text)) return { ...unknown, error: `status ${status} with a page` };
   // 202 promises nothing (RFC 9110, 15.3.3)
   if (status >= 200 && status < 300 && status !== 202) return { kind: "booked" };
   if (status === 422) return { kind: "already-booked" };
@@ -36,7 +36,7 @@ export function outcomeOf(ending: Ending): Outcome {
 /** 4xx that do not say that it is not booked: of what is in between (460 and 499: its caller went away), and 409, that the id is in use. */
 const UNDECIDED = [408, 409, 425, 460, 499];
 
-/** Whether a body is a page for people. The processors speak JSON: something in between made it. */
+/** Whether a body, read as Latin-1, begins as a page for people. The processors speak JSON: something in between made it. */
 export function isPage(text: string): boolean {
-  return /^\s*</.test(text);
+  return /^(?:\u00ef\u00bb\u00bf)?\s*</.test(text);
 }

@@ -45,7 +45,7 @@ export class CircuitBreaker {
   #retryAtMs = -Infinity;
   /** the payments that were rejected since anything else was answered, and the status of the last one */
   readonly #rejected = new Set<string>();
-  #status = 0;
+  #rejectStatus = 0;
   #calls = new Set<Call>();
   /** the latest start of a call that was answered: an older call without an answer says nothing about now */
   #newestAnsweredStartMs = -Infinity;
@@ -77,7 +77,7 @@ export class CircuitBreaker {
 
   /** The status with which it refuses one payment after the other; undefined where it does not. */
   get rejectsWith(): number | undefined {
-    return this.#rejected.size < REJECTED_MIN ? undefined : this.#status;
+    return this.#rejected.size < REJECTED_MIN ? undefined : this.#rejectStatus;
   }
 
   /** Why it is down, in words; undefined where it is not. */
@@ -137,7 +137,7 @@ export class CircuitBreaker {
     const now = this.clock.monotonic();
     if (outcome.kind === "refused" && outcome.why === "rejected") {
       if (this.#rejected.size < REJECTED_MIN) this.#rejected.add(call.id);
-      this.#status = outcome.status;
+      this.#rejectStatus = outcome.status;
       // it answers: what it says of a few payments says nothing of others, so that another is tried at once
       if (this.rejectsWith === undefined) return void (this.#probeAtMs = Math.min(this.#probeAtMs, now));
     } else if (outcome.kind !== "refused" || outcome.why !== "processor-full") this.#rejected.clear();
@@ -169,6 +169,7 @@ export class CircuitBreaker {
           // calls that were under way together are one trial
           if (now >= this.#fullUntilMs) this.#fullPauseMs = Math.min(2 * this.#fullPauseMs, PROBE_MS_MAX);
           this.#fullUntilMs = now + this.#fullPauseMs;
+          if (!this.#up && call.probe) this.#backOff();
           return;
         }
         break;

@@ -119,6 +119,28 @@ for (
   });
 }
 
+for (
+  const [what, text] of [
+    ["a page", `HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>`],
+    ["a page with a byte order mark", `HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n\ufeff<html>`],
+    ["a page that is cut off", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n<html>"],
+    ["a page that is too long", `HTTP/1.1 200 OK\r\n\r\n<html>${"x".repeat(1 << 20)}`],
+    ["a gateway's own 500", "HTTP/1.1 500 X\r\ncontent-length: 6\r\n\r\n<html>"],
+    ["a gateway's own 500 that is cut off", "HTTP/1.1 500 X\r\ncontent-length: 100\r\n\r\n <!doctype html>"],
+  ] as const
+) {
+  Deno.test(`pay() takes ${what} for nobody's word`, net, async () => {
+    const error = `status ${text.slice(9, 12)} with a page`;
+    assert.deepEqual(await outcomeAt((socket) => socket.end(text)), [{ kind: "unknown", error }, 1]);
+  });
+}
+
+Deno.test("pay() takes a page that never ends for nobody's word, within its time", net, async () => {
+  const text = "HTTP/1.1 500 X\r\ncontent-length: 100\r\n\r\n<html>";
+  const outcome = { kind: "unknown", error: "status 500 with a page" } as const;
+  assert.deepEqual(await outcomeAt((socket) => socket.write(text), SHORT_MS), [outcome, 1]);
+});
+
 Deno.test("pay() believes the status line where the body never ends, within its time", net, async () => {
   const text = "HTTP/1.1 500 X\r\ncontent-length: 100\r\n\r\n{";
   assert.deepEqual(await outcomeAt((socket) => socket.write(text), SHORT_MS), [{ kind: "refused-as-far-as-known" }, 1]);
@@ -345,10 +367,28 @@ Deno.test("lookup() takes no page for people for the processor's word", net, asy
     return `HTTP/1.1 ${status} X\r\ncontent-type: text/html\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
   };
   const said = async (status: number) => (await asked(page(status), lookup))[0];
-  assert.deepEqual(await said(404), { kind: "unclear", error: "status 404 with a page" });
+  assert.deepEqual(await said(404), { kind: "unclear", error: "status 404 without JSON" });
   assert.deepEqual(await said(200), { kind: "unclear", error: "the answer is no JSON object" });
   assert.deepEqual(await said(502), { kind: "unanswered", error: "status 502" });
 });
+
+Deno.test(
+  "lookup() takes a 404 in plain words for nobody's word, and one with JSON or without a body for absent",
+  net,
+  async () => {
+    const said = async (text: string) =>
+      (await asked(`HTTP/1.1 404 X\r\ncontent-length: ${text.length}\r\n\r\n${text}`, lookup))[0];
+    const unclear = { kind: "unclear", error: "status 404 without JSON" };
+    for (const text of ["default backend - 404", "404 page not found\n", "Not Found"]) {
+      assert.deepEqual(await said(text), unclear);
+    }
+    for (const text of ["", "\r\n", "{}", `{"message":"Not found"}`]) {
+      assert.deepEqual(await said(text), {
+        kind: "absent",
+      });
+    }
+  },
+);
 
 Deno.test("lookup() reads over a byte order mark", net, async () => {
   const text = `\ufeff${JSON.stringify({ correlationId: ID, amount: 19.9, requestedAt: new Date(AT).toISOString() })}`;

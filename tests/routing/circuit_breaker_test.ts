@@ -52,6 +52,18 @@ Deno.test("pauses between probes double up to their limit", async () => {
   }
 });
 
+Deno.test("pauses between probes double where one is answered that the processor is full", async () => {
+  const { clock, health, call } = setUp();
+  await call(5, failed);
+  for (const pauseMs of [PROBE_MS_MIN, 2 * PROBE_MS_MIN, 4 * PROBE_MS_MIN]) {
+    await clock.advance(pauseMs - 1);
+    assert.equal(health.view().probeDue, false);
+    await clock.advance(1);
+    assert.equal(health.view().probeDue, true);
+    await call(0, { kind: "refused", why: "processor-full" });
+  }
+});
+
 Deno.test("service-health closes the way, and opens it again where no call has failed", () => {
   const { health } = setUp();
   health.heard({ failing: true, minResponseMs: 0 });
