@@ -104,8 +104,7 @@ async function run(args: string[]): Promise<Stop | undefined> {
       const from = await instant("--from", values.from) ?? 0;
       // what is under way is no difference
       const to = await instant("--to", values.to) ?? Date.now() - AUDIT_LAG_MS;
-      Deno.exit(await auditCommand(addresses, { from, to }, values));
-      break;
+      return Deno.exit(await auditCommand(addresses, { from, to }, values));
     }
     default:
       throw new ConfigError(`no command ${JSON.stringify(command)}: see --help`);

@@ -17,11 +17,7 @@ export function fitsSocket(path: string): boolean {
   return new TextEncoder().encode(path).length <= SOCKET_PATH_MAX;
 }
 
-/**
- * Where the replicas hear each other: the longest path of a socket in DATA_DIR.
- *
- * @throws StartError where that is too long for one
- */
+/** The peer's socket in DATA_DIR, the longest path of one there. @throws StartError where it is too long for one */
 export function peerSocket(folder: string): string {
   const path = `${folder}/peer.sock`;
   if (fitsSocket(path)) return path;

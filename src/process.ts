@@ -176,7 +176,7 @@ async function stop({ logger, front, replica, store, client, onlookers }: Runnin
 /** Makes the folders, and takes the lock that one process of this replica has there. */
 function claimFolder({ DATA_DIR, REPLICA }: Config, logger: Logger) {
   const folder = `${DATA_DIR}/log`;
-  // before anything is made there
+  // throws where the path is too long, before anything is made
   peerSocket(DATA_DIR);
   makeFolder(folder);
   checkFileSystem(folder);

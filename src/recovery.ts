@@ -29,7 +29,7 @@ export interface Known {
 export const STORE_AGAIN_MS = 500;
 
 /** The lock of this replica, or why it could not be had or the log not be opened now, and when to try again. */
-export type Opened =
+export type Claim =
   | { readonly own: HeldLock; readonly doubted: boolean }
   | { readonly why: string; readonly afterMs?: number };
 
@@ -37,13 +37,13 @@ export type Opened =
  * Takes this replica's lock and makes the log one to go on with. One replica at a time does so; it holds the lock `log`
  * meanwhile, and its own from then on.
  */
-export async function claimAndOpen(settings: ReplicaSettings, ports: ReplicaPorts): Promise<Opened> {
+export async function claimAndOpen(settings: ReplicaSettings, ports: ReplicaPorts): Promise<Claim> {
   const { self, rereads } = settings;
   const { locks, files, boot, store, clock, uuid } = ports;
   const logLock = locks.tryAcquire("log");
   if (!logLock) return { why: "the other replica opens the log" };
   try {
-    // first: while a store keeps this replica waiting, the peer may go on with what it owned
+    // the store is asked before the lock is taken: the peer may take over meanwhile
     let trouble = "";
     const stored = store ? await answer(ports, store.stored(), (why) => trouble = `: ${why}`) : NOTHING_STORED;
     const own = locks.tryAcquire(self);

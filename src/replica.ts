@@ -126,11 +126,11 @@ export class Replica implements ReplicaView {
           this.#trim();
         },
         checkpoint: (told) => this.#agree(this.#agreement.told(told)),
-        health: (processor, health) => this.#running?.dispatcher.hear(processor, health),
+        health: (processor, health) => this.#running?.dispatcher.hearHealth(processor, health),
       });
     }
     this.#poller = new HealthPoller(clock, locks, client, (processor, health) => {
-      this.#running?.dispatcher.hear(processor, health);
+      this.#running?.dispatcher.hearHealth(processor, health);
       this.#link?.tellHealth(processor, health);
     });
   }
@@ -185,8 +185,8 @@ export class Replica implements ReplicaView {
   }
 
   get vitals(): Vitals {
-    const { retention, dispatcher, projector: store } = this.#running ?? {};
-    return { link: this.#link, store, retention, held: dispatcher?.held, rejected: dispatcher?.rejected };
+    const { retention, dispatcher, projector } = this.#running ?? {};
+    return { link: this.#link, projector, retention, held: dispatcher?.held, rejected: dispatcher?.rejected };
   }
 
   readiness(): Readiness {
@@ -260,7 +260,7 @@ export class Replica implements ReplicaView {
 
   async #read(): Promise<void> {
     const { self, storeIntervalMs: intervalMs, segmentsMax } = this.#settings;
-    const { clock, random, store, client, say: say, restart, observers = [], files } = this.#ports;
+    const { clock, random, store, client, say, restart, observers = [], files } = this.#ports;
     const known = await load(this.#settings, this.#ports, restart);
     if (this.#member.phase !== "reading") return;
     if (!known) {

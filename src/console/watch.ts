@@ -204,7 +204,7 @@ export class Watch implements Observer {
     const { clock, memory, queueMax } = this.#parts;
     const at = clock.now();
     const readiness = replica.readiness();
-    const { link, store, retention } = replica.vitals;
+    const { link, projector, retention } = replica.vitals;
     const took = Float64Array.from(this.#took).sort();
     const lookedMs = clock.monotonic();
     // after a stop of the event loop it is more than a second
@@ -219,7 +219,7 @@ export class Watch implements Observer {
       inFlightDefault: readiness.processors.default.inFlight,
       inFlightFallback: readiness.processors.fallback.inFlight,
       store: readiness.store,
-      storeLagMs: store?.oldestUnsavedMs ?? 0,
+      storeLagMs: projector?.oldestUnsavedMs ?? 0,
       memoryBytes: memory(),
     };
     this.#took = [];

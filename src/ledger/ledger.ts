@@ -64,7 +64,7 @@ export class Ledger {
     this.#hash = hash;
   }
 
-  /** Up to here the log is folded. */
+  /** The end of what is folded: the last fact stands at `position - 1` or before. */
   get position(): number {
     return this.#log.position;
   }
@@ -115,7 +115,7 @@ export class Ledger {
     if (this.#folding) throw new Error("invariant: a fact is recorded while another one is folded");
     const record = known ?? this.#read.read();
     if (record.kind === "header") {
-      // who begins with what the store holds has not folded what stands before
+      // the hash starts over here: who starts from the store has not folded what stands before
       if (record.base !== null) {
         this.#hash = 0;
         // at the positions before, another life of the peer may have folded an earlier log

@@ -73,7 +73,7 @@ export function classify(found: LogView, stored: Stored | undefined, boot: numbe
     if (newest?.boot === boot && beginningOf(found, NOTHING_STORED)) return { kind: "goes-on" };
     return { kind: "wait", why: "the store does not answer, and the log does not reach back to its beginning" };
   }
-  // a peer that serves lives since before any death of the machine, whatever its boot looks like from here
+  // a peer that holds its lock proves that the machine did not die since, even where `boot` differs
   if ((newest?.boot === boot || peerHasLock) && beginningOf(found, stored)) return { kind: "goes-on" };
   if (peerHasLock) return { kind: "wait", why: "the store holds what is not in the log that the peer uses" };
   const { logId, position } = stored;
@@ -81,7 +81,7 @@ export function classify(found: LogView, stored: Stored | undefined, boot: numbe
   const leftover = firstLeftover(found, stored);
   const readFrom = leftover ? Math.max(positionOf(leftover.segment, 0), position) : positionOf(segment, 0);
   const base = { storedLog: logId === null ? 0 : parseLogId(logId).own, storedPosition: position, readFrom };
-  // a segment whose header is broken was one before the machine died
+  // a segment without a readable header is a log too: `anew`, not `first`
   const kind = found.numbers.length === 0 && logId === null ? "first" : "anew";
   return { kind, segment, parent: leftover?.logId ?? logId ?? newest?.logId, base };
 }
@@ -109,14 +109,14 @@ function beginningOf(found: LogView, { logId, position }: Stored): Beginning | u
   const isWhole = numbers.filter((number) => number >= first).every((number, i) => number === first + i);
   if (!isWhole) return undefined;
   // where the newest log began anew; undefined where it is the first, or that segment is deleted
-  const begun = headers.findLast((header) => header.base && header.logId === newest.logId);
-  const isBefore = begun !== undefined && position < positionOf(begun.segment, 0);
+  const baseHeader = headers.findLast((header) => header.base && header.logId === newest.logId);
+  const isBefore = baseHeader !== undefined && position < positionOf(baseHeader.segment, 0);
   if (logId === newest.logId && !isBefore) {
     return found.reaches(position) ? { logId, position, liveFrom, leftovers: false } : undefined;
   }
-  if (!begun) return undefined;
+  if (!baseHeader) return undefined;
   // the store holds nothing of the newest log: what it holds has to be what that one began on
-  const { storedLog, storedPosition, readFrom } = begun.base!;
+  const { storedLog, storedPosition, readFrom } = baseHeader.base!;
   const follows = logId === newest.logId
     ? position === readFrom
     : position === storedPosition && storedLog === (logId === null ? 0 : parseLogId(logId).own);
@@ -127,7 +127,7 @@ function beginningOf(found: LogView, { logId, position }: Stored): Beginning | u
 /** Makes the log one that {@link locate} finds a beginning in, for what the store holds now. */
 export function openLog(parts: OpeningParts): Opening {
   const { files, boot, stored, peerHasLock, rereads, self: by, at, uptimeMs } = parts;
-  const row = classify(find(files, rereads), stored, boot, peerHasLock);
+  const row = classify(look(files, rereads), stored, boot, peerHasLock);
   if (row.kind === "wait") return row;
   if (row.kind === "goes-on") return { kind: "opened", doubted: false };
   const { segment, parent, base } = row;
@@ -146,11 +146,11 @@ export function openLog(parts: OpeningParts): Opening {
 
 /** Where reading begins for who has loaded what the store holds; undefined where the log does not go on from there. */
 export function locate(files: SegmentFiles, stored: Stored, rereads: number): Beginning | undefined {
-  return beginningOf(find(files, rereads), stored);
+  return beginningOf(look(files, rereads), stored);
 }
 
 /** Looks at the files; changes nothing. */
-function find(files: SegmentFiles, rereads: number): LogView {
+function look(files: SegmentFiles, rereads: number): LogView {
   const scratch = new RecordBuffer();
   const numbers = files.list();
   const headers = numbers.flatMap((segment) => {

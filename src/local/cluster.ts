@@ -56,7 +56,7 @@ export async function startCluster(
   if ("path" in listen) throw new ConfigError("LISTEN: `start` takes payments on a port");
   makeFolder(config.DATA_DIR);
   const dataDir = await Deno.realPath(config.DATA_DIR);
-  peerSocket(dataDir);
+  peerSocket(dataDir); // throws where the path is too long
   const port = freePort(listen.port, listen.hostname);
   const url = `http://127.0.0.1:${port}`;
   // what takes payments stops before what it relies on

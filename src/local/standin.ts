@@ -8,7 +8,7 @@ import { amountOf, CENTS_MAX } from "../payment/money.ts";
 import { seeded } from "./seeded.ts";
 import { StandInBooks } from "./standin_books.ts";
 import { ConcurrencyLimiter, HealthWindow } from "./standin_limits.ts";
-import { type CallEnd, type Handler, type StandInAnswer, StandInServer } from "./standin_server.ts";
+import { type Handler, type StandInAnswer, type StandInEnd, StandInServer } from "./standin_server.ts";
 
 /** How often a port that another process has taken meanwhile is tried again, every 10 ms. */
 const REOPEN_TRIES_MAX = 500;
@@ -169,7 +169,7 @@ export class StandIn {
     this.#sleeping.delete(timer);
   }
 
-  async #pay(body: string): Promise<CallEnd> {
+  async #pay(body: string): Promise<StandInEnd> {
     const place = this.#limiter.enter();
     if (!place) return answer(429, "Too many requests");
     const { data: payment } = paymentSchema.safeParse(jsonIn(body));

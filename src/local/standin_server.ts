@@ -31,10 +31,10 @@ export interface StandInAnswer {
 }
 
 /** How a call ends: with an answer, or with the end of its connection. */
-export type CallEnd = StandInAnswer | "drop";
+export type StandInEnd = StandInAnswer | "drop";
 
 /** A promise that never settles is a call that goes on until the server is closed. */
-export type Handler = (request: StandInRequest) => CallEnd | Promise<CallEnd>;
+export type Handler = (request: StandInRequest) => StandInEnd | Promise<StandInEnd>;
 
 /** A server on one port, which can be closed and opened again. */
 export class StandInServer {

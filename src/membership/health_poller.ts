@@ -26,22 +26,24 @@ export class HealthPoller {
     private readonly heard: (processor: Processor, health: Health) => void,
   ) {}
 
-  /** Tries for the lock, polls once it is had, and has itself called again. */
+  /** Tries for the lock, and polls while it is had, until it is stopped. */
   start(): void {
-    if (this.#stopped) return;
-    const polls = this.#held !== undefined;
-    this.#held ??= this.locks.tryAcquire("poll");
-    // a holder before may have asked a moment ago
-    if (polls) this.#poll();
-    this.#next = this.clock.after(this.#held ? POLL_MS : POLL_LOCK_MS, () => this.start());
+    this.#step();
   }
 
-  #poll(): void {
-    for (const processor of PROCESSORS) {
-      this.client.health(processor).then((health) => {
-        if (health && !this.#stopped) this.heard(processor, health);
-      });
-    }
+  #step(): void {
+    if (this.#stopped) return;
+    const hadLock = this.#held !== undefined;
+    this.#held ??= this.locks.tryAcquire("poll");
+    // a holder before may have asked a moment ago
+    if (hadLock) PROCESSORS.forEach((processor) => this.#poll(processor));
+    this.#next = this.clock.after(this.#held ? POLL_MS : POLL_LOCK_MS, () => this.#step());
+  }
+
+  #poll(processor: Processor): void {
+    this.client.health(processor).then((health) => {
+      if (health && !this.#stopped) this.heard(processor, health);
+    });
   }
 
   /** Polls no more. */

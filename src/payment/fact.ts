@@ -25,7 +25,7 @@ export const REASONS = [
   "default-slow",
   "default-full",
   "default-refusing", // why a payment is held: in no fact
-  "both-refusing", // so is this
+  "both-refusing", // why a payment is held: in no fact
   "patience-over",
   "probe",
   "in-doubt", // only in rows that an older version stored
@@ -35,7 +35,7 @@ export const REASONS = [
   "booked", // only in rows that an older version stored
   "already-booked", // only in rows that an older version stored
   "found-booked",
-  "no-place", // so is this
+  "no-place", // why a payment is held: in no fact
   "rejected",
   "not-found",
   "rejected-by-both",

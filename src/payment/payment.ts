@@ -23,12 +23,12 @@ export interface Payment {
   readonly attempt: number;
   /** where the attempt is, or was, bound; null while only accepted */
   readonly processor: Processor | null;
-  /** what the processor is told of the attempt; 0 while only accepted */
+  /** what the processor is told, and once settled what is booked; 0 while only accepted */
   readonly requestedAt: number;
   readonly reason: Reason;
   /** of its newest fact in the log; 0 once it is settled, since no fact can follow */
   readonly position: number;
-  /** the processor that refused an attempt as far as it knew: it is asked for the id before the other one is used */
+  /** the processor that answered an attempt with 500: it is asked for the id before the other one is used */
   readonly askFirst: Processor | null;
   /** the machine's uptime, in milliseconds, when the log may have lost its newest facts; 0: not known when; null: it cannot have */
   readonly doubtedUptimeMs: number | null;

@@ -5,7 +5,7 @@
 import type { Outcome } from "../routing/processor_client.ts";
 
 /** How a call ended: with an HTTP status, without a byte of it having been sent, or in any other way. */
-export type Ending =
+export type CallEnd =
   | { readonly status: number; readonly text?: string }
   | { readonly unconnected: string }
   | { readonly broken: string };
@@ -18,7 +18,7 @@ export type Ending =
  * assert.deepEqual(outcomeOf({ broken: "reset" }), { kind: "unknown", error: "reset" });
  * ```
  */
-export function outcomeOf(ending: Ending): Outcome {
+export function outcomeOf(ending: CallEnd): Outcome {
   if ("unconnected" in ending) return { kind: "refused", why: "unreachable", error: ending.unconnected };
   if ("broken" in ending) return { kind: "unknown", error: ending.broken };
   const { status, text = "" } = ending;

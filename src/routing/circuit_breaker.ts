@@ -112,7 +112,7 @@ export class CircuitBreaker {
   }
 
   /** What `service-health` said. Where a call has failed it allows a probe only: real answers know better. */
-  heard(health: Health): void {
+  heardHealth(health: Health): void {
     this.#heardMs = this.clock.monotonic();
     if (health.failing) {
       if (this.#up) {

@@ -18,6 +18,7 @@ import {
 import type { Payment } from "../payment/payment.ts";
 import {
   begin,
+  type BindingEnd,
   type Bound,
   conclude,
   concludeLookups,
@@ -156,8 +157,8 @@ export class Dispatcher implements LedgerObserver {
   }
 
   /** What `service-health` said of a processor. */
-  hear(processor: Processor, health: Health): void {
-    this.#breakers[processor].heard(health);
+  hearHealth(processor: Processor, health: Health): void {
+    this.#breakers[processor].heardHealth(health);
     this.#turns.plan(0);
   }
 
@@ -167,7 +168,7 @@ export class Dispatcher implements LedgerObserver {
     this.#offerAll();
   }
 
-  /** Sends nothing new; resolved when no call is in flight any more. */
+  /** Binds and pays nothing new; a call that ends may still be looked up. Resolved when no call is in flight any more. */
   stop(): Promise<void> {
     this.#running = false;
     this.#turns.stop();
@@ -209,7 +210,7 @@ export class Dispatcher implements LedgerObserver {
   }
 
   /** It is no longer what this replica thought: begins anew with what the book says. */
-  #again(id: string): void {
+  #beginAnew(id: string): void {
     this.#work.delete(id);
     const payment = this.#parts.ledger.book.pending.get(id);
     if (payment) this.#offer(payment);
@@ -229,11 +230,11 @@ export class Dispatcher implements LedgerObserver {
   /** Moves one payment on; false when none can be now. */
   #next(): boolean {
     const views = { default: this.#breakers.default.view(), fallback: this.#breakers.fallback.view() };
-    return PROCESSORS.some((processor) => this.#sendAgain(processor, views[processor])) || this.#sendFirst(views);
+    return PROCESSORS.some((processor) => this.#resendBound(processor, views[processor])) || this.#routeQueued(views);
   }
 
   /** A bound payment goes to its processor again, before any new one. */
-  #sendAgain(processor: Processor, view: ProcessorView): boolean {
+  #resendBound(processor: Processor, view: ProcessorView): boolean {
     const takes = view.inFlight < this.#parts.limits.maxInFlight && (view.available ? !view.stalled : view.probeDue);
     const bound = this.#bound[processor];
     for (let id = bound.first; id !== undefined && takes; id = bound.first) {
@@ -249,7 +250,7 @@ export class Dispatcher implements LedgerObserver {
   }
 
   /** The first of the payments that come again is routed, else the first of the new ones. */
-  #sendFirst(views: Record<Processor, ProcessorView>): boolean {
+  #routeQueued(views: Record<Processor, ProcessorView>): boolean {
     const { clock, limits, ledger } = this.#parts;
     for (let id = this.#queue.first; id !== undefined; id = this.#queue.first) {
       const work = this.#work.get(id);
@@ -294,7 +295,7 @@ export class Dispatcher implements LedgerObserver {
       this.#queue.pushAgain(payment.id);
       return false;
     }
-    if (receipt.kind === "void") this.#again(payment.id);
+    if (receipt.kind === "void") this.#beginAnew(payment.id);
     else {
       const rejectedBy = rejectersOf(payment);
       this.#call(receipt.payment!, { state: "bound", pauses: 0, unsureMs: null, unknowns: 0, rejectedBy });
@@ -320,7 +321,7 @@ export class Dispatcher implements LedgerObserver {
     const work = this.#work.get(id);
     const payment = this.#parts.ledger.book.pending.get(id);
     if (work?.state === "in-flight" && work.over === over) {
-      if (payment?.position !== over) this.#again(id);
+      if (payment?.position !== over) this.#beginAnew(id);
       else this.#proceed(payment, conclude(payment, work.bound, outcome, this.#parts.clock.monotonic()));
     }
     if (this.#calls === 0) this.#stopped?.();
@@ -334,7 +335,7 @@ export class Dispatcher implements LedgerObserver {
   }
 
   /** Records how the binding ended. What the log does not take is kept until it does. */
-  #end(payment: Payment, end: Next & { kind: "settle" | "release" }): void {
+  #end(payment: Payment, end: BindingEnd): void {
     const { ledger, self, clock } = this.#parts;
     const { id } = payment;
     const at = clock.now();
@@ -348,9 +349,9 @@ export class Dispatcher implements LedgerObserver {
       clock.after(RETRY_MS_MIN, () => {
         const now = ledger.book.pending.get(id);
         if (now?.position === payment.position) this.#end(payment, end);
-        else this.#again(id);
+        else this.#beginAnew(id);
       });
-    } else if (receipt.kind === "void") this.#again(id);
+    } else if (receipt.kind === "void") this.#beginAnew(id);
     else if (end.kind === "settle") this.#work.delete(id);
     else {
       const queued: Queued = { state: "queued", pauses: 0, clearedPosition: 0 };
@@ -364,10 +365,10 @@ export class Dispatcher implements LedgerObserver {
   /** Asks both processors for a payment in doubt once no call of before can be booked any more; puts it off until then. @returns whether it asks */
   #askBothIfDue(payment: Payment, work: Queued | Bound): boolean {
     const { clock, limits } = this.#parts;
-    const waitMs = payment.doubtedUptimeMs! + limits.horizonMs - clock.uptime();
-    const unsureMs = work.state === "bound" ? work.unsureMs! + limits.horizonMs - clock.monotonic() : 0;
-    if (Math.max(waitMs, unsureMs) <= 0) return this.#askIfFree(payment, work, PROCESSORS);
-    this.#pause(payment, work, Math.max(waitMs, unsureMs));
+    const doubtWaitMs = payment.doubtedUptimeMs! + limits.horizonMs - clock.uptime();
+    const unsureWaitMs = work.state === "bound" ? work.unsureMs! + limits.horizonMs - clock.monotonic() : 0;
+    if (Math.max(doubtWaitMs, unsureWaitMs) <= 0) return this.#askIfFree(payment, work, PROCESSORS);
+    this.#pause(payment, work, Math.max(doubtWaitMs, unsureWaitMs));
     return false;
   }
 
@@ -391,7 +392,7 @@ export class Dispatcher implements LedgerObserver {
       if (!this.#running) return;
       const work = this.#work.get(id);
       if (work?.state !== "asking" || work.over !== over) return;
-      if (ledger.book.pending.get(id)?.position !== over) return this.#again(id);
+      if (ledger.book.pending.get(id)?.position !== over) return this.#beginAnew(id);
       this.#asked(
         payment,
         before,
@@ -405,7 +406,7 @@ export class Dispatcher implements LedgerObserver {
     const saidBooked = before.state === "bound" && before.saidBooked;
     for (const [processor, lookup] of lookups) {
       const denied = saidBooked && processor === payment.processor && lookup.kind === "absent";
-      this.#heard(processor, payment.id, denied ? DENIED : lookup);
+      this.#noteLookup(processor, payment.id, denied ? DENIED : lookup);
     }
     if (before.state === "bound") {
       const next = concludeLookups(before, lookups, askedMs, this.#parts.limits.horizonMs);
@@ -423,7 +424,7 @@ export class Dispatcher implements LedgerObserver {
   }
 
   /** Keeps what a lookup says of its processor. The first that is not understood is told of until it is, or is settled. */
-  #heard(processor: Processor, id: string, { retryAfterMs, ...lookup }: Lookup): void {
+  #noteLookup(processor: Processor, id: string, { retryAfterMs, ...lookup }: Lookup): void {
     this.#breakers[processor].retryAfter(retryAfterMs);
     const told = this.#unclear[processor];
     if (told && told.id !== id && this.#parts.ledger.book.pending.has(told.id)) return;
@@ -450,7 +451,7 @@ export class Dispatcher implements LedgerObserver {
       const work = this.#work.get(id);
       if (!this.#running || work?.state !== "backing-off" || work.pause !== pause) return;
       const payment = this.#parts.ledger.book.pending.get(id);
-      if (payment?.position !== over) return this.#again(id);
+      if (payment?.position !== over) return this.#beginAnew(id);
       if (before.state === "queued" || payment.doubtedUptimeMs !== null) this.#place(payment, before);
       else this.#askIfFree(payment, before, [payment.processor!]);
     });

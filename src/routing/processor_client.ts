@@ -11,14 +11,14 @@ export interface Order {
 }
 
 /** What the processor asks for beside its answer. */
-interface Asked {
+interface WithRetryAfter {
   /** so long it is to be left alone, in milliseconds (Retry-After); however long that is */
   readonly retryAfterMs?: number;
 }
 
 /** How a call ended, in the words of DESIGN.md, promise 1. */
 export type Outcome =
-  & Asked
+  & WithRetryAfter
   & (
     /** booked by this very call */
     | { readonly kind: "booked" }
@@ -35,7 +35,7 @@ export type Outcome =
 
 /** What a processor says of an id. */
 export type Lookup =
-  & Asked
+  & WithRetryAfter
   & (
     | { readonly kind: "found"; readonly cents: Cents; readonly requestedAt: number }
     | { readonly kind: "absent" }

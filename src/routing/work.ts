@@ -22,7 +22,7 @@ export interface Bound {
   readonly state: "bound";
   /** as in {@link Queued} */
   readonly pauses: number;
-  /** the end of the last call without a verdict, or when this process first read of the binding; null: neither */
+  /** end of the last call without a verdict or of the first 422, or when this process took the binding on; null: none */
   readonly unsureMs: number | null;
   /** calls of this binding that ended without a verdict */
   readonly unknowns: number;
@@ -42,15 +42,15 @@ export type Work =
   /** it is left alone for a while; `pause` tells one pause from another */
   | { readonly state: "backing-off"; readonly pause: number; readonly before: Queued | Bound }
   /** its end is known, and the log does not take it */
-  | { readonly state: "unrecorded"; readonly end: End };
+  | { readonly state: "unrecorded"; readonly end: BindingEnd };
 
 /** What ends a binding. */
-export type End =
+export type BindingEnd =
   | { readonly kind: "settle"; readonly booking: Booking; readonly reason: Reason }
   | { readonly kind: "release"; readonly reason: Reason; readonly askFirst: boolean };
 
 /** What is to be done next about a payment that is bound. */
-export type Next = End | { readonly kind: "keep"; readonly bound: Bound; readonly askNow: boolean };
+export type Next = BindingEnd | { readonly kind: "keep"; readonly bound: Bound; readonly askNow: boolean };
 
 /** After so many calls of one binding without a verdict it is looked up instead of sent: each call moves the horizon. */
 export const UNKNOWNS_MAX = 3;

@@ -53,7 +53,7 @@ export interface Vitals {
   readonly link:
     | Pick<PeerLink, "linked" | "lagMs" | "silentMs" | "bytesSent" | "bytesReceived" | "peerStatus" | "tellStatus">
     | undefined;
-  readonly store: Pick<Projector, "unsaved" | "oldestUnsavedMs"> | undefined;
+  readonly projector: Pick<Projector, "unsaved" | "oldestUnsavedMs"> | undefined;
   /** undefined while it is not known what was known before */
   readonly retention: Pick<Retention, "segments" | "segmentsMax"> | undefined;
   /** why payments that are to be routed wait, where any do */

@@ -120,9 +120,9 @@ export class Projector implements LedgerObserver {
    * @returns false where it does not after {@link COVER_MS}, and where this projector stops
    */
   async covered(position: number): Promise<boolean> {
-    const reached = await this.#reached(position, COVER_MS);
-    if (!reached && !this.#stopped && this.state === "ready") this.#tell(`nothing is committed within ${COVER_MS} ms`);
-    return reached;
+    if (await this.#reached(position, COVER_MS)) return true;
+    if (!this.#stopped && this.state === "ready") this.#setTrouble(`nothing is committed within ${COVER_MS} ms`);
+    return false;
   }
 
   /** Has the store asked whether it still works, unless it was asked a moment ago, or is about to be. */
@@ -216,7 +216,7 @@ export class Projector implements LedgerObserver {
     this.#busy = false;
     if (this.#stopped) return;
     this.#failures = error ? this.#failures + 1 : 0;
-    this.#tell(error?.message ?? "");
+    this.#setTrouble(error?.message ?? "");
     if (now) this.#learned(now, known, batch, rows);
     this.#schedule();
   }
@@ -278,7 +278,7 @@ export class Projector implements LedgerObserver {
   }
 
   /** @param trouble empty where there is none */
-  #tell(trouble: string): void {
+  #setTrouble(trouble: string): void {
     const isNew = trouble ? !this.#said.has(trouble) : this.state !== "ready";
     if (trouble) this.#said.add(trouble);
     else this.#said.clear();

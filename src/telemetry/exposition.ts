@@ -56,9 +56,9 @@ function payments(gauge: Tell, replica: ReplicaView): void {
 
 /** The log, the peer and the store. */
 function parts(gauge: Tell, counter: Tell, replica: ReplicaView): void {
-  const { retention, link, store } = replica.vitals;
+  const { retention, link, projector } = replica.vitals;
   const seconds = (ms: number | undefined) => ms === undefined ? undefined : ms / 1_000;
-  const up = store && replica.readiness().store === "ready";
+  const up = projector && replica.readiness().store === "ready";
   gauge("galo_log_segments", "Segments of the log, 4 MiB each", retention?.segments);
   gauge("galo_log_segments_max", "With more, new payments are refused", retention?.segmentsMax);
   gauge("galo_peer_linked", "1 while the other replica is heard", link?.linked);
@@ -67,6 +67,6 @@ function parts(gauge: Tell, counter: Tell, replica: ReplicaView): void {
   counter("galo_peer_sent_bytes_total", "Bytes sent to the other replica", link?.bytesSent);
   counter("galo_peer_received_bytes_total", "Bytes heard of the other replica", link?.bytesReceived);
   gauge("galo_store_up", "1 while the store takes what it is given", up);
-  gauge("galo_store_backlog_payments", "Payments whose newest fact is not stored", store?.unsaved);
-  gauge("galo_store_lag_seconds", "Age of the oldest change that is not stored", seconds(store?.oldestUnsavedMs));
+  gauge("galo_store_backlog_payments", "Payments whose newest fact is not stored", projector?.unsaved);
+  gauge("galo_store_lag_seconds", "Age of the oldest change that is not stored", seconds(projector?.oldestUnsavedMs));
 }

@@ -31,7 +31,7 @@ function setup(
   };
   const vitals: { -readonly [K in keyof Vitals]: Vitals[K] } = {
     link,
-    store: { unsaved: 0, oldestUnsavedMs: 7 },
+    projector: { unsaved: 0, oldestUnsavedMs: 7 },
     retention: { segments: 2, segmentsMax: 2 },
     held: undefined,
   };

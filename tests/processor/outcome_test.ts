@@ -1,9 +1,9 @@
 /** The table of DESIGN.md, promise 1, row by row. @module */
 import assert from "node:assert/strict";
 import type { Outcome } from "../../src/routing/processor_client.ts";
-import { type Ending, outcomeOf } from "../../src/processor/outcome.ts";
+import { type CallEnd, outcomeOf } from "../../src/processor/outcome.ts";
 
-const TABLE: readonly [string, readonly Ending[], Outcome][] = [
+const TABLE: readonly [string, readonly CallEnd[], Outcome][] = [
   ["2xx is booked", [{ status: 200 }, { status: 201 }, { status: 204 }, { status: 200, text: '{"message":"<p>"}' }], {
     kind: "booked",
   }],

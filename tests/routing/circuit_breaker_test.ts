@@ -66,22 +66,22 @@ Deno.test("pauses between probes double where one is answered that the processor
 
 Deno.test("service-health closes the way, and opens it again where no call has failed", () => {
   const { health } = setUp();
-  health.heard({ failing: true, minResponseMs: 0 });
+  health.heardHealth({ failing: true, minResponseMs: 0 });
   assert.equal(health.view().available, false);
-  health.heard(well);
+  health.heardHealth(well);
   assert.equal(health.view().available, true);
 });
 
 Deno.test("service-health opens the way for a probe only where a call has failed", async () => {
   const { health, call } = setUp();
   await call(5, failed);
-  health.heard(well);
+  health.heardHealth(well);
   assert.deepEqual([health.view().available, health.view().probeDue], [false, true]);
 });
 
 Deno.test("the latency is what the processor says, until answers say otherwise", async () => {
   const { health, call } = setUp();
-  health.heard({ failing: false, minResponseMs: 2_000 });
+  health.heardHealth({ failing: false, minResponseMs: 2_000 });
   assert.equal(health.view().latencyMs, 2_000);
   await call(10, booked);
   assert.equal(health.view().latencyMs, 10);
@@ -135,7 +135,7 @@ Deno.test("a processor that cannot be reached is down, and probed until a call i
   await call(5, { kind: "refused", why: "unreachable" });
   assert.deepEqual([health.view().available, health.view().probeDue], [false, false]);
   // nothing but a call that is booked opens the way: it may well say that all is well
-  health.heard(well);
+  health.heardHealth(well);
   assert.deepEqual([health.view().available, health.view().probeDue], [false, true]);
   await call(5, { kind: "refused", why: "unreachable" });
   assert.equal(health.view().available, false);
@@ -153,7 +153,7 @@ Deno.test("a processor that rejects several payments in a row is down with the l
   await call(5, rejected(401), "last");
   assert.deepEqual([health.view().available, health.view().probeDue, health.rejectsWith], [false, false, 401]);
   // it may well say that all is well
-  health.heard(well);
+  health.heardHealth(well);
   assert.deepEqual([health.view().available, health.view().probeDue], [false, true]);
   await call(5, rejected(403), "last");
   assert.deepEqual([health.view().available, health.view().probeDue, health.rejectsWith], [false, false, 403]);
@@ -179,7 +179,7 @@ Deno.test("a probe that is rejected for its own sake makes way for the next at o
   await clock.advance(PROBE_MS_MIN);
   await call(5, rejected(400), "1");
   assert.deepEqual([health.view().available, health.view().probeDue], [false, true]);
-  health.heard(well);
+  health.heardHealth(well);
   assert.equal(health.view().available, true);
 });
 
@@ -188,7 +188,7 @@ for (const outcome of [{ kind: "refused", why: "processor-full" }, { kind: "unkn
     const { clock, health, call } = setUp();
     await call(0, { ...outcome, retryAfterMs: 2_000 });
     // what it says besides, and what was under way, does not shorten that
-    health.heard(well);
+    health.heardHealth(well);
     await call(0, { ...outcome, retryAfterMs: 1_000 });
     await call(0, outcome);
     await clock.advance(1_999);

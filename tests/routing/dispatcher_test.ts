@@ -229,7 +229,7 @@ Deno.test("a purge forgets what waits, and what is in flight ends and counts", a
   world.client.answers.default = () => new Promise((resolve) => answer = resolve);
   world.accept(1);
   await world.clock.advance(10);
-  world.dispatcher.hear("default", { failing: true, minResponseMs: 0 });
+  world.dispatcher.hearHealth("default", { failing: true, minResponseMs: 0 });
   world.accept(2);
   world.b.ledger.append({ kind: "purged", by: "b", at: 1 });
   world.a.ledger.catchUp();
@@ -255,7 +255,7 @@ Deno.test("a bound payment is no probe for who has as many calls as he may have"
   const world = new World(...bound(MAX_IN_FLIGHT + 1));
   world.client.answers.default = never;
   await world.clock.advance(10);
-  world.dispatcher.hear("default", { failing: true, minResponseMs: 0 });
+  world.dispatcher.hearHealth("default", { failing: true, minResponseMs: 0 });
   await world.clock.advance(PROBE_MS_MAX);
   assert.equal(world.client.sent("default"), MAX_IN_FLIGHT);
 });
@@ -536,7 +536,7 @@ Deno.test("a processor that refused is asked for so many payments at one time, b
   const world = new World(...refused(count));
   const { client, clock, dispatcher } = world;
   client.answers.default = () => ({ kind: "refused-as-far-as-known" });
-  dispatcher.hear("default", { failing: true, minResponseMs: 0 });
+  dispatcher.hearHealth("default", { failing: true, minResponseMs: 0 });
   const waiting: (() => void)[] = [];
   let [running, most] = [0, 0];
   client.lookup = () => {
@@ -612,14 +612,14 @@ Deno.test("what waits when this replica is taken for dead is the heir's: nothing
   const world = new World(...bound(1));
   const { client, clock, dispatcher } = world;
   // one that is bound and one that is not wait for a default that is down
-  dispatcher.hear("default", { failing: true, minResponseMs: 0 });
+  dispatcher.hearHealth("default", { failing: true, minResponseMs: 0 });
   world.accept(2);
   await clock.advance(10);
   assert.deepEqual([client.paid.length, dispatcher.waiting], [0, 2]);
   world.b.ledger.append({ kind: "moved", by: "b", from: "a", at: 1 });
   world.a.ledger.catchUp();
   assert.equal(dispatcher.waiting, 0);
-  dispatcher.hear("default", { failing: false, minResponseMs: 0 });
+  dispatcher.hearHealth("default", { failing: false, minResponseMs: 0 });
   await clock.advance(HORIZON_MS);
   assert.equal(client.paid.length, 0);
   // it goes on with what it accepts from now on
@@ -769,7 +769,7 @@ for (
     const { client, clock, dispatcher } = world;
     client.answers.default = () => UNKNOWN;
     client.found.default = { kind: "found", cents: 199_000, requestedAt: 2 };
-    dispatcher.hear("default", { failing: true, minResponseMs: 0 });
+    dispatcher.hearHealth("default", { failing: true, minResponseMs: 0 });
     await clock.advance(3 * HORIZON_MS);
     assert.equal(client.sent("fallback"), 0);
     assert.notEqual(world.book.get(idOf(1))!.stage, "settled");
@@ -810,7 +810,7 @@ for (
 
 Deno.test("a processor that says itself that it fails is told with that", () => {
   const { dispatcher } = new World();
-  dispatcher.hear("fallback", { failing: true, minResponseMs: 0 });
+  dispatcher.hearHealth("fallback", { failing: true, minResponseMs: 0 });
   assert.deepEqual(dispatcher.notes.filter(Boolean), [
     "the fallback processor takes nothing: service-health says that it fails",
   ]);
@@ -850,7 +850,7 @@ Deno.test("a payment that was bound again is looked up when the processor has it
 Deno.test("why payments are held is told while there are any", async () => {
   const world = new World();
   assert.equal(world.dispatcher.held, undefined);
-  world.dispatcher.hear("default", { failing: true, minResponseMs: 0 });
+  world.dispatcher.hearHealth("default", { failing: true, minResponseMs: 0 });
   world.client.answers.default = () => ({ kind: "refused-as-far-as-known" });
   for (const n of [1, 2]) world.accept(n);
   await world.clock.advance(200);
@@ -874,7 +874,7 @@ Deno.test("refused payments whose processor does not say whether it has them are
   const { clock, client, dispatcher } = world;
   client.lookup = () => new Promise(() => {});
   client.answers.default = () => new Promise(() => {});
-  dispatcher.hear("default", { failing: true, minResponseMs: 0 });
+  dispatcher.hearHealth("default", { failing: true, minResponseMs: 0 });
   const fresh = Array.from({ length: 20 }, (_, i) => 1_001 + i);
   for (const n of fresh) world.accept(n);
   await clock.advance(2 * PATIENCE_MS);

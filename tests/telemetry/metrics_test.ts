@@ -228,13 +228,13 @@ function whole(): Promise<string> {
     peerStatus: undefined,
     tellStatus() {},
   };
-  const store = { unsaved: 3, oldestUnsavedMs: 20 };
+  const projector = { unsaved: 3, oldestUnsavedMs: 20 };
   const retention = { segments: 3, segmentsMax: 256 };
   const meters = new Meters("a", "1.2.3");
   meters.requested("GET /livez");
   meters.answered("GET /livez", 200, 0.1);
   const replica = new FakePayments();
-  replica.vitals = { link, store, retention, held: "default-slow" };
+  replica.vitals = { link, projector, retention, held: "default-slow" };
   const readiness = replica.readiness();
   replica.readiness = () => ({ ...readiness, store: "ready" });
   return meters.scrape(replica);
