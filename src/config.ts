@@ -107,7 +107,7 @@ PATIENCE_MS a payment waits so long for a default that refuses: more saves fees,
 SLOW_MS a slower default is left for a faster fallback: less settles sooner and costs fees, more risks late bookings
 MAX_IN_FLIGHT calls to a processor at once, per replica: more drains slow ones faster, less spares them and memory
 REQUEST_TIMEOUT_MS a call is given up after it: less frees places sooner, but it must exceed what a processor ever takes
-HORIZON_MS a call that was given up, or answered 5xx by a gateway, may be booked until then: it must exceed the longest that gateways hold a request plus the longest that a processor takes; less frees payments sooner, too little charges twice
+HORIZON_MS a call that was given up, or answered 5xx (but a plain 500) by a gateway, may be booked until then: it must exceed the longest that gateways hold a request plus the longest that a processor takes; less frees payments sooner, too little charges twice
 
 Promises:
 ACK a 202 says that the payment survives every process (log), or the machine too, which takes longer (store)

@@ -1,6 +1,6 @@
 /** JSON as the edge needs it: strict about bytes, exact about numbers. @module */
 
-import { type JsonObject, parseObject } from "../json.ts";
+import { parseObject } from "../json.ts";
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -14,19 +14,6 @@ export function decodeText(bytes: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Whether a name stands twice in any object of the text, which is JSON of `object`, however it is escaped. */
-export function repeatsName(text: string, object: JsonObject): boolean {
-  // each member has a colon: where there are no others, no member is lost
-  if (text.split(":").length - 1 === Object.keys(object).length) return false;
-  return text.match(/"(?:[^"\\]|\\.)*"\s*:?/g)!.filter((token) => token.endsWith(":")).length > membersOf(object);
-}
-
-function membersOf(value: unknown): number {
-  if (typeof value !== "object" || value === null) return 0;
-  const values = Object.values(value);
-  return values.reduce((sum: number, value) => sum + membersOf(value), Array.isArray(value) ? 0 : values.length);
 }
 
 /**

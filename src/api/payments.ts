@@ -1,14 +1,14 @@
 /** `POST /payments` and `GET /payments/{id}`. @module */
 import { accepts } from "@hono/hono/accepts";
 import type { z } from "@zod/zod";
-import { parseObject } from "../json.ts";
+import { parseObject, repeatsName } from "../json.ts";
 import { parseId } from "../payment/id.ts";
 import { amountOf, centsOf } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Story } from "../console/watching.ts";
 import type { Edge, Handler } from "./app.ts";
 import { BodyReader } from "./body.ts";
-import { decimalsOf, decodeText, longNumber, repeatsName, wordForAmount } from "./json.ts";
+import { decimalsOf, decodeText, longNumber, wordForAmount } from "./json.ts";
 import { fieldProblem, problem, schemaProblem, starting } from "./problem.ts";
 import { progressOf, WHY } from "./reason.ts";
 import { page } from "./pages.ts";

@@ -1,5 +1,5 @@
 /** What a processor says of a payment that it was asked for. What can be meant in one way only is understood. @module */
-import { parseObject } from "../json.ts";
+import { type JsonObject, parseObject, repeatsName } from "../json.ts";
 import { parseInstant } from "../payment/instant.ts";
 import { type Cents, centsOf } from "../payment/money.ts";
 import type { Lookup } from "../routing/processor_client.ts";
@@ -9,8 +9,6 @@ const NAMES = { correlationid: "correlationId", amount: "amount", requestedat: "
 type Name = typeof NAMES[keyof typeof NAMES];
 /** Of a value that is not understood, so many characters are shown. */
 const SHOWN_MAX = 40;
-/** A string of JSON that a colon follows: a name. */
-const NAME = /"((?:[^"\\]|\\.)*)"\s*:/g;
 /** A byte order mark, read as Latin-1. */
 const MARK = /^\u00ef\u00bb\u00bf/;
 /** Dates as mail and HTTP write them. */
@@ -30,9 +28,10 @@ const RFC_2822 = /^[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:
  * ```
  */
 export function readBooking(text: string, id: string): Lookup {
-  const members = membersOf(text);
-  if (!members) return { kind: "unclear", error: "the answer is no JSON object" };
-  const { correlationId, amount, requestedAt } = members;
+  const body = parseObject(text.replace(MARK, ""));
+  if (!body) return { kind: "unclear", error: "the answer is no JSON object" };
+  if (repeatsName(text, body)) return { kind: "unclear", error: "a name stands there twice" };
+  const { correlationId, amount, requestedAt } = membersOf(body);
   const cents = centsIn(amount);
   const at = msIn(requestedAt);
   if (!isId(correlationId, id)) return unclear("correlationId", correlationId);
@@ -52,21 +51,11 @@ function unclear(name: string, value: unknown): Lookup {
 /** In place of a value that stands there more than once. */
 const TWICE = Symbol("twice");
 
-function membersOf(text: string): Partial<Record<Name, unknown>> | undefined {
-  const body = parseObject(text.replace(MARK, ""));
-  if (!body) return undefined;
+function membersOf(body: JsonObject): Partial<Record<Name, unknown>> {
   const members: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(body)) {
     const name = nameOf(key);
     if (name) members[name] = name in members ? TWICE : value;
-  }
-  // JSON.parse() takes the last of two of one name; in an object within the object a name may well stand again
-  const isFlat = !Object.values(body).some((value) => typeof value === "object" && value !== null);
-  const seen = new Set<string>();
-  for (const [, key] of isFlat ? text.matchAll(NAME) : []) {
-    const name = nameOf(key!);
-    if (name && seen.has(name)) members[name] = TWICE;
-    if (name) seen.add(name);
   }
   return members;
 }

@@ -2,7 +2,7 @@
 
 /** Beginning with a day of the week, in the three forms that a date in HTTP has; `Date.parse` takes much more. */
 const DATE =
-  /^(?:mon|tue|wed|thu|fri|sat|sun)(?:, \d\d [a-z]{3} \d{4} [\d:]{8} gmt|[a-z]*, \d\d-[a-z]{3}-\d\d [\d:]{8} gmt| [a-z]{3} [ \d]\d [\d:]{8} \d{4})$/i;
+  /^(?:mon|tue|wed|thu|fri|sat|sun)(?:, \d\d? [a-z]{3} \d{4} [\d:]{8} gmt|[a-z]*, \d\d-[a-z]{3}-\d\d [\d:]{8} gmt| [a-z]{3} [ \d]\d [\d:]{8} \d{4})$/i;
 
 /**
  * How long to wait, in milliseconds: `Infinity` at most.

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { decimalsOf, longNumber, repeatsName, wordForAmount } from "../../src/api/json.ts";
+import { decimalsOf, longNumber, wordForAmount } from "../../src/api/json.ts";
+import { repeatsName } from "../../src/json.ts";
 import { parseObject } from "../../src/json.ts";
 import { centsOf } from "../../src/payment/money.ts";
 

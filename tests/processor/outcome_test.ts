@@ -4,12 +4,14 @@ import type { Outcome } from "../../src/routing/processor_client.ts";
 import { type CallEnd, outcomeOf } from "../../src/processor/outcome.ts";
 
 const TABLE: readonly [string, readonly CallEnd[], Outcome][] = [
-  ["2xx is booked", [{ status: 200 }, { status: 201 }, { status: 204 }, { status: 200, text: '{"message":"<p>"}' }], {
+  ["2xx with JSON is booked", [{ status: 200, text: "{}" }, { status: 201, text: ' {"message":"<p>"}\n' }], {
     kind: "booked",
   }],
   ["422 is booked earlier", [{ status: 422 }], { kind: "already-booked" }],
   ["429 is refused, the processor being full", [{ status: 429 }], { kind: "refused", why: "processor-full" }],
-  ["500 is failed", [{ status: 500 }], { kind: "refused-as-far-as-known" }],
+  ["500 is failed", [{ status: 500 }, { status: 500, text: "{}" }, { status: 500, text: "failed" }], {
+    kind: "refused-as-far-as-known",
+  }],
   ["a failure to connect at all is refused", [{ unconnected: "connect ECONNREFUSED" }], {
     kind: "refused",
     why: "unreachable",
@@ -30,9 +32,14 @@ Deno.test("outcomeOf(): 3xx and any other 4xx is rejected, under its status", ()
   }
 });
 
-Deno.test("outcomeOf(): 2xx with a page for people is unknown: the processor did not make that", () => {
-  for (const text of ["<html>We are down</html>", " \n<!DOCTYPE html>"]) {
-    assert.deepEqual(outcomeOf({ status: 200, text }), { kind: "unknown", error: "status 200 with a page" });
+Deno.test("outcomeOf(): 2xx without JSON, and 500 with a page, are unknown: the processor did not make that", () => {
+  const pages = ["<html>We are down</html>", " \n<!DOCTYPE html>", "\u00ef\u00bb\u00bf<html>"];
+  for (const text of [...pages, "", "OK", "Maintenance", '{"message":', "[]", "null"]) {
+    assert.deepEqual(outcomeOf({ status: 200, text }), { kind: "unknown", error: "status 200 without JSON" });
+  }
+  assert.deepEqual(outcomeOf({ status: 204 }), { kind: "unknown", error: "status 204 without JSON" });
+  for (const text of pages) {
+    assert.deepEqual(outcomeOf({ status: 500, text }), { kind: "unknown", error: "status 500" });
   }
 });
 

@@ -54,9 +54,18 @@ export class AckChecker {
     if (!isShaky) payment.acks.push({ ms, replica: life.replica, cents, level });
   }
 
+  /** The log begins anew: what the store holds from before a purge is in doubt, and a purge it has not heard of keeps it. */
+  begunAnew(): void {
+    for (const payment of this.world.asked.payments.values()) {
+      const row = this.world.database?.rows.get(payment.id);
+      if (row && row.stage !== "settled" && row.acceptedAt !== payment.takenAt) this.#lose(payment, Infinity);
+    }
+  }
+
   /** The log has lost some of it, while nobody used it. */
   logLost(isLost: (position: number, takenMs: number) => boolean): void {
     const { database } = this.world;
+    this.begunAnew();
     for (const payment of this.world.asked.payments.values()) {
       if (payment.kept) this.#lose(payment, Infinity);
       if (payment.position === undefined || !isLost(payment.position, payment.takenMs)) continue;

@@ -162,7 +162,7 @@ export class SimulatedClient implements ProcessorClient {
 
   #outcome(status: number): Outcome {
     const { world } = this;
-    const outcome = outcomeOf({ status });
+    const outcome = outcomeOf({ status, text: "{}" });
     if (status < 400 || status === 422 || !world.prng.chance(world.http.retryAfter)) return outcome;
     return { ...outcome, retryAfterMs: world.fault("retry-after", world.prng.float() * RETRY_AFTER_MS) };
   }

@@ -203,7 +203,7 @@ export class World {
     this.truth.catchUp();
     const isLost = this.disk.lose(loss);
     this.note("lost", undefined, this.fault(`log-${loss}`, 0));
-    if (loss === "none") return;
+    if (loss === "none") return this.acks.begunAnew();
     this.acks.logLost(isLost);
     this.truth.forget();
     this.logs.forget();
