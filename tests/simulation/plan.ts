@@ -173,8 +173,8 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     fixedAmount: prng.chance(0.4),
     slowestMs: requestTimeoutMs * prng.between(0.1, 2),
     lagMs: prng.pick([0, 0.5, 5]),
-    limiter: prng.chance(0.6)
-      ? { running: prng.whole(1, 4), waiting: prng.whole(0, 2) }
+    limiter: prng.chance(0.7)
+      ? { running: prng.whole(1, 3), waiting: prng.whole(0, 2) }
       : { running: 800, waiting: 500 },
   };
 }
