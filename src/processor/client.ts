@@ -50,9 +50,11 @@ export class HttpProcessorClient implements ProcessorClient {
       const ended = await this.#pools[processor].request("GET", `/payments/${id}`);
       const { status = 0, text, error } = ended;
       if (error !== undefined) return { kind: "unanswered", error };
-      // what is in between says so in words of its own
-      const isForeign = text.trim() !== "" && !parseObject(text);
-      if (status === 404) return isForeign ? { kind: "unclear", error: "status 404 without JSON" } : { kind: "absent" };
+      if (status === 404) {
+        // what is in between says so in words of its own
+        const isForeign = text.trim() !== "" && !parseObject(text);
+        return isForeign ? { kind: "unclear", error: "status 404 without JSON" } : { kind: "absent" };
+      }
       if (status === 200) return readBooking(text, id);
       // what passes by itself, and what somebody has to set right
       const passes = status >= 500 || status === 429 || status === 408;
