@@ -33,6 +33,10 @@ const WHOLE = [
   header(2),
   header(3),
 ];
+const BEGUN_ANEW = found([
+  ...WHOLE,
+  header(4, CHILD_ID, { storedLog: OWN, storedPosition: positionOf(2, 5), readFrom: positionOf(2, 5) }),
+]);
 const SILENT = "the store does not answer, and the log does not reach back to its beginning";
 const DIFFERS = "the store holds what is not in the log that the peer uses";
 
@@ -118,26 +122,17 @@ const CASES: Readonly<Record<string, Case>> = {
     row: anew(8, LOG_ID, positionOf(3, 4), positionOf(8, 0)),
   },
   "the log began anew on exactly what is stored": {
-    found: found([
-      ...WHOLE,
-      header(4, CHILD_ID, { storedLog: OWN, storedPosition: positionOf(2, 5), readFrom: positionOf(2, 5) }),
-    ]),
+    found: BEGUN_ANEW,
     stored: stored(positionOf(2, 5)),
     row: { kind: "goes-on" },
   },
   "the log began anew on less than what is stored": {
-    found: found([
-      ...WHOLE,
-      header(4, CHILD_ID, { storedLog: OWN, storedPosition: positionOf(2, 5), readFrom: positionOf(2, 5) }),
-    ]),
+    found: BEGUN_ANEW,
     stored: stored(positionOf(2, 6)),
     row: anew(5, LOG_ID, positionOf(2, 6), positionOf(2, 6)),
   },
   "the store follows the log that began anew, and holds nothing of it": {
-    found: found([
-      ...WHOLE,
-      header(4, CHILD_ID, { storedLog: OWN, storedPosition: positionOf(2, 5), readFrom: positionOf(2, 5) }),
-    ]),
+    found: BEGUN_ANEW,
     stored: stored(positionOf(2, 5), CHILD_ID),
     row: { kind: "goes-on" },
   },
