@@ -211,6 +211,7 @@ export class Watch implements Observer {
     const aSecond = (count: number) => Math.round(count * 1_000 / (lookedMs - this.#lookedMs));
     const own = this.#own = {
       at,
+      ready: readiness.ready,
       posts: aSecond(took.length),
       failed: aSecond(this.#failed),
       medianMs: percentile(took, 0.5),

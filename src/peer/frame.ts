@@ -9,7 +9,7 @@ import { PROCESSORS, REPLICAS } from "../payment/fact.ts";
 export const FRAME_VERSION = 4;
 
 /** The version of what a status is made of. A status of another one is skipped, since only people miss it. */
-export const STATUS_VERSION = 1;
+export const STATUS_VERSION = 2;
 
 /** The longest frame, its newline included, in characters: room for a status of a later version. No more is buffered. */
 export const FRAME_LENGTH_MAX = 1_024;
@@ -45,6 +45,8 @@ const frameSchema = z.discriminatedUnion("type", [
     ...{ type: z.literal("status"), version: z.literal(STATUS_VERSION) },
     // since 1970, UTC; as far from there as a `Date` reaches
     at: z.int().min(-8_640_000_000_000_000).max(8_640_000_000_000_000),
+    // whether `POST /payments` is answered 202 there
+    ready: z.boolean(),
     // requests of `POST /payments` that were answered, those of them with a 5xx, a second; and of their times, 0 without one
     ...{ posts: natural, failed: natural, medianMs: decimal, p99Ms: decimal },
     // payments in its hands that wait for a call, and calls

@@ -70,10 +70,18 @@ Deno.test("every second the peer is told what happened in it", async () => {
   await request(set, 4, 503);
   await set.clock.advance(LOOK_MS);
   const at = Date.UTC(2025, 6, 1) + LOOK_MS;
-  const same = { inFlightDefault: 0, inFlightFallback: 0, store: "none", storeLagMs: 7, memoryBytes: 4_096 };
+  const same = {
+    ready: true,
+    inFlightDefault: 0,
+    inFlightFallback: 0,
+    store: "none",
+    storeLagMs: 7,
+    memoryBytes: 4_096,
+  };
   assert.deepEqual(set.told, [{ at, posts: 5, failed: 1, medianMs: 3, p99Ms: 10, queue: 5, ...same }]);
+  set.state.ready = false;
   await set.clock.advance(LOOK_MS);
-  const quiet = { posts: 0, failed: 0, medianMs: 0, p99Ms: 0, queue: 5, ...same };
+  const quiet = { posts: 0, failed: 0, medianMs: 0, p99Ms: 0, queue: 5, ...same, ready: false };
   assert.deepEqual(set.told.slice(1), [{ at: at + LOOK_MS, ...quiet }]);
 });
 
@@ -105,7 +113,14 @@ Deno.test("who watches sees both replicas, until the peer is silent", async () =
   assert.equal(seen.length, 4);
 });
 
-const IDLE = { inFlightDefault: 0, inFlightFallback: 0, store: "ready", storeLagMs: 0, memoryBytes: 1 } as const;
+const IDLE = {
+  ready: true,
+  inFlightDefault: 0,
+  inFlightFallback: 0,
+  store: "ready",
+  storeLagMs: 0,
+  memoryBytes: 1,
+} as const;
 
 Deno.test("the charts go back three minutes", async () => {
   const { clock, watch } = setup();

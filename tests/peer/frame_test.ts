@@ -15,7 +15,7 @@ const PING: Frame = { type: "ping" };
 const PROGRESS: Frame = { type: "progress", position: 16_777_280, stored: 16_777_217 };
 const CHECKPOINT: Frame = { type: "checkpoint", position: 64, hash: 1, settled: [1, 10, 0, 0, 2, 20, 0, 0] };
 const STATUS: Frame = {
-  ...{ type: "status", version: STATUS_VERSION, at: 1_751_328_000_000 },
+  ...{ type: "status", version: STATUS_VERSION, at: 1_751_328_000_000, ready: true },
   ...{ posts: 120, failed: 1, medianMs: 1.5, p99Ms: 9.25, queue: 3, inFlightDefault: 2, inFlightFallback: 0 },
   ...{ store: "ready", storeLagMs: 12, memoryBytes: 80_000_000 },
 };
@@ -38,6 +38,7 @@ const frame: fc.Arbitrary<Frame> = fc.oneof(
   }),
   record({
     ...{ type: constant("status"), version: constant(STATUS_VERSION) },
+    ready: fc.boolean(),
     at: fc.integer({ min: -8_640_000_000_000_000, max: 8_640_000_000_000_000 }),
     ...{ posts: whole, failed: whole, queue: whole, inFlightDefault: whole, inFlightFallback: whole },
     ...{ medianMs: some, p99Ms: some, storeLagMs: some, memoryBytes: whole },

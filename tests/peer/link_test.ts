@@ -18,7 +18,7 @@ import { Pipe } from "./pipe.ts";
 
 const HELLO: Frame = { type: "hello", version: FRAME_VERSION, replica: "b" };
 const STATUS: Status = {
-  at: 1_751_328_000_000,
+  ...{ at: 1_751_328_000_000, ready: true },
   ...{ posts: 120, failed: 1, medianMs: 1.5, p99Ms: 9.25, queue: 3, inFlightDefault: 2, inFlightFallback: 0 },
   ...{ store: "ready", storeLagMs: 12, memoryBytes: 80_000_000 },
 };
@@ -224,6 +224,30 @@ Deno.test("a status of another version is ignored and does not cost the link", a
   assert.deepEqual(a.events, []);
   assert.equal(a.link.peerStatus, undefined);
   assert.equal(a.link.linked, true);
+});
+
+/** What replica a sent to b when its status was of version 1, as it came out of the socket. */
+const OLDER_PAGE = bytesOf(`{"type":"hello","version":4,"replica":"a"}
+{"type":"progress","position":16780711,"stored":0}
+{"type":"checkpoint","position":16780672,"hash":1758267095,"settled":[449,893510,0,0,0,0,0,0]}
+{"type":"status","version":1,"at":1795726526279,"posts":4306,"failed":0,"medianMs":0.05465099999997847,\
+"p99Ms":0.2945169999999848,"queue":3590,"inFlightDefault":16,"inFlightFallback":0,"store":"none","storeLagMs":0,\
+"memoryBytes":116264960}
+{"type":"progress","position":16781969,"stored":0}
+{"type":"checkpoint","position":16781952,"hash":2697600148,"settled":[611,1215890,0,0,0,0,0,0]}
+`);
+
+Deno.test("replicas whose pages are of different versions replicate: all but the status of a recorded stream is heard", async () => {
+  const { clock, pipe, b } = setUp();
+  pipe.listening.listen((channel) => {
+    channel.send(OLDER_PAGE);
+    return { received() {}, closed: () => b.events.push("closed") };
+  });
+  b.link.start();
+  await clock.advance(0);
+  const progress = ["progress 16780711 0", "checkpoint 16780672", "progress 16781969 0", "checkpoint 16781952"];
+  assert.deepEqual(b.events, ["linked", ...progress]);
+  assert.deepEqual([b.link.linked, b.link.peerPosition, b.link.peerStatus], [true, 16_781_969, undefined]);
 });
 
 Deno.test("a peer that is idle stays linked, and is heard every PING_MS", async () => {
