@@ -13,14 +13,13 @@ import type { ProcessorStatus } from "../routing/dispatcher.ts";
 import type { Observer } from "../service/observer.ts";
 import type { Readiness } from "../service/readiness.ts";
 import type { ReplicaView } from "../service/service.ts";
+import { Charts } from "./charts.ts";
 import { Outages } from "./outages.ts";
 import { beginning, decodeStory, isComplete, leadsTo, snapshot, Stories, told } from "./stories.ts";
 import type { Decision, Point, Story, Watcher } from "./watching.ts";
 
 /** How often it looks, in milliseconds. */
 export const LOOK_MS = 1_000;
-/** Seconds that the charts show. */
-export const POINTS_MAX = 180;
 /** A replica that said nothing for so long is not heard, in milliseconds. */
 const HEARD_MS = 3_000;
 /** The newest decisions that are kept of each reason, so that a rare one is not washed away by the usual ones. */
@@ -50,9 +49,8 @@ const NOTHING: Summary = { default: { count: 0, cents: 0 }, fallback: { count: 0
 
 /** What the HTTP edge shows people, and what looks for it. */
 export class Watch implements Observer {
-  /** the charts so far, oldest first */
-  readonly points: Point[] = [];
   readonly #parts: WatchParts;
+  readonly #charts = new Charts();
   readonly #stories = new Stories();
   readonly #outages = new Outages();
   readonly #watchers = new Set<Watcher>();
@@ -127,18 +125,23 @@ export class Watch implements Observer {
     return () => this.#watchers.delete(watcher);
   }
 
+  /** The charts so far, oldest first. */
+  get points(): readonly Point[] {
+    return this.#charts.points;
+  }
+
   /** The state of both replicas, as far as this one knows it. */
   live() {
     const { self, clock, fees } = this.#parts;
     const replica = this.#replica!;
-    const { ack, notes, peer, pending, settled, processors } = replica.readiness();
+    const { ready, ack, notes, peer, store, pending, settled, processors } = replica.readiness();
     const { link, held = null } = replica.vitals;
     const silentMs = link?.silentMs ?? Infinity;
     const totals = replica.summary() ?? NOTHING;
     const of = (processor: Processor) => ({ ...processors[processor], outages: this.#outages.of(processor) });
     const [own = null, others = null] = [this.#own, this.#peerNow()];
     return {
-      ...{ at: clock.now(), replica: self, ack, notes, peer, pending, settled, totals },
+      ...{ at: clock.now(), replica: self, ready, ack, notes, peer, store, pending, settled, totals },
       /** since when it has looked */
       since: this.#since,
       /** null for a replica that this one does not hear */
@@ -242,7 +245,7 @@ export class Watch implements Observer {
       p99Ms: busy.length > 0 ? Math.max(...busy.map(({ p99Ms }) => p99Ms)) : null,
       pending: readiness.pending,
     };
-    if (this.points.push(point) > POINTS_MAX) this.points.shift();
+    this.#charts.add(point);
     if (this.#watchers.size === 0) return;
     const live = this.live();
     for (const watcher of this.#watchers) watcher.tell(live, point);
@@ -289,9 +292,9 @@ export class Watch implements Observer {
   }
 }
 
-/** The smallest value that at least that share of all are not above; 0 of none. */
+/** The smallest value that at least that share of all are not above, to a thousandth; 0 of none. */
 function percentile(sorted: Float64Array, of: number): number {
-  return sorted[Math.ceil(of * sorted.length) - 1] ?? 0;
+  return Math.round(1_000 * (sorted[Math.ceil(of * sorted.length) - 1] ?? 0)) / 1_000;
 }
 
 /** That share of an amount, to the millionth of a share, rounded down to a cent. */

@@ -32,7 +32,7 @@ export interface Outage {
   readonly to: number | null;
 }
 
-/** One second of the charts; null where nothing is known. */
+/** One second of the charts, or several; null where nothing is known. */
 export interface Point {
   readonly at: number;
   /** requests of `POST /payments` a second at both replicas */

@@ -4,7 +4,7 @@ import type { Status } from "../../src/peer/frame.ts";
 import type { Readiness } from "../../src/service/readiness.ts";
 import type { Vitals } from "../../src/service/service.ts";
 import type { Live, Point } from "../../src/console/watching.ts";
-import { LOOK_MS, POINTS_MAX, STORY_MS, Watch, WATCHERS_MAX } from "../../src/console/watch.ts";
+import { LOOK_MS, STORY_MS, Watch, WATCHERS_MAX } from "../../src/console/watch.ts";
 import { FakePayments } from "../api/fake_payments.ts";
 import { Facts } from "../support/facts.ts";
 import { storyText } from "./story_text.ts";
@@ -121,13 +121,6 @@ const IDLE = {
   storeLagMs: 0,
   memoryBytes: 1,
 } as const;
-
-Deno.test("the charts go back three minutes", async () => {
-  const { clock, watch } = setup();
-  await clock.advance((POINTS_MAX + 5) * LOOK_MS);
-  assert.equal(watch.points.length, POINTS_MAX);
-  assert.equal(watch.points[0]!.at, Date.UTC(2025, 6, 1) + 6 * LOOK_MS);
-});
 
 Deno.test("no more watch than may, and all of them are told when the replica stops", () => {
   const { watch } = setup();
