@@ -189,7 +189,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
     200: answer("A page", HTML, "Content-Security-Policy"),
   }),
   "GET /docs/:file": route("reference", showDocsFile, "A file of that page", {
-    200: answer("The file", some("text/javascript", "text/css", "image/png"), "Cache-Control"),
+    200: answer("The file", some("text/javascript", "text/css"), "Cache-Control"),
     ...problems("unknown-path"),
   }, { parameters: [inPath("file", "start.js")] }),
 };

@@ -1,4 +1,5 @@
 /** Pages for people, and the files that they need: all from here, nothing inline. @module */
+import { html } from "@hono/hono/html";
 import { getMimeType } from "@hono/hono/utils/mime";
 import type { Handler } from "./app.ts";
 import { problem } from "./problem.ts";
@@ -14,45 +15,53 @@ const GUARDS = {
 
 const OURS = import.meta.resolve("../console/page/");
 
-/** A page. */
-export function page(html: string, status = 200, headers: Readonly<Record<string, string>> = {}): Response {
-  return new Response(html, { status, headers: { ...GUARDS, "content-type": "text/html; charset=utf-8", ...headers } });
+/**
+ * A page of `src/console/page`, after the head that all of them have.
+ *
+ * @param shown what it shows, as the JSON that its script makes readable
+ */
+export async function page(name: string, status = 200, headers = {}, shown?: unknown): Promise<Response> {
+  const [head, own] = await Promise.all(["head", name].map((name) => Deno.readTextFile(new URL(`${name}.html`, OURS))));
+  const json = shown === undefined ? "" : await html`<pre id="shown">${JSON.stringify(shown, null, 2)}</pre>`;
+  const type = { "content-type": "text/html; charset=utf-8", "cache-control": "no-cache" };
+  return new Response(`${head}${own}${json}`, { status, headers: { ...GUARDS, ...type, ...headers } });
 }
 
 /** `GET /`: what both replicas do. */
 export function showLive(): Handler {
-  return async () => page(await textOf("live.html"), 200, { "cache-control": "no-cache" });
+  return () => page("live");
 }
 
 /** `GET /docs`: the OpenAPI document for people. */
 export function showDocs(): Handler {
-  return async () => page(await textOf("docs.html"));
+  return () => page("docs");
 }
 
 /** `GET /watch/:file` */
 export function showWatchFile(): Handler {
-  const charts = ["uPlot.iife.min.js", "uPlot.min.css"];
-  return showFile(["page.css", "live.js", "icon.svg"], charts, () => import.meta.resolve("uplot"));
+  const ours = ["page.css", "live.js", "payment.js", "words.js", "icon.svg"];
+  return showFile(ours, ["uPlot.iife.min.js", "uPlot.min.css"], () => import.meta.resolve("uplot"));
 }
 
 /** `GET /docs/:file` */
 export function showDocsFile(): Handler {
-  const swagger = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"];
+  const swagger = ["swagger-ui.css", "swagger-ui-bundle.js"];
   return showFile(["start.js"], swagger, () => import.meta.resolve("swagger-ui-dist"));
 }
 
-/** @param locate where a package keeps its files: the URL of one of them */
+/**
+ * Ours are asked for anew each time: those of two versions do not go together.
+ *
+ * @param locate where a package keeps its files: the URL of one of them
+ */
 function showFile(ours: readonly string[], packaged: readonly string[], locate: () => string): Handler {
   return async (c) => {
     const name = c.req.param("file")!;
     const isOurs = ours.includes(name);
     if (!isOurs && !packaged.includes(name)) return problem("unknown-path", "Nothing is at this path");
-    const headers = { ...GUARDS, "content-type": getMimeType(name)!, "cache-control": "max-age=3600" };
+    const cached = isOurs ? "no-cache" : "max-age=3600";
+    const headers = { ...GUARDS, "content-type": getMimeType(name)!, "cache-control": cached };
     if (c.req.method === "HEAD") return new Response(null, { headers });
     return new Response((await Deno.open(new URL(name, isOurs ? OURS : locate()))).readable, { headers });
   };
-}
-
-function textOf(name: string): Promise<string> {
-  return Deno.readTextFile(new URL(name, OURS));
 }

@@ -97,13 +97,12 @@ export function showPayment({ payments, watching, now }: Edge): Handler {
     const isStarting = () => ["starting", "reading"].includes(payments.readiness().phase);
     if (!payment && id !== undefined && isStarting()) return starting();
     const forPeople = accepts(c, FORMS) === "text/html";
-    const pages = forPeople ? await import("./story.ts") : undefined;
     if (!payment) {
-      if (pages) return page(await pages.storyPage(), 404, VARY);
+      if (forPeople) return page("unknown", 404, VARY);
       return problem("unknown-payment", "No payment with this id is known here", {}, VARY);
     }
     const answer = answerOf(payment, await watching.story(payment), now());
-    return pages ? page(await pages.storyPage(answer), 200, VARY) : c.json(answer, 200, VARY);
+    return forPeople ? page("payment", 200, VARY, answer) : c.json(answer, 200, VARY);
   };
 }
 

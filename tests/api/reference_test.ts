@@ -40,7 +40,7 @@ Deno.test("every file that the reference page names is served from the package",
   const { app } = fakeApp();
   const page = await (await app.request("/docs")).text();
   const files = [...page.matchAll(/(?:src|href)="(\/docs\/[^"]+)"/g)].map(([, path]) => path!);
-  assert.equal(files.length, 4);
+  assert.equal(files.length, 3);
   for (const path of files) {
     const head = await app.request(path, { method: "HEAD" });
     assert.equal(head.body, null);

@@ -6,6 +6,14 @@ import { CHROMIUM, needs, needsOf, NO_CHROMIUM } from "../support/permissions.ts
 
 const real = needs("net", "run", "read", "write", "env", "sys");
 
+/** Where readers are. */
+export const ZONE = "Asia/Kolkata";
+
+/** How a page shows a moment to them: they are 5:30 ahead of UTC, all year. */
+export function shownTime(at: number | string): string {
+  return new Date(new Date(at).getTime() + 5.5 * 3_600_000).toISOString().slice(0, -1).replace("T", " ");
+}
+
 /** The options of a test in a browser; the library leaves things open that the browser's end takes with it. */
 export const inBrowser = {
   ...needsOf(real, () => CHROMIUM !== undefined, NO_CHROMIUM),
@@ -39,6 +47,7 @@ export class TestBrowser implements AsyncDisposable {
     return new TestBrowser(await puppeteer.launch({ executablePath: CHROMIUM!, args }));
   }
 
+  /** A page in a zone that is no whole number of hours from UTC: a time that is not the reader's shows. */
   async open(url: string, width = 1_440, scheme: "light" | "dark" = "light"): Promise<Shown> {
     const page = await this.browser.newPage();
     const complaints: string[] = [];
@@ -53,6 +62,7 @@ export class TestBrowser implements AsyncDisposable {
     });
     await page.setViewport({ width, height: 900 });
     await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+    await page.emulateTimezone(ZONE);
     await page.goto(url, { waitUntil: "domcontentloaded" });
     return { page, complaints, [Symbol.asyncDispose]: () => page.close() };
   }
@@ -74,6 +84,30 @@ export async function untilText(page: Page, selector: string, is: RegExp, timeou
     throw new Error(`${selector} says ${JSON.stringify(text)}, not ${is}`, { cause: error });
   });
   return String(await handle.jsonValue());
+}
+
+/** The texts of the cells of these rows. */
+export function cellsOf(page: Page, rows: string): Promise<string[][]> {
+  return page.$$eval(rows, (rows) => rows.map(({ cells }) => Array.from(cells as Cell[], (cell) => cell.textContent)));
+}
+
+interface Cell {
+  readonly textContent: string;
+}
+
+/** Waits until the live page was told something so often from now on: all of its replicas' table is made anew then. */
+export async function untilNews(page: Page, times: number): Promise<void> {
+  await page.evaluate((times) =>
+    new Promise<void>((resolve) => {
+      let news = 0;
+      const observer = new MutationObserver(() => ++news === times && resolve());
+      observer.observe(document.querySelector("#replicas"), { childList: true });
+    }), times);
+}
+
+declare class MutationObserver {
+  constructor(told: () => void);
+  observe(what: unknown, options: { readonly childList: boolean }): void;
 }
 
 let axe: string | undefined;

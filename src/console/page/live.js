@@ -1,5 +1,19 @@
 /** The live page: listens to /live, and shows what it hears. What is heard is in src/console/watching.ts. */
-"use strict";
+import {
+  amount,
+  byId,
+  element,
+  ms,
+  percent,
+  readTime,
+  seconds,
+  storyOf,
+  table,
+  time,
+  timeElement,
+  whole,
+  ZONE,
+} from "./words.js";
 
 /** How far back the outages are shown, in milliseconds. */
 const OUTAGES_MS = 600_000;
@@ -7,30 +21,10 @@ const OUTAGES_MS = 600_000;
 const STALE_MS = 3_500;
 /** How long after a refusal the page asks again, in milliseconds. */
 const RETRY_MS = 2_000;
-const POINTS_MAX = 180;
+/** As much as the charts show at most, and at least, in milliseconds. */
+const [CHARTS_MS_MAX, CHARTS_MS_MIN] = [3_600_000, 60_000];
 /** For so long the other replica may not have read the log before it is worth a word, in milliseconds. */
 const LAG_MS = 1_000;
-/** What a 202 promises. */
-const ACKS = { log: "the log holds the payment", store: "Postgres holds the payment" };
-
-const byId = (id) => document.getElementById(id);
-const count = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const fine = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-const money = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const clock = new Intl.DateTimeFormat("en", { timeStyle: "medium", hourCycle: "h23" });
-const ms = (value) => value === null ? "–" : `${value < 100 ? fine.format(value) : count.format(value)} ms`;
-const whole = (value) => value === null ? "–" : count.format(value);
-const amount = (cents) => money.format(cents / 100);
-const highest = (of) => Math.max(0, ...points.map(of));
-const seconds = (value) => value < 10_000 ? ms(value) : `${count.format(value / 1_000)} s`;
-
-/** An element with a text, and perhaps a class. */
-function element(tag, text = "", className = "") {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
 
 /** Changes a text only where it is another: a screen reader is told of changes. */
 function say(id, text, className = "") {
@@ -39,10 +33,35 @@ function say(id, text, className = "") {
   if (where.className !== className) where.className = className;
 }
 
+/** Says what is not as it should be, on the page and in its tab; nothing where all is well. */
+function sayState(trouble) {
+  say("state", trouble ? `▲ ${trouble}` : "✓ All is well", trouble ? "bad" : "good");
+  document.title = trouble ? `▲ ${trouble} · Galo` : "Galo: live";
+}
+
+const complaint = ({ message }) => element("p", `▲ ${message}`, { class: "bad" });
+
+/** Asks for JSON. @throws {Error} that says what is wrong */
+async function ask(path) {
+  const answer = await fetch(path, { headers: { accept: "application/json" } }).catch(() => undefined);
+  const body = await answer?.json();
+  if (!answer?.ok) throw new Error(body?.detail ?? "The replica does not answer");
+  return body;
+}
+
 // charts
 
 let points = [];
 let charts = [];
+
+const range = () => document.querySelector("[name=range]:checked");
+
+/** From when to when the charts go: as far back as is chosen, and there is something to show. */
+function chartsWindow() {
+  const to = points.at(-1)?.at ?? Date.now();
+  const first = Math.min(points[0]?.at ?? to, to - CHARTS_MS_MIN);
+  return [Math.max(first, to - 1_000 * range().value), to];
+}
 
 /** One chart: `lines` are the values of a point, with a colour of the style sheet and a dash each. */
 function chart(id, lines) {
@@ -56,11 +75,14 @@ function chart(id, lines) {
       height: box.clientHeight,
       legend: { show: false },
       cursor: { show: false },
-      scales: { y: { range: (_, __, max) => [0, Math.max(1, max * 1.1)] } },
-      axes: [{ ...axis, space: 80, values: (_, at) => at.map((second) => clock.format(second * 1_000)) }, {
+      scales: {
+        x: { range: () => chartsWindow().map((at) => at / 1_000) },
+        y: { range: (_, __, max) => [0, Math.max(1, max * 1.1)] },
+      },
+      axes: [{ ...axis, space: 80, values: (_, at) => at.map((second) => time(second * 1_000).slice(11, 19)) }, {
         ...axis,
         size: 48,
-        values: (_, at) => at.map((value) => count.format(value)),
+        values: (_, at) => at.map(whole),
       }],
       series: [
         {},
@@ -80,13 +102,15 @@ function chart(id, lines) {
 
 function drawCharts() {
   const at = points.map((point) => point.at / 1_000);
+  const [from] = chartsWindow();
+  const inRange = points.filter((point) => point.at >= from);
   for (const { box, plot, lines } of charts) {
     plot.setData([at, ...lines.map(({ of }) => points.map(of))]);
     const told = lines.map(({ name, of, unit }) => {
       const last = points.at(-1);
-      return `${name} ${unit(last ? of(last) : null)}, at most ${unit(highest(of))}`;
+      return `${name} ${unit(last ? of(last) : null)}, at most ${unit(Math.max(0, ...inRange.map(of)))}`;
     });
-    box.setAttribute("aria-label", `${told.join("; ")}, in the last three minutes`);
+    box.setAttribute("aria-label", `${told.join("; ")}, in the last ${range().parentElement.textContent.trim()}`);
   }
 }
 
@@ -113,19 +137,28 @@ function showNow(live) {
   const sum = (of) => heard.reduce((all, status) => all + of(status), 0);
   const busy = heard.filter(({ posts }) => posts > 0);
   const worst = (of) => busy.length === 0 ? "–" : ms(Math.max(...busy.map(of)));
-  say("posts", count.format(sum(({ posts }) => posts)));
+  say("posts", whole(sum(({ posts }) => posts)));
   say("median", worst(({ medianMs }) => medianMs));
   say("p99", worst(({ p99Ms }) => p99Ms));
-  say("pending", count.format(live.pending));
-  say("in-flight", count.format(sum((status) => status.inFlightDefault + status.inFlightFallback)));
-  say("settled", count.format(live.settled));
-  say("saved", amount(live.savedCents));
+  say("pending", whole(live.pending));
+  say("in-flight", whole(sum((status) => status.inFlightDefault + status.inFlightFallback)));
+  say("settled", whole(live.settled));
+  say("saved", amount(live.savedCents / 100));
   say("held", live.held === null ? "" : `Replica ${live.replica} sends nothing now: ${live.heldWhy}.`, "quiet");
 }
 
-function showState(live) {
-  if (live.notes.length === 0) say("state", "✓ All is well", "good");
-  else say("state", `▲ ${live.notes.join("; ")}`, "bad");
+/** What a 202 promises at this moment. */
+function showPromise({ replica, ready, ack, store }) {
+  if (!ready) return say("promise", `▲ Now replica ${replica} answers POST with 503: it takes nothing.`, "bad");
+  const isAway = store !== "ready" && store !== "none";
+  const log = "the log holds the payment, and it survives the death of both replicas";
+  const later = {
+    ready: "Postgres holds it moments later, and then it survives the loss of this machine",
+    none: "without Postgres it does not survive the loss of this machine",
+  }[store] ?? "▲ Postgres is away: until it is back, the payment does not survive the loss of this machine";
+  const both = "the log and Postgres hold the payment, and it survives the loss of this machine";
+  const other = isAway ? `; Postgres is away from replica ${replica}, and the other one stores for both` : "";
+  say("promise", `Now a 202 means: ${ack === "log" ? `${log}; ${later}` : both + other}.`, isAway ? "bad" : "");
 }
 
 function showProcessor(name, live) {
@@ -138,17 +171,17 @@ function showProcessor(name, live) {
     0,
   );
   const facts = element("dl");
-  const row = (term, text, className) => facts.append(element("dt", term), element("dd", text, className));
-  row(
-    "State",
-    state === "up" ? "✓ takes payments" : `▲ takes nothing${error ? `: ${error}` : ""}`,
-    state === "up" ? "good" : "bad",
+  const row = (term, text, className = "") => (
+    facts.append(element("dt", term), element("dd", text, { class: className }))
   );
+  const isUp = state === "up";
+  row("State", isUp ? "✓ takes payments" : `▲ takes nothing${error ? `: ${error}` : ""}`, isUp ? "good" : "bad");
   row("Typical answer", ms(latencyMs));
-  row("In flight", count.format(inFlight));
-  row("Booked", `${count.format(booked)} payments, ${amount(cents)}`);
-  row("Share", all === 0 ? "–" : `${fine.format(100 * booked / all)} %`);
+  row("In flight", whole(inFlight));
+  row("Booked", `${whole(booked)} payments, ${amount(cents / 100)}`);
+  row("Share", percent(booked, all));
   const recent = outages.filter(({ to }) => to === null || to > live.at - OUTAGES_MS);
+  byId(name).className = isUp ? "" : "out";
   byId(name).replaceChildren(byId(`${name}-title`), facts, ...timeline(name, recent, live));
 }
 
@@ -169,72 +202,150 @@ function timeline(name, outages, { at: now, since }) {
     svg.append(rect);
   }
   if (outages.length === 0) {
-    const seen = now - since < OUTAGES_MS ? `since ${clock.format(since)}` : "in the last ten minutes";
-    return [svg, element("p", `No outage ${seen}`, "quiet")];
+    const seen = now - since < OUTAGES_MS ? ["since ", timeElement(since)] : "in the last ten minutes";
+    return [svg, element("p", ["No outage ", ...seen], { class: "quiet" })];
   }
-  const list = element("ul");
-  list.setAttribute("aria-label", `Outages of the ${name} processor`);
-  for (const { from, to } of outages.slice(-5).reverse()) {
-    const end = to === null ? "lasts" : `until ${clock.format(to)}`;
-    list.append(element("li", `Down from ${clock.format(from)}, ${end} (${seconds((to ?? now) - from)})`));
-  }
-  return [svg, element("p", "Outages in the last ten minutes", "quiet"), list];
+  const list = outages.slice(-5).reverse().map(({ from, to }) => {
+    const end = to === null ? ["lasts"] : ["until ", timeElement(to)];
+    return element("li", ["Down from ", timeElement(from), ", ", ...end, ` (${seconds((to ?? now) - from)})`]);
+  });
+  const label = { "aria-label": `Outages of the ${name} processor` };
+  return [svg, element("p", "Outages in the last ten minutes", { class: "quiet" }), element("ul", list, label)];
 }
 
 function showReplicas(live) {
   const heard = live.silentMs === null ? "never heard" : `heard ${seconds(live.silentMs)} ago`;
   const lag = live.lagMs >= LAG_MS ? `, and has not read the log for ${seconds(live.lagMs)}` : "";
-  const other = live.peer === "none"
-    ? "There is one replica only."
-    : `The other replica is ${live.peer}, ${heard}${lag}.`;
-  say("link", `${other} A 202 means: ${ACKS[live.ack]}.`, "quiet");
-  const rows = ["a", "b"].filter((name) => live.peer !== "none" || name === live.replica).map((name) => {
-    const status = live.replicas[name];
-    const row = element("tr");
-    const head = element("th", name === live.replica ? `${name}, which tells this` : name);
-    head.setAttribute("scope", "row");
-    row.append(head);
-    if (!status) {
-      row.append(element("td", "▲ not heard", "bad"), ...Array.from({ length: 9 }, () => element("td", "–", "figure")));
-      return row;
-    }
-    row.append(element("td", "✓ answers", "good"));
-    const figure = (text) => row.append(element("td", text, "figure"));
-    figure(count.format(status.posts));
-    figure(count.format(status.failed));
-    figure(status.posts > 0 ? ms(status.medianMs) : "–");
-    figure(status.posts > 0 ? ms(status.p99Ms) : "–");
-    figure(count.format(status.queue));
-    figure(count.format(status.inFlightDefault + status.inFlightFallback));
-    row.append(element("td", status.store === "unavailable" ? "▲ unavailable" : status.store));
-    figure(status.storeLagMs > 0 ? seconds(status.storeLagMs) : "–");
-    figure(`${count.format(status.memoryBytes / 2 ** 20)} MiB`);
-    return row;
-  });
-  byId("replicas").replaceChildren(...rows);
+  if (live.peer === "none") say("link", "There is one replica only.", "quiet");
+  else if (live.peer === "linked") say("link", `The other replica is linked, ${heard}${lag}.`, "quiet");
+  else say("link", `▲ The other replica is ${live.peer}, ${heard}.`, "bad");
+  const names = ["a", "b"].filter((name) => live.peer !== "none" || name === live.replica);
+  byId("replicas").replaceChildren(...names.map((name) => replicaRow(name, live)));
+}
+
+function replicaRow(name, { replica, replicas, peer }) {
+  const status = replicas[name];
+  const isThis = name === replica;
+  // one that is linked and tells nothing has a page of another version
+  const silent = isThis || peer === "linked" ? "tells no figures here" : "▲ not heard";
+  const state = status ? status.ready ? "✓ answers" : "▲ answers 503" : silent;
+  const isOut = state.startsWith("▲");
+  const answered = (value) => status.posts > 0 ? ms(value) : "–";
+  const figures = status
+    ? [
+      ...[whole(status.posts), whole(status.failed), answered(status.medianMs), answered(status.p99Ms)],
+      ...[whole(status.queue), whole(status.inFlightDefault + status.inFlightFallback)],
+      status.store === "unavailable" ? "▲ unavailable" : status.store,
+      ...[status.storeLagMs > 0 ? seconds(status.storeLagMs) : "–", `${whole(status.memoryBytes / 2 ** 20)} MiB`],
+    ]
+    : Array(9).fill("–");
+  return element("tr", [
+    element("th", isThis ? `${name}, which tells this` : name, { scope: "row" }),
+    element("td", state, { class: isOut ? "bad" : status ? "good" : "quiet" }),
+    ...figures.map((figure, i) => element("td", figure, { class: i === 6 ? "" : "figure" })),
+  ], { class: isOut ? "out" : "" });
+}
+
+// payments
+
+/** Shows what became of a payment, and again with each news until it is settled. @returns how it is, in words */
+async function showStory(where, id) {
+  where.dataset.id = id;
+  const payment = await ask(`/payments/${id}`).catch((error) => error);
+  // another one may have been asked for meanwhile
+  if (where.dataset.id !== id) return "";
+  const isKnown = !(payment instanceof Error);
+  const link = element("a", element("code", id), { href: `/payments/${id}` });
+  const story = isKnown ? storyOf(payment) : [complaint(payment)];
+  where.replaceChildren(element("p", ["Payment ", link]), ...story);
+  where.classList.toggle("follows", isKnown && payment.state !== "settled");
+  return story[0].textContent;
 }
 
 function showDecisions({ decisions }) {
   const body = byId("decisions");
-  if (body.contains(document.activeElement)) return;
+  if (body.matches(":hover, :focus-within") || body.querySelector("[aria-expanded=true]")) return;
   body.replaceChildren(...decisions.map(({ at, stage, processor, attempt, why, replica, id }) => {
-    const link = element("a", id.slice(0, 8));
-    link.href = `/payments/${id}`;
-    link.setAttribute("aria-label", `Payment ${id}`);
-    const payment = element("td");
-    payment.append(link);
-    const row = element("tr");
-    row.append(
-      element("td", clock.format(at)),
-      element("td", stage === "dispatched" ? `sent, attempt ${attempt}` : `not booked, attempt ${attempt}`),
-      element("td", processor),
-      element("td", why, "why"),
-      element("td", replica),
-      payment,
-    );
+    const open = { type: "button", class: "open", "aria-expanded": "false", "aria-label": `Payment ${id}` };
+    const what = `${stage === "dispatched" ? "sent" : "not booked"}, attempt ${attempt}`;
+    const cells = [element("button", id.slice(0, 8), open), timeElement(at), what, processor, replica];
+    const row = element("tr", cells.map((cell) => element("td", cell)), { "data-id": id });
+    row.append(element("td", why, { class: "why" }));
     return row;
   }));
 }
+
+/** Opens a row of the decisions, with the payment's story below it, or closes it. */
+function toggle(row) {
+  const button = row.querySelector("button");
+  const isOpen = button.getAttribute("aria-expanded") === "true";
+  button.setAttribute("aria-expanded", String(!isOpen));
+  if (isOpen) return row.nextElementSibling.remove();
+  const story = element("div", [], { class: "story" });
+  row.after(element("tr", element("td", story, { colspan: "6" })));
+  showStory(story, row.dataset.id);
+}
+
+byId("decisions").addEventListener("click", ({ target }) => {
+  const row = target.closest("tr[data-id]");
+  // who selects a text does not want the row
+  if (row && getSelection().isCollapsed) toggle(row);
+});
+
+byId("find").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  byId("found").hidden = false;
+  say("said", await showStory(byId("found"), byId("id").value.trim().toLowerCase()), "spoken");
+});
+byId("id").addEventListener("input", ({ target }) => {
+  if (target.value !== "") return;
+  byId("found").hidden = true;
+  byId("found").dataset.id = byId("found").className = "";
+});
+
+// the summary
+
+/** The ends of the window that is written in the form; undefined for one that is empty. @throws {Error} where one is no time */
+function windowIn(form) {
+  const [from, to] = ["from", "to"].map((name) => {
+    const text = form.elements[name].value.trim();
+    const at = text === "" ? undefined : readTime(text);
+    if (Number.isNaN(at)) throw new Error(`${text} is no time: write it as ${time(Date.now())}`);
+    return at;
+  });
+  if (from > to) throw new Error("From is after to");
+  return { from, to };
+}
+
+/** The totals of a window as a table. */
+async function totalsOf({ from, to }) {
+  const ends = Object.entries({ from, to }).filter(([, at]) => at !== undefined);
+  const query = new URLSearchParams(ends.map(([name, at]) => [name, new Date(at).toISOString()]));
+  const totals = await ask(`/payments-summary?${query}`);
+  const [one, other] = [totals.default, totals.fallback];
+  const all = one.totalRequests + other.totalRequests;
+  const row = (name, requests, value) => [name, whole(requests), amount(value), percent(requests, all)];
+  return table(
+    `From ${from === undefined ? "the beginning" : time(from)} to ${to === undefined ? "now" : time(to)}`,
+    { Processor: "", Payments: "figure", Amount: "figure", Share: "figure" },
+    [
+      row("default", one.totalRequests, one.totalAmount),
+      row("fallback", other.totalRequests, other.totalAmount),
+      row("both", all, one.totalAmount + other.totalAmount),
+    ],
+  );
+}
+
+const summary = byId("summary");
+summary.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const totals = async () => await totalsOf(windowIn(summary));
+  byId("totals").replaceChildren(await totals().catch(complaint));
+});
+byId("as-charts").addEventListener("click", () => {
+  [summary.elements.from.value, summary.elements.to.value] = chartsWindow().map(time);
+  summary.requestSubmit();
+});
 
 // listening
 
@@ -245,18 +356,22 @@ function show(live) {
   heardAt = Date.now();
   if (live.point) {
     points.push(live.point);
-    points = points.slice(-POINTS_MAX);
+    points = points.filter(({ at }) => at > live.at - CHARTS_MS_MAX);
     drawCharts();
   }
-  showState(live);
+  sayState(live.notes.join("; "));
+  showPromise(live);
   showNow(live);
   showProcessor("default", live);
   showProcessor("fallback", live);
   showReplicas(live);
   showDecisions(live);
+  for (const story of document.querySelectorAll(".follows:not(:focus-within)")) showStory(story, story.dataset.id);
 }
 
+byId("zone").textContent = `Times are in the time zone ${ZONE}`;
 makeCharts();
+byId("range").addEventListener("change", drawCharts);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", makeCharts);
 const resized = new ResizeObserver(() => {
   for (const { box, plot } of charts) {
@@ -275,14 +390,12 @@ function listen() {
   source.addEventListener("live", ({ data }) => show(JSON.parse(data)));
   source.addEventListener("error", () => {
     if (source.readyState !== EventSource.CLOSED) return;
-    if (heardAt === undefined) say("state", "▲ No news: the replica cannot tell, or as many watch as may", "bad");
+    if (heardAt === undefined) sayState("No news: the replica cannot tell, or as many watch as may");
     setTimeout(listen, RETRY_MS);
   });
 }
 
 listen();
 setInterval(() => {
-  if (Date.now() - heardAt > STALE_MS) {
-    say("state", `▲ No news since ${clock.format(heardAt)}: what is shown here is old`, "bad");
-  }
+  if (Date.now() - heardAt > STALE_MS) sayState(`No news since ${time(heardAt)}: what is shown here is old`);
 }, 1_000);
