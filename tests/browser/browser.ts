@@ -95,14 +95,20 @@ interface Cell {
   readonly textContent: string;
 }
 
-/** Waits until the live page was told something so often from now on: all of its replicas' table is made anew then. */
-export async function untilNews(page: Page, times: number): Promise<void> {
-  await page.evaluate((times) =>
-    new Promise<void>((resolve) => {
-      let news = 0;
-      const observer = new MutationObserver(() => ++news === times && resolve());
-      observer.observe(document.querySelector("#replicas"), { childList: true });
-    }), times);
+/**
+ * Waits until the live page was told something so often, from now on or since `act` began: all of its replicas' table is
+ * made anew then.
+ */
+export async function untilNews(page: Page, times: number, act?: () => Promise<void>): Promise<void> {
+  const news = await page.evaluateHandle((times) => {
+    const told = Promise.withResolvers<void>();
+    let news = 0;
+    const observer = new MutationObserver(() => ++news === times && told.resolve());
+    observer.observe(document.querySelector("#replicas"), { childList: true });
+    return { told: told.promise };
+  }, times);
+  await act?.();
+  await news.evaluate(({ told }) => told);
 }
 
 declare class MutationObserver {
