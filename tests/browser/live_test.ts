@@ -115,6 +115,12 @@ Deno.test("the live page shows an outage as it happens, and its numbers are the 
       await untilText(other.page, "#state", /^✓ All is well$/);
       assert.ok(await other.page.evaluate(() => document.documentElement.scrollWidth) <= width, `${width}`);
       await until(() => drawn(other.page));
+      await other.page.$$eval("#decisions tr", (rows) => (
+        rows.find(({ textContent }) => textContent.includes("fallback")).click()
+      ));
+      await untilText(other.page, ".story .lead", /^19\.90, settled\. Booked at the fallback processor: /);
+      await other.page.click("#as-charts");
+      await untilText(other.page, "#totals caption", /^From/);
       await assertAccessible(other.page, `${width} ${scheme}`);
       await shoot(other.page, `live-${width}-${scheme}`);
       assert.deepEqual(other.complaints, []);

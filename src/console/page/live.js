@@ -2,11 +2,11 @@
 import {
   amount,
   byId,
+  duration,
   element,
   ms,
   percent,
   readTime,
-  seconds,
   storyOf,
   table,
   time,
@@ -79,7 +79,12 @@ function chart(id, lines) {
         x: { range: () => chartsWindow().map((at) => at / 1_000) },
         y: { range: (_, __, max) => [0, Math.max(1, max * 1.1)] },
       },
-      axes: [{ ...axis, space: 80, values: (_, at) => at.map((second) => time(second * 1_000).slice(11, 19)) }, {
+      axes: [{
+        ...axis,
+        size: 30,
+        space: 80,
+        values: (_, at) => at.map((second) => time(second * 1_000).slice(11, 19)),
+      }, {
         ...axis,
         size: 48,
         values: (_, at) => at.map(whole),
@@ -207,15 +212,15 @@ function timeline(name, outages, { at: now, since }) {
   }
   const list = outages.slice(-5).reverse().map(({ from, to }) => {
     const end = to === null ? ["lasts"] : ["until ", timeElement(to)];
-    return element("li", ["Down from ", timeElement(from), ", ", ...end, ` (${seconds((to ?? now) - from)})`]);
+    return element("li", ["Down from ", timeElement(from), ", ", ...end, ` (${duration((to ?? now) - from)})`]);
   });
   const label = { "aria-label": `Outages of the ${name} processor` };
   return [svg, element("p", "Outages in the last ten minutes", { class: "quiet" }), element("ul", list, label)];
 }
 
 function showReplicas(live) {
-  const heard = live.silentMs === null ? "never heard" : `heard ${seconds(live.silentMs)} ago`;
-  const lag = live.lagMs >= LAG_MS ? `, and has not read the log for ${seconds(live.lagMs)}` : "";
+  const heard = live.silentMs === null ? "never heard" : `heard ${duration(live.silentMs)} ago`;
+  const lag = live.lagMs >= LAG_MS ? `, and has not read the log for ${duration(live.lagMs)}` : "";
   if (live.peer === "none") say("link", "There is one replica only.", "quiet");
   else if (live.peer === "linked") say("link", `The other replica is linked, ${heard}${lag}.`, "quiet");
   else say("link", `▲ The other replica is ${live.peer}, ${heard}.`, "bad");
@@ -236,7 +241,7 @@ function replicaRow(name, { replica, replicas, peer }) {
       ...[whole(status.posts), whole(status.failed), answered(status.medianMs), answered(status.p99Ms)],
       ...[whole(status.queue), whole(status.inFlightDefault + status.inFlightFallback)],
       status.store === "unavailable" ? "▲ unavailable" : status.store,
-      ...[status.storeLagMs > 0 ? seconds(status.storeLagMs) : "–", `${whole(status.memoryBytes / 2 ** 20)} MiB`],
+      ...[status.storeLagMs > 0 ? duration(status.storeLagMs) : "–", `${whole(status.memoryBytes / 2 ** 20)} MiB`],
     ]
     : Array(9).fill("–");
   return element("tr", [

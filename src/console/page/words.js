@@ -7,7 +7,9 @@ const money = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFra
 export const byId = (id) => document.getElementById(id);
 export const whole = (value) => value === null ? "–" : count.format(value);
 export const ms = (value) => value === null ? "–" : `${value < 100 ? fine.format(value) : count.format(value)} ms`;
-export const seconds = (value) => value < 10_000 ? ms(value) : `${count.format(value / 1_000)} s`;
+export const duration = (value) => (
+  value < 1_000 ? ms(value) : value < 60_000 ? `${fine.format(value / 1_000)} s` : `${fine.format(value / 60_000)} min`
+);
 export const amount = (value) => money.format(value);
 export const percent = (part, all) => all === 0 ? "–" : `${fine.format(100 * part / all)} %`;
 
