@@ -7,6 +7,7 @@ const AGES = [{ points: 180, become: 5 }, { points: 144, become: 4 }, { points: 
 /** The most points that are kept. */
 export const POINTS_MAX = 466;
 
+/** The points of an hour. */
 export class Charts {
   readonly #ages: Point[][] = AGES.map(() => []);
 

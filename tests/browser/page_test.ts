@@ -101,6 +101,7 @@ Deno.test("the page says what a 202 means now, and turns red where it means less
   await using stage = await Stage.set();
   await using shown = await stage.open();
   const { page } = shown;
+  const alone = "the log holds the payment, and it survives the death of the replica";
   const log = "the log holds the payment, and it survives the death of both replicas";
   const both = "the log and Postgres hold the payment, and it survives the loss of this machine";
   const later = "Postgres holds it moments later, and then it survives the loss of this machine";
@@ -108,6 +109,7 @@ Deno.test("the page says what a 202 means now, and turns red where it means less
   const other = "Postgres is away from replica a, and the other one stores for both";
   const none = "without Postgres it does not survive the loss of this machine";
   const means: readonly (readonly [Partial<Readiness>, text: string, look: "" | "bad"])[] = [
+    [{ ack: "log", store: "none", peer: "none" }, `Now a 202 means: ${alone}; ${none}.`, ""],
     [{ ack: "log", store: "none" }, `Now a 202 means: ${log}; ${none}.`, ""],
     [{ ack: "log", store: "ready" }, `Now a 202 means: ${log}; ${later}.`, ""],
     [{ ack: "log", store: "unavailable" }, `Now a 202 means: ${log}; ${away}.`, "bad"],
@@ -120,7 +122,7 @@ Deno.test("the page says what a 202 means now, and turns red where it means less
     ],
   ];
   for (const [state, text, look] of means) {
-    stage.state = state;
+    stage.state = { peer: "linked", ...state };
     await untilNews(page, 1, () => stage.clock.advance(LOOK_MS));
     const said = await page.$eval("#promise", ({ textContent, className }) => [textContent, className]);
     assert.deepEqual(said, [text, look]);

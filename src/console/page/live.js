@@ -153,10 +153,11 @@ function showNow(live) {
 }
 
 /** What a 202 promises at this moment. */
-function showPromise({ replica, ready, ack, store }) {
+function showPromise({ replica, peer, ready, ack, store }) {
   if (!ready) return say("promise", `▲ Now replica ${replica} answers POST with 503: it takes nothing.`, "bad");
   const isAway = store !== "ready" && store !== "none";
-  const log = "the log holds the payment, and it survives the death of both replicas";
+  const who = peer === "none" ? "the replica" : "both replicas";
+  const log = `the log holds the payment, and it survives the death of ${who}`;
   const later = {
     ready: "Postgres holds it moments later, and then it survives the loss of this machine",
     none: "without Postgres it does not survive the loss of this machine",
