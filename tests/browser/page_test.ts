@@ -5,7 +5,16 @@ import { LOOK_MS, Watch } from "../../src/console/watch.ts";
 import type { Readiness } from "../../src/service/readiness.ts";
 import { FakePayments, ID } from "../api/fake_payments.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
-import { cellsOf, inBrowser, type Shown, shownTime, TestBrowser, untilNews, untilText } from "./browser.ts";
+import {
+  assertAccessible,
+  cellsOf,
+  inBrowser,
+  type Shown,
+  shownTime,
+  TestBrowser,
+  untilNews,
+  untilText,
+} from "./browser.ts";
 
 const START = Date.UTC(2025, 6, 1);
 
@@ -130,6 +139,40 @@ Deno.test("the page says what a 202 means now, and turns red where it means less
   const [out] = await cellsOf(page, "#replicas tr.out");
   assert.deepEqual(out!.slice(0, 2), ["a, which tells this", "▲ answers 503"]);
 });
+
+Deno.test(
+  "a processor that is out is red, and so is what is wrong, on top and in the tab, with its time",
+  inBrowser,
+  async () => {
+    await using stage = await Stage.set();
+    await using shown = await stage.open();
+    const { page, complaints } = shown;
+    const retryAt = "2025-07-01T00:00:09.000Z";
+    const { processors } = stage.payments.readiness();
+    const notes = ["the peer is not heard", `the default processor is left alone until ${retryAt}, as it asked to be`];
+    const down = { ...processors.default, state: "down", retryAt } as const;
+    stage.state = { peer: "unreachable", notes, processors: { ...processors, default: down } };
+    await untilNews(page, 1, () => stage.clock.advance(LOOK_MS));
+    const local = "the default processor is left alone until 2025-07-01 05:30:09.000, as it asked to be";
+    await untilText(page, "#state.bad", new RegExp(`^▲ the peer is not heard; ${local}$`));
+    assert.equal(await page.title(), `▲ the peer is not heard; ${local} · Galo`);
+    const out = await page.$$eval("article", (cards) => cards.map(({ id, className }) => [id, className]));
+    assert.deepEqual(out, [["default", "out"], ["fallback", ""]]);
+    await untilText(page, "#link.bad", /^▲ The other replica is unreachable, never heard\.$/);
+    const outage = "Down from 2025-07-01 05:30:01.000, lasts (0.0 ms)";
+    assert.equal(await page.$eval("#default ul", ({ textContent }) => textContent), outage);
+    await assertAccessible(page, "out");
+    stage.state = {};
+    await untilNews(page, 1, () => stage.clock.advance(4 * LOOK_MS));
+    assert.equal(await page.title(), "Galo: live");
+    await untilText(
+      page,
+      "#default:not(.out) ul",
+      /^Down from 2025-07-01 05:30:01.000, until 2025-07-01 05:30:02.000 \(1.0 s\)$/,
+    );
+    assert.deepEqual(complaints, []);
+  },
+);
 
 Deno.test(
   "a peer that is linked and tells nothing, as one with another page does, is not called dead",

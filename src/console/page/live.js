@@ -44,7 +44,7 @@ const complaint = ({ message }) => element("p", `▲ ${message}`, { class: "bad"
 /** Asks for JSON. @throws {Error} that says what is wrong */
 async function ask(path) {
   const answer = await fetch(path, { headers: { accept: "application/json" } }).catch(() => undefined);
-  const body = await answer?.json();
+  const body = await answer?.json().catch(() => undefined);
   if (!answer?.ok) throw new Error(body?.detail ?? "The replica does not answer");
   return body;
 }
@@ -365,7 +365,7 @@ function show(live) {
     points = points.filter(({ at }) => at > live.at - CHARTS_MS_MAX);
     drawCharts();
   }
-  sayState(live.notes.join("; "));
+  sayState(live.notes.join("; ").replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, (at) => time(at)));
   showPromise(live);
   showNow(live);
   showProcessor("default", live);
