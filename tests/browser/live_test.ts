@@ -41,8 +41,10 @@ declare const document: {
   readonly title: string;
   readonly activeElement: { readonly parentElement: { readonly parentElement: Row } } | null;
   querySelectorAll(selector: "canvas"): Iterable<Canvas>;
+  querySelectorAll(selector: string): Iterable<Row>;
 };
 interface Row {
+  click(): void;
   readonly dataset: { readonly id?: string };
   readonly textContent: string;
 }
@@ -115,9 +117,11 @@ Deno.test("the live page shows an outage as it happens, and its numbers are the 
       await untilText(other.page, "#state", /^✓ All is well$/);
       assert.ok(await other.page.evaluate(() => document.documentElement.scrollWidth) <= width, `${width}`);
       await until(() => drawn(other.page));
-      await other.page.$$eval("#decisions tr", (rows) => (
-        rows.find(({ textContent }) => textContent.includes("fallback")).click()
-      ));
+      // found and clicked at once: the next news replaces every row
+      await other.page.evaluate(() =>
+        [...document.querySelectorAll("#decisions tr")].find(({ textContent }) => textContent.includes("fallback"))!
+          .click()
+      );
       await untilText(other.page, ".story .lead", /^19\.90, settled\. Booked at the fallback processor: /);
       await other.page.click("#as-charts");
       await untilText(other.page, "#totals caption", /^From/);
