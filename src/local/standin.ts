@@ -3,6 +3,7 @@
  * @module
  */
 import { z } from "@zod/zod";
+import { parseObject } from "../json.ts";
 import { parseInstant } from "../payment/instant.ts";
 import { amountOf, CENTS_MAX } from "../payment/money.ts";
 import { seeded } from "./seeded.ts";
@@ -172,7 +173,7 @@ export class StandIn {
   async #pay(body: string): Promise<StandInEnd> {
     const place = this.#limiter.enter();
     if (!place) return answer(429, "Too many requests");
-    const { data: payment } = paymentSchema.safeParse(jsonIn(body));
+    const { data: payment } = paymentSchema.safeParse(parseObject(body));
     if (payment) this.books.deliver(payment.id);
     // on arrival, so that a seed goes with an order of calls
     const strike = payment && this.#random() < (this.#fault.probability ?? 1) ? this.#fault.fault : "none";
@@ -233,7 +234,7 @@ export class StandIn {
   }
 
   async #switchFault(body: string): Promise<StandInAnswer> {
-    const { data: fault, error } = faultSchema.safeParse(jsonIn(body));
+    const { data: fault, error } = faultSchema.safeParse(parseObject(body));
     if (error) return answer(400, z.prettifyError(error));
     const ok = answer(200, "ok");
     // refusing ends the connection that this came on: not before the answer has left
@@ -246,7 +247,7 @@ export class StandIn {
 function setting<T>(name: string, schema: z.ZodType<T>, set: (value: T) => void, status = 200): Handler {
   const whole = z.object({ [name]: schema });
   return ({ body }) => {
-    const { data, error } = whole.safeParse(jsonIn(body));
+    const { data, error } = whole.safeParse(parseObject(body));
     if (error) return answer(400, z.prettifyError(error));
     set(data[name]!);
     return status === 204 ? { status } : answer(status, "ok");
@@ -260,13 +261,4 @@ function answer(status: number, message: string): StandInAnswer {
 /** NaN where the text is no instant. */
 function instantMs(text: string): number {
   return parseInstant(text)?.ms ?? NaN;
-}
-
-/** The JSON in a body; undefined where it is none. */
-function jsonIn(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
 }

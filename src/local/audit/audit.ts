@@ -1,7 +1,8 @@
 /** Compares what the four say of a window, and finds the ids and instants at which they differ. @module */
+import type { Summary } from "../../payment/book.ts";
 import { other, type Processor, PROCESSORS } from "../../payment/fact.ts";
 import type { Total } from "../../payment/totals.ts";
-import type { Booking, Sides, Totals, Window } from "./sides.ts";
+import type { Booked, Sides, Window } from "./sides.ts";
 
 /** Ids that are asked for at one time. */
 const ASKING_MAX = 32;
@@ -9,7 +10,7 @@ const ASKING_MAX = 32;
 const GAPS_MAX = 100;
 
 /** What the four have under one id. */
-type Says = Readonly<Record<"store" | "router" | Processor, Booking | null>>;
+type Says = Readonly<Record<"store" | "router" | Processor, Booked | null>>;
 
 /** An id of which not all say the same. */
 export interface Difference {
@@ -34,7 +35,7 @@ export interface Gap {
 /** What an audit found. */
 export interface Report {
   readonly window: Window;
-  readonly totals: { readonly router: Totals; readonly store: Totals; readonly processors: Totals };
+  readonly totals: { readonly router: Summary; readonly store: Summary; readonly processors: Summary };
   readonly differences: readonly Difference[];
   readonly gaps: readonly Gap[];
   /** ids that the router and both processors were asked for */
@@ -68,7 +69,7 @@ export async function audit(
   if (agree && !deep) return { ...report, differences: [], gaps: [], asked: 0, agree };
 
   const differences: Difference[] = [];
-  const booked: Booking[] = [];
+  const booked: Booked[] = [];
   let asked = 0;
   const left = rows.values();
   const askForIds = async () => {
@@ -79,7 +80,7 @@ export async function audit(
         sides.routerHas(row.id),
       ]);
       const says = { store: row, default: first, fallback: second, router: said };
-      booked.push(...[first, second].filter((booking) => booking && isIn(window, booking)) as Booking[]);
+      booked.push(...[first, second].filter((booking) => booking && isIn(window, booking)) as Booked[]);
       const what = wrong(row, says);
       if (what) differences.push({ id: row.id, what, says });
       told(++asked, rows.length);
@@ -97,7 +98,7 @@ export async function audit(
 }
 
 /** What is wrong with what the others have of a stored payment; undefined where nothing is. */
-function wrong(row: Booking, says: Says): string | undefined {
+function wrong(row: Booked, says: Says): string | undefined {
   const there = says[row.processor];
   const elsewhere = says[other(row.processor)];
   if (there && elsewhere) return "doubled: booked at both processors";
@@ -115,7 +116,7 @@ function wrong(row: Booking, says: Says): string | undefined {
 async function narrow(
   within: Omit<Gap, "count" | "cents">,
   said: Total,
-  bookings: readonly Booking[],
+  bookings: readonly Booked[],
   ask: (part: Window) => Promise<Total>,
   found: Gap[] = [],
 ): Promise<readonly Gap[]> {
@@ -133,15 +134,15 @@ async function narrow(
   return found;
 }
 
-function bookingsAt(bookings: readonly Booking[], at: Processor): Booking[] {
+function bookingsAt(bookings: readonly Booked[], at: Processor): Booked[] {
   return bookings.filter(({ processor }) => processor === at);
 }
 
-function isIn({ from, to }: Window, { requestedAt }: Booking): boolean {
+function isIn({ from, to }: Window, { requestedAt }: Booked): boolean {
   return requestedAt >= from && requestedAt <= to;
 }
 
-function total(bookings: readonly Booking[]): Total {
+function total(bookings: readonly Booked[]): Total {
   return { count: bookings.length, cents: bookings.reduce((sum, { cents }) => sum + cents, 0) };
 }
 

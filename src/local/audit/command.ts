@@ -1,8 +1,9 @@
 /** `galo audit`: what it says and how it ends. @module */
+import type { Summary } from "../../payment/book.ts";
 import { amountOf, type Cents } from "../../payment/money.ts";
 import { PROCESSORS } from "../../payment/fact.ts";
 import { audit, type Difference, type Gap, type Report } from "./audit.ts";
-import { type Addresses, AuditError, type Booking, Sides, type Totals, type Window } from "./sides.ts";
+import { type Addresses, AuditError, type Booked, Sides, type Window } from "./sides.ts";
 
 /** After so long progress is shown, in milliseconds, and then as often. */
 const PROGRESS_MS = 2_000;
@@ -36,7 +37,10 @@ export async function auditCommand(
 
 /** A report for people. */
 function text({ window, totals, differences, gaps, asked, agree }: Report): string {
-  const row = (who: string, of: Totals) => [who, ...PROCESSORS.map((at) => `${of[at].count} / ${money(of[at].cents)}`)];
+  const row = (
+    who: string,
+    of: Summary,
+  ) => [who, ...PROCESSORS.map((at) => `${of[at].count} / ${money(of[at].cents)}`)];
   const { router, store, processors } = totals;
   const rows = [["", ...PROCESSORS], row("router", router), row("Postgres", store), row("processors", processors)];
   return [
@@ -52,7 +56,7 @@ function text({ window, totals, differences, gaps, asked, agree }: Report): stri
 }
 
 function differenceText({ id, what, says }: Difference): string {
-  const bookingText = ({ processor, cents, requestedAt }: Booking) =>
+  const bookingText = ({ processor, cents, requestedAt }: Booked) =>
     `${processor} ${money(cents)} ${instant(requestedAt)}`;
   const each = Object.entries(says).map(([who, booking]) => `${who} ${booking ? bookingText(booking) : "nothing"}`);
   return `${id}  ${what}\n  ${each.join("; ")}`;

@@ -2,7 +2,8 @@
 // @ts-types="@types/pg"
 import pg from "pg";
 import { z } from "@zod/zod";
-import { type Processor, PROCESSORS } from "../../payment/fact.ts";
+import type { Summary } from "../../payment/book.ts";
+import { type Booking, type Processor, PROCESSORS } from "../../payment/fact.ts";
 import { parseInstant } from "../../payment/instant.ts";
 import { type Cents, centsOf } from "../../payment/money.ts";
 import { STAGES } from "../../payment/payment.ts";
@@ -24,15 +25,9 @@ export interface Window {
   readonly to: number;
 }
 
-/** What is booked at each processor. */
-export type Totals = Readonly<Record<Processor, Total>>;
-
 /** What is booked under an id. */
-export interface Booking {
+export interface Booked extends Booking {
   readonly id: string;
-  readonly processor: Processor;
-  readonly cents: Cents;
-  readonly requestedAt: number;
 }
 
 /** Where the four are. */
@@ -60,7 +55,7 @@ export class Sides {
   constructor(private readonly addresses: Addresses) {}
 
   /** What the router's summary says. */
-  async router(window: Window): Promise<Totals> {
+  async router(window: Window): Promise<Summary> {
     return await ask("the router", `${this.addresses.router}/payments-summary${query(window)}`, summarySchema);
   }
 
@@ -71,7 +66,7 @@ export class Sides {
   }
 
   /** Every settled payment of the store in the window, by `requestedAt`. */
-  async store({ from, to }: Window): Promise<Booking[]> {
+  async store({ from, to }: Window): Promise<Booked[]> {
     try {
       const database = new pg.Client({
         ...connectionOf(this.addresses.database),
@@ -96,14 +91,14 @@ export class Sides {
   }
 
   /** What a processor says of an id; null where it does not have it. */
-  async lookup(processor: Processor, id: string): Promise<Booking | null> {
+  async lookup(processor: Processor, id: string): Promise<Booked | null> {
     const url = `${this.addresses.processors[processor]}/payments/${id}`;
     const booked = await ask(`the ${processor} processor`, url, bookedSchema.nullable());
     return booked && { id, processor, cents: booked.amount, requestedAt: booked.requestedAt };
   }
 
   /** Where the router says that an id is settled; null where it is not. */
-  async routerHas(id: string): Promise<Booking | null> {
+  async routerHas(id: string): Promise<Booked | null> {
     const url = `${this.addresses.router}/payments/${id}`;
     const settled = await ask("the router", url, z.union([settledSchema, unsettledSchema]).nullable());
     return settled &&
