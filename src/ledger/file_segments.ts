@@ -1,4 +1,5 @@
 /** The log's segments as files of a folder that both replicas share. @module */
+import { rmSync } from "node:fs";
 import type { SegmentFile, SegmentFiles } from "./log.ts";
 
 const NAME = /^(\d{12})\.log$/;
@@ -27,7 +28,7 @@ export class FileSegments implements SegmentFiles {
   create(segment: number, records: Uint8Array): boolean {
     try {
       // who was killed left one that may be a link to a segment
-      remove(this.#draft);
+      rmSync(this.#draft, { force: true });
       Deno.writeFileSync(this.#draft, records, { mode: 0o600 });
       // unlike a rename, a link never takes the place of a file that is there
       Deno.linkSync(this.#draft, this.#path(segment));
@@ -37,7 +38,7 @@ export class FileSegments implements SegmentFiles {
       return false;
     } finally {
       try {
-        remove(this.#draft);
+        rmSync(this.#draft, { force: true });
       } catch (error) {
         this.#failed(error);
       }
@@ -54,19 +55,11 @@ export class FileSegments implements SegmentFiles {
   }
 
   remove(segment: number): void {
-    remove(this.#path(segment));
+    rmSync(this.#path(segment), { force: true });
   }
 
   #path(segment: number): string {
     return `${this.#folder}/${String(segment).padStart(12, "0")}.log`;
-  }
-}
-
-function remove(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

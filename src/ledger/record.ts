@@ -36,12 +36,8 @@ export interface Base {
   readonly readFrom: number;
 }
 
-/** The last record of a segment: what was appended behind it does not count. */
-export interface Sealed {
-  readonly kind: "sealed";
-}
-
-export type LogRecord = Fact | SegmentHeader | Sealed;
+/** `sealed` is the last record of a segment: what was appended behind it does not count. */
+export type LogRecord = Fact | SegmentHeader | { readonly kind: "sealed" };
 
 const KINDS = [
   "",

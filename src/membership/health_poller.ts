@@ -28,16 +28,12 @@ export class HealthPoller {
 
   /** Tries for the lock, and polls while it is had, until it is stopped. */
   start(): void {
-    this.#step();
-  }
-
-  #step(): void {
     if (this.#stopped) return;
     const hadLock = this.#held !== undefined;
     this.#held ??= this.locks.tryAcquire("poll");
     // a holder before may have asked a moment ago
     if (hadLock) PROCESSORS.forEach((processor) => this.#poll(processor));
-    this.#next = this.clock.after(this.#held ? POLL_MS : POLL_LOCK_MS, () => this.#step());
+    this.#next = this.clock.after(this.#held ? POLL_MS : POLL_LOCK_MS, () => this.start());
   }
 
   #poll(processor: Processor): void {

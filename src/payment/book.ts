@@ -11,9 +11,6 @@ import { type Total, Totals } from "./totals.ts";
 /** What both processors have booked, as far as the log tells. */
 export type Summary = Readonly<Record<Processor, Total>>;
 
-/** What one replica has settled. */
-export type Settlements = Readonly<Record<Processor, { count: number; cents: Cents }>>;
-
 /** The fold of facts, in the order of the log. */
 export class Book {
   #pending = new Map<string, Payment>();
@@ -37,7 +34,7 @@ export class Book {
    * What each replica has settled since this process began to read the log; a purge does not reset it. It is compared with
    * what the peer says of itself.
    */
-  get settledBy(): Readonly<Record<ReplicaId, Settlements>> {
+  get settledBy(): Readonly<Record<ReplicaId, Summary>> {
     return this.#settledBy;
   }
 

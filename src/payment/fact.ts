@@ -42,80 +42,73 @@ export const REASONS = [
 ] as const;
 export type Reason = typeof REASONS[number];
 
-/** A replica took a payment, and owns it: it dispatches it. */
-export interface Accepted {
-  readonly kind: "accepted";
+/** What every fact says. */
+interface Said {
+  /** the replica that recorded it */
   readonly by: ReplicaId;
+  /** when, in milliseconds since 1970, UTC */
+  readonly at: number;
+}
+
+/** What every fact says that was made from an earlier one of its payment. */
+interface Followed extends Said {
+  readonly id: string;
+  /** the position of that earlier one in the log */
+  readonly over: number;
+  readonly reason: Reason;
+}
+
+/** A replica took a payment, and owns it: it dispatches it. */
+export interface Accepted extends Said {
+  readonly kind: "accepted";
   readonly id: string;
   readonly cents: Cents;
-  /** when, in milliseconds since 1970, UTC; so are the other facts' */
-  readonly at: number;
   /** the log may have lost an earlier fact of this id: both processors are asked before anything is sent */
   readonly doubt: boolean;
 }
 
-/** An attempt is bound to a processor: from here on it may be booked there. */
-export interface Dispatched {
+/** An attempt is bound to a processor: from here on it may be booked there. `at` is the `requestedAt` that it is told. */
+export interface Dispatched extends Followed {
   readonly kind: "dispatched";
-  readonly by: ReplicaId;
-  readonly id: string;
-  readonly over: number;
   readonly processor: Processor;
-  /** the `requestedAt` that the processor is told */
-  readonly at: number;
-  readonly reason: Reason;
 }
 
 /** The attempt is not booked: the binding is gone. */
-export interface Released {
+export interface Released extends Followed {
   readonly kind: "released";
-  readonly by: ReplicaId;
-  readonly id: string;
-  readonly over: number;
-  readonly at: number;
-  readonly reason: Reason;
   /** the processor said so of its own call only: it is asked for the id before the other one is used */
   readonly askFirst: boolean;
 }
 
 /** The payment is booked: the end. */
-export interface Settled {
+export interface Settled extends Followed, Booking {
   readonly kind: "settled";
-  readonly by: ReplicaId;
-  readonly id: string;
-  readonly over: number;
-  readonly processor: Processor;
-  /** under which it is booked */
-  readonly requestedAt: number;
-  /** as booked */
-  readonly cents: Cents;
-  readonly at: number;
-  readonly reason: Reason;
 }
 
-/** A fact about one payment that was made from an earlier one, whose position in the log is `over`. */
+/** What a processor has booked: how much, and under which `requestedAt`. */
+export interface Booking {
+  readonly processor: Processor;
+  readonly requestedAt: number;
+  readonly cents: Cents;
+}
+
+/** A fact about one payment that was made from an earlier one. */
 export type FollowUp = Dispatched | Released | Settled;
 
 /** The replica `from` is dead: what it owned and had not settled belongs to `by`. Bound attempts stay bound. */
-export interface Moved {
+export interface Moved extends Said {
   readonly kind: "moved";
-  readonly by: ReplicaId;
   readonly from: ReplicaId;
-  readonly at: number;
 }
 
 /** What stands before this no longer counts, except what may be booked: that ends first, and counts. */
-export interface Purged {
+export interface Purged extends Said {
   readonly kind: "purged";
-  readonly by: ReplicaId;
-  readonly at: number;
 }
 
 /** The log may have lost facts before this position: what is unsettled here may lack its newest ones. */
-export interface Doubted {
+export interface Doubted extends Said {
   readonly kind: "doubted";
-  readonly by: ReplicaId;
-  readonly at: number;
   /** of the machine, in milliseconds, when this was written */
   readonly uptimeMs: number;
 }
@@ -146,13 +139,6 @@ export function dispatched(
 /** The attempt is not booked; with `askFirst`, as far as the processor knows. */
 export function released(payment: Payment, by: ReplicaId, at: number, reason: Reason, askFirst: boolean): Released {
   return { kind: "released", by, id: payment.id, over: payment.position, at, reason, askFirst };
-}
-
-/** What a processor has booked. */
-export interface Booking {
-  readonly processor: Processor;
-  readonly requestedAt: number;
-  readonly cents: Cents;
 }
 
 /** The payment is booked. */

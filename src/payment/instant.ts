@@ -35,20 +35,8 @@ const DAY_S = 86_400;
 export function parseInstant(text: string): Instant | undefined {
   const match = ISO.exec(text);
   if (!match) return undefined;
-  const [
-    ,
-    year,
-    month,
-    day,
-    hour = "0",
-    minute = "0",
-    second = "0",
-    digits = "",
-    sign,
-    zoneHour = "0",
-    zoneMinute = "0",
-  ] = match;
-  const date = `${year}-${month}-${day}`;
+  const date = match.slice(1, 4).join("-");
+  const [hour = "0", minute = "0", second = "0", digits = "", sign, zoneHour = "0", zoneMinute = "0"] = match.slice(4);
   const midnight = Date.parse(date);
   // Date.parse takes 30 February for 2 March
   if (Number.isNaN(midnight) || !new Date(midnight).toISOString().startsWith(date)) return undefined;

@@ -27,12 +27,6 @@ export interface ConnectionParts {
   checkpoints(): readonly Checkpoint[];
 }
 
-/** Bytes that went over all connections so far. */
-export interface Traffic {
-  bytesSent: number;
-  bytesReceived: number;
-}
-
 /** What a connection reports. */
 export interface ConnectionEvents {
   /** the peer's hello is in */
@@ -63,7 +57,8 @@ export class Connection implements ChannelListener {
   constructor(
     private readonly channel: Channel,
     private readonly parts: ConnectionParts,
-    private readonly traffic: Traffic,
+    /** bytes that went over all connections so far */
+    private readonly traffic: { bytesSent: number; bytesReceived: number },
     private readonly events: ConnectionEvents,
   ) {
     this.heardMs = parts.clock.monotonic();

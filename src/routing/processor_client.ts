@@ -1,14 +1,10 @@
 /** Calls to the payment processors. @module */
 import type { Cents } from "../payment/money.ts";
 import type { Processor } from "../payment/fact.ts";
+import type { Payment } from "../payment/payment.ts";
 
 /** What a processor is told of an attempt. */
-export interface Order {
-  readonly id: string;
-  readonly cents: Cents;
-  /** milliseconds since 1970, UTC */
-  readonly requestedAt: number;
-}
+export type Order = Pick<Payment, "id" | "cents" | "requestedAt">;
 
 /** What the processor asks for beside its answer. */
 interface WithRetryAfter {
