@@ -21,7 +21,7 @@ import { Dispatcher } from "./routing/dispatcher.ts";
 import type { ProcessorClient } from "./routing/processor_client.ts";
 import type { RouteLimits } from "./routing/route.ts";
 import { type Readiness, readinessOf } from "./service/readiness.ts";
-import type { Acceptance, AckLevel, ReplicaView, Vitals } from "./service/service.ts";
+import type { Acceptance, AckLevel, Service, Vitals } from "./service/service.ts";
 import { claimAndOpen, load, STORE_AGAIN_MS } from "./recovery.ts";
 import { Projector } from "./store/projector.ts";
 import type { Store } from "./store/store.ts";
@@ -87,7 +87,7 @@ interface Running {
   readonly projector: Projector | undefined;
 }
 
-export class Replica implements ReplicaView {
+export class Replica implements Service {
   readonly #settings: ReplicaSettings;
   readonly #ports: ReplicaPorts;
   readonly #link: PeerLink | undefined;

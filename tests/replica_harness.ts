@@ -303,7 +303,6 @@ export class Pair {
       stored: () => call(() => this.store.stored()),
       load: (visit) => call(() => this.store.load((payments) => life.alive && visit(payments))),
       write: (move) => call(() => this.store.write(move)),
-      close: () => Promise.resolve(),
     };
   }
 }

@@ -12,7 +12,7 @@ import type { Status } from "../peer/frame.ts";
 import type { ProcessorStatus } from "../routing/dispatcher.ts";
 import type { Observer } from "../service/observer.ts";
 import type { Readiness } from "../service/readiness.ts";
-import type { ReplicaView } from "../service/service.ts";
+import type { Service } from "../service/service.ts";
 import { Charts } from "./charts.ts";
 import { Outages } from "./outages.ts";
 import { beginning, decodeStory, isComplete, leadsTo, snapshot, Stories, told } from "./stories.ts";
@@ -56,7 +56,7 @@ export class Watch implements Observer {
   readonly #watchers = new Set<Watcher>();
   readonly #decisions = new Map<Reason, Decision[]>();
   readonly #since: number;
-  #replica: ReplicaView | undefined;
+  #replica: Service | undefined;
   #next: Cancel | undefined;
   #stopped = false;
   #lookedMs: number;
@@ -104,7 +104,7 @@ export class Watch implements Observer {
   }
 
   /** Begins to look, until {@link stop}. */
-  start(replica: ReplicaView): void {
+  start(replica: Service): void {
     this.#replica = replica;
     this.#next = this.#parts.clock.after(LOOK_MS, () => {
       this.#look(replica);
@@ -203,7 +203,7 @@ export class Watch implements Observer {
     return clock.monotonic() - this.#peer.heardMs < HEARD_MS ? status : undefined;
   }
 
-  #look(replica: ReplicaView): void {
+  #look(replica: Service): void {
     const { clock, memory, queueMax } = this.#parts;
     const at = clock.now();
     const readiness = replica.readiness();

@@ -9,7 +9,13 @@ import { amountOf, CENTS_MAX } from "../payment/money.ts";
 import { seeded } from "./seeded.ts";
 import { StandInBooks } from "./standin_books.ts";
 import { ConcurrencyLimiter, HealthWindow } from "./standin_limits.ts";
-import { type Handler, type StandInAnswer, type StandInEnd, StandInServer } from "./standin_server.ts";
+import {
+  type Handler,
+  type StandInAnswer,
+  type StandInEnd,
+  type StandInRequest,
+  StandInServer,
+} from "./standin_server.ts";
 
 /** How often a port that another process has taken meanwhile is tried again, every 10 ms. */
 const REOPEN_TRIES_MAX = 500;
@@ -58,9 +64,8 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 }
 
 /** A stand-in that runs. */
-export class StandIn {
+export class StandIn extends StandInServer {
   readonly books = new StandInBooks();
-  readonly #server: StandInServer;
   #delayMs = 0;
   #failing = false;
   #token = "123";
@@ -76,16 +81,7 @@ export class StandIn {
   #stopped = false;
 
   constructor(private readonly options: StandInOptions) {
-    const { port, hostname = "127.0.0.1" } = options;
-    this.#server = new StandInServer(port, hostname, this.#handle);
-  }
-
-  get port(): number {
-    return this.#server.port;
-  }
-
-  get url(): string {
-    return this.#server.url;
+    super(options.port, options.hostname ?? "127.0.0.1", (request) => this.#handle(request));
   }
 
   /** For payments whose wait starts from now on, in milliseconds. */
@@ -105,17 +101,12 @@ export class StandIn {
     return switched;
   }
 
-  /** Takes connections. */
-  open(): Promise<void> {
-    return this.#server.open();
-  }
-
   /** Stops at once, whatever hangs: payments that wait for their delay are never booked. */
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#refusing);
     for (const timer of this.#sleeping) clearTimeout(timer);
-    await Promise.all([this.#server.close(), this.#switching]);
+    await Promise.all([super.close(), this.#switching]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -137,14 +128,14 @@ export class StandIn {
     },
   };
 
-  readonly #handle: Handler = (request) => {
+  #handle(request: StandInRequest): ReturnType<Handler> {
     const { method, path, headers } = request;
     if (path.startsWith("/admin/") && headers["x-rinha-token"] !== this.#token) return answer(401, "Unauthorized");
     const route = this.#routes[`${method} ${path}`];
     if (route) return route(request);
     const id = method === "GET" ? /^\/payments\/([^/]+)$/.exec(path)?.[1] : undefined;
     return id === undefined ? answer(404, "Not found") : this.#show(id);
-  };
+  }
 
   async #switch(fault: Fault): Promise<void> {
     if (this.#stopped) return;
@@ -153,8 +144,8 @@ export class StandIn {
     this.#faultEnd.resolve("drop");
     this.#faultEnd = Promise.withResolvers();
     clearTimeout(this.#refusing);
-    if (fault.fault !== "refuse") return await this.#server.open(REOPEN_TRIES_MAX);
-    await this.#server.close();
+    if (fault.fault !== "refuse") return await this.open(REOPEN_TRIES_MAX);
+    await super.close();
     // it may have been stopped meanwhile
     if (fault.forMs === undefined || this.#stopped) return;
     this.#refusing = setTimeout(() => {

@@ -38,10 +38,7 @@ export class HttpProcessorClient implements ProcessorClient {
       const body = `{"correlationId":"${id}","amount":${amountOf(cents)},"requestedAt":"${at}"}`;
       const traced = traceparent === undefined ? "" : `traceparent: ${traceparent}\r\n`;
       const ended = await this.#pools[processor].request("POST", "/payments", body, traced);
-      const { status, sent, error = "no answer" } = ended;
-      // where the body breaks off, the status line says enough of a refusal
-      if (status !== undefined) return { ...outcomeOf({ status, text: ended.text }), ...later(ended) };
-      return outcomeOf(sent ? { broken: error } : { unconnected: error });
+      return { ...outcomeOf(ended), ...later(ended) };
     });
   }
 

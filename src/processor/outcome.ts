@@ -4,25 +4,19 @@
  */
 import { parseObject } from "../json.ts";
 import type { Outcome } from "../routing/processor_client.ts";
-
-/** How a call ended: with an HTTP status, without a byte of it having been sent, or in any other way. */
-export type CallEnd =
-  | { readonly status: number; readonly text?: string }
-  | { readonly unconnected: string }
-  | { readonly broken: string };
+import type { Ended } from "./http.ts";
 
 /**
+ * @param ended where the body breaks off, the status line says enough of a refusal
  * @example
  * ```ts
  * import assert from "node:assert/strict";
  * assert.deepEqual(outcomeOf({ status: 200, text: "{}" }), { kind: "booked" });
- * assert.deepEqual(outcomeOf({ broken: "reset" }), { kind: "unknown", error: "reset" });
+ * assert.deepEqual(outcomeOf({ sent: true, error: "reset" }), { kind: "unknown", error: "reset" });
  * ```
  */
-export function outcomeOf(ending: CallEnd): Outcome {
-  if ("unconnected" in ending) return { kind: "refused", why: "unreachable", error: ending.unconnected };
-  if ("broken" in ending) return { kind: "unknown", error: ending.broken };
-  const { status, text = "" } = ending;
+export function outcomeOf({ status, text = "", sent, error = "no answer" }: Partial<Ended>): Outcome {
+  if (status === undefined) return sent ? { kind: "unknown", error } : { kind: "refused", why: "unreachable", error };
   const unknown = { kind: "unknown", error: `status ${status}` } as const;
   // 202 promises nothing (RFC 9110, 15.3.3), and what is no JSON something in between has made
   if (status >= 200 && status < 300 && status !== 202) {

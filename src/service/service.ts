@@ -31,6 +31,7 @@ export type Acceptance =
   /** the replica is starting or stopping and takes nothing */
   | "not-serving";
 
+/** A replica, to who asks it and who looks at it. */
 export interface Service {
   /** Takes a payment in; resolved when the acknowledgement level is reached or cannot be. */
   accept(id: string, cents: Cents): Acceptance | Promise<Acceptance>;
@@ -46,6 +47,7 @@ export interface Service {
   /** Forgets every payment, at both replicas, but what may be booked. @returns false where it is not serving, or the log did not take it */
   purge(): boolean;
   readiness(): Readiness;
+  readonly vitals: Vitals;
 }
 
 /** The parts of a replica that `/readyz` does not tell of, as they are at the moment of reading. */
@@ -60,9 +62,4 @@ export interface Vitals {
   readonly held: Reason | undefined;
   /** payments of both replicas that both processors refused last */
   readonly rejected?: number | undefined;
-}
-
-/** A replica, to who looks at it. */
-export interface ReplicaView extends Service {
-  readonly vitals: Vitals;
 }

@@ -142,6 +142,7 @@ export class PostgresStore implements Store {
     });
   }
 
+  /** Disconnects. */
   async close(): Promise<void> {
     return await (this.#closed ??= this.#pool.end());
   }

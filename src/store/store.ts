@@ -48,8 +48,6 @@ export interface Store {
    * @returns where the store is now: the very `to` of this batch, once it is committed, or where another writer has brought it
    */
   write(batch: Batch): Promise<Stored>;
-  /** Disconnects. */
-  close(): Promise<void>;
 }
 
 /** Why the store did not do what it was asked. */

@@ -65,7 +65,7 @@ export function storeError(error: unknown, where: string): Error {
   }
   if (REFUSED[code]) return make("refused", REFUSED[code]);
   if (/not support SSL/.test(message)) return make("refused", "it has no TLS: write sslmode=disable");
-  if (UNTRUSTED.test(code)) return make("refused", `its certificate is not to be trusted: ${message.split("\n")[0]}`);
+  if (UNTRUSTED.test(code)) return make("refused", `its certificate is not to be trusted: ${errorLine(cause)}`);
   if (UNAVAILABLE[code]) return make("unavailable", UNAVAILABLE[code]);
   if (/SASL|password must be/.test(message)) return make("refused", "it asks for a password");
   if (/startup parameter/.test(message)) return make("refused", POOLER);

@@ -2,7 +2,7 @@
 import { cpuUsage } from "node:process";
 import { PROCESSORS, type Reason } from "../payment/fact.ts";
 import type { Readiness } from "../service/readiness.ts";
-import type { ReplicaView } from "../service/service.ts";
+import type { Service } from "../service/service.ts";
 import { Counter, Gauge, Registry } from "./prometheus.ts";
 
 /** Of what is not known there is no line. */
@@ -14,7 +14,7 @@ type Tell = (name: string, help: string, values: Value | Values) => void;
 const HOLDS: readonly Reason[] = ["default-refusing", "both-refusing", "default-slow", "default-full", "no-place"];
 
 /** @param inFlight requests that wait for their answer, by route */
-export function tellNow(replica: ReplicaView, self: string, version: string, inFlight: Values): Promise<string> {
+export function tellNow(replica: Service, self: string, version: string, inFlight: Values): Promise<string> {
   const registry = new Registry();
   registry.setDefaultLabels({ replica: self });
   const teller = (Kind: typeof Counter | typeof Gauge): Tell => (name, help, told) => {
@@ -37,7 +37,7 @@ export function tellNow(replica: ReplicaView, self: string, version: string, inF
   return registry.metrics();
 }
 
-function payments(gauge: Tell, replica: ReplicaView): void {
+function payments(gauge: Tell, replica: Service): void {
   const { queue, pending, settled, processors } = replica.readiness();
   const known: Values = [[{ state: "pending" }, pending], [{ state: "settled" }, settled]];
   const why = HOLDS.map((reason) => [{ reason }, replica.vitals.held === reason] as const);
@@ -55,7 +55,7 @@ function payments(gauge: Tell, replica: ReplicaView): void {
 }
 
 /** The log, the peer and the store. */
-function parts(gauge: Tell, counter: Tell, replica: ReplicaView): void {
+function parts(gauge: Tell, counter: Tell, replica: Service): void {
   const { retention, link, projector } = replica.vitals;
   const seconds = (ms: number | undefined) => ms === undefined ? undefined : ms / 1_000;
   const up = projector && replica.readiness().store === "ready";

@@ -4,7 +4,7 @@ import type { Payment } from "../payment/payment.ts";
 import type { Lookup, Outcome } from "../routing/processor_client.ts";
 import type { Observer, Purpose } from "../service/observer.ts";
 import { tellNow } from "./exposition.ts";
-import type { ReplicaView } from "../service/service.ts";
+import type { Service } from "../service/service.ts";
 import { Counter, Histogram, Registry } from "./prometheus.ts";
 
 /** How often the event loop's lag is looked at, in milliseconds. */
@@ -123,7 +123,7 @@ export class Meters implements Observer {
   }
 
   /** All that is counted, and how the replica is now, as Prometheus' text, version 0.0.4. */
-  async scrape(replica: ReplicaView): Promise<string> {
+  async scrape(replica: Service): Promise<string> {
     const inFlight = Array.from(this.#routes.values(), ({ labels, inFlight }) => [labels, inFlight] as const);
     return `${await this.#registry.metrics()}\n${await tellNow(replica, this.self, this.version, inFlight)}`;
   }

@@ -7,7 +7,7 @@ import { Watch } from "../../src/console/watch.ts";
 import type { Cents } from "../../src/payment/money.ts";
 import type { Payment } from "../../src/payment/payment.ts";
 import type { Readiness } from "../../src/service/readiness.ts";
-import type { Acceptance, ReplicaView, Service, Vitals } from "../../src/service/service.ts";
+import type { Acceptance, Service, Vitals } from "../../src/service/service.ts";
 import { Facts } from "../support/facts.ts";
 import { assertDocumented } from "./documented.ts";
 
@@ -17,7 +17,7 @@ export const NOW = Date.UTC(2025, 6, 15, 12, 34, 56);
 /** A correlation id as the grader sends it. */
 export const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 
-export class FakePayments implements ReplicaView {
+export class FakePayments implements Service {
   readonly facts = new Facts();
   /** what became of the payments handed in, instead of taking them */
   refusal: Exclude<Acceptance, "accepted"> | undefined;

@@ -1,9 +1,10 @@
 /** The table of DESIGN.md, promise 1, row by row. @module */
 import assert from "node:assert/strict";
 import type { Outcome } from "../../src/routing/processor_client.ts";
-import { type CallEnd, outcomeOf } from "../../src/processor/outcome.ts";
+import type { Ended } from "../../src/processor/http.ts";
+import { outcomeOf } from "../../src/processor/outcome.ts";
 
-const TABLE: readonly [string, readonly CallEnd[], Outcome][] = [
+const TABLE: readonly [string, readonly Partial<Ended>[], Outcome][] = [
   ["2xx with JSON is booked", [{ status: 200, text: "{}" }, { status: 201, text: ' {"message":"<p>"}\n' }], {
     kind: "booked",
   }],
@@ -12,12 +13,12 @@ const TABLE: readonly [string, readonly CallEnd[], Outcome][] = [
   ["500 is failed", [{ status: 500 }, { status: 500, text: "{}" }, { status: 500, text: "failed" }], {
     kind: "refused-as-far-as-known",
   }],
-  ["a failure to connect at all is refused", [{ unconnected: "connect ECONNREFUSED" }], {
+  ["a failure to connect at all is refused", [{ sent: false, error: "connect ECONNREFUSED" }], {
     kind: "refused",
     why: "unreachable",
     error: "connect ECONNREFUSED",
   }],
-  ["a timeout or a reset is unknown", [{ broken: "reset" }], { kind: "unknown", error: "reset" }],
+  ["a timeout or a reset is unknown", [{ sent: true, error: "reset" }], { kind: "unknown", error: "reset" }],
 ];
 
 for (const [name, endings, outcome] of TABLE) {

@@ -70,7 +70,6 @@ export class Database {
         const payments = [...batch.payments];
         return this.#transaction(life, () => this.#write(batch, payments));
       },
-      close: () => Promise.resolve(),
     };
   }
 

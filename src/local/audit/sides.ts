@@ -5,7 +5,7 @@ import { z } from "@zod/zod";
 import type { Summary } from "../../payment/book.ts";
 import { type Booking, type Processor, PROCESSORS } from "../../payment/fact.ts";
 import { parseInstant } from "../../payment/instant.ts";
-import { type Cents, centsOf } from "../../payment/money.ts";
+import { centsOf } from "../../payment/money.ts";
 import { STAGES } from "../../payment/payment.ts";
 import type { Total } from "../../payment/totals.ts";
 import { errorLine } from "../../errors.ts";
