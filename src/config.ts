@@ -10,6 +10,13 @@ export class ConfigError extends Error {
   override name = "ConfigError";
 }
 
+/**
+ * What a 202 promises: `log`: the log holds the payment, which survives the death of every process; `store`: Postgres has
+ * committed it as well, so that it survives the machine.
+ */
+export const ACK_LEVELS = ["log", "store"] as const;
+export type AckLevel = typeof ACK_LEVELS[number];
+
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 const ms = (max: number) => whole(0, max);
 const share = z.number().min(0).max(1);
@@ -79,7 +86,7 @@ export const SETTINGS = {
   MAX_IN_FLIGHT: [whole(1, 10_000), "300", "calls"],
   REQUEST_TIMEOUT_MS: [whole(1, 600_000), "10000", "ms"],
   HORIZON_MS: [ms(86_400_000), "30000", "ms"],
-  ACK: [z.enum(["log", "store"]), "log", "log|store"],
+  ACK: [z.enum(ACK_LEVELS), "log", "log|store"],
   QUEUE_MAX: [whole(1, 10_000_000), "50000", "payments"],
   REPLICAS: [z.enum(["1", "2"]).transform(Number), "2", "1|2"],
   DATA_DIR: [z.string().min(1), ".galo", "path"],

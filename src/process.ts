@@ -63,7 +63,6 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
   const watch = new Watch({
     self: config.REPLICA,
     clock: systemClock,
-    queueMax: config.QUEUE_MAX,
     fees: config.FEES,
     memory: () => Deno.memoryUsage().rss,
     recall: async (id) => await store?.story(id),

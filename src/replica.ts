@@ -4,6 +4,7 @@
  * @module
  */
 import { type Clock, type Random, within } from "./clock.ts";
+import type { AckLevel } from "./config.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import type { SegmentFiles } from "./ledger/log.ts";
 import { Retention } from "./ledger/retention.ts";
@@ -21,7 +22,7 @@ import { Dispatcher } from "./routing/dispatcher.ts";
 import type { ProcessorClient } from "./routing/processor_client.ts";
 import type { RouteLimits } from "./routing/route.ts";
 import { type Readiness, readinessOf } from "./service/readiness.ts";
-import type { Acceptance, AckLevel, Service, Vitals } from "./service/service.ts";
+import type { Acceptance, Service, Vitals } from "./service/service.ts";
 import { claimAndOpen, load, STORE_AGAIN_MS } from "./recovery.ts";
 import { Projector } from "./store/projector.ts";
 import type { Store } from "./store/store.ts";

@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   membership: ["payment", "routing/processor_client.ts"],
   peer: ["payment", "ledger", "routing/processor_client.ts"],
   service: ["payment", "ledger", "store", "routing", "membership", "peer"],
-  telemetry: ["payment", "routing/processor_client.ts", "service"],
+  telemetry: ["payment", "routing/processor_client.ts", "routing/route.ts", "service"],
   console: ["payment", "routing/dispatcher.ts", "peer/frame.ts", "service"],
   api: ["payment", "service", "console/watching.ts"],
   local: ["payment", "store"],

@@ -1,5 +1,6 @@
 /** Two whole replicas on one virtual clock: a log and a store in memory, locks, a link that can be cut, processors that book. @module */
-import type { Acceptance, AckLevel } from "../src/service/service.ts";
+import type { AckLevel } from "../src/config.ts";
+import type { Acceptance } from "../src/service/service.ts";
 import type { Clock } from "../src/clock.ts";
 import type { SegmentFile, SegmentFiles } from "../src/ledger/log.ts";
 import { RECORD_BYTES } from "../src/ledger/record.ts";

@@ -6,6 +6,7 @@ import { REPLICAS } from "../src/payment/fact.ts";
 import { encode } from "../src/peer/frame.ts";
 import type { Outcome } from "../src/routing/processor_client.ts";
 import { STORE_AGAIN_MS, STORE_WAIT_MS } from "../src/recovery.ts";
+import { LIMITS } from "../src/service/readiness.ts";
 import { HORIZON_MS, ID, OTHER_ID, Pair, RECALL_MS, SEGMENT_RECORDS, SOON_MS, STOP_MS } from "./replica_harness.ts";
 
 const NEVER = () => new Promise<Outcome>(() => {});
@@ -327,14 +328,14 @@ Deno.test("a log at its limit takes no payment, what was accepted goes on, and r
     assert.deepEqual(replica.summary()?.default, { count: taken, cents: 10 * taken });
     assert.equal(replica.accept(ID, 10), "log-full");
     const { ready, phase, notes } = replica.readiness();
-    assert.deepEqual([ready, phase, notes.includes("the log is full")], [false, "serving", true]);
+    assert.deepEqual([ready, phase, notes.includes(LIMITS.log)], [false, "serving", true]);
   }
   pair.reaches.a = pair.reaches.b = true;
   await pair.clock.advance(10 * SOON_MS);
   assert.equal(pair.files.list().length, 1);
   for (const replica of [pair.a, pair.b]) {
     const { ready, notes } = replica.readiness();
-    assert.deepEqual([ready, notes.includes("the log is full")], [true, false]);
+    assert.deepEqual([ready, notes.includes(LIMITS.log)], [true, false]);
   }
   assert.equal(pair.a.accept(ID, 10), "accepted");
 });
@@ -349,7 +350,7 @@ Deno.test("a replica is ready while POST is answered 202: not while as many wait
       assert.equal(await pair.accept(pair.a, crypto.randomUUID()), "accepted");
     }
     const full = pair.a.readiness();
-    assert.deepEqual([full.ready, full.notes], [false, ["as many payments wait as may wait"]]);
+    assert.deepEqual([full.ready, full.notes], [false, [LIMITS.queue]]);
     gate.resolve({ kind: "booked" });
     await pair.clock.advance(SOON_MS);
     assert.equal(pair.a.readiness().ready, true);

@@ -10,7 +10,7 @@ import type { Edge, Handler } from "./app.ts";
 import { streamLive } from "./live.ts";
 import { purgePayments, showLiveness, showMetrics, showReadiness } from "./operations.ts";
 import { showDocs, showDocsFile, showLive, showWatchFile } from "./pages.ts";
-import { showPayment, takePayment } from "./payments.ts";
+import { REFUSALS, showPayment, takePayment } from "./payments.ts";
 import { type ProblemKind, PROBLEMS } from "./problem.ts";
 import { WHY } from "./reason.ts";
 import * as schemas from "./schemas.ts";
@@ -108,6 +108,7 @@ const NOT_READY = { ...READINESS, ready: false, phase: "reading", notes: ["readi
 
 const TAG = { name: "If-None-Match", in: "header", description: "the `ETag` of an earlier answer", schema: STRING };
 const HTML = some("text/html");
+const REFUSED = Object.keys(REFUSALS) as (keyof typeof REFUSALS)[];
 const UNKNOWN = problems("unknown-payment")[404]!;
 
 /** Every route there is, by method and path as Hono names them. */
@@ -117,8 +118,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
       ...answer("Acknowledged: it will be booked at one processor, once", undefined, "Location"),
       links: { story: STORY },
     },
-    ...problems("malformed-body", "repeated-name", "conflict", "body-too-long", "not-json", "invalid-payment"),
-    ...problems("body-too-slow", "internal", "queue-full", "log-full", "total-full", "uncovered", "not-serving"),
+    ...problems("repeated-name", "conflict", "not-json", "invalid-payment", "internal", ...REFUSED),
   }, {
     description: "Safe to repeat: the same id with the same amount is answered 202 again, counted and charged once. " +
       "Members that are not known are ignored. The body has at most 4096 bytes.",

@@ -22,7 +22,7 @@ const FORMS = { header: "Accept" as const, supports: ["application/json", "text/
 const VARY = { vary: "Accept" };
 
 /** What is said of a payment that is not acknowledged. */
-const REFUSALS = {
+export const REFUSALS = {
   "body-too-long": `A payment has at most ${BODY_BYTES_MAX} bytes`,
   "body-too-slow": "The body did not come in time",
   "malformed-body": "The body ended before its end",

@@ -1,5 +1,6 @@
 /** What comes in and goes out over HTTP: validates requests, types answers, and describes both (OpenAPI). @module */
 import { z } from "@zod/zod";
+import { ACK_LEVELS } from "../config.ts";
 import { PROCESSORS, REASONS, REPLICAS } from "../payment/fact.ts";
 import { parseId, UUID_PATTERN } from "../payment/id.ts";
 import { amountOf, CENTS_MAX, centsOf } from "../payment/money.ts";
@@ -105,7 +106,7 @@ export const readinessAnswer = z.strictObject({
       "`starting`: waits to open the log; `reading`: reads what was known before; payments are taken while " +
       "`serving`",
   }),
-  ack: z.enum(["log", "store"]).meta({
+  ack: z.enum(ACK_LEVELS).meta({
     description: "what a 202 means: the log holds the payment, or Postgres holds it as well",
   }),
   peer: z.enum(["none", "linked", "unreachable", "dead"]).meta({

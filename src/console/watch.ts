@@ -11,7 +11,7 @@ import type { Payment } from "../payment/payment.ts";
 import type { Status } from "../peer/frame.ts";
 import type { ProcessorStatus } from "../routing/dispatcher.ts";
 import type { Observer } from "../service/observer.ts";
-import type { Readiness } from "../service/readiness.ts";
+import { LIMITS, type Readiness } from "../service/readiness.ts";
 import type { Service } from "../service/service.ts";
 import { Charts } from "./charts.ts";
 import { Outages } from "./outages.ts";
@@ -34,7 +34,6 @@ export const STORY_MS = 500;
 export interface WatchParts {
   readonly self: ReplicaId;
   readonly clock: Clock;
-  readonly queueMax: number;
   /** what each processor charges, as a share */
   readonly fees: Readonly<Record<Processor, number>>;
   /** memory of the process, in bytes */
@@ -204,10 +203,10 @@ export class Watch implements Observer {
   }
 
   #look(replica: Service): void {
-    const { clock, memory, queueMax } = this.#parts;
+    const { clock, memory } = this.#parts;
     const at = clock.now();
     const readiness = replica.readiness();
-    const { link, projector, retention } = replica.vitals;
+    const { link, projector } = replica.vitals;
     const took = Float64Array.from(this.#took).sort();
     const lookedMs = clock.monotonic();
     // after a stop of the event loop it is more than a second
@@ -231,10 +230,7 @@ export class Watch implements Observer {
     this.#lookedMs = lookedMs;
     link?.tellStatus(own);
     this.#logChanges(readiness, at);
-    const { pending } = readiness;
-    this.#logLimit("as many payments wait as may wait (QUEUE_MAX)", pending >= queueMax, at, { pending });
-    const { segments = 0, segmentsMax = 0 } = retention ?? {};
-    this.#logLimit("the log is as long as it may be (LOG_MAX_MB)", segments > segmentsMax, at, { segments });
+    this.#logLimits(readiness, at);
     const peer = this.#peerNow();
     const both = peer ? [own, peer] : [own];
     const busy = both.filter(({ posts }) => posts > 0);
@@ -277,11 +273,13 @@ export class Watch implements Observer {
     this.#fallback = undefined;
   }
 
-  #logLimit(name: string, reached: boolean, at: number, fields: Record<string, unknown>): void {
-    const change = this.#outages.look(name, !reached, at);
+  #logLimits({ notes, pending }: Readiness, at: number): void {
     const { say } = this.#parts;
-    if (change?.to === null) say("warning", `${name}: new payments are refused`, fields);
-    else if (change) say("info", "payments are taken again", { ...fields, afterMs: change.to - change.from });
+    for (const limit of Object.values(LIMITS)) {
+      const change = this.#outages.look(limit, !notes.includes(limit), at);
+      if (change?.to === null) say("warning", `${limit}: new payments are refused`, { pending });
+      else if (change) say("info", "payments are taken again", { pending, afterMs: change.to - change.from });
+    }
   }
 
   #sent({ processor, at, reason }: Dispatched): void {

@@ -30,9 +30,12 @@ export interface RouteLimits {
   readonly maxInFlight: number;
 }
 
+/** Why a payment may be held. */
+export const HOLDS = ["default-refusing", "both-refusing", "default-slow", "default-full", "no-place"] as const;
+
 export type Decision =
   | { readonly send: Processor; readonly reason: Reason }
-  | { readonly hold: Reason };
+  | { readonly hold: typeof HOLDS[number] };
 
 /**
  * Pays the least that the payment's patience allows.

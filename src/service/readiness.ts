@@ -1,11 +1,11 @@
 /** What a replica says of itself at `/readyz`. @module */
+import type { AckLevel } from "../config.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Retention } from "../ledger/retention.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { ReplicaId } from "../payment/fact.ts";
 import type { Dispatcher, ProcessorStatus } from "../routing/dispatcher.ts";
 import type { Projector } from "../store/projector.ts";
-import type { AckLevel } from "./service.ts";
 
 /** The state of a replica, for `/readyz` and the people who read it. */
 export type Readiness = ReturnType<typeof readinessOf>;
@@ -17,6 +17,12 @@ export interface RunningParts {
   readonly dispatcher: Pick<Dispatcher, "notes" | "status" | "waiting">;
   readonly projector: Pick<Projector, "state" | "trouble"> | undefined;
 }
+
+/** At each of these POST is answered 503; `/readyz` and the log say so. */
+export const LIMITS = {
+  queue: "as many payments wait as may wait (QUEUE_MAX)",
+  log: "the log is as long as it may be (LOG_MAX_MB)",
+} as const;
 
 const DOWN: ProcessorStatus = { state: "down", latencyMs: 0, inFlight: 0 };
 
@@ -33,8 +39,8 @@ export function readinessOf(
   othersStore?: string,
 ) {
   const store = projector?.state ?? (hasStore ? "connecting" as const : "none" as const);
-  const isFull = !!retention?.isOverLimit;
-  const isCrowded = !!ledger && ledger.book.pending.size >= queueMax;
+  const pending = ledger?.book.pending.size ?? 0;
+  const reached = [pending >= queueMax && LIMITS.queue, retention?.isOverLimit && LIMITS.log];
   // one store that works covers what both take
   const isUncovered = ack === "store" && store !== "ready" && !(peer === "linked" && othersStore === "ready");
   const notes = [
@@ -43,24 +49,23 @@ export function readinessOf(
     // it listens to the peer once it has its own lock
     peer === "silent" && phase !== "starting" ? "the peer is not heard" : peer === "dead" ? "the peer is dead" : "",
     projector?.trouble ?? "",
-    isFull ? "the log is full" : "",
-    isCrowded ? "as many payments wait as may wait" : "",
+    ...reached,
     phase === "serving" && isUncovered
       ? "POST is answered 503: a 202 says that Postgres holds the payment (ACK=store)"
       : "",
     ...dispatcher?.notes ?? [],
   ];
   return {
-    ready: phase === "serving" && !isFull && !isCrowded && !isUncovered,
+    ready: phase === "serving" && !isUncovered && !reached.some(Boolean),
     ...{ replica, phase, ack },
     peer: peer === "silent" ? "unreachable" as const : peer,
     store,
     /** why it is not ready, or what is not as it should be, one line each */
-    notes: notes.filter((note) => note !== ""),
+    notes: notes.filter((note) => !!note) as string[],
     /** payments waiting to be dispatched by this replica */
     queue: dispatcher?.waiting ?? 0,
     /** payments not settled, of both replicas */
-    pending: ledger?.book.pending.size ?? 0,
+    pending,
     settled: ledger?.book.settled.size ?? 0,
     processors: {
       default: dispatcher?.status("default") ?? DOWN,

@@ -8,12 +8,6 @@ import type { PeerLink } from "../peer/link.ts";
 import type { Projector } from "../store/projector.ts";
 import type { Readiness } from "./readiness.ts";
 
-/**
- * What a 202 promises: `log`: the log holds the payment, which survives the death of every process; `store`: Postgres has
- * committed it as well, so that it survives the machine.
- */
-export type AckLevel = "log" | "store";
-
 /** What became of a payment that was handed in. */
 export type Acceptance =
   /** covered by what the acknowledgement level promises; also for an id that was accepted before with the same amount */

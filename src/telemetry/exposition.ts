@@ -1,6 +1,7 @@
 /** How a replica is at the moment of asking, as Prometheus' text. @module */
 import { cpuUsage } from "node:process";
-import { PROCESSORS, type Reason } from "../payment/fact.ts";
+import { PROCESSORS } from "../payment/fact.ts";
+import { HOLDS } from "../routing/route.ts";
 import type { Readiness } from "../service/readiness.ts";
 import type { Service } from "../service/service.ts";
 import { Counter, Gauge, Registry } from "./prometheus.ts";
@@ -9,9 +10,6 @@ import { Counter, Gauge, Registry } from "./prometheus.ts";
 type Value = number | boolean | undefined;
 type Values = readonly (readonly [labels: Readonly<Record<string, string>>, value: Value])[];
 type Tell = (name: string, help: string, values: Value | Values) => void;
-
-/** What may be the reason why nothing is dispatched. */
-const HOLDS: readonly Reason[] = ["default-refusing", "both-refusing", "default-slow", "default-full", "no-place"];
 
 /** @param inFlight requests that wait for their answer, by route */
 export function tellNow(replica: Service, self: string, version: string, inFlight: Values): Promise<string> {

@@ -96,7 +96,6 @@ export function fakeWatch(payments: FakePayments): Watch {
   const watch = new Watch({
     self: "a",
     clock: { now: () => NOW, monotonic: () => 0, uptime: () => 0, after: () => () => {}, soon() {} },
-    queueMax: 100,
     fees: { default: 0.05, fallback: 0.15 },
     memory: () => 0,
     recall: () => Promise.resolve(undefined),

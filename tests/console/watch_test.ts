@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Fact, Processor, Reason } from "../../src/payment/fact.ts";
 import type { Status } from "../../src/peer/frame.ts";
-import type { Readiness } from "../../src/service/readiness.ts";
+import { LIMITS, type Readiness } from "../../src/service/readiness.ts";
 import type { Vitals } from "../../src/service/service.ts";
 import type { Live, Point } from "../../src/console/watching.ts";
 import { LOOK_MS, STORY_MS, Watch, WATCHERS_MAX } from "../../src/console/watch.ts";
@@ -37,7 +37,7 @@ function setup(
   };
   const logged: string[] = [];
   const watch = new Watch({
-    ...{ self: "a", clock, queueMax: 3, fees: { default: 0.05, fallback: 0.15 } },
+    ...{ self: "a", clock, fees: { default: 0.05, fallback: 0.15 } },
     memory: () => 4_096,
     recall: options.recall ?? ((id) => Promise.resolve(options.stored?.[id])),
     say: (level, message, fields) => logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
@@ -169,9 +169,9 @@ Deno.test("of processors nothing is said before the replica serves", async () =>
 
 Deno.test("a queue that is full is a line when it begins and one when it ends", async () => {
   const { clock, logged, state } = setup();
-  state.pending = 3;
+  Object.assign(state, { pending: 3, notes: [LIMITS.queue] });
   await clock.advance(2 * LOOK_MS);
-  state.pending = 2;
+  Object.assign(state, { pending: 2, notes: [] });
   await clock.advance(2 * LOOK_MS);
   assert.deepEqual(logged, [
     'warning as many payments wait as may wait (QUEUE_MAX): new payments are refused {"pending":3}',
@@ -220,15 +220,15 @@ Deno.test("a processor that is not understood is one line, however often it is a
 });
 
 Deno.test("a log that is full is a line when it begins and one when it ends", async () => {
-  const { clock, logged, vitals } = setup();
+  const { clock, logged, state } = setup();
   await clock.advance(LOOK_MS);
-  vitals.retention = { segments: 3, segmentsMax: 2 };
+  state.notes = [LIMITS.log];
   await clock.advance(2 * LOOK_MS);
-  vitals.retention = { segments: 1, segmentsMax: 2 };
+  state.notes = [];
   await clock.advance(2 * LOOK_MS);
   assert.deepEqual(logged, [
-    'warning the log is as long as it may be (LOG_MAX_MB): new payments are refused {"segments":3}',
-    'info payments are taken again {"segments":1,"afterMs":2000}',
+    'warning the log is as long as it may be (LOG_MAX_MB): new payments are refused {"pending":0}',
+    'info payments are taken again {"pending":0,"afterMs":2000}',
   ]);
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Membership, unstarted } from "../../src/membership/membership.ts";
 import type { Processor } from "../../src/payment/fact.ts";
-import { readinessOf, type RunningParts } from "../../src/service/readiness.ts";
+import { LIMITS, readinessOf, type RunningParts } from "../../src/service/readiness.ts";
 import { Facts } from "../support/facts.ts";
 
 const SETTINGS = { self: "b", ack: "store", queueMax: 3 } as const;
@@ -52,14 +52,14 @@ Deno.test("what is not as it should be is a line each, and ready is whether POST
   const more = { retention: { isOverLimit: true }, projector: { state: "unavailable", trouble } } as const;
   const { ready, peer, store, notes } = readinessOf(SETTINGS, { ...SERVING, peer: "silent" }, true, parts(more));
   assert.deepEqual({ ready, peer, store }, { ready: false, peer: "unreachable", store: "unavailable" });
-  assert.deepEqual(notes, ["the peer is not heard", trouble, "the log is full", NO_202]);
+  assert.deepEqual(notes, ["the peer is not heard", trouble, LIMITS.log, NO_202]);
   const dead = readinessOf(SETTINGS, { ...SERVING, peer: "dead" }, true, parts());
   assert.deepEqual([dead.ready, dead.notes], [true, ["the peer is dead"]]);
   const noted = { dispatcher: { ...parts().dispatcher, notes: ["", "the default processor refuses"] } };
   const said = readinessOf(SETTINGS, SERVING, true, parts(noted));
   assert.deepEqual([said.ready, said.notes], [true, ["the default processor refuses"]]);
   const crowded = readinessOf({ ...SETTINGS, queueMax: 2 }, SERVING, true, parts());
-  assert.deepEqual([crowded.ready, crowded.notes], [false, ["as many payments wait as may wait"]]);
+  assert.deepEqual([crowded.ready, crowded.notes], [false, ["as many payments wait as may wait (QUEUE_MAX)"]]);
 });
 
 Deno.test("without a store that works a replica at ACK=store is ready only where the linked peer's works", () => {

@@ -1,5 +1,5 @@
 /** What the callers did and were told, payment by payment: what the checkers compare everything with. @module */
-import type { AckLevel } from "../../src/service/service.ts";
+import type { AckLevel } from "../../src/config.ts";
 import type { ReplicaId } from "../../src/payment/fact.ts";
 import type { Cents } from "../../src/payment/money.ts";
 
