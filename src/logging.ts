@@ -44,15 +44,13 @@ export function configureLogs({ level, json }: LogOptions): void {
   });
 }
 
+/** Messages are the same for each occurrence: what differs is in the properties. */
 const readable = getAnsiColorFormatter({
   timestamp: "time",
-  value: inspect,
   sanitize: { newlines: "escape" },
-  format: ({ timestamp, level, category, message, record }) => {
-    const shown = new Set(placeholders(record.rawMessage));
-    const rest = Object.entries(record.properties).filter(([name]) => !shown.has(name));
-    return [timestamp, level, `${category}:`, message, ...rest.map(([name, value]) => `${name}=${inspect(value)}`)]
-      .join(" ");
+  format({ timestamp, level, category, message, record }) {
+    const values = Object.entries(record.properties).map(([name, value]) => `${name}=${inspect(value)}`);
+    return [timestamp, level, `${category}:`, message, ...values].join(" ");
   },
 });
 
@@ -60,9 +58,4 @@ const readable = getAnsiColorFormatter({
 function inspect(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   return Deno.inspect(value, { breakLength: Infinity, compact: true }).replaceAll(/\s*\n\s*/g, " | ");
-}
-
-/** The properties that a message shows itself. */
-function placeholders(message: string | TemplateStringsArray): string[] {
-  return typeof message === "string" ? [...message.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!) : [];
 }

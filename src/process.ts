@@ -116,7 +116,7 @@ async function frontOf(config: Config, app: (listen: Listen, internal: boolean) 
   const listener = (listen: Listen, internal: boolean) =>
     new Listener({
       ...{ listen, shared: config.REPLICAS === 2, handler: app(listen, internal) },
-      failed: (why) => logger.error("takes no connections for a moment: {why}", { why }),
+      failed: (why) => logger.error("takes no connections for a moment", { why }),
     });
   const place = operationsOf(config);
   const callers = listener(config.LISTEN, !place);
@@ -220,7 +220,7 @@ function settingsOf(config: Config): ReplicaSettings {
 function failing(logger: Logger): (error: unknown) => void {
   const fail = (error: unknown) => {
     if (isOfFiles(error)) {
-      logger.fatal("stopping at once: {why}", { why: errorLine(error) });
+      logger.fatal("stopping at once", { why: errorLine(error) });
       Deno.exit(1);
     }
     logger.fatal("stopping at once: an invariant is broken", { error });

@@ -57,13 +57,13 @@ async function readable(code: string): Promise<string[]> {
   return lines.map((line) => line.replace(/^\d\d:\d\d:\d\d\.\d{3} /, ""));
 }
 
-Deno.test("for people a line has the values that its message does not show", processes, async () => {
+Deno.test("for people a line has its values behind the message", processes, async () => {
   const lines = await readable(`
     log.warn("the peer is lost", { why: "reset", left: { a: [1, "x"] } });
-    log.info("replica {replica} stops", { replica: 3, by: "a" });`);
+    log.info("a replica stops", { replica: 3, by: "a" });`);
   assert.deepEqual(lines, [
     'WRN galo·test: the peer is lost why="reset" left={ a: [ 1, "x" ] }',
-    'INF galo·test: replica 3 stops by="a"',
+    'INF galo·test: a replica stops replica=3 by="a"',
   ]);
 });
 
@@ -71,11 +71,11 @@ Deno.test("for people an event is one line, whatever is in it", processes, async
   const [message, value, error, ...more] = await readable(`
     log.info("a line\\n00:00:00.000 ERR galo: forged \\u001b[2J");
     log.info("lost", { why: "two\\nlines" });
-    log.error("stopping: {error}", { error: new Error("no way", { cause: new Error("no disk") }) });`);
+    log.error("stopping", { error: new Error("no way", { cause: new Error("no disk") }) });`);
   assert.deepEqual(more, []);
   assert.equal(message, "INF galo·test: a line\\n00:00:00.000 ERR galo: forged \\x1b[2J");
   assert.equal(value, 'INF galo·test: lost why="two\\nlines"');
-  assert.match(error!, /^ERR galo·test: stopping: .*Error: no way \| at .*\[cause\]: Error: no disk/);
+  assert.match(error!, /^ERR galo·test: stopping error=\{ Error: no way \| at .*\[cause\]: Error: no disk/);
 });
 
 Deno.test("nobody reading stderr stops nothing", processes, async () => {

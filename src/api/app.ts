@@ -69,7 +69,7 @@ export function createApp(payments: Service, options: AppOptions): Hono {
   app.notFound(measured(observers, "any unrouted", ({ req }: Context) => answerUnrouted(app, req.path, req.method)));
   const failed = (error: Error, request: Request) => {
     if (error.message.startsWith("invariant:")) onInvariant(error);
-    else log.error("{method} {path} failed: {error}", { method: request.method, path: pathOf(request), error });
+    else log.error("a request failed", { method: request.method, path: pathOf(request), error });
     return problem("internal", "The request could not be answered");
   };
   app.onError((error, c) => failed(error, c.req.raw));

@@ -173,7 +173,7 @@ function startAgain(folder: string, server: EmbeddedPostgres): () => Promise<voi
       const failed = typeof again === "string";
       if (!failed) server = again;
       if (tries > 0) continue;
-      if (failed) logger.error("Postgres ended, and is started again until it runs: {why}", { why: again });
+      if (failed) logger.error(`Postgres ended, and is started again until it runs: ${again}`);
       else logger.error("Postgres ended, and was started again");
     }
   };

@@ -9,7 +9,17 @@ export class FileLocks implements Locks {
   tryAcquire(name: string): HeldLock | undefined {
     const path = `${this.folder}/${name}.lock`;
     const file = Deno.openSync(path, { create: true, read: true, write: true, mode: 0o600 });
-    const held = new HeldFile(path, file);
+    const held: HeldLock = {
+      get valid() {
+        try {
+          const [there, own] = [Deno.statSync(path), file.statSync()];
+          return there.ino === own.ino && there.dev === own.dev;
+        } catch {
+          return false;
+        }
+      },
+      release: () => file.close(),
+    };
     let isOurs = false;
     try {
       // every open file has a lock of its own, so this process cannot hold it twice either
@@ -18,22 +28,5 @@ export class FileLocks implements Locks {
       if (!isOurs) file.close();
     }
     return isOurs ? held : undefined;
-  }
-}
-
-class HeldFile implements HeldLock {
-  constructor(private readonly path: string, private readonly file: Deno.FsFile) {}
-
-  get valid(): boolean {
-    try {
-      const [there, own] = [Deno.statSync(this.path), this.file.statSync()];
-      return there.ino === own.ino && there.dev === own.dev;
-    } catch {
-      return false;
-    }
-  }
-
-  release(): void {
-    this.file.close();
   }
 }

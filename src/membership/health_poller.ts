@@ -32,14 +32,10 @@ export class HealthPoller {
     const hadLock = this.#held !== undefined;
     this.#held ??= this.locks.tryAcquire("poll");
     // a holder before may have asked a moment ago
-    if (hadLock) PROCESSORS.forEach((processor) => this.#poll(processor));
+    for (const processor of hadLock ? PROCESSORS : []) {
+      this.client.health(processor).then((health) => health && !this.#stopped && this.heard(processor, health));
+    }
     this.#next = this.clock.after(this.#held ? POLL_MS : POLL_LOCK_MS, () => this.start());
-  }
-
-  #poll(processor: Processor): void {
-    this.client.health(processor).then((health) => {
-      if (health && !this.#stopped) this.heard(processor, health);
-    });
   }
 
   /** Polls no more. */

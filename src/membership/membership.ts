@@ -79,52 +79,44 @@ export function unstarted(hasPeer: boolean): Membership {
 /** What an event makes of a replica, and what is to be done. */
 export function transition(state: Membership, event: Event): Transition {
   const { phase, peer } = state;
+  const to = (next: Partial<Membership>, ...effects: Effect[]): Transition => ({
+    state: { ...state, ...next },
+    effects,
+  });
   const stays: Transition = { state, effects: [] };
   switch (event.kind) {
     case "start":
-      return { state: { ...state, waits: "" }, effects: [{ kind: "open", afterMs: 0 }] };
+      return to({ waits: "" }, { kind: "open", afterMs: 0 });
     case "not-opened":
       if (phase !== "starting") return stays;
-      return {
-        state: { ...state, waits: event.why },
-        effects: [{ kind: "open", afterMs: event.afterMs ?? OPEN_AGAIN_MS }],
-      };
+      return to({ waits: event.why }, { kind: "open", afterMs: event.afterMs ?? OPEN_AGAIN_MS });
     case "opened":
-      if (phase !== "starting") return stays;
-      return { state: { ...state, phase: "reading", waits: "" }, effects: [{ kind: "read" }] };
-    case "read": {
+      return phase === "starting" ? to({ phase: "reading", waits: "" }, { kind: "read" }) : stays;
+    case "read":
       if (phase !== "reading") return stays;
-      const served: Membership = { ...state, phase: "serving" };
       // where there is no peer there may have been one once, whose payments are nobody's now
-      if (peer === "none") return { state: served, effects: [{ kind: "serve" }, { kind: "take-over" }] };
-      if (peer === "linked") return { state: served, effects: [{ kind: "serve" }] };
+      if (peer === "none") return to({ phase: "serving" }, { kind: "serve" }, { kind: "take-over" });
+      if (peer === "linked") return to({ phase: "serving" }, { kind: "serve" });
       // a peer that begins at the same time is given time to take its lock
-      return { state: { ...served, tryPlanned: true }, effects: [{ kind: "serve" }, TRY_LATER] };
-    }
+      return to({ phase: "serving", tryPlanned: true }, { kind: "serve" }, TRY_LATER);
     case "linked":
-      return { state: { ...state, peer: "linked" }, effects: [] };
-    case "lost": {
-      const silent: Membership = { ...state, peer: "silent" };
-      return phase === "serving" && !state.tryPlanned ? tried(silent) : { state: silent, effects: [] };
-    }
+      return to({ peer: "linked" });
+    case "lost":
+      if (phase !== "serving" || state.tryPlanned) return to({ peer: "silent" });
+      return to({ peer: "silent", tryPlanned: true }, { kind: "take-over" }, TRY_LATER);
     case "try":
-      if (phase === "serving" && peer !== "linked") return tried(state);
-      return { state: { ...state, tryPlanned: false }, effects: [] };
+      if (phase !== "serving" || peer === "linked") return to({ tryPlanned: false });
+      return to({ tryPlanned: true }, { kind: "take-over" }, TRY_LATER);
     case "peer-dead":
-      return peer === "silent" ? { state: { ...state, peer: "dead" }, effects: [] } : stays;
+      return peer === "silent" ? to({ peer: "dead" }) : stays;
     case "peer-lives":
-      return peer === "dead" ? { state: { ...state, peer: "silent" }, effects: [] } : stays;
+      return peer === "dead" ? to({ peer: "silent" }) : stays;
     case "stop":
       if (phase === "draining" || phase === "stopped") return stays;
       return phase === "serving"
-        ? { state: { ...state, phase: "draining" }, effects: [{ kind: "drain" }] }
-        : { state: { ...state, phase: "stopped" }, effects: [{ kind: "close" }] };
+        ? to({ phase: "draining" }, { kind: "drain" })
+        : to({ phase: "stopped" }, { kind: "close" });
     case "drained":
-      return phase === "draining" ? { state: { ...state, phase: "stopped" }, effects: [{ kind: "close" }] } : stays;
+      return phase === "draining" ? to({ phase: "stopped" }, { kind: "close" }) : stays;
   }
-}
-
-/** Tries for the peer's lock, now and again later. */
-function tried(state: Membership): Transition {
-  return { state: { ...state, tryPlanned: true }, effects: [{ kind: "take-over" }, TRY_LATER] };
 }

@@ -1,5 +1,6 @@
 /**
- * The tables, version by version. A version that was released is never changed: what comes later is a new one.
+ * The tables, version by version. What a version that was released makes is never changed, unless a later one
+ * takes it away again: what comes later is a new one.
  * @module
  */
 import type pg from "pg";
@@ -50,27 +51,13 @@ const MIGRATIONS: readonly string[] = [
      reason smallint not null
    );
    create index payment_settled on payment (processor, requested_at_ms) where stage = ${SETTLED};
-   create index payment_pending on payment (id) where stage <> ${SETTLED};
-   create table replica (
-     id smallint primary key,
-     started_at timestamptz not null default now(),
-     running boolean not null,
-     found text not null
-   );
-   comment on column replica.running is 'started, and did not say goodbye';
-   comment on column replica.found is 'how the life before had ended: empty, clean or crashed';
-   create view payment_audit as
-     select payment.id, cents / 100.0 as amount, ${names("stage", STAGES)} as stage,
-       ${names("processor", PROCESSORS)} as processor, ${time("requested_at_ms")} as requested_at,
-       ${time("accepted_at_ms")} as accepted_at, attempt, ${names("owner", REPLICAS)} as owner,
-       ${names("reason", REASONS)} as reason
-     from payment join store_state using (epoch);`,
+   create index payment_pending on payment (id) where stage <> ${SETTLED};`,
   `alter table payment add story text;
    comment on column payment.story is
      'of a settled payment, a line each: at (ms), replica, stage, attempt, processor (-1: none), reason; by their codes';`,
   // the rows become a projection of the log; an older version's pending ones may have been further than they say
-  `drop view payment_audit;
-   drop table replica;
+  `drop view if exists payment_audit;
+   drop table if exists replica;
    delete from payment where epoch < (select epoch from store_state);
    alter table payment drop epoch, drop doubt, drop doubt_until_ms,
      add last bigint not null default 0, add refused_by smallint, add doubted_ms double precision;

@@ -81,7 +81,7 @@ Deno.test("a Postgres that cannot start is started again and again, said once, a
   await Deno.chmod(data, 0o777);
   Deno.kill(await started.postgres(), "SIGKILL");
   const why = `PostgreSQL does not start: data directory "${data}" has invalid permissions`;
-  const ended = `ERROR: Postgres ended, and is started again until it runs: ${JSON.stringify(why)}`;
+  const ended = `ERROR: Postgres ended, and is started again until it runs: ${why}`;
   await until(() => started.lines.length === 1);
   assert.deepEqual(started.lines, [ended]);
   await until(async () => (await started.readyz()).store === "unavailable");
