@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { Child, type ChildSpec } from "./child.ts";
+import { backoffMs } from "../clock.ts";
 import { type Config, ConfigError, forgetLibpq, placeOf, STOP_MS } from "../config.ts";
 import { makeFolder, peerSocket } from "../file_system.ts";
 import { errorLine, StartError } from "../errors.ts";
@@ -166,8 +167,7 @@ function startAgain(folder: string, server: EmbeddedPostgres): () => Promise<voi
         tries = 0;
       }
       await server.exited;
-      const most = Math.min(AGAIN_MS_MAX, AGAIN_MS_MIN * 2 ** (tries - 1));
-      await pause(tries > 0 ? most * (1 + Math.random()) / 2 : 0);
+      await pause(tries > 0 ? backoffMs(AGAIN_MS_MIN, AGAIN_MS_MAX, tries - 1, Math.random) : 0);
       if (signal.aborted) return;
       const again = await startEmbeddedPostgres(folder, undefined, server.sockets).catch(errorLine);
       const failed = typeof again === "string";

@@ -1,5 +1,5 @@
 /** What the replicas tell each other over the UNIX socket: nobody waits for it. @module */
-import type { Cancel, Random } from "../clock.ts";
+import { backoffMs, type Cancel, type Random } from "../clock.ts";
 import type { Checkpoint } from "../ledger/ledger.ts";
 import type { Processor } from "../payment/fact.ts";
 import type { Health } from "../routing/processor_client.ts";
@@ -40,7 +40,8 @@ export class PeerLink {
   #connection: Connection | undefined;
   #heardMs = -Infinity;
   #dialling: Cancel | undefined;
-  #dialMs = DIAL_MS_MIN;
+  /** since the peer was last linked */
+  #dials = 0;
   #stopped = false;
 
   constructor(private readonly parts: LinkParts, private readonly events: LinkEvents) {}
@@ -101,8 +102,7 @@ export class PeerLink {
   }
 
   #dialLater(): void {
-    const pauseMs = this.#dialMs * (0.5 + this.parts.random());
-    this.#dialMs = Math.min(2 * this.#dialMs, DIAL_MS_MAX);
+    const pauseMs = backoffMs(DIAL_MS_MIN, DIAL_MS_MAX, this.#dials++, this.parts.random);
     this.#dialling = this.parts.clock.after(pauseMs, () => this.#dial());
   }
 
@@ -123,7 +123,7 @@ export class PeerLink {
     this.#connection?.end("the peer connected anew");
     this.#greeting = undefined;
     this.#connection = connection;
-    this.#dialMs = DIAL_MS_MIN;
+    this.#dials = 0;
     this.events.linked();
   }
 

@@ -3,7 +3,7 @@
  * there (DESIGN.md, promise 1).
  * @module
  */
-import type { Clock, Random } from "../clock.ts";
+import { backoffMs, type Clock, type Random } from "../clock.ts";
 import type { Ledger, LedgerObserver } from "../ledger/ledger.ts";
 import {
   dispatched,
@@ -357,8 +357,9 @@ export class Dispatcher implements LedgerObserver {
       const queued: Queued = { state: "queued", pauses: 0, clearedPosition: 0 };
       // a refusal that repeating will not mend is repeated rarely
       if (end.reason === "rejected") this.#backOff(receipt.payment!, { ...queued, pauses: PAUSES_RARELY });
-      else if (end.reason === "rejected-by-both") this.#pause(receipt.payment!, queued, RARELY_MS * this.#share);
-      else this.#place(receipt.payment!, queued);
+      else if (end.reason === "rejected-by-both") {
+        this.#pause(receipt.payment!, queued, backoffMs(RARELY_MS, RARELY_MS, 0, this.#parts.random));
+      } else this.#place(receipt.payment!, queued);
     }
   }
 
@@ -432,15 +433,10 @@ export class Dispatcher implements LedgerObserver {
     else if (lookup.kind !== "unanswered") delete this.#unclear[processor];
   }
 
-  /** Of a pause: not all come again at once. */
-  get #share(): number {
-    return 0.5 + this.#parts.random() / 2;
-  }
-
   /** Leaves a payment alone for a while, longer each time; then one that is bound is looked up, which costs its processor less than a call. */
   #backOff(payment: Payment, before: Queued | Bound): void {
     const mostMs = before.state === "bound" && before.saidBooked ? RARELY_MS : RETRY_MS_MAX;
-    const pauseMs = Math.min(RETRY_MS_MIN * 2 ** before.pauses, mostMs) * this.#share;
+    const pauseMs = backoffMs(RETRY_MS_MIN, mostMs, before.pauses, this.#parts.random);
     this.#pause(payment, { ...before, pauses: before.pauses + 1 }, pauseMs);
   }
 

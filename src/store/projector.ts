@@ -4,7 +4,7 @@
  * nobody does, and where its callers wait: the store takes the first of two who come from the same position.
  * @module
  */
-import { type Cancel, type Clock, type Random, within } from "../clock.ts";
+import { backoffMs, type Cancel, type Clock, type Random, within } from "../clock.ts";
 import type { Ledger, LedgerObserver } from "../ledger/ledger.ts";
 import type { Fact, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
@@ -183,7 +183,7 @@ export class Projector implements LedgerObserver {
       return clock.soon(this.#start);
     }
     if (this.#cancel) return;
-    const pauseMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** (this.#failures - 1)) * (1 + random()) / 2;
+    const pauseMs = backoffMs(RETRY_MS_MIN, RETRY_MS_MAX, this.#failures - 1, random);
     const intervalEndMs = this.#startedMs + intervalMs;
     const isOwn = this.state !== "ready" || this.#isWriter;
     const dueMs = isOwn ? intervalEndMs : Math.max(intervalEndMs, this.#standsSinceMs! + STANDBY_MS);

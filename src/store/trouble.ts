@@ -4,47 +4,46 @@ import pg from "pg";
 import { errorLine } from "../errors.ts";
 import { StoreError } from "./store.ts";
 
-/** What a person has to mend: by SQLSTATE (PostgreSQL manual, appendix A). */
-const REFUSED: Readonly<Record<string, string>> = {
-  "28P01": "the password is wrong",
-  "28000": "the user may not log in",
-  "3D000": "the database does not exist",
-  "42501": "the user lacks a privilege",
-  "53100": "the disk is full",
-  "25006": "the database is read-only",
-};
-
-/** What is wrong with TLS, by the codes of OpenSSL and Node. */
-const UNTRUSTED = /^(?:UNABLE_TO|ERR_TLS|ERR_SSL|SELF_SIGNED|DEPTH_ZERO|CERT_)/;
-
-/** What passes by itself. */
-const UNAVAILABLE: Readonly<Record<string, string>> = {
-  "57P01": "it is shutting down",
-  "57P02": "it has crashed and restarts",
-  "57P03": "it is starting or stopping",
-  "57014": "it took too long",
-  "25P03": "it took too long",
-  "53300": "it has no connection left",
-  "40P01": "two writers met",
-  ECONNREFUSED: "nothing listens there",
-  ENOENT: "nothing listens there",
-  ECONNRESET: "the connection was lost",
-  EPIPE: "the connection was lost",
-  ETIMEDOUT: "it does not answer",
-  EHOSTUNREACH: "the host cannot be reached",
-  ENOTFOUND: "the host is not known",
-  EAI_AGAIN: "the host is not known now",
-};
-
 /** What a pooler has to be told (pgbouncer(5)). */
 const POOLER = "it is a pooler, whose ignore_startup_parameters must name statement_timeout and " +
   "idle_in_transaction_session_timeout";
+const NO_TLS = "it does not let the user in without TLS: write sslmode=require or sslmode=verify-full";
 
-/** Without a code: what `pg` says itself. */
-const SAID: readonly (readonly [RegExp, string])[] = [
-  [/timeout/i, "it does not answer"],
-  [/terminated|not queryable|closed|reset by peer|broken pipe/i, "the connection was lost"],
-  [/refused|no such file/i, "nothing listens there"],
+/**
+ * Code and message, and what they mean; the first that applies counts. Codes are SQLSTATEs (PostgreSQL manual, appendix A),
+ * the system's, OpenSSL's and Node's; without one, the message is what `pg` says itself. `$` is the message.
+ */
+const TROUBLE: readonly (readonly [RegExp, StoreError["kind"], string])[] = [
+  [/^28000 .*no encryption$/s, "refused", NO_TLS],
+  [/^28P01 /, "refused", "the password is wrong"],
+  [/^28000 /, "refused", "the user may not log in"],
+  [/^3D000 /, "refused", "the database does not exist"],
+  [/^42501 /, "refused", "the user lacks a privilege"],
+  [/^53100 /, "refused", "the disk is full"],
+  [/^25006 /, "refused", "the database is read-only"],
+  [/not support SSL/, "refused", "it has no TLS: write sslmode=disable"],
+  [/^(?:UNABLE_TO|ERR_TLS|ERR_SSL|SELF_SIGNED|DEPTH_ZERO|CERT_)/, "refused", "its certificate is not to be trusted: $"],
+  [/^57P01 /, "unavailable", "it is shutting down"],
+  [/^57P02 /, "unavailable", "it has crashed and restarts"],
+  [/^57P03 /, "unavailable", "it is starting or stopping"],
+  [/^(?:57014|25P03) /, "unavailable", "it took too long"],
+  [/^53300 /, "unavailable", "it has no connection left"],
+  [/^40P01 /, "unavailable", "two writers met"],
+  [/^(?:ECONNREFUSED|ENOENT) /, "unavailable", "nothing listens there"],
+  [/^(?:ECONNRESET|EPIPE) /, "unavailable", "the connection was lost"],
+  [/^ETIMEDOUT /, "unavailable", "it does not answer"],
+  [/^EHOSTUNREACH /, "unavailable", "the host cannot be reached"],
+  [/^ENOTFOUND /, "unavailable", "the host is not known"],
+  [/^EAI_AGAIN /, "unavailable", "the host is not known now"],
+  [/SASL|password must be/, "refused", "it asks for a password"],
+  [/startup parameter/, "refused", POOLER],
+  [/^(?!\w{5} ).*timeout/is, "unavailable", "it does not answer"],
+  [
+    /^(?!\w{5} ).*(?:terminated|not queryable|closed|reset by peer|broken pipe)/is,
+    "unavailable",
+    "the connection was lost",
+  ],
+  [/^(?!\w{5} ).*(?:refused|no such file)/is, "unavailable", "nothing listens there"],
 ];
 
 /**
@@ -58,19 +57,10 @@ export function storeError(error: unknown, where: string): Error {
   if ((error instanceof TypeError || error instanceof RangeError) && !("code" in error)) return error;
   const cause = error instanceof AggregateError ? error.errors[0] : error;
   const { code = "", message = String(cause) } = cause as { code?: string; message?: string };
-  const line = (text: string) => `Postgres at ${where}: ${text}`;
-  const make = (kind: StoreError["kind"], text: string) => new StoreError(kind, line(text), { cause: error });
-  if (code === "28000" && message.endsWith("no encryption")) {
-    return make("refused", "it does not let the user in without TLS: write sslmode=require or sslmode=verify-full");
-  }
-  if (REFUSED[code]) return make("refused", REFUSED[code]);
-  if (/not support SSL/.test(message)) return make("refused", "it has no TLS: write sslmode=disable");
-  if (UNTRUSTED.test(code)) return make("refused", `its certificate is not to be trusted: ${errorLine(cause)}`);
-  if (UNAVAILABLE[code]) return make("unavailable", UNAVAILABLE[code]);
-  if (/SASL|password must be/.test(message)) return make("refused", "it asks for a password");
-  if (/startup parameter/.test(message)) return make("refused", POOLER);
-  const said = code.length === 5 ? undefined : SAID.find(([pattern]) => pattern.test(message));
-  if (said) return make("unavailable", said[1]);
+  const make = (kind: StoreError["kind"], text: string) =>
+    new StoreError(kind, `Postgres at ${where}: ${text}`, { cause: error });
+  const [, kind, means = ""] = TROUBLE.find(([pattern]) => pattern.test(`${code} ${message}`)) ?? [];
+  if (kind) return make(kind, means.replace("$", () => errorLine(cause)));
   // connection exceptions, lack of resources and the like pass; what else a server says, it will say again
   const passes = !/^[0-9A-Z]{5}$/.test(code) || /^(08|40|53|55|57|58)/.test(code);
   return make(passes ? "unavailable" : "refused", `${errorLine(cause)}${code && ` (${code})`}`);
