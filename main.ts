@@ -62,7 +62,7 @@ async function run(args: string[]): Promise<Stop | undefined> {
     return undefined;
   }
   const config = readConfig();
-  configureLogs({ level: config.LOG_LEVEL, json: !Deno.stderr.isTerminal() });
+  configureLogs(config.LOG_LEVEL, !Deno.stderr.isTerminal());
   if (values.parent) stopWithParent();
   switch (command) {
     case "start": {

@@ -10,21 +10,14 @@ import {
 /** What is logged: this level and all above it. */
 export type Level = Extract<LogLevel, "debug" | "info" | "warning" | "error"> | "off";
 
-/** What can be set of the log. */
-export interface LogOptions {
-  readonly level: Level;
-  /**
-   * one JSON object a line, for machines: `{"@timestamp", "level", "message", "logger", "properties"}`; otherwise time,
-   * level, category, message and properties, in colours
-   */
-  readonly json: boolean;
-}
-
 /**
  * Sets up every logger of the process: those of category `galo` and below. Logging never throws, whatever became of
  * stderr.
+ *
+ * @param json one JSON object a line, for machines: `{"@timestamp", "level", "message", "logger", "properties"}`;
+ * otherwise time, level, category, message and properties, in colours
  */
-export function configureLogs({ level, json }: LogOptions): void {
+export function configureLogs(level: Level, json: boolean): void {
   const format = json ? getJsonLinesFormatter() : readable;
   const encoder = new TextEncoder();
   const stderr = (record: LogRecord) => {

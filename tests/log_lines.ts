@@ -2,7 +2,7 @@
 import { getLogger } from "@logtape/logtape";
 import { configureLogs, type Level } from "../src/logging.ts";
 
-configureLogs({ level: Deno.args[0] as Level, json: Deno.args[1] === "json" });
+configureLogs(Deno.args[0] as Level, Deno.args[1] === "json");
 const log = getLogger(["galo", "test"]);
 log.debug("one {n}", { n: 1 });
 log.info("two {n}", { n: 2 });

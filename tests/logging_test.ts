@@ -48,7 +48,7 @@ async function readable(code: string): Promise<string[]> {
   const script = `
     import { getLogger } from "@logtape/logtape";
     import { configureLogs } from ${JSON.stringify(import.meta.resolve("../src/logging.ts"))};
-    configureLogs({ level: "info", json: false });
+    configureLogs("info", false);
     const log = getLogger(["galo", "test"]);
     ${code}`;
   const { stderr } = await new Deno.Command(Deno.execPath(), { args: ["eval", "--quiet", "--no-lock", script] })

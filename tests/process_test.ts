@@ -14,7 +14,7 @@ async function run(script: string): Promise<{ code: number; lines: Record<string
     import { configureLogs } from ${url("../src/logging.ts")};
     import { FileLocks } from ${url("../src/membership/file_lock.ts")};
     import { startReplica } from ${url("../src/process.ts")};
-    configureLogs({ level: "info", json: true });
+    configureLogs("info", true);
     const folder = ${JSON.stringify(folder)};
     const processors = { PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" };
     const config = readConfig({ ...processors, DATA_DIR: folder, LISTEN: folder + "/a.sock", REPLICAS: "1" });

@@ -2,6 +2,7 @@
  * A stand-in for a payment processor that behaves as CONTRACT.md says, with faults that the real one has by accident only.
  * @module
  */
+import { setTimeout as after } from "node:timers/promises";
 import { z } from "@zod/zod";
 import { parseObject } from "../json.ts";
 import { parseInstant } from "../payment/instant.ts";
@@ -76,9 +77,8 @@ export class StandIn extends StandInServer {
   #faultEnd = Promise.withResolvers<"drop">();
   #random = Math.random;
   #refusing: ReturnType<typeof setTimeout> | undefined;
-  #sleeping = new Set<ReturnType<typeof setTimeout>>();
   #switching: Promise<void> = Promise.resolve();
-  #stopped = false;
+  readonly #stopping = new AbortController();
 
   constructor(private readonly options: StandInOptions) {
     super(options.port, options.hostname ?? "127.0.0.1", (request) => this.#handle(request));
@@ -103,9 +103,8 @@ export class StandIn extends StandInServer {
 
   /** Stops at once, whatever hangs: payments that wait for their delay are never booked. */
   override async close(): Promise<void> {
-    this.#stopped = true;
+    this.#stopping.abort();
     clearTimeout(this.#refusing);
-    for (const timer of this.#sleeping) clearTimeout(timer);
     await Promise.all([super.close(), this.#switching]);
   }
 
@@ -138,7 +137,7 @@ export class StandIn extends StandInServer {
   }
 
   async #switch(fault: Fault): Promise<void> {
-    if (this.#stopped) return;
+    if (this.#stopping.signal.aborted) return;
     this.#fault = fault;
     this.#random = fault.seed === undefined ? Math.random : seeded(fault.seed);
     this.#faultEnd.resolve("drop");
@@ -147,18 +146,15 @@ export class StandIn extends StandInServer {
     if (fault.fault !== "refuse") return await this.open(REOPEN_TRIES_MAX);
     await super.close();
     // it may have been stopped meanwhile
-    if (fault.forMs === undefined || this.#stopped) return;
+    if (fault.forMs === undefined || this.#stopping.signal.aborted) return;
     this.#refusing = setTimeout(() => {
       this.setFault({ fault: "none" }).catch((error) => console.error(`stand-in: ${error.message}`));
     }, fault.forMs);
   }
 
-  async #sleep(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
-    this.#sleeping.add(timer);
-    await promise;
-    this.#sleeping.delete(timer);
+  /** Whoever sleeps while it is stopped never wakes. */
+  #sleep(ms: number): Promise<void> {
+    return after(ms, undefined, { signal: this.#stopping.signal }).catch(() => new Promise<never>(() => {}));
   }
 
   async #pay(body: string): Promise<StandInEnd> {

@@ -5,8 +5,7 @@ import GaugeOf from "prom-client/lib/gauge.js";
 import HistogramOf from "prom-client/lib/histogram.js";
 import RegistryOf from "prom-client/lib/registry.js";
 
-type Used = Pick<typeof prom, "Counter" | "Gauge" | "Histogram" | "Registry">;
-
-export const { Counter, Gauge, Histogram, Registry } = {
-  ...{ Counter: CounterOf, Gauge: GaugeOf, Histogram: HistogramOf, Registry: RegistryOf },
-} as unknown as Used;
+export const Counter = CounterOf as unknown as typeof prom.Counter;
+export const Gauge = GaugeOf as unknown as typeof prom.Gauge;
+export const Histogram = HistogramOf as unknown as typeof prom.Histogram;
+export const Registry = RegistryOf as unknown as typeof prom.Registry;
