@@ -15,7 +15,7 @@ import { RECORD_BYTES } from "./ledger/record.ts";
 import { REREADS, SEGMENT_RECORDS } from "./ledger/segment_log.ts";
 import { FileLocks } from "./membership/file_lock.ts";
 import { ASKING_MAX } from "./routing/dispatcher.ts";
-import { dispatchPerSecond } from "./routing/pace.ts";
+import { dispatchPerSecond } from "./routing/turns.ts";
 import { UnixTransport } from "./peer/unix_socket.ts";
 import { HttpProcessorClient } from "./processor/client.ts";
 import { Replica, type ReplicaSettings } from "./replica.ts";

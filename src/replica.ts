@@ -116,7 +116,10 @@ export class Replica implements Service {
     const checkpoints = () => this.#running?.ledger.checkpoints ?? [];
     this.#agreement = new Agreement(peerOf(self), checkpoints);
     if (transport) {
-      const progress = () => this.#progress;
+      const progress = () => {
+        const { ledger, projector } = this.#running ?? {};
+        return { position: ledger?.position ?? 0, stored: projector?.position ?? 0 };
+      };
       this.#link = new PeerLink({ self, clock, random, transport, progress, checkpoints }, {
         linked: () => this.#linked(),
         lost: (why) => this.#lost(why),
@@ -328,11 +331,6 @@ export class Replica implements Service {
     if (this.#member.phase === "serving") this.#ports.say("warning", "the peer is lost", { why });
     this.#agreement.forget();
     this.#happened({ kind: "lost" });
-  }
-
-  get #progress() {
-    const { ledger, projector } = this.#running ?? {};
-    return { position: ledger?.position ?? 0, stored: projector?.position ?? 0 };
   }
 
   /** Whether all that is known by now is as safe as an acknowledgement promises. */

@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import asciichart from "asciichart";
 import { readConfig } from "../../src/config.ts";
-import { dispatchPerSecond } from "../../src/routing/pace.ts";
+import { dispatchPerSecond } from "../../src/routing/turns.ts";
 import { loadScenario, type Scenario, ScenarioError } from "../graded/scenario.ts";
 import { type Score, score } from "../graded/score.ts";
 import { money, whole } from "../graded/table.ts";

@@ -1,6 +1,6 @@
 /** The parts of `bench:reach` beside `steady`: what a system earns, bears and keeps. @module */
 import { readConfig } from "../../src/config.ts";
-import { dispatchPerSecond } from "../../src/routing/pace.ts";
+import { dispatchPerSecond } from "../../src/routing/turns.ts";
 import { type Containers, floor, galo, processors, trivial } from "../compose/containers.ts";
 import { loadScenario } from "../graded/scenario.ts";
 import { score } from "../graded/score.ts";

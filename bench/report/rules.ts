@@ -3,8 +3,7 @@
  * does not reach its threshold says nothing.
  * @module
  */
-import { dispatchPerSecond } from "../../src/routing/pace.ts";
-import { TURN_MS } from "../../src/routing/turns.ts";
+import { dispatchPerSecond, TURN_MS } from "../../src/routing/turns.ts";
 import type { Figures } from "./figures.ts";
 
 /** What the milliseconds of a finding are taken from. */
@@ -96,7 +95,7 @@ export const RULES: readonly Rule[] = [
           `${dispatchPerSecond(settings.MAX_IN_FLIGHT)} payments a second at most, event loop lag p99 ${
             ms(timings["loop-lag"].p99)
           }`,
-        look: "src/routing/pace.ts",
+        look: "src/routing/turns.ts",
       };
     },
   },

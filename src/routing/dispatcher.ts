@@ -30,7 +30,6 @@ import {
   withAmount,
   type Work,
 } from "./work.ts";
-import { Pace } from "./pace.ts";
 import type { Health, Lookup, Lookups, Outcome, ProcessorClient } from "./processor_client.ts";
 import { Queue } from "./queue.ts";
 import { type ProcessorView, route, type RouteLimits } from "./route.ts";
@@ -84,7 +83,6 @@ function asRejecter(view: ProcessorView): ProcessorView {
 /** The dispatcher of one replica: it acts on the payments that this replica owns. */
 export class Dispatcher implements LedgerObserver {
   readonly #parts: DispatcherParts;
-  readonly #pace: Pace;
   readonly #turns: Turns;
   readonly #breakers: Record<Processor, CircuitBreaker>;
   readonly #work = new Map<string, Work>();
@@ -102,8 +100,7 @@ export class Dispatcher implements LedgerObserver {
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
-    this.#pace = new Pace(parts.limits.dispatchPerSecond);
-    this.#turns = new Turns(parts.clock, (lagMs) => this.#turn(lagMs));
+    this.#turns = new Turns(parts.clock, parts.limits.dispatchPerSecond, (budget) => this.#turn(budget));
     const breaker = () => new CircuitBreaker(parts.clock, parts.random);
     this.#breakers = { default: breaker(), fallback: breaker() };
   }
@@ -220,9 +217,8 @@ export class Dispatcher implements LedgerObserver {
     return this.#queue.length + this.#bound.default.length + this.#bound.fallback.length > 0;
   }
 
-  #turn(lagMs: number): void {
+  #turn(budget: number): void {
     if (!this.#running) return;
-    let budget = this.#pace.nextBudget(lagMs);
     while (budget > 0 && this.#next()) budget--;
     if (budget === 0 || this.#waits) this.#turns.plan(TURN_MS, 0);
   }

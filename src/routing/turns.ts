@@ -1,19 +1,39 @@
-/** When payments are dispatched: in turns, so that a few of them share every message and every waking of the process. @module */
+/**
+ * When payments are dispatched, and how many: in turns, so that a few of them share every message and every waking of the
+ * process. Answers come first, so a lagging event loop slows dispatching down.
+ * @module
+ */
 import type { Cancel, Clock } from "../clock.ts";
 
 /** Milliseconds between two turns. */
 export const TURN_MS = 20;
 /** How much later than it could a turn may begin, in milliseconds. */
 const RIDE_MS = 20;
+/** A turn that comes this much too late shows an event loop with more to do, in milliseconds. */
+const LAG_MS = 3;
+/** Payments a second and replica at least where nothing lags: more would drain a backlog faster, and leave less CPU for answers. */
+const PER_SECOND_MIN = 800;
+
+/** How many payments a replica that may have so many calls in flight dispatches a second, when nothing lags. */
+export function dispatchPerSecond(maxInFlight: number): number {
+  return Math.max(PER_SECOND_MIN, 2 * maxInFlight);
+}
 
 export class Turns {
   #planned: Cancel | undefined;
   #dueMs = 0;
   #ranMs = -Infinity;
   #stopped = false;
+  readonly #budgetMax: number;
+  #budget: number;
 
-  /** @param run is told how much later than planned it begins */
-  constructor(private readonly clock: Clock, private readonly run: (lagMs: number) => void) {}
+  /**
+   * @param perSecond how many payments at most, when nothing lags
+   * @param run is told how many payments this turn may dispatch
+   */
+  constructor(private readonly clock: Clock, perSecond: number, private readonly run: (budget: number) => void) {
+    this.#budget = this.#budgetMax = Math.max(1, Math.round(perSecond * TURN_MS / 1_000));
+  }
 
   /**
    * The next turn is in `ms` milliseconds, but never sooner than a turn's time after the last.
@@ -30,7 +50,11 @@ export class Turns {
     const turn = () => {
       this.#planned = undefined;
       this.#ranMs = this.clock.monotonic();
-      this.run(this.#ranMs - dueMs);
+      // it halves when the event loop lags, and grows back by a quarter
+      this.#budget = this.#ranMs - dueMs > LAG_MS
+        ? Math.max(1, this.#budget >>> 1)
+        : Math.min(this.#budgetMax, this.#budget + Math.ceil(this.#budgetMax / 4));
+      this.run(this.#budget);
     };
     this.#planned = dueMs > nowMs ? this.clock.after(dueMs - nowMs, turn) : this.#soon(turn);
   }

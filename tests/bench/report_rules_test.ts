@@ -63,7 +63,7 @@ Deno.test("a wait for a route is laid at MAX_IN_FLIGHT where that was reached, e
     ["calls in flight", 100, "MAX_IN_FLIGHT"],
   ]);
   assert.deepEqual(findings(waits(299)).map(({ rule, ms, look }) => [rule, ms, look]), [
-    ["dispatch pace", 100, "src/routing/pace.ts"],
+    ["dispatch pace", 100, "src/routing/turns.ts"],
   ]);
 });
 
