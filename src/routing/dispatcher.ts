@@ -369,16 +369,13 @@ export class Dispatcher implements LedgerObserver {
     return false;
   }
 
-  /** Asks, where few enough are being asked and `whom` may be; otherwise puts the payment off. @returns whether it asks */
+  /** Asks whether they have the payment, where few enough are being asked and `whom` may be; otherwise puts it off. @returns whether it asks */
   #askIfFree(payment: Payment, before: Queued | Bound, whom: readonly Processor[]): boolean {
     const isFree = this.#asking < ASKING_MAX && whom.every((processor) => this.#breakers[processor].retryInMs === 0);
-    if (isFree) this.#ask(payment, before, whom);
-    else this.#backOff(payment, before);
-    return isFree;
-  }
-
-  /** Asks processors whether they have the payment. */
-  #ask(payment: Payment, before: Queued | Bound, whom: readonly Processor[]): void {
+    if (!isFree) {
+      this.#backOff(payment, before);
+      return false;
+    }
     const { ledger, client, clock } = this.#parts;
     const { id, position: over } = payment;
     const askedMs = clock.monotonic();
@@ -397,6 +394,7 @@ export class Dispatcher implements LedgerObserver {
         askedMs,
       );
     });
+    return true;
   }
 
   #asked(payment: Payment, before: Queued | Bound, lookups: Lookups, askedMs: number): void {
