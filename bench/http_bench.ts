@@ -20,7 +20,7 @@ const HEADERS = { "content-type": "application/json", "content-length": String(T
 const payments = { accept: (): Acceptance => "accepted" } as unknown as Service;
 
 const watching = {} as Watching;
-const galo = createApp(payments, { allowPurge: false, now: () => 0, onInvariant() {}, watching });
+const galo = createApp({ payments, allowPurge: false, now: () => 0, onInvariant() {}, watching });
 
 const hono = new Hono();
 hono.post("/payments", async (c) => {

@@ -86,7 +86,8 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
     },
   });
   const app = (listen: Listen, internal: boolean) =>
-    createApp(replica, {
+    createApp({
+      payments: replica,
       allowPurge: config.ALLOW_PURGE,
       ...config.ADMIN_TOKEN && { adminToken: config.ADMIN_TOKEN },
       now: systemClock.now,

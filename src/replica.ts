@@ -21,7 +21,7 @@ import type { Transport } from "./peer/transport.ts";
 import { Dispatcher } from "./routing/dispatcher.ts";
 import type { ProcessorClient } from "./routing/processor_client.ts";
 import type { RouteLimits } from "./routing/route.ts";
-import { type Readiness, readinessOf } from "./service/readiness.ts";
+import { type Readiness, readinessOf, type Running } from "./service/readiness.ts";
 import type { Acceptance, Service, Vitals } from "./service/service.ts";
 import { claimAndOpen, load, STORE_AGAIN_MS } from "./recovery.ts";
 import { Projector } from "./store/projector.ts";
@@ -78,14 +78,6 @@ export interface ReplicaPorts {
   fail(error: unknown): void;
   /** What this replica needs of the log is gone, or the store knows more: the process ends, and is started again. */
   restart(why: string): void;
-}
-
-/** The parts of a replica that knows what was known before. */
-interface Running {
-  readonly ledger: Ledger;
-  readonly retention: Retention;
-  readonly dispatcher: Dispatcher;
-  readonly projector: Projector | undefined;
 }
 
 export class Replica implements Service {

@@ -11,8 +11,9 @@ import { problem } from "./problem.ts";
 
 export type Handler = (c: Context) => Response | Promise<Response>;
 
-/** What can be set of the HTTP edge. */
-export interface AppOptions {
+/** What handlers answer from, and what can be set of the HTTP edge. */
+export interface Edge {
+  readonly payments: Service;
   /** whether everyone may purge */
   readonly allowPurge: boolean;
   /** the bearer token that may purge in any case; none where left out or empty */
@@ -33,11 +34,6 @@ export interface AppOptions {
   readonly scrape?: () => Promise<string>;
 }
 
-/** What handlers answer from. */
-export interface Edge extends AppOptions {
-  readonly payments: Service;
-}
-
 /** What is not on the port where everybody is, where operators have one of their own. */
 const INTERNAL = ["GET /", "GET /live", "GET /metrics"];
 
@@ -53,12 +49,11 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
  *
  * @example
  * ```ts ignore
- * Deno.serve(createApp(replica, { watching, allowPurge: false, now: Date.now, onInvariant: stop }).fetch);
+ * Deno.serve(createApp({ payments: replica, watching, allowPurge: false, now: Date.now, onInvariant: stop }).fetch);
  * ```
  */
-export function createApp(payments: Service, options: AppOptions): Hono {
-  const { onInvariant, internal = true, observers = [] } = options;
-  const edge = { ...options, payments };
+export function createApp(edge: Edge): Hono {
+  const { onInvariant, internal = true, observers = [] } = edge;
   const log = getLogger(["galo", "http"]);
   const app = new Hono({ getPath: pathOf });
   for (const [route, { handlerOf }] of Object.entries(ROUTES)) {

@@ -11,11 +11,11 @@ import type { Projector } from "../store/projector.ts";
 export type Readiness = ReturnType<typeof readinessOf>;
 
 /** The parts of a replica that knows what was known before. */
-export interface RunningParts {
-  readonly ledger: Pick<Ledger, "book">;
-  readonly retention: Pick<Retention, "isOverLimit">;
-  readonly dispatcher: Pick<Dispatcher, "notes" | "status" | "waiting">;
-  readonly projector: Pick<Projector, "state" | "trouble"> | undefined;
+export interface Running {
+  readonly ledger: Ledger;
+  readonly retention: Retention;
+  readonly dispatcher: Dispatcher;
+  readonly projector: Projector | undefined;
 }
 
 /** At each of these POST is answered 503; `/readyz` and the log say so. */
@@ -35,7 +35,7 @@ export function readinessOf(
   },
   { phase, peer, waits }: Membership,
   hasStore: boolean,
-  { ledger, retention, dispatcher, projector }: Partial<RunningParts> = {},
+  { ledger, retention, dispatcher, projector }: Partial<Running> = {},
   othersStore?: string,
 ) {
   const store = projector?.state ?? (hasStore ? "connecting" as const : "none" as const);

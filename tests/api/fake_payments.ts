@@ -1,6 +1,6 @@
 /** A replica that takes payments into a book and does nothing with them. @module */
 import assert from "node:assert/strict";
-import { type AppOptions, createApp } from "../../src/api/app.ts";
+import { createApp, type Edge } from "../../src/api/app.ts";
 import type { Problem } from "../../src/api/problem.ts";
 import { problemAnswer } from "../../src/api/schemas.ts";
 import { Watch } from "../../src/console/watch.ts";
@@ -109,12 +109,12 @@ export function fakeWatch(payments: FakePayments): Watch {
  * An app over fake payments, and what it reported of broken invariants. Every answer is asserted to be one that the
  * OpenAPI document tells of.
  */
-export function fakeApp(options: Partial<AppOptions> = {}) {
+export function fakeApp(options: Partial<Edge> = {}) {
   const payments = new FakePayments();
   const broken: Error[] = [];
   const onInvariant = (error: Error) => void broken.push(error);
   const watching = fakeWatch(payments);
-  const app = createApp(payments, { allowPurge: false, now: () => NOW + 250, onInvariant, watching, ...options });
+  const app = createApp({ payments, allowPurge: false, now: () => NOW + 250, onInvariant, watching, ...options });
   const fetch = app.fetch;
   app.fetch = async (request, ...rest) => {
     const answer = await fetch(request, ...rest);

@@ -86,7 +86,7 @@ Deno.test("a watcher that leaves makes room, and one over the limit is told to c
 
 Deno.test("without internal pages the live page, its stream and metrics are not there", async () => {
   const { payments, watching } = fakeApp();
-  const app = createApp(payments, { allowPurge: false, now: () => NOW, onInvariant() {}, watching, internal: false });
+  const app = createApp({ payments, allowPurge: false, now: () => NOW, onInvariant() {}, watching, internal: false });
   for (const path of ["/", "/live", "/metrics"]) {
     assert.equal((await problemOf(await app.request(path))).type, "/problems/unknown-path", path);
   }

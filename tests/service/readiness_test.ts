@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Membership, unstarted } from "../../src/membership/membership.ts";
 import type { Processor } from "../../src/payment/fact.ts";
-import { LIMITS, readinessOf, type RunningParts } from "../../src/service/readiness.ts";
+import { LIMITS, readinessOf, type Running } from "../../src/service/readiness.ts";
 import { Facts } from "../support/facts.ts";
 
 const SETTINGS = { self: "b", ack: "store", queueMax: 3 } as const;
@@ -9,19 +9,23 @@ const SERVING: Membership = { phase: "serving", peer: "linked", tryPlanned: fals
 const UP = { state: "up", latencyMs: 7, inFlight: 2 } as const;
 const DOWN = { state: "down", latencyMs: 0, inFlight: 0 } as const;
 
+/** As much of the parts as a readiness is made of. */
+type Parts = { -readonly [Name in keyof Running]?: Partial<Running[Name]> };
+
 /** The parts of a replica that holds three payments, of which one is settled. */
-function parts(more: Partial<RunningParts> = {}): RunningParts {
+function parts(more: Parts = {}): Running {
   const facts = new Facts();
   for (const n of [1, 2, 3]) facts.accept(`4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b${n}`, 1990, 1_000);
   facts.dispatch("4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b1", "default", "default-up", 1_010);
   facts.settle("4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b1", "default-up", 1_020);
-  return {
+  const all: Parts = {
     ledger: { book: facts.book },
     retention: { isOverLimit: false },
     dispatcher: { waiting: 1, notes: [], status: (processor: Processor) => processor === "default" ? UP : DOWN },
     projector: { state: "ready", trouble: "" },
     ...more,
   };
+  return all as Running;
 }
 
 Deno.test("a replica that serves tells of its parts, and has nothing to note", () => {
