@@ -181,8 +181,7 @@ export class Replica implements Service {
   }
 
   get vitals(): Vitals {
-    const { retention, dispatcher, projector } = this.#running ?? {};
-    return { link: this.#link, projector, retention, held: dispatcher?.held, rejected: dispatcher?.rejected };
+    return { link: this.#link, ...this.#running };
   }
 
   readiness(): Readiness {

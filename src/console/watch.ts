@@ -134,7 +134,7 @@ export class Watch implements Observer {
     const { self, clock, fees } = this.#parts;
     const replica = this.#replica!;
     const { ready, ack, notes, peer, store, pending, settled, processors } = replica.readiness();
-    const { link, held = null } = replica.vitals;
+    const { link, dispatcher } = replica.vitals;
     const silentMs = link?.silentMs ?? Infinity;
     const totals = replica.summary() ?? NOTHING;
     const of = (processor: Processor) => ({ ...processors[processor], outages: this.#outages.of(processor) });
@@ -150,7 +150,7 @@ export class Watch implements Observer {
       /** for how long the peer has not read what it was told of; 0 where it has */
       lagMs: link?.lagMs ?? 0,
       /** why what waits is not sent; null where nothing waits */
-      held,
+      held: dispatcher?.held ?? null,
       /** what the fees are below those of a router that knows the fallback only; rounded down */
       savedCents: share(totals.default.cents, fees.fallback - fees.default),
       processors: { default: of("default"), fallback: of("fallback") },

@@ -3,11 +3,11 @@
  * nonsense.
  * @module
  */
-import type { Cancel, Clock } from "../clock.ts";
+import type { Cancel, Clock, Random } from "../clock.ts";
 import type { Checkpoint } from "../ledger/ledger.ts";
 import { peerOf, type ReplicaId } from "../payment/fact.ts";
 import { Decoder, encode, type Frame, FRAME_VERSION, FrameError, type Progress } from "./frame.ts";
-import type { Channel, ChannelListener } from "./transport.ts";
+import type { Channel, ChannelListener, Transport } from "./transport.ts";
 
 /** A peer that says nothing for so long is taken for lost, in milliseconds. */
 export const SILENT_MS = 800;
@@ -18,10 +18,12 @@ export const TELL_MS = 200;
 /** Bytes that the peer may leave unread before the connection is given up. */
 export const BACKLOG_BYTES_MAX = 4 << 20;
 
-/** What a connection needs of its replica. */
-export interface ConnectionParts {
+/** What a link and its connections need of their replica. */
+export interface LinkParts {
   readonly self: ReplicaId;
   readonly clock: Clock;
+  readonly random: Random;
+  readonly transport: Transport;
   progress(): Progress;
   /** this replica's, oldest first */
   checkpoints(): readonly Checkpoint[];
@@ -56,7 +58,7 @@ export class Connection implements ChannelListener {
 
   constructor(
     private readonly channel: Channel,
-    private readonly parts: ConnectionParts,
+    private readonly parts: LinkParts,
     /** bytes that went over all connections so far */
     private readonly traffic: { bytesSent: number; bytesReceived: number },
     private readonly events: ConnectionEvents,

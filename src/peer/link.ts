@@ -1,11 +1,11 @@
 /** What the replicas tell each other over the UNIX socket: nobody waits for it. @module */
-import { backoffMs, type Cancel, type Random } from "../clock.ts";
+import { backoffMs, type Cancel } from "../clock.ts";
 import type { Checkpoint } from "../ledger/ledger.ts";
 import type { Processor } from "../payment/fact.ts";
 import type { Health } from "../routing/processor_client.ts";
-import { Connection, type ConnectionParts } from "./connection.ts";
+import { Connection, type LinkParts } from "./connection.ts";
 import { type Frame, type Progress, type Status, STATUS_VERSION } from "./frame.ts";
-import type { Channel, Transport } from "./transport.ts";
+import type { Channel } from "./transport.ts";
 
 /** Pause before the peer is dialled again, in milliseconds; it doubles each time, with jitter. */
 export const DIAL_MS_MIN = 20;
@@ -21,12 +21,6 @@ export interface LinkEvents {
   /** what the peer had folded at a position, to be compared with what is folded here */
   checkpoint(told: Checkpoint): void;
   health(processor: Processor, health: Health): void;
-}
-
-/** What a link needs of its replica. */
-export interface LinkParts extends ConnectionParts {
-  readonly random: Random;
-  readonly transport: Transport;
 }
 
 /** The way to the peer: replica `a` listens, `b` dials, again and again. */

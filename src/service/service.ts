@@ -1,12 +1,9 @@
 /** What a replica is to who asks it: HTTP, metrics, the live page. @module */
-import type { Retention } from "../ledger/retention.ts";
 import type { Summary } from "../payment/book.ts";
-import type { Reason } from "../payment/fact.ts";
 import type { Cents } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { PeerLink } from "../peer/link.ts";
-import type { Projector } from "../store/projector.ts";
-import type { Readiness } from "./readiness.ts";
+import type { Readiness, Running } from "./readiness.ts";
 
 /** What became of a payment that was handed in. */
 export type Acceptance =
@@ -44,16 +41,7 @@ export interface Service {
   readonly vitals: Vitals;
 }
 
-/** The parts of a replica that `/readyz` does not tell of, as they are at the moment of reading. */
-export interface Vitals {
-  readonly link:
-    | Pick<PeerLink, "linked" | "lagMs" | "silentMs" | "bytesSent" | "bytesReceived" | "peerStatus" | "tellStatus">
-    | undefined;
-  readonly projector: Pick<Projector, "unsaved" | "oldestUnsavedMs"> | undefined;
-  /** undefined while it is not known what was known before */
-  readonly retention: Pick<Retention, "segments" | "segmentsMax"> | undefined;
-  /** why payments that are to be routed wait, where any do */
-  readonly held: Reason | undefined;
-  /** payments of both replicas that both processors refused last */
-  readonly rejected?: number | undefined;
+/** The parts of a replica, for what `/readyz` does not tell; the first three are left out while it is not known what was known before. */
+export interface Vitals extends Partial<Running> {
+  readonly link: PeerLink | undefined;
 }

@@ -37,13 +37,14 @@ export function tellNow(replica: Service, self: string, version: string, inFligh
 
 function payments(gauge: Tell, replica: Service): void {
   const { queue, pending, settled, processors } = replica.readiness();
+  const { dispatcher } = replica.vitals;
   const known: Values = [[{ state: "pending" }, pending], [{ state: "settled" }, settled]];
-  const why = HOLDS.map((reason) => [{ reason }, replica.vitals.held === reason] as const);
+  const why = HOLDS.map((reason) => [{ reason }, dispatcher?.held === reason] as const);
   const each = (read: (of: Readiness["processors"]["default"]) => Value) =>
     PROCESSORS.map((processor) => [{ processor }, read(processors[processor])] as const);
   gauge("galo_queue_payments", "Payments in this replica's hands that wait for a call", queue);
   gauge("galo_payments_held", "Payments of both replicas that this one knows, by how far they are", known);
-  gauge("galo_payments_rejected", "Payments that both processors refused last, for good", replica.vitals.rejected);
+  gauge("galo_payments_rejected", "Payments that both processors refused last, for good", dispatcher?.rejected);
   gauge("galo_queue_held", "1 for the reason why that queue is not dispatched now, else 0", why);
   gauge("galo_processor_calls_in_flight", "Calls bound or sent and not ended", each((of) => of.inFlight));
   const rejects = each((of) => of.rejectsWith ?? 0);

@@ -28,7 +28,7 @@ export class FakePayments implements Service {
   waits = false;
   /** whether the log takes a purge */
   purges = true;
-  vitals: Vitals = { link: undefined, projector: undefined, retention: undefined, held: undefined };
+  vitals: Vitals = { link: undefined };
   /** the windows that were asked for */
   readonly windows: (readonly [number | undefined, number | undefined])[] = [];
 

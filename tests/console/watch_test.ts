@@ -25,15 +25,9 @@ function setup(
   const readiness = payments.readiness.bind(payments);
   payments.readiness = () => ({ ...readiness(), ...state });
   const told: Status[] = [];
-  const link: { -readonly [K in keyof Link]: Link[K] } = {
+  const link: { -readonly [K in keyof Link]?: Link[K] } = {
     ...{ linked: true, lagMs: 3, silentMs: 40, bytesSent: 0, bytesReceived: 0, peerStatus: undefined },
     tellStatus: (status) => told.push(status),
-  };
-  const vitals: { -readonly [K in keyof Vitals]: Vitals[K] } = {
-    link,
-    projector: { unsaved: 0, oldestUnsavedMs: 7 },
-    retention: { segments: 2, segmentsMax: 2 },
-    held: undefined,
   };
   const logged: string[] = [];
   const watch = new Watch({
@@ -42,7 +36,7 @@ function setup(
     recall: options.recall ?? ((id) => Promise.resolve(options.stored?.[id])),
     say: (level, message, fields) => logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
   });
-  payments.vitals = vitals;
+  payments.vitals = { link, projector: { oldestUnsavedMs: 7 } } as unknown as Vitals;
   watch.start(payments);
   const facts = new Facts(watch);
   const up = (processor: Processor, is: boolean) => {
@@ -53,7 +47,7 @@ function setup(
     facts.accept(idOf(n), 1990, clock.now());
     return facts.dispatch(idOf(n), processor, reason, clock.now());
   };
-  return { clock, facts, payments, state, link, vitals, told, logged, watch, up, send };
+  return { clock, facts, payments, state, link, told, logged, watch, up, send };
 }
 
 /** A request of `POST /payments` that takes so long. */

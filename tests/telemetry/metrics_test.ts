@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Meters } from "../../src/telemetry/meters.ts";
 import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { Cluster, load, type ReplicaProcess, statusOf, until } from "../cluster/harness.ts";
+import type { Vitals } from "../../src/service/service.ts";
 import { FakePayments } from "../api/fake_payments.ts";
 import { Facts } from "../support/facts.ts";
 import { needs, needsOf, NO_PROMTOOL, PROMTOOL } from "../support/permissions.ts";
@@ -234,7 +235,8 @@ function whole(): Promise<string> {
   meters.requested("GET /livez");
   meters.answered("GET /livez", 200, 0.1);
   const replica = new FakePayments();
-  replica.vitals = { link, projector, retention, held: "default-slow" };
+  const dispatcher = { held: "default-slow" };
+  replica.vitals = { link, projector, retention, dispatcher } as unknown as Vitals;
   const readiness = replica.readiness();
   replica.readiness = () => ({ ...readiness, store: "ready" });
   return meters.scrape(replica);
