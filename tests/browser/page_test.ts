@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createApp } from "../../src/api/app.ts";
 import { LOOK_MS, Watch } from "../../src/console/watch.ts";
 import type { Readiness } from "../../src/service/readiness.ts";
+import type { Vitals } from "../../src/service/service.ts";
 import { FakePayments, ID } from "../api/fake_payments.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import {
@@ -25,7 +26,7 @@ class Stage implements AsyncDisposable {
   /** what is not as the fake has it */
   state: Partial<Readiness> = {};
   readonly watch = new Watch({
-    ...{ self: "a", clock: this.clock, queueMax: 9, fees: { default: 0.05, fallback: 0.15 } },
+    ...{ self: "a", clock: this.clock, fees: { default: 0.05, fallback: 0.15 } },
     ...{ memory: () => 0, recall: () => Promise.resolve(undefined), say() {} },
   });
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
@@ -39,7 +40,7 @@ class Stage implements AsyncDisposable {
     const onInvariant = (error: Error) => {
       throw error;
     };
-    const app = createApp(payments, { allowPurge: false, now: () => clock.now(), onInvariant, watching: watch });
+    const app = createApp({ payments, allowPurge: false, now: () => clock.now(), onInvariant, watching: watch });
     this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, app.fetch);
   }
 
@@ -182,7 +183,7 @@ Deno.test(
     await using shown = await stage.open();
     const { page } = shown;
     const link = { linked: true, lagMs: 0, silentMs: 40, bytesSent: 0, bytesReceived: 0, tellStatus() {} };
-    stage.payments.vitals = { ...stage.payments.vitals, link: { ...link, peerStatus: undefined } };
+    stage.payments.vitals = { link } as unknown as Vitals;
     stage.state = { peer: "linked" };
     await untilNews(page, 1, () => stage.clock.advance(LOOK_MS));
     const rows = await cellsOf(page, "#replicas tr");
