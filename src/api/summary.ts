@@ -2,7 +2,6 @@
 import type { z } from "@zod/zod";
 import { amountOf } from "../payment/money.ts";
 import type { Total } from "../payment/totals.ts";
-import { ceilMs } from "../payment/instant.ts";
 import type { Edge, Handler } from "./app.ts";
 import { problem, schemaProblem, starting } from "./problem.ts";
 import { type summaryAnswer, summaryQuery } from "./schemas.ts";
@@ -20,7 +19,7 @@ export function showSummary({ payments }: Edge): Handler {
     if (!parsed.success) return schemaProblem("invalid-query", parsed.error, query);
     const { from, to } = parsed.data;
     // payments are at whole milliseconds: those within exact bounds are those within the whole ones inside
-    const summary = payments.summary(from && ceilMs(from), to?.ms);
+    const summary = payments.summary(from && from.ms + Number(from.beyond !== ""), to?.ms);
     if (!summary) return starting();
     const totals = { default: totalOf(summary.default), fallback: totalOf(summary.fallback) };
     return c.json(totals satisfies z.infer<typeof summaryAnswer>);

@@ -52,8 +52,3 @@ export function parseInstant(text: string): Instant | undefined {
 export function compareInstants(a: Instant, b: Instant): number {
   return a.ms - b.ms || (a.beyond < b.beyond ? -1 : Number(a.beyond > b.beyond));
 }
-
-/** The first whole millisecond that is not before the instant. */
-export function ceilMs({ ms, beyond }: Instant): number {
-  return beyond ? ms + 1 : ms;
-}

@@ -177,7 +177,10 @@ export class Dispatcher implements LedgerObserver {
     if (!holds || !this.#running) return;
     if (fact.kind === "accepted") this.#offer(payment!);
     else if (fact.kind === "moved") {
-      this.#leave(fact.from);
+      // who was wrongly taken for dead drops what waits: its heir has it. Calls and lookups find that out at their end
+      for (const [id, { state }] of fact.from === this.#parts.self ? this.#work : []) {
+        if (state === "queued" || state === "bound") this.#work.delete(id);
+      }
       this.#offerAll();
     } else if (fact.kind === "purged") {
       for (const id of this.#work.keys()) if (!this.#parts.ledger.book.pending.has(id)) this.#work.delete(id);
@@ -186,14 +189,6 @@ export class Dispatcher implements LedgerObserver {
 
   #offerAll(): void {
     for (const payment of this.#parts.ledger.book.pending.values()) this.#offer(payment);
-  }
-
-  /** A replica that was wrongly taken for dead drops what waits: its heir has it. Calls and lookups find that out at their end. */
-  #leave(owner: ReplicaId): void {
-    if (owner !== this.#parts.self) return;
-    for (const [id, { state }] of this.#work) {
-      if (state === "queued" || state === "bound") this.#work.delete(id);
-    }
   }
 
   /** Takes a payment on, if it is this replica's and not taken on already. */

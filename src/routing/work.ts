@@ -4,7 +4,7 @@
  * @module
  */
 import { type Booking, other, type Processor, type Reason } from "../payment/fact.ts";
-import { amountOf, type Cents } from "../payment/money.ts";
+import { amountOf } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Lookup, Lookups, Outcome } from "./processor_client.ts";
 
@@ -114,11 +114,10 @@ export function withAmount({ cents, doubtedUptimeMs }: Payment, lookup: Lookup):
   if (lookup.kind !== "found" || lookup.cents === cents) return lookup;
   // a hundred times as much is the same amount in another unit
   if (doubtedUptimeMs !== null && lookup.cents !== 100 * cents) return lookup;
-  return { kind: "unclear", error: `amount is ${shown(lookup.cents)}, and ${shown(cents)} was sent` };
-}
-
-function shown(cents: Cents): string {
-  return amountOf(cents).toFixed(2);
+  return {
+    kind: "unclear",
+    error: `amount is ${amountOf(lookup.cents).toFixed(2)}, and ${amountOf(cents).toFixed(2)} was sent`,
+  };
 }
 
 /** Where a payment was found to be booked. */

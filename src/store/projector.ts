@@ -44,11 +44,6 @@ export interface ProjectorParts {
   onAhead(why: string): void;
 }
 
-interface Waiter {
-  readonly position: number;
-  readonly resolve: (reached: boolean) => void;
-}
-
 /** One replica's part in it. It begins at once to try whether the store works. */
 export class Projector implements LedgerObserver {
   /** `connecting` until the store answered for the first time, or did not */
@@ -63,7 +58,7 @@ export class Projector implements LedgerObserver {
   #standsSinceMs: number | undefined;
   /** the last write of anybody, as far as is known, was made here */
   #wroteLast = false;
-  #waiters = new Set<Waiter>();
+  readonly #waiters = new Set<{ readonly position: number; resolve(reached: boolean): void }>();
   #busy = false;
   #startPlanned = false;
   #cancel: Cancel | undefined;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ceilMs, compareInstants, parseInstant } from "../../src/payment/instant.ts";
+import { compareInstants, parseInstant } from "../../src/payment/instant.ts";
 
 const MS = Date.UTC(2025, 6, 15, 12, 34, 56);
 
@@ -83,5 +83,4 @@ Deno.test("orders instants beyond the millisecond", () => {
   for (const [i, a] of instants.entries()) {
     for (const [j, b] of instants.entries()) assert.equal(Math.sign(compareInstants(a, b)), Math.sign(i - j));
   }
-  assert.deepEqual(instants.map(ceilMs), [MS + 789, MS + 790, MS + 790, MS + 790, MS + 790]);
 });
