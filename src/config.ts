@@ -15,6 +15,7 @@ export class ConfigError extends Error {
  * committed it as well, so that it survives the machine.
  */
 export const ACK_LEVELS = ["log", "store"] as const;
+/** One of {@link ACK_LEVELS}. */
 export type AckLevel = typeof ACK_LEVELS[number];
 
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);

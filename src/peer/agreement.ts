@@ -57,10 +57,10 @@ export class Agreement {
  * @returns an empty text where nothing differs, as far as what is kept here tells
  */
 function differences(own: readonly Checkpoint[], told: Checkpoint, before: Checkpoint | undefined): string {
-  const here = at(own, told.position);
+  const here = own.findLast(({ position }) => position === told.position);
   if (!here) return told.position > own[0]!.position ? "a checkpoint, where this replica read past without one" : "";
   const differ = here.hash === told.hash ? [] : [`hash ${told.hash}, here ${here.hash}`];
-  const base = before && at(own, before.position);
+  const base = before && own.findLast(({ position }) => position === before.position);
   if (base) {
     FIGURES.forEach((figure, i) => {
       const [theirs, ours] = [told.settled[i]! - before.settled[i]!, here.settled[i]! - base.settled[i]!];
@@ -68,8 +68,4 @@ function differences(own: readonly Checkpoint[], told: Checkpoint, before: Check
     });
   }
   return differ.join("; ");
-}
-
-function at(own: readonly Checkpoint[], position: number): Checkpoint | undefined {
-  return own.findLast((checkpoint) => checkpoint.position === position);
 }
