@@ -94,7 +94,7 @@ export async function load(
   let stored = NOTHING_STORED;
   try {
     const there = store && await answer(ports, store.stored());
-    if (there) stored = await store!.load((payments) => payments.forEach((payment) => book.load(payment)));
+    if (there) stored = await store!.load((payment) => book.load(payment));
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     book = new Book();

@@ -302,7 +302,7 @@ export class Pair {
     };
     return {
       stored: () => call(() => this.store.stored()),
-      load: (visit) => call(() => this.store.load((payments) => life.alive && visit(payments))),
+      load: (visit) => call(() => this.store.load((payment) => life.alive && visit(payment))),
       write: (move) => call(() => this.store.write(move)),
     };
   }

@@ -8,8 +8,8 @@ import { ADVANCE, columns, PENDING, SETTLED_IN_ORDER, STORED, STORY, unpack, WRI
 import type { Batch, Store, Stored } from "./store.ts";
 import { serverOf, storeError } from "./trouble.ts";
 
-/** Payments that {@link PostgresStore.load} hands over at once. */
-export const PAGE = 512;
+/** Payments that {@link PostgresStore.load} reads at once. */
+const PAGE = 512;
 /** Connections of a replica at most: two let a story be looked up while payments are written. */
 export const POOL_MAX = 2;
 /** SQLSTATE of a prepared statement that is not there, or is there already. */
@@ -81,7 +81,7 @@ export class PostgresStore implements Store {
     });
   }
 
-  async load(visit: (payments: readonly Payment[]) => void): Promise<Stored> {
+  async load(visit: (payment: Payment) => void): Promise<Stored> {
     return await this.#run(async (client) => {
       await client.query("begin isolation level repeatable read read only");
       // before the snapshot is taken: a purge that came in between would be seen in the rows and not in the position
@@ -97,8 +97,8 @@ export class PostgresStore implements Store {
           // the server works on the next page while this one is read; where reading fails, nobody asks how that ended
           coming = fetch();
           coming.catch(() => {});
-          const payments = rows.map(([row]) => unpack(row));
-          if (size > 0) callers(() => visit(payments));
+          // one at a time, and none stays in the driver's result: garbage that lives longer is collected rarely
+          for (const [row] of rows.splice(0)) callers(() => visit(unpack(row)));
         }
       }
       await client.query("commit");

@@ -40,8 +40,8 @@ export interface Store {
    * @param toWrite rejected as {@link write} would be where nothing can be written
    */
   stored(toWrite?: boolean): Promise<Stored>;
-  /** Hands every payment to `visit`, in pages, from one snapshot, settled ones oldest `requestedAt` first. @returns where that snapshot is */
-  load(visit: (payments: readonly Payment[]) => void): Promise<Stored>;
+  /** Hands every payment to `visit`, from one snapshot, settled ones last, oldest `requestedAt` first. @returns where that snapshot is */
+  load(visit: (payment: Payment) => void): Promise<Stored>;
   /**
    * Writes a batch in one transaction, if the store is where it is believed to be. Resolved after the commit.
    *

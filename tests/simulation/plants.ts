@@ -141,9 +141,7 @@ const FACTS: Readonly<Record<string, Plant>> = {
           ...store,
           stored: async () => ({ ...await store.stored(), doubtedUptimeMs: null }),
           load: async (visit) => {
-            const stored = await store.load((payments) => {
-              visit(payments.map((payment) => ({ ...payment, doubtedUptimeMs: null })));
-            });
+            const stored = await store.load((payment) => visit({ ...payment, doubtedUptimeMs: null }));
             return { ...stored, doubtedUptimeMs: null };
           },
         };

@@ -61,7 +61,7 @@ export class Database {
           Number(a.stage === "settled") - Number(b.stage === "settled") || a.requestedAt - b.requestedAt
         );
         for (let at = 0; at < all.length; at += PAGE) {
-          visit(all.slice(at, at + PAGE));
+          for (const payment of all.slice(at, at + PAGE)) visit(payment);
           await this.#transaction(life, () => {});
         }
         return stored;

@@ -15,6 +15,7 @@ export interface Fresh {
 export const LOG = "0b8a3c52-6b0e-4a55-9d6f-0f4c1f6f0d10";
 export const OTHER_LOG = "7d2f9d1e-2f5c-4f7b-8a55-1f2e3d4c5b6a";
 export const NOTHING: Stored = { logId: null, position: 0, hash: 0, doubtedUptimeMs: null };
+/** Payments that a store reads at once, at most. */
 const PAGE_MAX = 512;
 
 /** The id of a payment. */
@@ -63,11 +64,9 @@ export function batch(
 /** Everything a store holds, by id, and where it is. */
 export async function loaded(store: Store): Promise<{ stored: Stored; rows: Map<string, Payment> }> {
   const rows = new Map<string, Payment>();
-  const stored = await store.load((page) => {
-    for (const payment of page) {
-      assert.ok(!rows.has(payment.id), `${payment.id} is loaded twice`);
-      rows.set(payment.id, payment);
-    }
+  const stored = await store.load((payment) => {
+    assert.ok(!rows.has(payment.id), `${payment.id} is loaded twice`);
+    rows.set(payment.id, payment);
   });
   return { stored, rows };
 }
@@ -177,16 +176,16 @@ const TESTS: Readonly<Record<string, Test>> = {
     assert.deepEqual(await loaded(store), { stored: whole.to, rows: byId(many) });
   },
 
-  async "payments are loaded in pages, settled ones by requestedAt and after the pending"(fresh) {
+  async "payments are loaded one by one, settled ones by requestedAt and after the pending"(fresh) {
     const store = fresh.store();
     const count = 2 * PAGE_MAX + 1;
     const payments = Array.from({ length: count }, (_, n) => settled(n, { requestedAt: n * 7_919 % count }));
     await store.write(batch(NOTHING, 10, [...payments, pending(count)]));
-    const pages: (readonly Payment[])[] = [];
-    await store.load((page) => pages.push(page));
-    assert.deepEqual(pages[0], [pending(count)]);
-    assert.ok(pages.every(({ length }) => length > 0 && length <= PAGE_MAX));
-    const times = pages.slice(1).flat().map(({ requestedAt }) => requestedAt);
+    const all: Payment[] = [];
+    await store.load((payment) => all.push(payment));
+    const [first, ...others] = all;
+    assert.deepEqual(first, pending(count));
+    const times = others.map(({ requestedAt }) => requestedAt);
     assert.deepEqual(times, Array.from({ length: count }, (_, n) => n));
   },
 
@@ -197,9 +196,9 @@ const TESTS: Readonly<Record<string, Test>> = {
     const second = batch(first.to, 20, [pending(1), settled(9_999)], true);
     let writing: Promise<Stored> | undefined;
     const rows = new Map<string, Payment>();
-    const stored = await store.load((page) => {
+    const stored = await store.load((payment) => {
       writing ??= other.write(second);
-      for (const payment of page) rows.set(payment.id, payment);
+      rows.set(payment.id, payment);
     });
     assert.deepEqual({ stored, rows }, { stored: first.to, rows: byId(first.payments) });
     assert.deepEqual(await writing, second.to);

@@ -2,9 +2,6 @@
 import type { Payment } from "../../src/payment/payment.ts";
 import type { Batch, Store, Stored } from "../../src/store/store.ts";
 
-/** Payments that {@link MemoryStore.load} hands over at once. */
-const PAGE = 512;
-
 /** What it was asked. */
 export type Call =
   | { readonly kind: "stored" | "load" | "close" }
@@ -31,14 +28,12 @@ export class MemoryStore implements Store {
     return this.#called({ kind: "stored" }, () => this.content.stored);
   }
 
-  async load(visit: (payments: readonly Payment[]) => void): Promise<Stored> {
+  async load(visit: (payment: Payment) => void): Promise<Stored> {
     let snapshot = this.content;
     await this.#called({ kind: "load" }, () => (snapshot = this.content).stored);
     const rows = [...snapshot.rows.values()];
     const settled = rows.filter(({ stage }) => stage === "settled").sort((a, b) => a.requestedAt - b.requestedAt);
-    for (const all of [rows.filter(({ stage }) => stage !== "settled"), settled]) {
-      for (let at = 0; at < all.length; at += PAGE) visit(all.slice(at, at + PAGE));
-    }
+    for (const payment of [...rows.filter(({ stage }) => stage !== "settled"), ...settled]) visit(payment);
     return snapshot.stored;
   }
 
