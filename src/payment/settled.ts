@@ -1,5 +1,5 @@
 /**
- * Every settled payment, outside the JavaScript heap: {@link BYTES_PER_PAYMENT} bytes each (some 70 with the hash table
+ * Every settled payment, outside the JavaScript heap: {@link BYTES_PER_PAYMENT} bytes each (some 65 with the hash table
  * and the totals), and nothing for the garbage collector to walk. Kept for idempotency: a settled id that comes again is answered, not charged.
  * @module
  */

@@ -18,7 +18,7 @@ export const CHUNK_MAX = 256;
 
 interface Chunk {
   at: Float64Array;
-  counts: Float64Array;
+  counts: Uint32Array;
   cents: Float64Array;
   /** how many entries are in use */
   size: number;
@@ -83,7 +83,7 @@ export class Totals {
 
 function chunk(countBefore: number, centsBefore: Cents): Chunk {
   const column = () => new Float64Array(CHUNK_MAX);
-  return { at: column(), counts: column(), cents: column(), size: 0, countBefore, centsBefore };
+  return { at: column(), counts: new Uint32Array(CHUNK_MAX), cents: column(), size: 0, countBefore, centsBefore };
 }
 
 /** The first of `0..length` for which `is` holds, where it holds for all after the first. */
