@@ -15,11 +15,14 @@ export function parseObject(text: string): JsonObject | undefined {
 export function repeatsName(text: string, object: JsonObject): boolean {
   // each member has a colon: where there are no others, no member is lost
   if (text.split(":").length - 1 === Object.keys(object).length) return false;
-  return text.match(/"(?:[^"\\]|\\.)*"\s*:?/g)!.filter((token) => token.endsWith(":")).length > membersOf(object);
-}
-
-function membersOf(value: unknown): number {
-  if (typeof value !== "object" || value === null) return 0;
-  const values = Object.values(value);
-  return values.reduce((sum: number, value) => sum + membersOf(value), Array.isArray(value) ? 0 : values.length);
+  const values: unknown[] = [object];
+  let members = 0;
+  // what is inside is appended: it may be nested deeper than the stack is
+  for (const value of values) {
+    for (const inside of value instanceof Object ? Object.values(value) : []) {
+      values.push(inside);
+      if (!Array.isArray(value)) members++;
+    }
+  }
+  return text.match(/"(?:[^"\\]|\\.)*"\s*:?/g)!.filter((token) => token.endsWith(":")).length > members;
 }

@@ -39,6 +39,8 @@ const INTERNAL = ["GET /", "GET /live", "GET /metrics"];
 
 /** A name or address, and perhaps a port. */
 const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d*)?$/i;
+/** A URL whose path begins where {@link getPath} says. */
+const PLAIN = /^[^:]+:\/\/[^/?#\\@]+\//;
 
 /** No route is at it: every path begins with a slash. */
 const NO_PATH = "none";
@@ -78,12 +80,10 @@ export function createApp(edge: Edge): Hono {
   return app;
 }
 
-/** The path; {@link NO_PATH} where Host, which the URL is made from as well, would make another of any: `x/metrics?`. */
+/** The path; {@link NO_PATH} where Host, or the host of a URL asked for as a whole, would make another of it: `x/metrics?`. */
 function pathOf(request: Request): string {
-  const { headers, url } = request;
-  const host = headers.get("host");
-  const isPlain = host === null || HOST.test(host) && url.startsWith(`://${host}/`, url.indexOf(":"));
-  return isPlain ? getPath(request) : NO_PATH;
+  const host = request.headers.get("host");
+  return (host === null || HOST.test(host)) && PLAIN.test(request.url) ? getPath(request) : NO_PATH;
 }
 
 /** Answers where no route is, or none of this method. */

@@ -9,8 +9,6 @@ const NAMES = { correlationid: "correlationId", amount: "amount", requestedat: "
 type Name = typeof NAMES[keyof typeof NAMES];
 /** Of a value that is not understood, so many characters are shown. */
 const SHOWN_MAX = 40;
-/** A byte order mark, read as Latin-1. */
-const MARK = /^\u00ef\u00bb\u00bf/;
 /** Dates as mail and HTTP write them. */
 const RFC_2822 = /^[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:GMT|UTC|[+-]\d{4})$/;
 
@@ -28,7 +26,7 @@ const RFC_2822 = /^[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:
  * ```
  */
 export function readBooking(text: string, id: string): Lookup {
-  const body = parseObject(text.replace(MARK, ""));
+  const body = parseObject(text);
   if (!body) return { kind: "unclear", error: "the answer is no JSON object" };
   if (repeatsName(text, body)) return { kind: "unclear", error: "a name stands there twice" };
   const { correlationId, amount, requestedAt } = membersOf(body);
@@ -40,12 +38,13 @@ export function readBooking(text: string, id: string): Lookup {
   return { kind: "found", cents, requestedAt: at };
 }
 
-/** In several answers the same words, whatever ids are in them. */
+/** In several answers the same words, whatever ids are in them; what is nested may be so deeper than the stack is. */
 function unclear(name: string, value: unknown): Lookup {
   if (value === undefined) return { kind: "unclear", error: `${name} is missing` };
   if (value === TWICE) return { kind: "unclear", error: `${name} stands there twice` };
   if (name === "correlationId") return { kind: "unclear", error: `${name} is not the one that was asked for` };
-  return { kind: "unclear", error: `${name} is ${JSON.stringify(value).slice(0, SHOWN_MAX)}` };
+  const shown = JSON.stringify(value, (key, inside) => key && typeof inside === "object" ? "…" : inside);
+  return { kind: "unclear", error: `${name} is ${shown.slice(0, SHOWN_MAX)}` };
 }
 
 /** In place of a value that stands there more than once. */
@@ -54,14 +53,10 @@ const TWICE = Symbol("twice");
 function membersOf(body: JsonObject): Partial<Record<Name, unknown>> {
   const members: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(body)) {
-    const name = nameOf(key);
+    const name: Name | undefined = NAMES[key.replaceAll(/[_-]/g, "").toLowerCase() as keyof typeof NAMES];
     if (name) members[name] = name in members ? TWICE : value;
   }
   return members;
-}
-
-function nameOf(key: string): Name | undefined {
-  return NAMES[key.replaceAll(/[_-]/g, "").toLowerCase() as keyof typeof NAMES];
 }
 
 /** Whether a value is the id, in any form that UUIDs are written in. */

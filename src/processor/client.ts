@@ -89,8 +89,8 @@ export class HttpProcessorClient implements ProcessorClient {
   }
 }
 
-/** When the processor wants to be asked again, where it says so in a way that is understood. */
-function later({ retryAfter }: Ended): { retryAfterMs?: number } {
-  const ms = retryAfter === undefined ? undefined : retryAfterMs(retryAfter, Date.now());
+/** When the processor wants to be asked again, where it says so as it refuses: with 2xx and 3xx it is about one thing. */
+function later({ status = 0, retryAfter }: Ended): { retryAfterMs?: number } {
+  const ms = retryAfter === undefined || status < 400 ? undefined : retryAfterMs(retryAfter, Date.now());
   return ms === undefined ? {} : { retryAfterMs: ms };
 }

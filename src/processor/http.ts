@@ -23,7 +23,7 @@ const MARGIN_MS = 1_000;
 export interface Ended {
   /** undefined where no whole head of an answer came */
   readonly status: number | undefined;
-  /** what came of the body */
+  /** what came of the body, without a byte order mark */
   readonly text: string;
   /** the header Retry-After, in lower case */
   readonly retryAfter: string | undefined;
@@ -64,7 +64,9 @@ export class HttpPool {
   async request(method: "GET" | "POST", path: string, body = "", headers = ""): Promise<Ended> {
     const { length } = new TextEncoder().encode(body);
     const ofBody = method === "GET" ? "" : `content-type: application/json\r\ncontent-length: ${length}\r\n`;
-    const head = `${method} ${this.#base}${path} HTTP/1.1\r\nhost: ${this.url.host}\r\n${ofBody}${headers}\r\n`;
+    // without these some send pages, compress, or refuse
+    const ours = "accept: application/json\r\naccept-encoding: identity\r\nuser-agent: galo\r\n";
+    const head = `${method} ${this.#base}${path} HTTP/1.1\r\nhost: ${this.url.host}\r\n${ours}${ofBody}${headers}\r\n`;
     const call = new HttpCall(head + body);
     if (this.#closed) call.end("the client is closed");
     this.#calls.add(call);
@@ -140,8 +142,8 @@ class HttpCall {
   end(error: string | undefined): void {
     if (this.done) return;
     this.done = true;
-    const { status, text, retryAfter, sent } = this;
-    this.#end({ status, text, retryAfter, sent, error });
+    const { status, retryAfter, sent } = this;
+    this.#end({ status, text: this.text.replace(/^\u00ef\u00bb\u00bf/, ""), retryAfter, sent, error });
   }
 }
 

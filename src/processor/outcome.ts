@@ -24,8 +24,8 @@ export function outcomeOf({ status, text = "", sent, error = "no answer" }: Part
   }
   if (status === 422) return { kind: "already-booked" };
   if (status === 429) return { kind: "refused", why: "processor-full" };
-  // a page for people, read as Latin-1, with or without a byte order mark, is not the processor's either
-  if (status === 500 && !/^(?:\u00ef\u00bb\u00bf)?\s*</.test(text)) return { kind: "refused-as-far-as-known" };
+  // a page for people is not the processor's either
+  if (status === 500 && !text.trimStart().startsWith("<")) return { kind: "refused-as-far-as-known" };
   if (status >= 300 && status < 500 && !UNDECIDED.includes(status)) return { kind: "refused", why: "rejected", status };
   return unknown;
 }

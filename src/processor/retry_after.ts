@@ -8,7 +8,7 @@ const DATE =
  * How long to wait, in milliseconds: `Infinity` at most.
  *
  * @param nowMs since 1970, UTC
- * @returns undefined where `text` is neither whole seconds nor a date, and where there is nothing to wait for
+ * @returns undefined where `text` is neither seconds nor a date, and where there is nothing to wait for
  * @example
  * ```ts
  * import assert from "node:assert/strict";
@@ -18,7 +18,7 @@ const DATE =
  * ```
  */
 export function retryAfterMs(text: string, nowMs: number): number | undefined {
-  const ms = /^\d+$/.test(text)
+  const ms = /^\d+(?:\.\d+)?$/.test(text)
     ? Number(text) * 1_000
     : DATE.test(text)
     ? Date.parse(/gmt$/i.test(text) ? text : `${text} GMT`) - nowMs

@@ -44,8 +44,16 @@ Deno.test("pay() posts the payment, amount in decimals and time in milliseconds 
   assert.deepEqual(await client.pay("default", PAYMENT), { kind: "booked" });
   const { head, body } = server.requests[0]!;
   assert.equal(body, `{"correlationId":"${ID}","amount":19.9,"requestedAt":"2025-07-01T12:00:00.007Z"}`);
-  assert.equal(head.split("\r\n")[0], "POST /payments HTTP/1.1");
-  assert.match(head, /^content-type: application\/json$/im);
+  // who does not say what it understands, or who it is, is sent pages, compressed answers, or 403
+  assert.deepEqual(head.split("\r\n"), [
+    "POST /payments HTTP/1.1",
+    `host: ${new URL(server.url).host}`,
+    "accept: application/json",
+    "accept-encoding: identity",
+    "user-agent: galo",
+    "content-type: application/json",
+    `content-length: ${body.length}`,
+  ]);
 });
 
 for (
@@ -126,6 +134,7 @@ for (
     ["a page that is cut off", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n<html>"],
     ["a page that is too long", `HTTP/1.1 200 OK\r\n\r\n<html>${"x".repeat(1 << 20)}`],
     ["a gateway's own 500", "HTTP/1.1 500 X\r\ncontent-length: 6\r\n\r\n<html>"],
+    ["a gateway's own 500 with a byte order mark", "HTTP/1.1 500 X\r\ncontent-length: 9\r\n\r\n\ufeff<html>"],
     ["a gateway's own 500 that is cut off", "HTTP/1.1 500 X\r\ncontent-length: 100\r\n\r\n <!doctype html>"],
   ] as const
 ) {
@@ -391,11 +400,33 @@ Deno.test(
   },
 );
 
-Deno.test("lookup() reads over a byte order mark", net, async () => {
-  const text = `\ufeff${JSON.stringify({ correlationId: ID, amount: 19.9, requestedAt: new Date(AT).toISOString() })}`;
-  const length = new TextEncoder().encode(text).length;
-  const [said] = await asked(`HTTP/1.1 200 X\r\ncontent-length: ${length}\r\n\r\n${text}`, lookup);
-  assert.deepEqual(said, { kind: "found", cents: 1990, requestedAt: AT });
+Deno.test("pay(), lookup() and health() read over a byte order mark", net, async () => {
+  const marked = (body: unknown) => {
+    const text = `\ufeff${JSON.stringify(body)}`;
+    return `HTTP/1.1 200 X\r\ncontent-length: ${new TextEncoder().encode(text).length}\r\n\r\n${text}`;
+  };
+  const booking = marked({ correlationId: ID, amount: 19.9, requestedAt: new Date(AT).toISOString() });
+  assert.deepEqual((await asked(booking, lookup))[0], { kind: "found", cents: 1990, requestedAt: AT });
+  assert.deepEqual(await outcomeAt((socket) => socket.write(marked({ message: "ok" }))), [{ kind: "booked" }, 1]);
+  const health = (client: HttpProcessorClient) => client.health("default");
+  const [said] = await asked(marked({ failing: false, minResponseTime: 5 }), health);
+  assert.deepEqual(said, { failing: false, minResponseMs: 5 });
+});
+
+Deno.test("lookup() understands an answer that is nested deeper than the stack is", net, async () => {
+  const deep = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`;
+  const said = async (amount: string, more: string) => {
+    const text = `{"correlationId":"${ID}","amount":${amount},"requestedAt":"2025-07-01T12:00:00Z","x":{"y":${more}}}`;
+    return (await asked(`HTTP/1.1 200 X\r\ncontent-length: ${text.length}\r\n\r\n${text}`, lookup))[0];
+  };
+  const objects = `${'{"a":'.repeat(10_000)}1${"}".repeat(10_000)}`;
+  const found = { kind: "found", cents: 1990, requestedAt: Date.UTC(2025, 6, 1, 12) };
+  for (const more of [deep(30_000), objects]) assert.deepEqual(await said("19.9", more), found);
+  assert.deepEqual(await said(deep(30_000), "1"), { kind: "unclear", error: 'amount is ["…"]' });
+  assert.deepEqual(await said("19.9", `{"a":1,"b":${deep(30_000)},"a":2}`), {
+    kind: "unclear",
+    error: "a name stands there twice",
+  });
 });
 
 Deno.test("lookup() is unanswered by a status that passes, and unclear by any other", net, async () => {
@@ -420,6 +451,7 @@ for (
   const [header, more] of [
     ["Retry-After: 2", { retryAfterMs: 2_000 }],
     ["retry-after:   120 ", { retryAfterMs: 120_000 }],
+    ["Retry-After: 2.542", { retryAfterMs: 2_542 }],
     ["Retry-After: -2", {}],
     ["Retry-After: soon", {}],
     ["Retry-After: Sun, 06 Nov 1994 08:49:37 GMT", {}],
@@ -435,6 +467,20 @@ for (
     assert.deepEqual((await asked(text(503), lookup))[0], { kind: "unanswered", error: "status 503", ...more });
   });
 }
+
+Deno.test("pay() and lookup() tell nothing of Retry-After where nothing is refused", net, async () => {
+  const text = (status: number) => answer(status).replace("\r\n", "\r\nRetry-After: 30\r\n");
+  for (
+    const [status, outcome] of [
+      [200, { kind: "booked" }],
+      [202, { kind: "unknown", error: "status 202" }],
+      [301, { kind: "refused", why: "rejected", status: 301 }],
+    ] as const
+  ) {
+    assert.deepEqual(await outcomeAt((socket) => socket.write(text(status))), [outcome, 1]);
+  }
+  assert.deepEqual((await asked(text(301), lookup))[0], { kind: "unclear", error: "status 301" });
+});
 
 Deno.test("lookup() is unanswered by an answer that is cut off, too long, or never comes", net, async () => {
   const body = JSON.stringify({ correlationId: ID, amount: 19.9, requestedAt: "2025-07-01T12:00:00Z" });
