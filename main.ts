@@ -31,6 +31,15 @@ function example(url: string): string {
   curl ${url}/payments-summary`;
 }
 
+/** Tells people something, whatever became of stdout: nobody reads it any more, or its disk is full. */
+function say(text: string): void {
+  try {
+    console.log(text);
+  } catch {
+    // no reason to stop
+  }
+}
+
 /** What the command line can say beside the command. */
 const OPTIONS = {
   help: { type: "boolean", short: "h" },
@@ -68,8 +77,8 @@ async function run(args: string[]): Promise<Stop | undefined> {
     case "start": {
       const { startCluster } = await import("./src/local/cluster.ts");
       const standInPort = number("--stand-in-port", values["stand-in-port"], 65_534);
-      const cluster = await startCluster(config, console.log, standInPort, values.caddy);
-      console.log(`\nTry:\n${example(cluster.url)}\n\nCtrl-C stops all of it.`);
+      const cluster = await startCluster(config, say, standInPort, values.caddy);
+      say(`\nTry:\n${example(cluster.url)}\n\nCtrl-C stops all of it.`);
       return cluster.stop;
     }
     case "replica": {
@@ -77,7 +86,7 @@ async function run(args: string[]): Promise<Stop | undefined> {
       const { REPLICA } = config;
       const traces = isTraced() ? new (await import("./src/telemetry/traces.ts")).Traces(REPLICA) : undefined;
       const host = await startReplica(config, traces);
-      host.serving.then((where) => where && console.log(`replica ${REPLICA} takes payments on ${where}`), refuse);
+      host.serving.then((where) => where && say(`replica ${REPLICA} takes payments on ${where}`), refuse);
       return host.stop;
     }
     case "processor": {
@@ -87,7 +96,7 @@ async function run(args: string[]): Promise<Stop | undefined> {
       const standIn = await startStandIn({ port, hostname: values.host, feeRate }).catch((error) => {
         throw new StartError(`cannot listen on port ${port}: ${errorLine(error)}`);
       });
-      console.log(`stand-in processor on ${standIn.url}`);
+      say(`stand-in processor on ${standIn.url}`);
       return () => standIn.close().then(() => true);
     }
     case "audit": {
@@ -167,7 +176,9 @@ if (import.meta.main) {
   try {
     // what nohup starts outlives its terminal, and a part of a cluster leaves that to the whole
     const outlives = ignoresHangup() || Deno.args.includes("--parent");
-    for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) Deno.addSignalListener(signal, stop);
+    for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT", "SIGUSR2", "SIGALRM"] as const) {
+      Deno.addSignalListener(signal, stop);
+    }
     Deno.addSignalListener("SIGHUP", outlives ? () => {} : stop);
     running = run(Deno.args);
     if (!await running) Deno.exit(0);

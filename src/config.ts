@@ -186,13 +186,14 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     }
     config[name] = parsed.data;
   }
-  const { PROCESSOR_DEFAULT_URL: first, PROCESSOR_FALLBACK_URL: second } = config as Config;
+  const { PROCESSOR_DEFAULT_URL: first, PROCESSOR_FALLBACK_URL: second, DATABASE_URL: url } = config as Config;
   if (Boolean(first) !== Boolean(second)) {
     throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: set both or none");
   }
-  const { DATABASE_URL: url } = config as Config;
+  // where the server is and how it is trusted, to libpq but not to pg
+  const unheeded = /^PG(?:SSL|SERVICE$|HOSTADDR$|REQUIRE|CHANNELBINDING$|TARGETSESSIONATTRS$)/;
   const says = (name: string) => url === "" || url.includes(`${name.slice(2).toLowerCase()}=`);
-  const unsaid = Object.keys(environment).find((name) => name.startsWith("PGSSL") && environment[name] && !says(name));
+  const unsaid = Object.keys(environment).find((name) => unheeded.test(name) && environment[name] && !says(name));
   if (unsaid) throw new ConfigError(`${unsaid}: say it in DATABASE_URL, or take it out`);
   const operations = operationsOf(config as Config);
   for (const [name, listen] of Object.entries({ LISTEN: (config as Config).LISTEN, OPS_LISTEN: operations })) {

@@ -88,9 +88,12 @@ Deno.test("a path that is too long for a socket is refused", () => {
   assert.deepEqual(readConfig({ OPS_LISTEN: of(103), REPLICAS: "1" }).OPS_LISTEN, { path: of(103) });
 });
 
-Deno.test("what the shell says of TLS is not dropped silently where DATABASE_URL does not say it", () => {
+Deno.test("what the shell says of a server and its trust is not dropped silently where DATABASE_URL does not say it", () => {
   const DATABASE_URL = "postgres://h/d";
-  for (const name of ["PGSSLMODE", "PGSSLROOTCERT", "PGSSLNEGOTIATION"]) {
+  const unheeded = ["PGSERVICE", "PGHOSTADDR", "PGREQUIREAUTH", "PGREQUIREPEER", "PGCHANNELBINDING"];
+  for (
+    const name of ["PGSSLMODE", "PGSSLROOTCERT", "PGSSLNEGOTIATION", "PGTARGETSESSIONATTRS", ...unheeded]
+  ) {
     const message = `${name}: say it in DATABASE_URL, or take it out`;
     assert.equal(refused({ DATABASE_URL, [name]: "x" }), message);
     assert.equal(refused({ DATABASE_URL: `${DATABASE_URL}?application_name=x`, [name]: "x" }), message);
@@ -98,6 +101,10 @@ Deno.test("what the shell says of TLS is not dropped silently where DATABASE_URL
     assert.equal(readConfig({ DATABASE_URL: said, [name]: "x" }).DATABASE_URL, said);
     assert.equal(readConfig({ [name]: "x" }).DATABASE_URL, "");
     assert.equal(readConfig({ DATABASE_URL, [name]: "" }).DATABASE_URL, DATABASE_URL);
+  }
+  // what pg heeds, and what matters to psql alone
+  for (const name of ["PGHOST", "PGUSER", "PGPASSFILE", "PGOPTIONS", "PGSERVICEFILE", "PGTZ", "PGDATA"]) {
+    assert.equal(readConfig({ DATABASE_URL, [name]: "x" }).DATABASE_URL, DATABASE_URL);
   }
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { payment, statusOf, until } from "./cluster/harness.ts";
+import { freePort, payment, statusOf, until } from "./cluster/harness.ts";
 import { usersOf } from "./local/start.ts";
 import { CADDY, needs, needsOf, NO_CADDY } from "./support/permissions.ts";
 
@@ -112,6 +112,19 @@ Deno.test("a taken port is one clear line and exit code 1", real, async () => {
 
 Deno.test("a missing permission is one clear line and exit code 1", real, async () => {
   assert.match(await failure([], {}, []), /^galo: .*permission/);
+});
+
+Deno.test("what cannot be said on stdout ends nothing", real, async () => {
+  const port = freePort();
+  const galo = [Deno.execPath(), "run", "-A", "--quiet", MAIN, "processor", "--host", "127.0.0.1", "--port", `${port}`];
+  // each write fails there, as on a full disk
+  const args = ["-c", 'exec "$0" "$@" > /dev/full', ...galo];
+  const process = new Deno.Command("sh", { args, stderr: "piped" }).spawn();
+  const health = () => statusOf(fetch(`http://127.0.0.1:${port}/payments/service-health`));
+  await until(() => health().then((status) => status === 200, () => false));
+  process.kill("SIGTERM");
+  const { code, stderr } = await process.output();
+  assert.deepEqual([code, new TextDecoder().decode(stderr)], [0, ""]);
 });
 
 Deno.test("start is a whole cluster from an empty folder, and SIGTERM ends all of it with 0", real, async () => {

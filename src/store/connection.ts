@@ -6,7 +6,7 @@ import { StoreError } from "./store.ts";
 import { serverOf } from "./trouble.ts";
 
 /** What a query may say that `pg` heeds itself. */
-const HEEDED = ["host", "port", "user", "password", "options", "application_name", "client_encoding"];
+const HEEDED = ["host", "port", "user", "password", "options", "application_name"];
 
 /**
  * How to connect to the server that a URL names.

@@ -15,6 +15,7 @@ const NO_TLS = "it does not let the user in without TLS: write sslmode=require o
  */
 const TROUBLE: readonly (readonly [RegExp, StoreError["kind"], string])[] = [
   [/^28000 .*no encryption$/s, "refused", NO_TLS],
+  [/no PostgreSQL user name/, "refused", "it asks for a user"],
   [/^28P01 /, "refused", "the password is wrong"],
   [/^28000 /, "refused", "the user may not log in"],
   [/^3D000 /, "refused", "the database does not exist"],
@@ -74,13 +75,16 @@ export function storeError(error: unknown, where: string): Error {
 export function serverOf(url: string): { readonly where: string; readonly host: string } {
   try {
     // `postgres://user@/database?host=/a/folder` is a way to name a socket
-    const { protocol, username, hostname, port, pathname, searchParams } = new URL(url.replace("@/", "@localhost/"));
-    if (protocol !== "postgres:" && protocol !== "postgresql:") throw new TypeError("not of Postgres");
+    const { protocol, username, hostname, port, pathname, search, searchParams } = new URL(url.replace("@/", "@-/"));
+    // a "@" after a "/" or "?" is that of a password with one of them, which would be shown as a host or database
+    const isSpoilt = /@/.test(pathname) || /^[^=]*@/.test(search);
+    if (isSpoilt || !/^postgres(?:ql)?:$/.test(protocol)) throw new TypeError("not of Postgres");
     const user = searchParams.get("user") ?? decodeURIComponent(username);
-    // without one it is the user's, as pg has it
-    const database = decodeURIComponent(pathname.slice(1)) || new pg.Client(user ? { user } : {}).database;
-    const host = searchParams.get("host") ?? (decodeURIComponent(hostname) || "localhost");
-    const at = host.startsWith("/") ? host : `${host}:${port || searchParams.get("port") || 5432}`;
+    // what is left out is the shell's, or the user's, as pg has it
+    const shell = new pg.Client(user ? { user } : {});
+    const database = decodeURIComponent(pathname.slice(1)) || shell.database;
+    const host = searchParams.get("host") ?? (decodeURIComponent(hostname).replace(/^-$/, "") || shell.host);
+    const at = host.startsWith("/") ? host : `${host}:${port || searchParams.get("port") || shell.port}`;
     return { where: `${at}, database ${database}`, host };
   } catch {
     throw new StoreError("refused", "DATABASE_URL is no URL of the form postgres://user:password@host:port/database");

@@ -194,7 +194,7 @@ Deno.test("what is acknowledged while the whole folder's disk is full or not is 
   assert.equal((await started.end("SIGTERM")).code, 0);
 });
 
-for (const name of ["SIGHUP", "SIGQUIT"] as const) {
+for (const name of ["SIGHUP", "SIGQUIT", "SIGUSR2", "SIGALRM"] as const) {
   Deno.test(`${name} ends all of it with 0, Postgres too`, real, async () => {
     await using started = await Started.start(await newFolder());
     await pay(started, 1);

@@ -172,6 +172,7 @@ Deno.test("what is not heeded in a URL is refused in one line, without its value
       [`${base}?application_name=x&options=-c%20geqo%3Doff`, "taken"],
       [`${base}?connect_timeout=3`, "DATABASE_URL: connect_timeout is not heeded: take it out"],
       [`${base}?sslmode=require&channel_binding=require`, "DATABASE_URL: channel_binding is not heeded: take it out"],
+      [`${base}?client_encoding=utf8`, "DATABASE_URL: client_encoding is not heeded: take it out"],
       [`${base}?SSLMODE=require`, "DATABASE_URL: SSLMODE is not heeded: take it out"],
       [`${base}?ssl=true`, "DATABASE_URL: write sslmode=require or sslmode=verify-full for ssl"],
       [`${base}?uselibpqcompat=true`, "DATABASE_URL: uselibpqcompat is not heeded: take it out"],
@@ -185,7 +186,11 @@ Deno.test("what is not heeded in a URL is refused in one line, without its value
         `${base}?sslmode=require&sslrootcert=system`,
         "DATABASE_URL: write sslmode=verify-full, or the path of a certificate as sslrootcert",
       ],
-      ["http://me:secret@h/d", "DATABASE_URL is no URL of the form postgres://user:password@host:port/database"],
+      ...["http://me:secret@h/d", "postgres://me:p@secret/x@h/d", "postgres://me:1/secret@h/d"].map((url) =>
+        [url, "DATABASE_URL is no URL of the form postgres://user:password@host:port/database"] as const
+      ),
+      ["postgres://me:1?secret@h/d", "DATABASE_URL is no URL of the form postgres://user:password@host:port/database"],
+      [`${base}?user=me@host&password=secret@`, "taken"],
     ] as const
   ) assert.deepEqual([url, said(url)], [url, message]);
 });

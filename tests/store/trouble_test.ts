@@ -63,6 +63,14 @@ Deno.test("a pooler that takes no time limits is told apart, and what it has to 
   );
 });
 
+Deno.test("a user that nobody names is said plainly", () => {
+  const { message } = storeError(
+    { code: "28000", message: "no PostgreSQL user name specified in startup packet" },
+    "x",
+  );
+  assert.equal(message, "Postgres at x: it asks for a user");
+});
+
 Deno.test("a missing database is said plainly", needsServer, async () => {
   assert.equal(await refusal(await server.database("nowhere")), "refused: the database does not exist");
 });
@@ -177,12 +185,28 @@ Deno.test("what a server says in several lines becomes one", () => {
   assert.deepEqual([kind, message], ["refused", "Postgres at here: relation is odd (42P01)"]);
 });
 
-Deno.test("a server is named without user and password", () => {
+Deno.test("a server is named without user and password", needsServer, () => {
   assert.equal(serverOf("postgres://me:secret@db:5433/galo").where, "db:5433, database galo");
   assert.equal(serverOf("postgres://me:secret@db/galo").where, "db:5432, database galo");
   assert.equal(serverOf("postgres://me:secret@/galo?host=%2Frun%2Fpg").where, "/run/pg, database galo");
   assert.equal(serverOf("postgres://me:secret@db").where, "db:5432, database me");
   assert.equal(serverOf("postgres://a%40b@/?host=/run/pg").where, "/run/pg, database a@b");
   assert.equal(serverOf("postgres://db/?user=you").where, "db:5432, database you");
+  assert.equal(serverOf("postgres:///d?user=me@secret").where, "localhost:5432, database d");
   assert.throws(() => serverOf("me:secret at db").where, { message: /^DATABASE_URL is no URL of the form/ });
+});
+
+Deno.test("a server that DATABASE_URL leaves to the shell is named as pg finds it", needsServer, () => {
+  try {
+    Deno.env.set("PGPORT", "5433");
+    for (const [host, where] of [["/run/pg", "/run/pg"], ["there", "there:5433"]] as const) {
+      Deno.env.set("PGHOST", host);
+      for (const url of ["postgres:///galo", "postgres://me@/galo"]) {
+        assert.deepEqual(serverOf(url), { where: `${where}, database galo`, host });
+      }
+      assert.equal(serverOf("postgres://me@db/galo").where, "db:5433, database galo");
+    }
+  } finally {
+    for (const name of ["PGHOST", "PGPORT"]) Deno.env.delete(name);
+  }
 });
