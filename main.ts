@@ -179,6 +179,8 @@ if (import.meta.main) {
     for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT", "SIGUSR2", "SIGALRM"] as const) {
       Deno.addSignalListener(signal, stop);
     }
+    // a file that may grow no more is a disk that is full
+    Deno.addSignalListener("SIGXFSZ", () => {});
     Deno.addSignalListener("SIGHUP", outlives ? () => {} : stop);
     running = run(Deno.args);
     if (!await running) Deno.exit(0);

@@ -207,6 +207,7 @@ export function openApiDocument(): Json {
     openapi: "3.1.1",
     info: { title: "Galo", version: "0.1.0", summary: "A payment router", description: DESCRIPTION, license: LICENSE },
     servers: [{ url: "/" }],
+    security: [],
     tags: [
       { name: "payments", description: "What callers need" },
       { name: "operations", description: "What operators need" },

@@ -26,6 +26,7 @@ interface Header {
 /** The document as far as tests look into it. */
 export interface Document {
   readonly info: { readonly version: string };
+  readonly security: readonly unknown[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: {
     readonly responses: Readonly<Record<string, Answer>>;

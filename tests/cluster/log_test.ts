@@ -1,6 +1,6 @@
 /** The log's folder in a real cluster: its limit, and segments that nobody needs, or somebody still does. @module */
 import assert from "node:assert/strict";
-import { needs } from "../support/permissions.ts";
+import { needs, needsOf, program } from "../support/permissions.ts";
 import { rotate } from "./damage.ts";
 import { Cluster, load, payment, TestPostgres, until } from "./harness.ts";
 
@@ -44,6 +44,26 @@ Deno.test(
     await postgres.start();
     for (const replica of cluster.replicas) await until(async () => await replica.pay(crypto.randomUUID()) === 202);
     assert.equal(segments(cluster).length, 1);
+  },
+);
+
+Deno.test(
+  "a log that may grow no more (ulimit -f) answers 503, ends no replica, and goes on once it may",
+  needsOf(real, () => program("prlimit") !== undefined, "no prlimit on the PATH: Debian's package util-linux"),
+  async () => {
+    await using cluster = await Cluster.start({ env: { REPLICAS: "1" } });
+    const limit = (bytes: number | "unlimited") => {
+      const args = ["--pid", `${cluster.a.pid}`, `--fsize=${bytes}:`];
+      assert.ok(new Deno.Command("prlimit", { args }).outputSync().success);
+    };
+    limit(4_096);
+    const { accepted, failed } = await load((id) => cluster.a.pay(id), { count: 200 });
+    assert.deepEqual([...new Set(failed.map(({ why }) => why))], ["status 503"]);
+    limit("unlimited");
+    assert.equal(await cluster.a.pay(crypto.randomUUID()), 202);
+    await cluster.untilSettled();
+    cluster.assertBookedOnce(accepted);
+    assert.deepEqual([await cluster.a.summary(), cluster.a.restarts], [cluster.books(), 0]);
   },
 );
 

@@ -192,7 +192,7 @@ Deno.test("a server is named without user and password", needsServer, () => {
   assert.equal(serverOf("postgres://me:secret@db").where, "db:5432, database me");
   assert.equal(serverOf("postgres://a%40b@/?host=/run/pg").where, "/run/pg, database a@b");
   assert.equal(serverOf("postgres://db/?user=you").where, "db:5432, database you");
-  assert.equal(serverOf("postgres:///d?user=me@secret").where, "localhost:5432, database d");
+  assert.equal(serverOf("postgres://db/d?user=me@secret").where, "db:5432, database d");
   assert.throws(() => serverOf("me:secret at db").where, { message: /^DATABASE_URL is no URL of the form/ });
 });
 
