@@ -22,8 +22,8 @@ export interface ChildSpec {
   readonly restarts: boolean;
   /** after so long a child that was asked to stop is killed, in milliseconds */
   readonly killMs?: number;
-  /** ready when this port answers; otherwise when the child says the first word on its standard output */
-  readonly port?: number;
+  /** ready when this answers; otherwise when the child says the first word on its standard output */
+  readonly at?: Deno.ConnectOptions;
 }
 
 export class Child {
@@ -38,7 +38,7 @@ export class Child {
     // also where nobody waits for it any more
     this.ready.catch(() => {});
     this.#process = this.#spawn();
-    if (spec.port !== undefined) this.#listens(spec.port);
+    if (spec.at) this.#listens(spec.at);
     this.#watch();
   }
 
@@ -49,12 +49,12 @@ export class Child {
   }
 
   #spawn(): Deno.ChildProcess {
-    const { program, args, env, cwd, port } = this.spec;
+    const { program, args, env, cwd, at } = this.spec;
     const options = { args: [...args], env, ...cwd && { cwd } };
     try {
       const command = new Deno.Command(program, { ...options, stdin: "piped", stdout: "piped", stderr: "inherit" });
       const child = command.spawn();
-      if (port === undefined) this.#speaks(child);
+      if (!at) this.#speaks(child);
       return child;
     } catch (error) {
       throw new StartError(`cannot start ${program}: ${errorLine(error)}`);
@@ -72,16 +72,16 @@ export class Child {
     if ((await status).code !== EXIT_RESTART) this.#ready.reject(new StartError(`${this.spec.name} did not start`));
   }
 
-  async #listens(port: number): Promise<void> {
+  async #listens(at: Deno.ConnectOptions): Promise<void> {
     for (let tries = 0; tries < CONNECT_TRIES; tries++) {
       try {
-        (await Deno.connect({ port })).close();
+        (await Deno.connect(at)).close();
         return this.#ready.resolve();
       } catch {
         await after(CONNECT_MS);
       }
     }
-    this.#ready.reject(new StartError(`${this.spec.name} does not answer on port ${port}`));
+    this.#ready.reject(new StartError(`${this.spec.name} does not answer on port ${at.port}`));
   }
 
   async #watch(): Promise<void> {

@@ -59,7 +59,9 @@ export async function startCluster(
   const dataDir = await Deno.realPath(config.DATA_DIR);
   peerSocket(dataDir); // throws where the path is too long
   const port = freePort(listen.port, listen.hostname);
-  const url = `http://127.0.0.1:${port}`;
+  // where every address is listened on, this one is too
+  const reached = { hostname: /^[0.:]+$/.test(listen.hostname) ? LOOPBACK : listen.hostname, port };
+  const url = `http://${placeOf(reached)}`;
   // what takes payments stops before what it relies on
   const front: Child[] = [];
   const back: Child[] = [];
@@ -108,10 +110,10 @@ export async function startCluster(
     }
     if (caddy) {
       // from there, since a Caddyfile cannot name every folder
-      const at = { cwd: dataDir, env: { GALO_PORT: `${port}`, GALO_SOCKETS: "." } };
+      const env = { GALO_HOST: listen.hostname, GALO_PORT: `${port}`, GALO_SOCKETS: "." };
       const args = ["run", "--adapter", "caddyfile", "--config", `${ROOT}/Caddyfile`];
       const program = caddy.includes("/") ? resolve(caddy) : caddy;
-      front.unshift(new Child({ name: "caddy", program, args, ...at, restarts: true, port }));
+      front.unshift(new Child({ name: "caddy", program, args, env, cwd: dataDir, restarts: true, at: reached }));
     }
     await Promise.all(front.map(({ ready }) => ready));
     const replicas = `${config.REPLICAS} replica${config.REPLICAS === 2 ? "s" : ""}`;

@@ -215,6 +215,23 @@ Deno.test("what nohup starts outlives its terminal", real, async () => {
   assert.deepEqual(usersOf(started.folder), []);
 });
 
+for (const env of [{}, ...CADDY === undefined ? [] : [{ CADDY }]]) {
+  Deno.test(
+    `payments are taken where LISTEN says and nowhere else${"CADDY" in env ? ", by Caddy" : ""}`,
+    real,
+    async () => {
+      await using started = await Started.start(await newFolder(), { LISTEN: "127.0.0.2:0", ...env });
+      await pay(started, 1);
+      const { hostname, port } = new URL(started.url);
+      assert.equal(hostname, "127.0.0.2");
+      assert.ok(started.said.includes(`\n  curl -i http://127.0.0.2:${port}/payments --json `), started.said);
+      const elsewhere = Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+      await assert.rejects(elsewhere, Deno.errors.ConnectionRefused);
+      assert.equal((await started.end("SIGTERM")).code, 0);
+    },
+  );
+}
+
 Deno.test("a folder may have any name", real, async () => {
   const name = `a,b "c" 'd' \\e %66 {f} $g é\u{1f4b6}`;
   await using started = await Started.start(await newFolder(name), CADDY === undefined ? {} : { CADDY });
