@@ -154,8 +154,9 @@ class HttpConnection {
   untilMs = Infinity;
   #socket: Deno.Conn | undefined;
   #closed = false;
-  /** of the answer so far */
+  /** of the answer so far; of its fields, names and values in turn, where they are so many that they come in parts */
   #bytes = 0;
+  #fields: string[] = [];
   #whole = false;
   #keeps = false;
   /** so long the server keeps it, in milliseconds, and for so many calls more */
@@ -167,15 +168,15 @@ class HttpConnection {
   /** @param release whether it can be used again, or is closed */
   constructor(private readonly url: URL, private readonly release: (free: boolean) => void) {
     const parser = this.#parser;
-    parser.initialize(HTTPParser.RESPONSE, {});
+    parser.initialize(HTTPParser.RESPONSE, {}, ANSWER_BYTES_MAX);
     parser[HTTPParser.kOnMessageBegin] = () => this.#keeps = false;
+    parser[HTTPParser.kOnHeaders] = (fields: readonly string[]) => this.#fields.push(...fields);
     parser[HTTPParser.kOnHeadersComplete] = (...[, , fields, , , status, , , keeps]: unknown[]) => {
       if (status === 101) throw new Error("an answer in another protocol");
       // another 1xx says that an answer is to come, and has no body; bytes after a whole answer are none
       if (this.#whole || !this.call || Number(status) >= 100 && Number(status) < 200) return 1;
       this.call.status = Number(status);
-      // names and values in turn
-      const lines = (fields ?? []) as readonly string[];
+      const lines = (fields ?? this.#fields) as readonly string[];
       const said = (name: string) => lines.find((_, i) => i % 2 === 1 && lines[i - 1]!.toLowerCase() === name)?.trim();
       this.call.retryAfter = said("retry-after");
       this.#left--;
@@ -193,6 +194,7 @@ class HttpConnection {
   async send(call: HttpCall): Promise<void> {
     this.call = call;
     this.#bytes = 0;
+    this.#fields = [];
     this.#whole = false;
     try {
       if (!this.#socket) {

@@ -333,6 +333,32 @@ for (
   });
 }
 
+for (const [count, length] of [[0, 0], [30, 0], [31, 0], [32, 0], [2_000, 0], [1, 60_000]] as const) {
+  Deno.test(`what an answer says is heeded beside ${count} other fields of ${length} bytes`, net, async () => {
+    await using server = new Answering();
+    server.ends = false;
+    const said = ["Retry-After: 7", "Keep-Alive: max=1", "Content-Length: 2"];
+    const others = Array.from({ length: count }, (_, n) => `Set-Cookie: a${n}=${"x".repeat(length)}`);
+    const pool = new HttpPool(await server.start(), 1, TIMEOUT_MS);
+    try {
+      for (const lines of [[...said, ...others], [...others, ...said]]) {
+        server.pieces = [`${head(...lines)}ok`];
+        const { connections } = server;
+        for (let n = 0; n < 2; n++) {
+          const { text, retryAfter, error } = await pool.request("GET", "/");
+          assert.deepEqual({ text, retryAfter, error }, { text: "ok", retryAfter: "7", error: undefined });
+        }
+        assert.equal(server.connections, connections + 1);
+      }
+      // nothing is left of an earlier answer
+      server.pieces = [`${head("Content-Length: 2")}ok`];
+      for (let n = 0; n < 3; n++) assert.equal((await pool.request("GET", "/")).retryAfter, undefined);
+    } finally {
+      pool.close();
+    }
+  });
+}
+
 Deno.test("the length of a request's body is that of its bytes", net, async () => {
   await using server = new Answering();
   server.pieces = [`${head("Content-Length: 0")}`];
