@@ -58,9 +58,8 @@ export async function startCluster(
   makeFolder(config.DATA_DIR);
   const dataDir = await Deno.realPath(config.DATA_DIR);
   peerSocket(dataDir); // throws where the path is too long
-  const port = freePort(listen.port, listen.hostname);
-  // where every address is listened on, this one is too
-  const reached = { hostname: /^[0.:]+$/.test(listen.hostname) ? LOOPBACK : listen.hostname, port };
+  const hostname = /^[0.:]+$/.test(listen.hostname) ? LOOPBACK : listen.hostname; // one of all of them
+  const reached = { hostname, port: freePort(listen.port, listen.hostname) };
   const url = `http://${placeOf(reached)}`;
   // what takes payments stops before what it relies on
   const front: Child[] = [];
@@ -101,7 +100,7 @@ export async function startCluster(
       const env = {
         REPLICA: replica,
         DATA_DIR: dataDir,
-        LISTEN: caddy ? `${dataDir}/${replica}.sock` : placeOf({ ...listen, port }),
+        LISTEN: caddy ? `${dataDir}/${replica}.sock` : placeOf({ ...listen, port: reached.port }),
         PROCESSOR_DEFAULT_URL: processors.default,
         PROCESSOR_FALLBACK_URL: processors.fallback,
         DATABASE_URL: database,
@@ -110,14 +109,13 @@ export async function startCluster(
     }
     if (caddy) {
       // from there, since a Caddyfile cannot name every folder
-      const env = { GALO_HOST: listen.hostname, GALO_PORT: `${port}`, GALO_SOCKETS: "." };
+      const env = { GALO_HOST: listen.hostname, GALO_PORT: `${reached.port}`, GALO_SOCKETS: "." };
       const args = ["run", "--adapter", "caddyfile", "--config", `${ROOT}/Caddyfile`];
       const program = caddy.includes("/") ? resolve(caddy) : caddy;
       front.unshift(new Child({ name: "caddy", program, args, env, cwd: dataDir, restarts: true, at: reached }));
     }
     await Promise.all(front.map(({ ready }) => ready));
-    const replicas = `${config.REPLICAS} replica${config.REPLICAS === 2 ? "s" : ""}`;
-    say(`${replicas} ${caddy ? "behind Caddy on" : "on"} ${url}`);
+    say(`${config.REPLICAS} replica${config.REPLICAS === 2 ? "s" : ""} ${caddy ? "behind Caddy on" : "on"} ${url}`);
     return { url, stop };
   } catch (error) {
     await stop();
