@@ -169,7 +169,7 @@ class HttpConnection {
   constructor(private readonly url: URL, private readonly release: (free: boolean) => void) {
     const parser = this.#parser;
     parser.initialize(HTTPParser.RESPONSE, {}, ANSWER_BYTES_MAX);
-    parser[HTTPParser.kOnMessageBegin] = () => this.#keeps = false;
+    parser[HTTPParser.kOnMessageBegin] = () => [this.#fields, this.#keeps] = [[], false];
     parser[HTTPParser.kOnHeaders] = (fields: readonly string[]) => this.#fields.push(...fields);
     parser[HTTPParser.kOnHeadersComplete] = (...[, , fields, , , status, , , keeps]: unknown[]) => {
       if (status === 101) throw new Error("an answer in another protocol");
@@ -194,7 +194,6 @@ class HttpConnection {
   async send(call: HttpCall): Promise<void> {
     this.call = call;
     this.#bytes = 0;
-    this.#fields = [];
     this.#whole = false;
     try {
       if (!this.#socket) {

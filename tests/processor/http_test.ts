@@ -6,11 +6,12 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import fc from "fast-check";
 import { HttpPool } from "../../src/processor/http.ts";
 import { needs } from "../support/permissions.ts";
+import { anyAnswer, verdict, wire } from "./made_answer.ts";
 
 const net = needs("net");
 const LATIN1 = new TextDecoder("latin1");
-/** nothing here waits for a time limit */
-const TIMEOUT_MS = 600_000;
+/** what waits for so long, in milliseconds, never ends */
+const TIMEOUT_MS = 10_000;
 const RUNS = 3_000;
 
 /** What becomes of an answer after which the server closes the connection. */
@@ -27,11 +28,15 @@ class Answering implements AsyncDisposable {
   pieces: readonly string[] = [];
   ends = true;
   connections = 0;
+  #open = 0;
+  #empty = Promise.withResolvers<void>();
   /** what came last, as Latin-1 */
   asked = "";
   readonly #server = createServer((socket) => {
     socket.on("error", () => {/* the client is gone */});
     this.connections++;
+    this.#open++;
+    socket.on("close", () => --this.#open === 0 && this.#empty.resolve());
     socket.on("data", (chunk) => {
       this.asked = chunk.toString("latin1");
       this.#send(socket, [...this.pieces]);
@@ -41,6 +46,13 @@ class Answering implements AsyncDisposable {
   async start(): Promise<URL> {
     await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
     return new URL(`http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`);
+  }
+
+  /** Until both sides of every connection have closed it. */
+  async empty(): Promise<void> {
+    if (this.#open === 0) return;
+    this.#empty = Promise.withResolvers<void>();
+    await this.#empty.promise;
   }
 
   #send(socket: Socket, pieces: string[]): void {
@@ -166,6 +178,13 @@ const generated = fc.tuple(interim, statusLines, fc.array(fields, { maxLength: 2
 const mutation = fc.tuple(fc.nat(200), fc.nat(2), fc.constantFrom(..."\r\n \t:,;0a\0\x7f\xe9", "", "\r\n"));
 const seldom = <T>(some: fc.Arbitrary<T[]>) => fc.oneof({ weight: 3, arbitrary: fc.constant<T[]>([]) }, some);
 const places = fc.array(fc.nat(200), { minLength: 1, maxLength: 2 });
+
+/** The pieces of a text between places in it. */
+function cutAt(text: string, places: readonly number[]): string[] {
+  const edges = [0, ...places.map((at) => at % (text.length + 1)).sort((a, b) => a - b), text.length];
+  return edges.slice(1).map((end, i) => text.slice(edges[i], end)).filter((piece) => piece);
+}
+
 /** The pieces that an answer comes in, whole or in part. */
 const answers = fc.tuple(generated, seldom(fc.array(mutation, { minLength: 1, maxLength: 2 })), seldom(places), places)
   .map(
@@ -177,8 +196,7 @@ const answers = fc.tuple(generated, seldom(fc.array(mutation, { minLength: 1, ma
       // the one thing that llhttp lets pass and RFC 9112 does not: a status line that ends with two carriage returns
       answer = answer.replaceAll(/(HTTP[^\r\n]*\r)\r/g, "$1\n");
       if (broken !== undefined) answer = answer.slice(0, broken % (answer.length + 1));
-      const edges = [0, ...cuts.map((cut) => cut % (answer.length + 1)).sort((a, b) => a - b), answer.length];
-      return edges.slice(1).map((end, i) => answer.slice(edges[i], end)).filter((piece) => piece);
+      return cutAt(answer, cuts);
     },
   );
 
@@ -214,6 +232,63 @@ Deno.test(
     }
   },
 );
+
+/** Where an answer is cut into pieces: bytes of their own around its first ones, and anywhere. */
+const cuts = fc.oneof(
+  fc.array(fc.nat(100_000), { maxLength: 5 }),
+  fc.array(fc.nat(300), { maxLength: 12 }),
+  fc.tuple(fc.nat(300), fc.integer({ min: 2, max: 60 })).map(([from, count]) =>
+    Array.from({ length: count }, (_, n) => from + n)
+  ),
+);
+
+Deno.test(
+  "an answer ends as it was made, however it is cut up, and its connection is used again where it may",
+  net,
+  async () => {
+    await using server = new Answering();
+    const url = await server.start();
+    await fc.assert(
+      fc.asyncProperty(anyAnswer, cuts, fc.boolean(), async (made, cuts, closes) => {
+        const [pool, before] = [new HttpPool(url, 1, TIMEOUT_MS), server.connections];
+        try {
+          server.pieces = cutAt(wire(made), cuts);
+          server.ends = closes || made.endless;
+          assert.deepEqual(await pool.request("GET", "/"), verdict(made));
+          const again = made.keeps && !server.ends;
+          if (!again) await server.empty();
+          [server.pieces, server.ends] = [["HTTP/1.1 204\r\n\r\n"], false];
+          const next = { status: 204, text: "", retryAfter: undefined, sent: true, error: undefined };
+          assert.deepEqual(await pool.request("POST", "/", "€"), next);
+          assert.equal(server.connections - before, again ? 1 : 2);
+        } finally {
+          pool.close();
+          await server.empty();
+        }
+      }),
+      { numRuns: RUNS },
+    );
+  },
+);
+
+Deno.test("of an answer that is cut off is known what came of it, and that it is not all", net, async () => {
+  await using server = new Answering();
+  const url = await server.start();
+  const pool = new HttpPool(url, 1, TIMEOUT_MS);
+  const some = anyAnswer.chain((made) => fc.tuple(fc.constant(made), fc.nat(wire(made).length - 1), cuts));
+  try {
+    await fc.assert(
+      fc.asyncProperty(some, async ([made, length, cuts]) => {
+        server.pieces = cutAt(wire(made).slice(0, length), cuts);
+        assert.deepEqual(await pool.request("GET", "/"), verdict(made, length));
+        await server.empty();
+      }),
+      { numRuns: RUNS },
+    );
+  } finally {
+    pool.close();
+  }
+});
 
 /** Asks once for each answer, over connections that the server leaves open. */
 async function askOpen(
