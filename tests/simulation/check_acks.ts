@@ -20,7 +20,7 @@ export class AckChecker {
   answered({ life }: Running, payment: AskedPayment, cents: number, answer: Acceptance, calledMs: number): void {
     const { world } = this;
     const { id } = payment;
-    const { ms } = world.timeline;
+    const ms = world.clock.monotonic();
     world.note("answer", life, payment.ordinal, answer.length, () => `${id} ${cents} ${answer}`);
     const truth = world.truth.catchUp();
     // forgotten meanwhile: there is nothing left to promise
@@ -76,21 +76,21 @@ export class AckChecker {
 
   /** The store went back to a backup: what was deleted from the log since then is gone. */
   storeRestored(): void {
-    const { timeline } = this.world;
+    const { clock } = this.world;
     for (const payment of this.world.asked.payments.values()) {
       if (payment.kept) this.#lose(payment, Infinity);
       if (this.#stored(payment)) continue;
       payment.unstored = true;
-      if (!this.#inLog(payment)) this.#lose(payment, timeline.ms);
+      if (!this.#inLog(payment)) this.#lose(payment, clock.monotonic());
     }
   }
 
   /** A segment was deleted: the store held it, before it went back. */
   deleted(): void {
-    const { database, timeline } = this.world;
+    const { database, clock } = this.world;
     if (!database || database.restoredMs < 0) return;
     for (const payment of this.world.asked.payments.values()) {
-      if (payment.unstored && !this.#stored(payment) && !this.#inLog(payment)) this.#lose(payment, timeline.ms);
+      if (payment.unstored && !this.#stored(payment) && !this.#inLog(payment)) this.#lose(payment, clock.monotonic());
     }
   }
 
@@ -111,6 +111,6 @@ export class AckChecker {
     }
     if (payment.acks.length > 0) world.saw("acknowledged-lost", payment.ordinal);
     payment.acks = [];
-    payment.lostMs = world.timeline.ms;
+    payment.lostMs = world.clock.monotonic();
   }
 }

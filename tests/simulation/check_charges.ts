@@ -45,7 +45,7 @@ export class ChargeChecker {
       world.violate("charges", `${id} was sent to ${processor} although it is booked at ${second}`);
     }
     const there = this.#exposures[second].get(id);
-    if (there && !payment?.excused && (there.open > 0 || there.untilMs > world.timeline.ms)) {
+    if (there && !payment?.excused && (there.open > 0 || there.untilMs > world.clock.monotonic())) {
       world.violate("charges", `${id} was sent to ${processor} while ${second} may still book it`);
     }
     let here = this.#exposures[processor].get(id);
@@ -57,7 +57,7 @@ export class ChargeChecker {
 
   /** Whether a copy of the call that is under way may still be booked. */
   mayBeBooked(call: PayCall): boolean {
-    return this.world.timeline.ms < call.untilMs;
+    return this.world.clock.monotonic() < call.untilMs;
   }
 
   /** Whether its caller still waits for it. */
@@ -86,11 +86,11 @@ export class ChargeChecker {
   }
 
   #close(call: PayCall, unknown: boolean): void {
-    const { timeline, settings } = this.world;
+    const { clock, settings } = this.world;
     const exposure = this.#exposures[call.processor].get(call.id)!;
     exposure.open--;
     // what has a verdict has been dealt with; an answer to a later call says nothing of this one
-    call.untilMs = timeline.ms + (unknown ? settings.horizonMs : 0);
+    call.untilMs = clock.monotonic() + (unknown ? settings.horizonMs : 0);
     if (unknown) exposure.untilMs = Math.max(exposure.untilMs, call.untilMs);
   }
 

@@ -43,14 +43,14 @@ export class SimulatedClient implements ProcessorClient {
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     const { world, life } = this;
     if (!life.acts()) return promise;
-    const { http, prng, timeline } = world;
+    const { http, prng, clock } = world;
     const call = world.charges.begin(life, processor, order);
     let over = false;
     const finish: Finish = (outcome) =>
       life.hear(() => {
         if (over) return;
         over = true;
-        timeout.run = undefined;
+        cancel();
         world.charges.end(call, outcome);
         world.note(
           "outcome",
@@ -61,8 +61,8 @@ export class SimulatedClient implements ProcessorClient {
         );
         resolve(outcome);
       });
-    const timeout = timeline.in(this.timeoutMs, () => finish({ kind: "unknown", error: "timeout" }));
-    const ends = (outcome: Outcome) => timeline.in(this.#wayMs(), () => finish(outcome));
+    const cancel = clock.after(this.timeoutMs, () => finish({ kind: "unknown", error: "timeout" }));
+    const ends = (outcome: Outcome) => clock.after(this.#wayMs(), () => finish(outcome));
     if (prng.chance(http.unreachable)) {
       world.fault("processor-unreachable", 0);
       ends({ kind: "refused", why: "unreachable" });
@@ -84,8 +84,8 @@ export class SimulatedClient implements ProcessorClient {
     const { promise, resolve } = Promise.withResolvers<Lookup>();
     const { world, life } = this;
     if (!life.acts()) return promise;
-    const { http, prng, timeline } = world;
-    timeline.in(this.#wayMs(), () => {
+    const { http, prng, clock } = world;
+    clock.after(this.#wayMs(), () => {
       const booking = world.processors[processor].lookup(id);
       const { rejecting } = world.processors[processor];
       const fails = prng.chance(http.lookupFails);
@@ -97,7 +97,7 @@ export class SimulatedClient implements ProcessorClient {
         : booking
         ? { kind: "found", cents: booking.cents, requestedAt: booking.requestedAt }
         : { kind: "absent" };
-      timeline.in(this.#wayMs(), () =>
+      clock.after(this.#wayMs(), () =>
         life.hear(() => {
           world.note("lookup", life, answer.kind.length, 0, () => `${processor} ${id} ${answer.kind}`);
           resolve(answer);
@@ -110,8 +110,8 @@ export class SimulatedClient implements ProcessorClient {
     const { promise, resolve } = Promise.withResolvers<Health | undefined>();
     const { world, life } = this;
     if (!life.acts()) return promise;
-    const { http, prng, timeline } = world;
-    timeline.in(this.#wayMs(), () => {
+    const { http, prng, clock } = world;
+    clock.after(this.#wayMs(), () => {
       const { delayMs, failing } = world.processors[processor];
       let health: Health | undefined;
       if (world.processors[processor].asksHealth()) health = { failing, minResponseMs: delayMs };
@@ -122,15 +122,15 @@ export class SimulatedClient implements ProcessorClient {
       }
       const staleMs = http.healthStaleMs;
       if (staleMs > 0) world.fault("health-stale", 0);
-      timeline.in(this.#wayMs() + staleMs, () => life.hear(() => resolve(health)));
+      clock.after(this.#wayMs() + staleMs, () => life.hear(() => resolve(health)));
     });
     return promise;
   }
 
   #send(call: PayCall, order: Order, lateMs: number, copy: "only" | "first" | "second", finish: Finish): void {
     const { world, life } = this;
-    const { http, prng, timeline } = world;
-    const ends = (outcome: Outcome) => timeline.in(this.#wayMs(), () => finish(outcome));
+    const { http, prng, clock } = world;
+    const ends = (outcome: Outcome) => clock.after(this.#wayMs(), () => finish(outcome));
     const answer = (status: number) => {
       if (copy === "first") {
         // the dead send nothing again
@@ -149,7 +149,7 @@ export class SimulatedClient implements ProcessorClient {
       if (reset) world.fault(status === 200 ? "booked-then-reset" : "reset", 0);
       ends(reset ? { kind: "unknown", error: "reset" } : this.#outcome(status));
     };
-    timeline.in(this.#wayMs() + lateMs, () => {
+    clock.after(this.#wayMs() + lateMs, () => {
       const current = () => world.charges.mayBeBooked(call);
       if (!current()) return;
       world.processors[call.processor].receive({ order, current, answer });

@@ -137,7 +137,7 @@ export class Disk {
 
   /** Keeps a copy of the folder as it is now, to come back to. */
   backUp(): void {
-    this.#copiedMs = this.world.timeline.ms;
+    this.#copiedMs = this.world.clock.monotonic();
     this.#copy = new Map(Array.from(this.#files, ([segment, inode]) => [segment, inode.copy()]));
   }
 
@@ -267,7 +267,7 @@ export class Disk {
       inode.write(this.#scratch.write(record, prng.word()).bytes);
     const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(segment, 0) };
     write({ kind: "header", logId: prng.uuid(), segment, boot: 0, base });
-    const at = this.world.machine.now();
+    const at = this.world.clock.now();
     for (let i = 0; i < 3; i++) write({ kind: "accepted", by: "a", id: prng.uuid(), cents: 777, at, doubt: false });
     this.#files = new Map([[segment, inode]]);
   }

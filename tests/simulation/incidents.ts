@@ -21,24 +21,24 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
   "processor-slow"(world, prng, lastMs) {
     const processor = world.processors[prng.pick(PROCESSORS)];
     processor.delayMs = prng.between(0, world.plan.slowestMs);
-    world.timeline.in(lastMs, () => processor.delayMs = 0);
+    world.clock.after(lastMs, () => processor.delayMs = 0);
   },
   "processor-refusing"(world, prng, lastMs) {
     const processor = world.processors[prng.pick(PROCESSORS)];
     processor.failing = true;
-    world.timeline.in(lastMs, () => processor.failing = false);
+    world.clock.after(lastMs, () => processor.failing = false);
   },
   "processor-flapping"(world, prng, lastMs) {
     const processor = world.processors[prng.pick(PROCESSORS)];
     const times = 2 * prng.whole(2, 6);
     for (let i = 0; i < times; i++) {
-      world.timeline.in(lastMs * i / times, () => processor.failing = !world.calm && i % 2 === 0);
+      world.clock.after(lastMs * i / times, () => processor.failing = !world.calm && i % 2 === 0);
     }
   },
   "processor-rejecting"(world, prng, lastMs) {
     const processor = world.processors[prng.pick(PROCESSORS)];
     processor.rejecting = prng.pick([302, 401, 402, 403, 404]);
-    world.timeline.in(lastMs, () => processor.rejecting = undefined);
+    world.clock.after(lastMs, () => processor.rejecting = undefined);
   },
   "link-drop": (world) => world.network.break(false),
   "link-half-open": (world) => world.network.break(true),
@@ -51,8 +51,7 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
   pause: (world, prng, lastMs) => world.pause(prng.pick(world.names), lastMs * prng.pick([1, 1, 20])),
   restart: (world, prng) => world.stop(prng.pick(world.names)),
   "machine-death"(world, prng) {
-    for (const { life } of world.living) life.die();
-    world.machine.die(prng.between(1, DOWN_MS));
+    world.crash(prng.between(1, DOWN_MS));
     world.lose(prng.pick(world.database?.stored.logId ? DEATHS : SPARED));
   },
   "log-lost"(world, prng) {
@@ -68,25 +67,25 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
     const segment = world.disk.deleteOne(world.logs.begunIn);
     world.acks.logLost((position) => segmentOf(position) === segment);
   },
-  "disk-full"({ disk, timeline }, prng, lastMs) {
+  "disk-full"({ disk, clock }, prng, lastMs) {
     disk.room = prng.whole(0, 20 * RECORD_BYTES);
-    timeline.in(lastMs, () => disk.room = Infinity);
+    clock.after(lastMs, () => disk.room = Infinity);
   },
-  "file-limit"({ disk, timeline, settings }, prng, lastMs) {
+  "file-limit"({ disk, clock, settings }, prng, lastMs) {
     disk.fileMax = prng.whole(2 * RECORD_BYTES, settings.segmentRecords! * RECORD_BYTES);
-    timeline.in(lastMs, () => disk.fileMax = Infinity);
+    clock.after(lastMs, () => disk.fileMax = Infinity);
   },
   "store-down"(world, _, lastMs) {
     const { database } = world;
     if (!database) return;
     database.down = true;
-    world.timeline.in(lastMs, () => database.down = false);
+    world.clock.after(lastMs, () => database.down = false);
   },
   "store-restored"(world) {
     if (world.database?.restore()) world.acks.storeRestored();
   },
   "clock-jump"(world, prng) {
-    world.machine.shiftMs += prng.pick([-3_600_000, -5_000, -500, 500, 5_000, 3_600_000]);
+    world.clock.skewMs += prng.pick([-3_600_000, -5_000, -500, 500, 5_000, 3_600_000]);
   },
   purge(world, prng) {
     const running = world.running[prng.pick(world.names)];
@@ -99,7 +98,7 @@ const DEATHS: readonly Loss[] = [...SPARED, ...SPARED, "older", "older", "older"
 
 /** Plans every incident of a run. */
 export function scheduleIncidents(world: World): void {
-  const { plan, timeline } = world;
+  const { plan, clock } = world;
   const prng = new Prng(plan.seed * 2 + 3);
   for (const kind of INCIDENTS) {
     const mine = prng.fork();
@@ -107,9 +106,9 @@ export function scheduleIncidents(world: World): void {
       const [ms, lastMs] = [mine.between(0, plan.safetyMs), mine.between(20, LAST_MS)];
       // what is gone back to is older than that
       const copiedMs = mine.float() * ms;
-      if (kind === "store-restored") timeline.in(copiedMs, () => world.database?.backUp());
-      if (kind === "log-lost" || kind === "machine-death") timeline.in(copiedMs, () => world.disk.backUp());
-      timeline.in(ms, () => {
+      if (kind === "store-restored") clock.after(copiedMs, () => world.database?.backUp());
+      if (kind === "log-lost" || kind === "machine-death") clock.after(copiedMs, () => world.disk.backUp());
+      clock.after(ms, () => {
         if (kind !== "purge" && kind !== "pause" && kind !== "restart") world.fault(kind, 0);
         HAPPEN[kind](world, mine, lastMs);
       });
@@ -168,7 +167,7 @@ function isKnownOlder({ plan: { incidents }, database, disk }: World): boolean {
 
 function cut(world: World, lastMs: number, to: readonly ("a" | "b")[]): void {
   for (const name of to) world.network.cut[name] = true;
-  world.timeline.in(lastMs, () => {
+  world.clock.after(lastMs, () => {
     for (const name of to) world.network.cut[name] = false;
     world.network.wake();
   });

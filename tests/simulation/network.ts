@@ -90,7 +90,7 @@ class End implements Channel {
     const { prng, faults, world } = this.network;
     this.#pumping = true;
     const late = prng.chance(faults.late) ? world.fault("link-delay", LATE_MS * prng.float()) : 0;
-    world.timeline.in(faults.delayMs * prng.float() + late, () => {
+    world.clock.after(faults.delayMs * prng.float() + late, () => {
       this.#pumping = false;
       this.#deliver();
     });
@@ -179,7 +179,7 @@ export class Network {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     if (!life.acts()) return promise;
     const { world, prng, faults } = this;
-    world.timeline.in(faults.delayMs * prng.float(), () =>
+    world.clock.after(faults.delayMs * prng.float(), () =>
       life.hear(() => {
         const to = this.#listening;
         if (!to?.life.alive || this.cut.a || this.cut.b || prng.chance(faults.refuse)) return resolve(false);
@@ -191,7 +191,7 @@ export class Network {
         world.note("connect", life, 0, 0);
         here.listener = open(here);
         resolve(true);
-        world.timeline.in(faults.delayMs * prng.float(), () =>
+        world.clock.after(faults.delayMs * prng.float(), () =>
           to.life.hear(() => {
             there.listener = to.open(there);
             there.pump();

@@ -62,14 +62,14 @@ export class SimulatedProcessor {
 
   /** Whether `service-health` answers now, and not with 429. */
   asksHealth(): boolean {
-    if (this.world.timeline.ms - this.#healthAtMs < HEALTH_WINDOW_MS) return false;
-    this.#healthAtMs = this.world.timeline.ms;
+    if (this.world.clock.monotonic() - this.#healthAtMs < HEALTH_WINDOW_MS) return false;
+    this.#healthAtMs = this.world.clock.monotonic();
     return true;
   }
 
   #run(request: Request): void {
     this.#running++;
-    this.world.timeline.in(this.delayMs, () => {
+    this.world.clock.after(this.delayMs, () => {
       this.#running--;
       this.#waiting.shift()?.();
       const { id, cents, requestedAt } = request.order;

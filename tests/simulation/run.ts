@@ -51,7 +51,7 @@ export async function run(seed: number, options: RunOptions = {}): Promise<Repor
   return {
     seed,
     hash: world.trace.hash,
-    ms: world.timeline.ms,
+    ms: world.clock.monotonic(),
     payments: world.asked.payments.size,
     acknowledged: world.acks.acknowledged,
     faults: world.faults,
@@ -63,22 +63,22 @@ export async function run(seed: number, options: RunOptions = {}): Promise<Repor
 
 /** Both phases: safety while faults last, then liveness. */
 async function live(world: World): Promise<void> {
-  const { timeline, plan } = world;
-  for (const name of world.names) timeline.in(world.prng.between(0, 50), () => world.start(name));
+  const { clock, plan } = world;
+  for (const name of world.names) clock.after(world.prng.between(0, 50), () => world.start(name));
   world.callers.schedule();
   scheduleIncidents(world);
   const broken = () => world.violation !== undefined;
-  await timeline.pass(plan.safetyMs + plan.settings.stopMs, broken);
+  await clock.pass(plan.safetyMs + plan.settings.stopMs, broken);
   if (broken()) return;
   world.note("faults end", undefined, 0);
   endFaults(world);
   world.callers.callLate();
-  const untilMs = timeline.ms + LIVENESS_MS + plan.settings.patienceMs;
+  const untilMs = clock.monotonic() + LIVENESS_MS + plan.settings.patienceMs;
   let left = "";
   do {
-    await timeline.pass(timeline.ms + LOOK_MS, broken);
+    await clock.pass(clock.monotonic() + LOOK_MS, broken);
     left = unfinished(world);
-  } while (left !== "" && timeline.ms < untilMs && !broken());
+  } while (left !== "" && clock.monotonic() < untilMs && !broken());
   if (left !== "") world.violate("liveness", left);
   if (broken()) return;
   world.closing = true;

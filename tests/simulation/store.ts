@@ -85,7 +85,7 @@ export class Database {
     const { stored, rows } = this.#backup;
     this.#content = { stored, rows: new Map(rows) };
     this.#era++;
-    this.restoredMs = this.world.timeline.ms;
+    this.restoredMs = this.world.clock.monotonic();
     return true;
   }
 
@@ -119,7 +119,7 @@ export class Database {
     const arrive = () => {
       if (!life.alive) {
         if (!sent) return;
-        if (late-- > 0) return void world.timeline.in(world.fault("store-late-commit", SLOW_MS * prng.float()), arrive);
+        if (late-- > 0) return void world.clock.after(world.fault("store-late-commit", SLOW_MS * prng.float()), arrive);
       }
       if (this.down || era !== this.#era) return broken("connection refused");
       if (prng.chance(faults.fails)) {
@@ -133,12 +133,12 @@ export class Database {
       const value = happen();
       const unknown = prng.chance(faults.unknown);
       if (unknown) world.fault("store-commit-unknown", 0);
-      world.timeline.in(wayMs(), () => {
+      world.clock.after(wayMs(), () => {
         if (unknown || this.down || era !== this.#era) broken("connection reset");
         else life.hear(() => resolve(value));
       });
     };
-    world.timeline.in(wayMs() + slowMs, arrive);
+    world.clock.after(wayMs() + slowMs, arrive);
     return promise;
   }
 }

@@ -44,7 +44,7 @@ export class Truth implements LedgerObserver {
     if (fact.kind === "accepted" && asked) {
       Object.assign(asked, {
         position: payment!.position,
-        takenMs: world.timeline.ms,
+        takenMs: world.clock.monotonic(),
         takenAt: fact.at,
         kept: false,
         pending: true,
@@ -55,7 +55,7 @@ export class Truth implements LedgerObserver {
   }
 
   #purged(): void {
-    const { asked, timeline, calling, processors } = this.world;
+    const { asked, clock, calling, processors } = this.world;
     for (const payment of asked.payments.values()) {
       if (this.#ledger?.book.get(payment.id)) {
         payment.kept = true;
@@ -70,7 +70,7 @@ export class Truth implements LedgerObserver {
       }
       payment.pending = false;
       payment.acks = [];
-      payment.purgedMs = timeline.ms;
+      payment.purgedMs = clock.monotonic();
       if (!payment.settled) continue;
       payment.retired = true;
       if (calling.has(payment.id)) payment.excused = true;

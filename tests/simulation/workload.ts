@@ -26,7 +26,7 @@ export class Callers {
 
   /** Plans what all callers of a run do. */
   schedule(): void {
-    const { plan, timeline } = this.world;
+    const { plan, clock } = this.world;
     const prng = new Prng(plan.seed * 2 + 2);
     const bursts = Array.from({ length: 4 }, () => prng.between(0, plan.safetyMs));
     const shape = prng.float();
@@ -36,10 +36,10 @@ export class Callers {
       const caller = new Caller(this.world, prng.fork(), id, cents);
       this.#callers.push(caller);
       const first = prng.pick(this.world.names);
-      timeline.in(ms, () => caller.send(first, cents));
+      clock.after(ms, () => caller.send(first, cents));
       if (prng.chance(plan.client.again)) {
         const [to, laterMs] = [prng.pick(this.world.names), prng.pick([0, 1, 5, 300, 3_000]) * prng.float()];
-        timeline.in(ms + laterMs, () => caller.send(to, cents));
+        clock.after(ms + laterMs, () => caller.send(to, cents));
       }
       if (!prng.chance(plan.client.otherAmount)) continue;
       const [to, laterMs, more] = [
@@ -47,11 +47,11 @@ export class Callers {
         prng.pick([0, 1, 5, 300]) * prng.float(),
         prng.whole(1, 50),
       ];
-      timeline.in(ms + laterMs, () => caller.send(to, cents + more));
+      clock.after(ms + laterMs, () => caller.send(to, cents + more));
     }
     for (let i = 0; i < SUMMARIES; i++) {
       const [ms, name, whole] = [prng.between(0, plan.safetyMs), prng.pick(this.world.names), prng.chance(0.5)];
-      timeline.in(ms, () => this.#ask(name, prng, whole));
+      clock.after(ms, () => this.#ask(name, prng, whole));
     }
   }
 
@@ -60,7 +60,7 @@ export class Callers {
     const { world } = this;
     for (const ms of LATE_CALLS_MS) {
       const caller = new Caller(world, world.prng.fork(), world.prng.uuid(), FIXED_CENTS);
-      for (const name of world.names) world.timeline.in(ms, () => caller.send(name, FIXED_CENTS));
+      for (const name of world.names) world.clock.after(ms, () => caller.send(name, FIXED_CENTS));
     }
   }
 
@@ -105,7 +105,7 @@ export class Callers {
         prng.pick([0, 5, 300, 2_000]) * prng.float(),
         prng.whole(0, 1),
       ];
-      if (caller) world.timeline.in(laterMs, () => caller.comeAgain(to, more));
+      if (caller) world.clock.after(laterMs, () => caller.comeAgain(to, more));
     }
   }
 
@@ -119,7 +119,7 @@ export class Callers {
   #ask(name: ReplicaId, prng: Prng, whole: boolean): void {
     const { world } = this;
     const running = world.running[name];
-    const nowMs = world.machine.now();
+    const nowMs = world.clock.now();
     const from = whole ? undefined : nowMs - prng.whole(0, 3_000);
     const to = whole ? undefined : nowMs - prng.whole(-10, 500);
     const one = this.#callers.length > 0 ? prng.pick(this.#callers).id : undefined;
@@ -157,7 +157,7 @@ class Caller {
     let answered = false;
     const hangsUp = prng.chance(world.plan.client.hangsUp);
     if (hangsUp) world.fault("client-hangs-up", 0);
-    world.timeline.in(hangsUp ? prng.between(0, 20) : ANSWER_MS, () => {
+    world.clock.after(hangsUp ? prng.between(0, 20) : ANSWER_MS, () => {
       if (!answered) this.#again(cents);
     });
     running.life.hear(() =>
@@ -175,7 +175,7 @@ class Caller {
     // what was booked before a purge is not sent again
     if (world.asked.get(id)?.retired) return;
     const asked = world.asked.sent(id, cents);
-    const calledMs = world.timeline.ms;
+    const calledMs = world.clock.monotonic();
     world.note("call", life, asked.ordinal, cents, () => `${id} ${cents}`);
     const answers = (answer: Acceptance) => {
       if (!life.acts()) return;
@@ -197,6 +197,6 @@ class Caller {
     const { world, prng } = this;
     if (prng.chance(0.3)) return;
     const name = prng.pick(world.names);
-    world.timeline.in(prng.between(1, 400), () => this.send(name, cents));
+    world.clock.after(prng.between(1, 400), () => this.send(name, cents));
   }
 }

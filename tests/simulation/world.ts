@@ -1,13 +1,14 @@
 /** Everything outside the replicas, and the replicas themselves: one run on virtual time. @module */
 import { peerOf, type Processor, PROCESSORS, type ReplicaId, REPLICAS } from "../../src/payment/fact.ts";
 import { Replica } from "../../src/replica.ts";
+import { VirtualClock } from "../support/virtual_clock.ts";
 import { Asked } from "./asked.ts";
 import { AckChecker } from "./check_acks.ts";
 import { ChargeChecker } from "./check_charges.ts";
 import { LogChecker } from "./check_log.ts";
 import { SummaryChecker } from "./check_summary.ts";
 import { SimulatedClient } from "./client.ts";
-import { Machine, VirtualClock } from "./clock.ts";
+import { clockOf, HOPS } from "./clock.ts";
 import { Disk, type Loss } from "./disk.ts";
 import { Life } from "./life.ts";
 import { SharedLocks } from "./locks.ts";
@@ -16,7 +17,6 @@ import { type Plan, TOLD } from "./plan.ts";
 import { Prng } from "./prng.ts";
 import { SimulatedProcessor } from "./processor.ts";
 import { Database } from "./store.ts";
-import { Timeline } from "./timeline.ts";
 import { Trace } from "./trace.ts";
 import { Truth } from "./truth.ts";
 import { Callers } from "./workload.ts";
@@ -41,8 +41,9 @@ export interface Running {
 
 /** The world of one run. */
 export class World {
-  readonly timeline = new Timeline();
-  readonly machine = new Machine(this.timeline);
+  readonly clock = new VirtualClock(HOPS);
+  /** tells this boot of the machine from others */
+  boot = 1;
   readonly prng: Prng;
   readonly trace: Trace;
   readonly settings: Plan["settings"];
@@ -77,6 +78,7 @@ export class World {
   #overtaking = false;
 
   constructor(readonly plan: Plan, recording: boolean) {
+    this.clock.bootedMs = -60_000;
     this.prng = new Prng(plan.seed * 2 + 1);
     this.trace = new Trace(recording);
     this.settings = plan.settings;
@@ -107,7 +109,7 @@ export class World {
 
   /** Notes what happened to, or by, a process. */
   note(what: string, life: Life | undefined, first: number, second = 0, text?: () => string): void {
-    this.trace.note(this.timeline.ms, what, life?.number ?? 0, first, second, () => {
+    this.trace.note(this.clock.monotonic(), what, life?.number ?? 0, first, second, () => {
       const who = life ? `${life.replica}${life.number}` : "";
       return `${who} ${text?.() ?? `${first} ${second}`}`;
     });
@@ -125,7 +127,7 @@ export class World {
 
   /** A promise was not kept: the first one ends the run. */
   violate(check: string, message: string): void {
-    this.violation ??= { check, message, ms: this.timeline.ms };
+    this.violation ??= { check, message, ms: this.clock.monotonic() };
   }
 
   booked(processor: Processor, id: string): void {
@@ -146,20 +148,19 @@ export class World {
   /** Starts a replica that is not running. */
   start(name: ReplicaId): void {
     if (this.running[name]?.life.alive || name === this.left) return;
-    const { plan, timeline, machine, prng, calm } = this;
-    if (!machine.up) {
-      return void timeline.in(machine.bootedMs - timeline.ms + prng.between(1, 20), () => this.start(name));
-    }
+    const { plan, clock, prng, calm } = this;
+    const downMs = -clock.uptime();
+    if (downMs > 0) return void clock.after(downMs + prng.between(1, 20), () => this.start(name));
     const life = new Life(name, ++this.#lives, () => this.#died(life));
     const { horizonMs, recallMs } = this.settings;
     const told = { horizonMs: horizonMs * TOLD.horizon, recallMs: recallMs * TOLD.recall, rereads: TOLD.rereads };
     const replica = new Replica({ ...this.settings, ...told, self: name }, {
-      clock: new VirtualClock(timeline, machine, life, () => plan.lagMs * prng.float()),
+      clock: clockOf(clock, life, () => plan.lagMs * prng.float()),
       random: prng.fork().float,
       client: new SimulatedClient(this, life, this.settings.requestTimeoutMs),
       locks: this.locks.of(life),
       files: this.disk.of(life),
-      boot: machine.boot,
+      boot: this.boot,
       uuid: () => prng.uuid(),
       ...plan.replicas === 2 && { transport: this.network.of(life) },
       ...this.database && { store: this.database.of(life) },
@@ -194,7 +195,14 @@ export class World {
     if (!life?.alive) return;
     if (after === 0) return life.die();
     life.doom(after);
-    this.timeline.in(10, () => life.die());
+    this.clock.after(10, () => life.die());
+  }
+
+  /** The machine dies with every process, and is there again after `downMs` milliseconds. */
+  crash(downMs: number): void {
+    for (const { life } of this.living) life.die();
+    this.boot++;
+    this.clock.bootedMs = this.clock.monotonic() + downMs;
   }
 
   /** Both processes are dead, and something happens to the log before they are started again. */
@@ -214,7 +222,7 @@ export class World {
     if (!life?.alive || life.paused) return;
     this.fault("pause", ms);
     life.pause();
-    this.timeline.in(ms, () => this.resume(name));
+    this.clock.after(ms, () => this.resume(name));
   }
 
   resume(name: ReplicaId): void {
@@ -222,7 +230,7 @@ export class World {
     if (!life?.paused) return;
     this.note("resume", life, 0);
     // each in a turn of its own, as the event loop does
-    for (const action of life.resume()) this.timeline.in(0, () => life.hear(action));
+    for (const action of life.resume()) this.clock.after(0, () => life.hear(action));
     this.network.wake();
   }
 
@@ -238,7 +246,7 @@ export class World {
         life.die();
       });
     });
-    this.timeline.in(this.settings.stopMs + 3_000, () => life.die());
+    this.clock.after(this.settings.stopMs + 3_000, () => life.die());
   }
 
   /** The other process may be given a turn in the middle of what this one does. */
@@ -259,18 +267,18 @@ export class World {
 
   /** A process is dead, and is started again after a while. */
   #died(life: Life): void {
-    const { prng, timeline } = this;
+    const { prng, clock } = this;
     this.note("died", life, life.effects);
     this.charges.died(life);
     // the kernel closes files and sockets in no order that can be relied on
-    timeline.in(prng.between(0, 2), () => this.locks.drop(life));
-    timeline.in(prng.between(0, 2), () => this.network.drop(life));
-    timeline.in(this.calm ? 5 : prng.pick([5, 50, DEAD_MS]) * prng.float(), () => this.start(life.replica));
+    clock.after(prng.between(0, 2), () => this.locks.drop(life));
+    clock.after(prng.between(0, 2), () => this.network.drop(life));
+    clock.after(this.calm ? 5 : prng.pick([5, 50, DEAD_MS]) * prng.float(), () => this.start(life.replica));
   }
 
   #count(counts: Map<string, number>, kind: string, value: number): number {
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
-    this.trace.note(this.timeline.ms, kind, value, 0, 0);
+    this.trace.note(this.clock.monotonic(), kind, value, 0, 0);
     return value;
   }
 

@@ -1,17 +1,19 @@
-/** A clock that stands still until it is told to go on. @module */
+/** A clock that stands still until it is told to go on: time for every test and for the simulation. @module */
 import { setImmediate } from "node:timers";
 import type { Cancel, Clock } from "../../src/clock.ts";
 
-/** How long the machine has been up when a clock begins, in milliseconds. */
-const BOOT_MS = 1_000_000;
+const START_MS = Date.UTC(2025, 6, 1);
 
+/** What will be done, unless it is called off. */
 interface Timer {
   readonly atMs: number;
-  readonly action: () => void;
+  /** of those for one time, the one that was set first is first */
+  readonly order: number;
+  action: (() => void) | undefined;
 }
 
 /**
- * Time for tests: timers run in the order in which they are due, each after all that the one before set off.
+ * Virtual time: what is due is done one after the other, and after each all that it set off.
  *
  * @example
  * ```ts
@@ -26,23 +28,25 @@ interface Timer {
  * ```
  */
 export class VirtualClock implements Clock {
-  #startMs: number;
+  /** what the wall clock was set by, in milliseconds */
+  skewMs = 0;
+  /** when the machine was started, in milliseconds of {@link monotonic}; in the future while it is down */
+  bootedMs = -1_000_000;
+  /** timers that are set */
+  timers = 0;
   #ms = 0;
-  #timers: Timer[] = [];
+  #order = 0;
   #soon: (() => void)[] = [];
+  readonly #heap: Timer[] = [];
 
-  /** @param startMs what {@link now} says at first, in milliseconds since 1970 */
-  constructor(startMs = Date.UTC(2025, 6, 1)) {
-    this.#startMs = startMs;
-  }
-
-  /** Timers that are set. */
-  get timers(): number {
-    return this.#timers.length;
-  }
+  /**
+   * @param hops turns of the microtask queue after each action, the same every time; without it a turn of the event loop,
+   * in which every promise that can go on has gone on
+   */
+  constructor(private readonly hops?: number) {}
 
   now(): number {
-    return this.#startMs + this.#ms;
+    return START_MS + Math.floor(this.#ms) + this.skewMs;
   }
 
   monotonic(): number {
@@ -50,14 +54,16 @@ export class VirtualClock implements Clock {
   }
 
   uptime(): number {
-    return BOOT_MS + this.#ms;
+    return this.#ms - this.bootedMs;
   }
 
   after(ms: number, action: () => void): Cancel {
-    const timer = { atMs: this.#ms + ms, action };
-    this.#timers.push(timer);
+    const timer: Timer = { atMs: this.#ms + Math.max(0, ms), order: this.#order++, action };
+    this.#push(timer);
+    this.timers++;
     return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer);
+      if (timer.action) this.timers--;
+      timer.action = undefined;
     };
   }
 
@@ -65,28 +71,67 @@ export class VirtualClock implements Clock {
     this.#soon.push(action);
   }
 
-  /** Runs everything that is ready now. */
+  /** Does everything that is ready now. */
   async settle(): Promise<void> {
     do {
       for (const action of this.#soon.splice(0)) action();
-      // a turn of the event loop: every promise that can go on has gone on
-      await new Promise((resolve) => setImmediate(resolve));
+      if (this.hops === undefined) await new Promise((resolve) => setImmediate(resolve));
+      else for (let hop = 0; hop < this.hops; hop++) await null;
     } while (this.#soon.length > 0);
   }
 
   /** Lets `ms` milliseconds go by. */
-  async advance(ms: number): Promise<void> {
-    const untilMs = this.#ms + ms;
+  advance(ms: number): Promise<void> {
+    return this.pass(this.#ms + ms);
+  }
+
+  /** Lets time go by until {@link monotonic} is `untilMs`, or `done` says so. */
+  async pass(untilMs: number, done: () => boolean = () => false): Promise<void> {
     await this.settle();
-    for (;;) {
-      const due = this.#timers.filter(({ atMs }) => atMs <= untilMs);
-      if (due.length === 0) break;
-      const next = due.reduce((first, timer) => timer.atMs < first.atMs ? timer : first);
-      this.#timers = this.#timers.filter((timer) => timer !== next);
-      this.#ms = Math.max(this.#ms, next.atMs);
-      next.action();
+    while (!done()) {
+      const next = this.#heap[0];
+      if (!next || next.atMs > untilMs) break;
+      this.#pop();
+      const { action } = next;
+      if (!action) continue;
+      next.action = undefined;
+      this.timers--;
+      this.#ms = next.atMs;
+      action();
       await this.settle();
     }
-    this.#ms = untilMs;
+    if (!done()) this.#ms = Math.max(this.#ms, untilMs);
   }
+
+  #push(timer: Timer): void {
+    const heap = this.#heap;
+    let at = heap.push(timer) - 1;
+    while (at > 0) {
+      const parent = at - 1 >>> 1;
+      if (!isBefore(timer, heap[parent]!)) break;
+      heap[at] = heap[parent]!;
+      at = parent;
+    }
+    heap[at] = timer;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const timer = heap.pop()!;
+    if (heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++;
+      if (!isBefore(heap[child]!, timer)) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = timer;
+  }
+}
+
+function isBefore(a: Timer, b: Timer): boolean {
+  return a.atMs < b.atMs || a.atMs === b.atMs && a.order < b.order;
 }
