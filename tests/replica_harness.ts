@@ -11,6 +11,7 @@ import { Replica, type ReplicaSettings } from "../src/replica.ts";
 import type { Lookup, Order, Outcome, ProcessorClient } from "../src/routing/processor_client.ts";
 import { type Store, StoreError } from "../src/store/store.ts";
 import { MemorySegments } from "./ledger/memory_segments.ts";
+import { MemoryLocks } from "./membership/memory_locks.ts";
 import { Pipe } from "./peer/pipe.ts";
 import { MemoryStore } from "./store/memory_store.ts";
 import { VirtualClock } from "./support/virtual_clock.ts";
@@ -78,12 +79,8 @@ export class Pair {
   };
   /** lines of both logs */
   readonly logged: string[] = [];
-  /** milliseconds by which the wall clock was set */
-  skewMs = 0;
   #boot = 1;
-  /** on the virtual clock: when the machine was started */
-  #bootedMs = -1_000_000;
-  readonly #holders = new Map<string, { readonly life: Life; valid: boolean }>();
+  readonly #locks = new MemoryLocks<Life>();
   readonly #lives: Partial<Record<ReplicaId, Life>> = {};
   readonly #options: Required<PairOptions>;
 
@@ -165,7 +162,7 @@ export class Pair {
       this.files.create(newest, bytes.subarray(0, length - lost * RECORD_BYTES));
     }
     this.#boot++;
-    this.#bootedMs = this.clock.monotonic();
+    this.clock.bootedMs = this.clock.monotonic();
   }
 
   /** The link breaks and stays so. */
@@ -180,8 +177,7 @@ export class Pair {
 
   /** Somebody deletes the file of a lock that is held. */
   replaceLock(name: string): void {
-    this.#holders.get(name)!.valid = false;
-    this.#holders.delete(name);
+    this.#locks.delete(name);
   }
 
   /** Stops one in good order; its process goes on and does nothing. @returns whether it was clean, and how long it took */
@@ -207,9 +203,12 @@ export class Pair {
   }
 
   #end(selves: readonly ReplicaId[]): void {
-    const lives = selves.map((self) => this.#lives[self]);
-    for (const life of lives) if (life) life.alive = false;
-    for (const [name, holder] of this.#holders) if (lives.includes(holder.life)) this.#holders.delete(name);
+    for (const self of selves) {
+      const life = this.#lives[self];
+      if (!life) continue;
+      life.alive = false;
+      this.#locks.drop(life);
+    }
   }
 
   #settings(self: ReplicaId): ReplicaSettings {
@@ -223,9 +222,9 @@ export class Pair {
 
   #clock(life: Life): Clock {
     return {
-      now: () => this.clock.now() + this.skewMs,
+      now: () => this.clock.now(),
       monotonic: () => this.clock.monotonic(),
-      uptime: () => this.clock.monotonic() - this.#bootedMs,
+      uptime: () => this.clock.uptime(),
       after: (ms, action) => this.clock.after(ms, () => life.alive && action()),
       soon: (action) => this.clock.soon(() => life.alive && action()),
     };
@@ -251,19 +250,7 @@ export class Pair {
   }
 
   #lock(life: Life): Locks {
-    return {
-      tryAcquire: (name) => {
-        if (!life.alive || this.#holders.has(name)) return undefined;
-        const held = { life, valid: true };
-        this.#holders.set(name, held);
-        return {
-          get valid() {
-            return held.valid;
-          },
-          release: () => void (this.#holders.get(name) === held && this.#holders.delete(name)),
-        };
-      },
-    };
+    return { tryAcquire: (name) => life.alive ? this.#locks.of(life).tryAcquire(name) : undefined };
   }
 
   /** The log's files as one process sees them; to a dead one nothing happens any more. */

@@ -596,14 +596,14 @@ Deno.test("what was booked before the machine's death is settled as booked, wher
 Deno.test("an id that comes in after the machine's death is in doubt at both replicas for RECALL_MS, by no wall clock", async () => {
   const { pair } = await rebooted(2);
   await pair.clock.advance(SOON_MS);
-  pair.skewMs = 24 * 3_600_000;
+  pair.clock.skewMs = 24 * 3_600_000;
   assert.equal(pair.b.accept(ID, 1990), "accepted");
   assert.notEqual(pair.a.find(ID)?.doubtedUptimeMs, null);
   await pair.clock.advance(RECALL_MS - 2 * SOON_MS);
   assert.equal(pair.a.accept(OTHER_ID, 1990), "accepted");
   assert.notEqual(pair.b.find(OTHER_ID)?.doubtedUptimeMs, null);
   await pair.clock.advance(2 * SOON_MS);
-  pair.skewMs = -24 * 3_600_000;
+  pair.clock.skewMs = -24 * 3_600_000;
   const late = crypto.randomUUID();
   assert.equal(pair.a.accept(late, 1990), "accepted");
   assert.equal(pair.b.find(late)?.doubtedUptimeMs, null);

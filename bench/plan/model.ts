@@ -5,13 +5,13 @@
 import type { Cents } from "../../src/payment/money.ts";
 import { type Processor, PROCESSORS } from "../../src/payment/fact.ts";
 import { Totals } from "../../src/payment/totals.ts";
-import type { Clock } from "../../src/clock.ts";
 import type { Health, Lookup, Order, Outcome, ProcessorClient } from "../../src/routing/processor_client.ts";
 import { ConcurrencyLimiter } from "../../src/local/standin_limits.ts";
 import { Replica, type ReplicaSettings } from "../../src/replica.ts";
 import { MemorySegments } from "../../tests/ledger/memory_segments.ts";
-import { Timeline } from "../../tests/simulation/timeline.ts";
+import { HOPS } from "../../tests/simulation/clock.ts";
 import { Prng } from "../../tests/simulation/prng.ts";
+import { VirtualClock } from "../../tests/support/virtual_clock.ts";
 import type { ProcessorState, Scenario } from "../graded/scenario.ts";
 
 /** What a processor takes beside its delay: at least this, and up to twice as much, in milliseconds. */
@@ -22,8 +22,6 @@ export const RETURN_MS = 0.3;
 export const ANSWER_MS = 2;
 /** The books are read so long after the last caller, in milliseconds, as the grader does. */
 export const END_MS = 1_000;
-/** The first moment of virtual time. */
-export const START_MS = Date.UTC(2025, 0, 1);
 /** Nothing dies here, no log is ever full, and small segments keep it quick to append to a log in memory. */
 const SETTINGS = {
   ack: "log",
@@ -52,7 +50,7 @@ export class ModelProcessor {
   totals = new Totals();
   state: ProcessorState = { delayMs: 0, failing: false };
 
-  constructor(private readonly timeline: Timeline, private readonly prng: Prng) {}
+  constructor(private readonly clock: VirtualClock, private readonly prng: Prng) {}
 
   async pay(order: Order): Promise<Outcome> {
     const place = this.#limiter.enter();
@@ -79,26 +77,15 @@ export class ModelProcessor {
   }
 
   #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => this.timeline.in(ms, resolve));
+    return new Promise((resolve) => this.clock.after(ms, resolve));
   }
 }
 
 /** Runs a scenario under a policy. The same seed gives the same run. */
 export async function run(scenario: Scenario, policy: Policy, seed: number): Promise<Outturn> {
-  const timeline = new Timeline();
+  const clock = new VirtualClock(HOPS);
   const prng = new Prng(seed);
-  const processors = { default: new ModelProcessor(timeline, prng), fallback: new ModelProcessor(timeline, prng) };
-  const now = () => START_MS + Math.floor(timeline.ms);
-  const clock: Clock = {
-    now,
-    monotonic: () => timeline.ms,
-    uptime: () => timeline.ms,
-    after: (ms, action) => {
-      const happening = timeline.in(ms, action);
-      return () => happening.run = undefined;
-    },
-    soon: (action) => void timeline.in(0, action),
-  };
+  const processors = { default: new ModelProcessor(clock, prng), fallback: new ModelProcessor(clock, prng) };
   const client: ProcessorClient = {
     pay: (processor, order) => processors[processor].pay(order),
     lookup: (processor, id) => Promise.resolve(processors[processor].lookup(id)),
@@ -118,16 +105,16 @@ export async function run(scenario: Scenario, policy: Policy, seed: number): Pro
   );
   for (const replica of replicas) replica.start();
   // a start takes a turn
-  await timeline.pass(1);
+  await clock.pass(1);
   let accepted = 0;
-  drive(scenario, timeline, processors, () => {
+  drive(scenario, clock, processors, () => {
     void replicas[accepted % 2]!.accept(idOf(++accepted), scenario.amount);
   });
   const endMs = 1_000 * scenario.durationSeconds;
 
   const queue: number[] = [];
   for (let second = 1; second <= scenario.durationSeconds; second++) {
-    timeline.in(
+    clock.after(
       1_000 * second,
       () => queue.push(replicas.reduce((sum, replica) => sum + replica.readiness().pending, 0)),
     );
@@ -136,9 +123,9 @@ export async function run(scenario: Scenario, policy: Policy, seed: number): Pro
   let inconsistencies = 0;
   const { everySeconds, fromSecondsAgo, toSecondsAgo, compare } = scenario.audit;
   for (let at = everySeconds; at <= scenario.durationSeconds; at += everySeconds) {
-    timeline.in(1_000 * at, () => {
+    clock.after(1_000 * at, () => {
       audits++;
-      const window = [now() - 1_000 * fromSecondsAgo, now() - 1_000 * toSecondsAgo] as const;
+      const window = [clock.now() - 1_000 * fromSecondsAgo, clock.now() - 1_000 * toSecondsAgo] as const;
       const differences = PROCESSORS.map((name) =>
         processors[name].totals.window(...window).count -
         replicas.reduce((sum, replica) => sum + replica.summary(...window)![name].count, 0)
@@ -148,7 +135,7 @@ export async function run(scenario: Scenario, policy: Policy, seed: number): Pro
         : Math.abs(differences[0]!) + Math.abs(differences[1]!);
     });
   }
-  await timeline.pass(endMs + END_MS);
+  await clock.pass(endMs + END_MS);
   const booked = { default: processors.default.totals.all, fallback: processors.fallback.totals.all };
   return { booked, accepted, audits, inconsistencies, queue };
 }
@@ -156,21 +143,21 @@ export async function run(scenario: Scenario, policy: Policy, seed: number): Pro
 /** Plans a scenario's outages and payments. */
 export function drive(
   { outages, durationSeconds, users: { from, to }, thinkMs }: Scenario,
-  timeline: Timeline,
+  clock: VirtualClock,
   processors: Readonly<Record<Processor, ModelProcessor>>,
   pay: () => void,
 ): void {
   for (const { atSeconds, ...states } of outages) {
-    timeline.in(1_000 * atSeconds, () => PROCESSORS.forEach((name) => processors[name].state = states[name]));
+    clock.after(1_000 * atSeconds, () => PROCESSORS.forEach((name) => processors[name].state = states[name]));
   }
   const endMs = 1_000 * durationSeconds;
   const call = () => {
-    if (timeline.ms >= endMs) return;
+    if (clock.monotonic() >= endMs) return;
     pay();
-    timeline.in(ANSWER_MS + thinkMs, call);
+    clock.after(ANSWER_MS + thinkMs, call);
   };
   for (let user = 0; user < to; user++) {
-    timeline.in(user < from ? thinkMs * user / from : endMs * (user - from + 1) / (to - from), call);
+    clock.after(user < from ? thinkMs * user / from : endMs * (user - from + 1) / (to - from), call);
   }
 }
 

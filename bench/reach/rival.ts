@@ -5,10 +5,11 @@
  * @module
  */
 import { Prng } from "../../tests/simulation/prng.ts";
-import { Timeline } from "../../tests/simulation/timeline.ts";
+import { HOPS } from "../../tests/simulation/clock.ts";
+import { VirtualClock } from "../../tests/support/virtual_clock.ts";
 import type { Processor } from "../../src/payment/fact.ts";
 import type { Scenario } from "../graded/scenario.ts";
-import { drive, END_MS, idOf, ModelProcessor, START_MS } from "../plan/model.ts";
+import { drive, END_MS, idOf, ModelProcessor } from "../plan/model.ts";
 
 const FAST_MS = 120;
 const TIMES_FASTER = 3;
@@ -34,29 +35,29 @@ export async function rival(scenario: Scenario, seed: number): Promise<{
   readonly accepted: number;
   readonly booked: Readonly<Record<Processor, { readonly count: number; readonly cents: number }>>;
 }> {
-  const timeline = new Timeline();
+  const clock = new VirtualClock(HOPS);
   const prng = new Prng(seed);
-  const processors = { default: new ModelProcessor(timeline, prng), fallback: new ModelProcessor(timeline, prng) };
+  const processors = { default: new ModelProcessor(clock, prng), fallback: new ModelProcessor(clock, prng) };
   const known = { default: { failing: false, ms: 0 }, fallback: { failing: false, ms: 0 } };
   const poll = () => {
     for (const name of ["default", "fallback"] as const) {
       const { failing, delayMs } = processors[name].state;
       known[name] = { failing, ms: delayMs };
     }
-    timeline.in(POLL_MS, poll);
+    clock.after(POLL_MS, poll);
   };
   poll();
   const send = async (id: string): Promise<void> => {
     const to = choose(known);
-    if (!to) return void timeline.in(RETRY_MS, () => send(id));
-    const order = { id, cents: scenario.amount, requestedAt: START_MS + Math.floor(timeline.ms) };
+    if (!to) return void clock.after(RETRY_MS, () => send(id));
+    const order = { id, cents: scenario.amount, requestedAt: clock.now() };
     const { kind } = await processors[to].pay(order);
     if (kind === "booked") return;
     if (kind === "refused-as-far-as-known") known[to].failing = true;
-    timeline.in(RETRY_MS, () => send(id));
+    clock.after(RETRY_MS, () => send(id));
   };
   let accepted = 0;
-  drive(scenario, timeline, processors, () => void send(idOf(++accepted)));
-  await timeline.pass(1_000 * scenario.durationSeconds + END_MS);
+  drive(scenario, clock, processors, () => void send(idOf(++accepted)));
+  await clock.pass(1_000 * scenario.durationSeconds + END_MS);
   return { accepted, booked: { default: processors.default.totals.all, fallback: processors.fallback.totals.all } };
 }

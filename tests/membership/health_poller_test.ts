@@ -1,35 +1,15 @@
 import assert from "node:assert/strict";
-import type { HeldLock, Locks } from "../../src/membership/lock.ts";
 import type { Health } from "../../src/routing/processor_client.ts";
 import { HealthPoller, POLL_LOCK_MS, POLL_MS } from "../../src/membership/health_poller.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
-
-/** Locks of processes that can die, holding one each at most. */
-class SharedLocks {
-  #holder: string | undefined;
-
-  of(process: string): Locks {
-    return {
-      tryAcquire: (name): HeldLock | undefined => {
-        assert.equal(name, "poll");
-        if (this.#holder !== undefined) return undefined;
-        this.#holder = process;
-        return { valid: true, release: () => this.#holder = undefined };
-      },
-    };
-  }
-
-  die(process: string): void {
-    if (this.#holder === process) this.#holder = undefined;
-  }
-}
+import { MemoryLocks } from "./memory_locks.ts";
 
 const HEALTH: Health = { failing: false, minResponseMs: 7 };
 
 /** Replicas with a poller each, on one clock. */
 class Pollers {
   readonly clock = new VirtualClock();
-  readonly locks = new SharedLocks();
+  readonly locks = new MemoryLocks<string>();
   /** who asked whom, and when */
   readonly asked: string[] = [];
   readonly heard: string[] = [];
@@ -77,7 +57,7 @@ Deno.test("the other takes over when the holder dies, and waits a whole window f
   await world.clock.advance(POLL_MS);
   // the process and its timers are gone, its lock with them
   first.stop();
-  world.locks.die("a");
+  world.locks.drop("a");
   await world.clock.advance(2_000 + 2 * POLL_MS);
   // it looks every 500 ms: at 5,500 it has the lock
   const heldMs = 11 * POLL_LOCK_MS;
@@ -89,11 +69,11 @@ Deno.test("a window is waited for again by whoever takes over from one that died
   const world = new Pollers();
   const pollers = ["a", "b", "c"].map((replica) => world.start(replica));
   pollers[0]!.stop();
-  world.locks.die("a");
+  world.locks.drop("a");
   await world.clock.advance(3_000);
   // b has the lock since 500 and has not asked yet
   pollers[1]!.stop();
-  world.locks.die("b");
+  world.locks.drop("b");
   await world.clock.advance(6_000);
   assert.deepEqual(world.asked, both(3_500 + POLL_MS, "c"));
 });

@@ -7,7 +7,7 @@
 import type { SegmentFile, SegmentFiles } from "../../src/ledger/log.ts";
 import { positionOf, segmentOf } from "../../src/ledger/log.ts";
 import { RECORD_BYTES, RecordBuffer } from "../../src/ledger/record.ts";
-import { KILLED, type Life } from "./life.ts";
+import type { Life } from "./life.ts";
 import type { World } from "./world.ts";
 
 /** How unkind the disk is: shares of calls. */
@@ -89,12 +89,12 @@ export class Disk {
   of(life: Life): SegmentFiles {
     return {
       list: () => {
-        if (!life.alive) throw KILLED;
+        life.may(false);
         return this.#list();
       },
       create: (segment, records) => this.#create(life, segment, records),
       open: (segment) => {
-        if (!life.alive) throw KILLED;
+        life.may(false);
         const inode = this.#files.get(segment);
         return inode && new OpenFile(inode, this, life);
       },
@@ -293,7 +293,7 @@ class OpenFile implements SegmentFile {
 
   read(into: Uint8Array): number {
     const { inode, life } = this;
-    if (!life.alive) throw KILLED;
+    life.may(false);
     const length = Math.min(into.length, inode.length - this.#at);
     if (length === 0) return 0;
     into.set(inode.content.subarray(this.#at, this.#at + length));

@@ -51,6 +51,12 @@ export class Life {
     if (!this.acts()) throw KILLED;
   }
 
+  /** The same before something is done, or only looked at, which is no effect. */
+  readonly may = (acts: boolean): void => {
+    if (acts) this.act();
+    else if (!this.alive) throw KILLED;
+  };
+
   /** Something from outside, or a timer, reaches it: now, when it is resumed, or never. */
   hear(action: () => void): void {
     if (!this.alive) return;

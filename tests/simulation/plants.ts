@@ -18,9 +18,10 @@ import { Projector } from "../../src/store/projector.ts";
 import { Unsaved } from "../../src/store/unsaved.ts";
 import { SimulatedClient } from "./client.ts";
 import { Disk } from "./disk.ts";
-import { SharedLocks } from "./locks.ts";
 import { TOLD } from "./plan.ts";
 import { Database } from "./store.ts";
+import { MemoryLocks } from "../membership/memory_locks.ts";
+import type { Life } from "./life.ts";
 
 /** A bug: planting it returns what digs it out again. */
 export type Plant = () => () => void;
@@ -163,9 +164,9 @@ const FACTS: Readonly<Record<string, Plant>> = {
       return holds;
     }),
   "a move without the lock": () =>
-    replace(SharedLocks.prototype, "of", (was) =>
-      function (this: SharedLocks, life) {
-        const lock = was.call(this, life);
+    replace(MemoryLocks.prototype as MemoryLocks<Life>, "of", (was) =>
+      function (this: MemoryLocks<Life>, life, may) {
+        const lock = was.call(this, life, may);
         return {
           tryAcquire: (name) => {
             const held = lock.tryAcquire(name);

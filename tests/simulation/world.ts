@@ -1,6 +1,7 @@
 /** Everything outside the replicas, and the replicas themselves: one run on virtual time. @module */
 import { peerOf, type Processor, PROCESSORS, type ReplicaId, REPLICAS } from "../../src/payment/fact.ts";
 import { Replica } from "../../src/replica.ts";
+import { MemoryLocks } from "../membership/memory_locks.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { Asked } from "./asked.ts";
 import { AckChecker } from "./check_acks.ts";
@@ -11,7 +12,6 @@ import { SimulatedClient } from "./client.ts";
 import { clockOf, HOPS } from "./clock.ts";
 import { Disk, type Loss } from "./disk.ts";
 import { Life } from "./life.ts";
-import { SharedLocks } from "./locks.ts";
 import { Network } from "./network.ts";
 import { type Plan, TOLD } from "./plan.ts";
 import { Prng } from "./prng.ts";
@@ -52,7 +52,7 @@ export class World {
   readonly network: Network;
   readonly disk: Disk;
   readonly database: Database | undefined;
-  readonly locks = new SharedLocks();
+  readonly locks = new MemoryLocks<Life>();
   readonly asked = new Asked();
   readonly truth = new Truth(this);
   readonly charges = new ChargeChecker(this);
@@ -158,7 +158,7 @@ export class World {
       clock: clockOf(clock, life, () => plan.lagMs * prng.float()),
       random: prng.fork().float,
       client: new SimulatedClient(this, life, this.settings.requestTimeoutMs),
-      locks: this.locks.of(life),
+      locks: this.locks.of(life, life.may),
       files: this.disk.of(life),
       boot: this.boot,
       uuid: () => prng.uuid(),
