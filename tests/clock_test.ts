@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { within } from "../src/clock.ts";
+import { testClock } from "./clock_contract.ts";
 import { VirtualClock } from "./support/virtual_clock.ts";
+
+for (const hops of [undefined, 12]) {
+  testClock(hops ? "VirtualClock in microtasks" : "VirtualClock", () => {
+    const clock = new VirtualClock(hops);
+    return Object.assign(clock.running(), { clock });
+  });
+}
 
 Deno.test("what comes within the time is handed on, and no timer is left", async () => {
   const clock = new VirtualClock();

@@ -14,7 +14,9 @@ class PipeEnd implements Channel {
     if (this.ended || this.pipe.silent) return;
     this.pipe.bytes += bytes.length;
     const copy = bytes.slice();
+    this.backlog += bytes.length;
     this.pipe.clock.soon(() => {
+      this.backlog -= bytes.length;
       if (!this.other!.ended) this.other!.listener!.received(copy);
     });
   }
@@ -48,7 +50,7 @@ export class Pipe {
   readonly listening: Transport = {
     listen: (open) => this.#open = open,
     dial: () => Promise.resolve(false),
-    close: () => {},
+    close: () => this.#open = undefined,
   };
 
   /** The end of replica b, which dials. */

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
-import { setImmediate } from "node:timers";
 import { encode, FRAME_LENGTH_MAX, FRAME_VERSION } from "../../src/peer/frame.ts";
 import { type LinkEvents, PeerLink } from "../../src/peer/link.ts";
-import type { Channel, ChannelListener } from "../../src/peer/transport.ts";
 import { UnixTransport } from "../../src/peer/unix_socket.ts";
 import { systemClock } from "../../src/system_clock.ts";
 import { needs } from "../support/permissions.ts";
+import { testTransport } from "./transport_contract.ts";
 
 const real = needs("net", "read", "write");
 
@@ -20,26 +19,6 @@ class Place {
     const transport = new UnixTransport(path, (error) => this.failed.push(error));
     this.#transports.push(transport);
     return transport;
-  }
-
-  /** Two ends of a connection. */
-  async connected(
-    listening: Partial<ChannelListener>,
-    dialling: Partial<ChannelListener>,
-  ): Promise<[Channel, Channel]> {
-    const nothing: ChannelListener = { received() {}, closed() {} };
-    const there = Promise.withResolvers<Channel>();
-    const here = Promise.withResolvers<Channel>();
-    this.transport().listen((channel) => {
-      there.resolve(channel);
-      return { ...nothing, ...listening };
-    });
-    const connected = await this.transport().dial((channel) => {
-      here.resolve(channel);
-      return { ...nothing, ...dialling };
-    });
-    assert.equal(connected, true);
-    return [await there.promise, await here.promise];
   }
 
   [Symbol.dispose](): void {
@@ -68,10 +47,17 @@ class Side {
   }
 }
 
-Deno.test("dial() finds nobody when nobody listens, or the socket is a dead replica's", real, async () => {
+testTransport("UnixTransport", () => {
+  const place = new Place();
+  return {
+    ...{ listening: place.transport(), dialling: place.transport() },
+    [Symbol.asyncDispose]: () => Promise.resolve(place[Symbol.dispose]()),
+  };
+}, real);
+
+Deno.test("dial() finds nobody where the socket is a dead replica's", real, async () => {
   using place = new Place();
   const open = () => assert.fail("nobody is there");
-  assert.equal(await place.transport().dial(open), false);
   Deno.listen({ transport: "unix", path: place.path }).close();
   assert.equal(await place.transport().dial(open), false);
 });

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import type { Order, Outcome } from "../../src/routing/processor_client.ts";
 import { HttpProcessorClient } from "../../src/processor/client.ts";
+import { startStandIn } from "../../src/local/standin.ts";
 import { needs } from "../support/permissions.ts";
+import { testClient, TIMEOUT_MS } from "./client_contract.ts";
 import { answer, RawServer } from "./raw_server.ts";
 
 const net = needs("net");
@@ -37,6 +39,26 @@ async function deadUrl(): Promise<string> {
 }
 
 const refusedFor = (error: string): Outcome => ({ kind: "refused", why: "unreachable", error });
+
+testClient("HttpProcessorClient", async () => {
+  const both = {
+    default: await startStandIn({ port: 0, feeRate: 0.05 }),
+    fallback: await startStandIn({ port: 0, feeRate: 0.15 }),
+  };
+  const urls = { default: both.default.url, fallback: both.fallback.url };
+  const client = new HttpProcessorClient({ urls, requestTimeoutMs: TIMEOUT_MS, connectionsMax: 2 });
+  return {
+    client,
+    set(processor, { delayMs, failing }) {
+      both[processor].setDelay(delayMs);
+      both[processor].setFailing(failing);
+    },
+    async [Symbol.asyncDispose]() {
+      await client.close();
+      await Promise.all([both.default.close(), both.fallback.close()]);
+    },
+  };
+}, net);
 
 Deno.test("pay() posts the payment, amount in decimals and time in milliseconds UTC", net, async () => {
   await using server = await RawServer.start((socket) => socket.write(answer(200)));

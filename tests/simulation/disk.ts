@@ -214,7 +214,8 @@ export class Disk {
     this.#files.set(segment, inode);
     this.room -= records.length;
     world.note("segment", life, segment, records.length);
-    world.logs.began(life, this.#read(records), records.length > RECORD_BYTES);
+    const first = this.#read(records);
+    if (first) world.logs.began(life, first, records.length > RECORD_BYTES);
     life.act();
     world.overtake(life);
     return true;
@@ -229,9 +230,11 @@ export class Disk {
     this.world.acks.deleted();
   }
 
-  #read(records: Uint8Array): ReturnType<RecordBuffer["read"]> {
+  /** @returns undefined where it begins with no record */
+  #read(records: Uint8Array): ReturnType<RecordBuffer["read"]> | undefined {
+    this.#scratch.bytes.fill(0);
     this.#scratch.bytes.set(records.subarray(0, RECORD_BYTES));
-    return this.#scratch.read();
+    return this.#scratch.valid ? this.#scratch.read() : undefined;
   }
 
   /** The newest files are cut anywhere, hold zeros, or are gone; what is behind a file that lost something may be whole. */

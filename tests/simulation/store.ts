@@ -1,6 +1,7 @@
 /** Postgres, as far as payments go: a transaction happens whole or not at all, and what was committed stays, unless a backup is restored. @module */
 import type { Payment } from "../../src/payment/payment.ts";
 import { type Batch, type Store, type Stored, StoreError } from "../../src/store/store.ts";
+import { type Content, MemoryStore } from "../store/memory_store.ts";
 import type { Life } from "./life.ts";
 import type { World } from "./world.ts";
 
@@ -19,20 +20,12 @@ export interface StoreFaults {
 
 const SLOW_MS = 400;
 const PAGE = 64;
-const NOTHING: Stored = { logId: null, position: 0, hash: 0, doubtedUptimeMs: null };
-
-/** What a database holds. */
-interface Content {
-  readonly stored: Stored;
-  readonly rows: Map<string, Payment>;
-}
-
 /** The database both replicas write to. */
 export class Database {
   down = false;
   /** when it last went back to a backup, in milliseconds */
   restoredMs = -Infinity;
-  #content: Content = { stored: NOTHING, rows: new Map() };
+  readonly #memory = new MemoryStore();
   #backup: Content | undefined;
   /** counts the times that it went back: what began before does not end after */
   #era = 0;
@@ -40,11 +33,11 @@ export class Database {
   constructor(private readonly world: World, private readonly prng: World["prng"], readonly faults: StoreFaults) {}
 
   get rows(): ReadonlyMap<string, Payment> {
-    return this.#content.rows;
+    return this.#memory.content.rows;
   }
 
   get stored(): Stored {
-    return this.#content.stored;
+    return this.#memory.content.stored;
   }
 
   /** The store as one process has it. */
@@ -53,54 +46,42 @@ export class Database {
       stored: () => this.#transaction(life, () => this.stored),
       load: async (visit) => {
         // one snapshot, in pages
-        const { stored, rows } = await this.#transaction(
-          life,
-          () => ({ ...this.#content, rows: [...this.rows.values()] }),
-        );
-        const all = rows.sort((a, b) =>
-          Number(a.stage === "settled") - Number(b.stage === "settled") || a.requestedAt - b.requestedAt
-        );
-        for (let at = 0; at < all.length; at += PAGE) {
-          for (const payment of all.slice(at, at + PAGE)) visit(payment);
+        const { stored, payments } = await this.#transaction(life, () => ({
+          stored: this.stored,
+          payments: this.#memory.payments(),
+        }));
+        for (let at = 0; at < payments.length; at += PAGE) {
+          for (const payment of payments.slice(at, at + PAGE)) visit(payment);
           await this.#transaction(life, () => {});
         }
         return stored;
       },
-      write: (batch) => {
+      write: async (batch) => {
         const payments = [...batch.payments];
-        return this.#transaction(life, () => this.#write(batch, payments));
+        return await this.#transaction(life, () => this.#write({ ...batch, payments }, payments.length));
       },
     };
   }
 
   /** Keeps a copy of what is there now, to come back to. Nothing is kept before there is anything. */
   backUp(): void {
-    const { stored, rows } = this.#content;
-    if (stored.logId !== null) this.#backup = { stored, rows: new Map(rows) };
+    if (this.stored.logId !== null) this.#backup = this.#memory.content;
   }
 
   /** Goes back to the copy. @returns whether there is one */
   restore(): boolean {
     if (!this.#backup) return false;
-    const { stored, rows } = this.#backup;
-    this.#content = { stored, rows: new Map(rows) };
+    this.#memory.content = this.#backup;
     this.#era++;
     this.restoredMs = this.world.clock.monotonic();
     return true;
   }
 
-  #write({ from, to, replacesAll }: Batch, payments: readonly Payment[]): Stored {
-    const { stored } = this;
-    if (stored.logId !== from.logId || stored.position !== from.position) {
-      this.world.saw("store-overtaken", stored.position);
-      return stored;
-    }
-    const rows = replacesAll ? new Map<string, Payment>() : this.#content.rows;
-    for (const payment of payments) rows.set(payment.id, payment);
-    const { logId, position, hash, doubtedUptimeMs } = to;
-    this.#content = { stored: { logId, position, hash, doubtedUptimeMs }, rows };
-    this.world.note("stored", undefined, position, payments.length);
-    return to;
+  #write(batch: Batch, count: number): Stored {
+    const stored = this.#memory.put(batch);
+    if (stored === batch.to) this.world.note("stored", undefined, stored.position, count);
+    else this.world.saw("store-overtaken", stored.position);
+    return stored;
   }
 
   /** It arrives, happens at one instant, and its answer comes back, if nothing goes wrong on the way. */

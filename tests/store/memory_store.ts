@@ -29,23 +29,34 @@ export class MemoryStore implements Store {
   }
 
   async load(visit: (payment: Payment) => void): Promise<Stored> {
-    let snapshot = this.content;
-    await this.#called({ kind: "load" }, () => (snapshot = this.content).stored);
-    const rows = [...snapshot.rows.values()];
-    const settled = rows.filter(({ stage }) => stage === "settled").sort((a, b) => a.requestedAt - b.requestedAt);
-    for (const payment of [...rows.filter(({ stage }) => stage !== "settled"), ...settled]) visit(payment);
-    return snapshot.stored;
+    let payments: Payment[] = [];
+    const stored = await this.#called({ kind: "load" }, () => {
+      payments = this.payments();
+      return this.content.stored;
+    });
+    for (const payment of payments) visit(payment);
+    return stored;
   }
 
   async write(batch: Batch): Promise<Stored> {
-    return await this.#called({ kind: "write", batch }, () => {
-      const { stored } = this.content;
-      if (stored.logId !== batch.from.logId || stored.position !== batch.from.position) return stored;
-      const rows = new Map(batch.replacesAll ? [] : this.content.rows);
-      for (const payment of batch.payments) rows.set(payment.id, payment);
-      this.content = { stored: batch.to, rows };
-      return batch.to;
-    });
+    return await this.#called({ kind: "write", batch }, () => this.put(batch));
+  }
+
+  /** What a load hands over now, in its order. */
+  payments(): Payment[] {
+    const rows = [...this.content.rows.values()];
+    const settled = rows.filter(({ stage }) => stage === "settled").sort((a, b) => a.requestedAt - b.requestedAt);
+    return [...rows.filter(({ stage }) => stage !== "settled"), ...settled];
+  }
+
+  /** What a write does, without its hooks. */
+  put({ from, to, replacesAll, payments }: Batch): Stored {
+    const { stored } = this.content;
+    if (stored.logId !== from.logId || stored.position !== from.position) return stored;
+    const rows = new Map(replacesAll ? [] : this.content.rows);
+    for (const payment of payments) rows.set(payment.id, payment);
+    this.content = { stored: to, rows };
+    return to;
   }
 
   async close(): Promise<void> {

@@ -103,6 +103,24 @@ export class VirtualClock implements Clock {
     if (!done()) this.#ms = Math.max(this.#ms, untilMs);
   }
 
+  /** Lets time go by by itself, a millisecond in each turn of the event loop, until that is disposed of. */
+  running(): AsyncDisposable {
+    let ends = false;
+    const run = async () => {
+      while (!ends) {
+        await this.advance(1);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    const ran = run();
+    return {
+      async [Symbol.asyncDispose]() {
+        ends = true;
+        await ran;
+      },
+    };
+  }
+
   #push(timer: Timer): void {
     const heap = this.#heap;
     let at = heap.push(timer) - 1;
