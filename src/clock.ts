@@ -3,6 +3,7 @@
 /** Stops what a {@link Clock} was asked to run later; harmless when it already ran. */
 export type Cancel = () => void;
 
+/** The port to time. */
 export interface Clock {
   /** Milliseconds since 1970, UTC, a whole number. It may jump: use {@link monotonic} to measure. */
   now(): number;

@@ -49,7 +49,7 @@ export function addressOf(name: string, text: string): string {
 /** Where to listen: a TCP port, or a UNIX socket. */
 export type Listen = { readonly hostname: string; readonly port: number } | { readonly path: string };
 
-/** @returns undefined where the text says neither; an IPv6 address is in brackets */
+/** An address or a path. @returns undefined where the text says neither; an IPv6 address is in brackets */
 export function parseListen(text: string): Listen | undefined {
   if (text.includes("/")) return { path: text };
   const [, ipv6, name, digits] = /^(?:(?:\[([\da-f:.]+)\]|([^:[\]\s]+)):)?(\d{1,5})$/i.exec(text) ?? [];
@@ -214,7 +214,7 @@ export function forgetLibpq(): void {
   for (const name of Object.keys(Deno.env.toObject())) if (name.startsWith("PG")) Deno.env.delete(name);
 }
 
-/** @throws ConfigError where a replica needs what is not set, and `start` would bring */
+/** Whether a replica has its settings. @throws ConfigError where it needs what is not set, and `start` would bring */
 export function checkReplicaConfig({ PROCESSOR_DEFAULT_URL, ACK, DATABASE_URL }: Config): void {
   if (!PROCESSOR_DEFAULT_URL) throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
   if (ACK === "store" && !DATABASE_URL) throw new ConfigError("ACK: store needs a DATABASE_URL; without one write log");

@@ -26,11 +26,7 @@ export function peerSocket(folder: string): string {
   );
 }
 
-/**
- * Makes a folder that nobody else may look into, unless it is there.
- *
- * @throws StartError
- */
+/** Makes a folder that nobody else may look into, unless it is there. @throws StartError */
 export function makeFolder(path: string): void {
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });

@@ -1,7 +1,7 @@
 /** A JSON object; members are own properties, whatever their names are. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** @returns the object, or undefined where the text is no JSON or something other than an object */
+/** Reads JSON. @returns the object, or undefined where the text is no JSON or something other than an object */
 export function parseObject(text: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(text);

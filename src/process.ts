@@ -1,7 +1,4 @@
-/**
- * One replica as a process: builds the production ports, serves HTTP, and stops in good order.
- * @module
- */
+/** One replica as a process: builds the production ports, serves HTTP, and stops in good order. @module */
 import { getLogger, type Logger } from "@logtape/logtape";
 import galo from "../deno.json" with { type: "json" };
 import { createApp } from "./api/app.ts";
@@ -36,7 +33,7 @@ const READY_MS = 10;
 const SAID_MS = 10_000;
 
 /** A replica that runs. */
-export interface Host {
+interface Host {
   /**
    * Resolved to where it takes payments, a URL or the path of a socket, once it has recovered what was known before, or
    * to undefined where it is stopped sooner; rejected with a StartError where it cannot listen there.

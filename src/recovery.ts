@@ -17,7 +17,7 @@ import { type Stored, StoreError } from "./store/store.ts";
 export const STORE_WAIT_MS = 3_000;
 
 /** What was known before. */
-export interface Known {
+interface Known {
   readonly ledger: Ledger;
   /** the identity of the log */
   readonly logId: string;
@@ -29,7 +29,7 @@ export interface Known {
 export const STORE_AGAIN_MS = 500;
 
 /** The lock of this replica, or why it could not be had or the log not be opened now, and when to try again. */
-export type Claim =
+type Claim =
   | { readonly own: HeldLock; readonly doubted: boolean }
   | { readonly why: string; readonly afterMs?: number };
 

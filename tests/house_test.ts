@@ -38,7 +38,7 @@ interface Source {
   readonly code: string;
 }
 
-async function sources(): Promise<Source[]> {
+async function sources(folder = "src/"): Promise<Source[]> {
   const found: Source[] = [];
   const read = async (path: string) => {
     const text = await Deno.readTextFile(new URL(path, ROOT));
@@ -51,8 +51,8 @@ async function sources(): Promise<Source[]> {
       else if (entry.name.endsWith(".ts")) await read(`${folder}${entry.name}`);
     }
   };
-  await walk("src/");
-  await read("main.ts").catch(() => {/* there is none yet */});
+  await walk(folder);
+  if (folder === "src/") await read("main.ts").catch(() => {/* there is none yet */});
   return found.sort((a, b) => a.path < b.path ? -1 : 1);
 }
 
@@ -163,6 +163,25 @@ Deno.test("what decides has no clock, timer or chance of its own", needs("read")
     if (!decides || path.endsWith("_socket.ts")) return [];
     return (code.match(impure) ?? []).map((what) => `uses ${what}`);
   });
+});
+
+/** A name that a file exports, with what stands before it. */
+const EXPORT = /(\*\/\n)?^export (?:async )?(?:function\*?|class|const|interface|type) (\w+|\{)/gm;
+
+Deno.test("what src exports is described", needs("read"), async () => {
+  await assertNone(({ text }) =>
+    [...text.matchAll(EXPORT)].filter(([, comment]) => comment === undefined).map(([, , name]) => name!)
+  );
+});
+
+Deno.test("nothing is exported that no other file uses", needs("read"), async () => {
+  const all = [...await sources(), ...await sources("tests/"), ...await sources("bench/")];
+  const uses = all.map((source) => ({ ...source, from: new Set(imports(source)) }));
+  await assertNone(({ path, text }) =>
+    [...text.matchAll(EXPORT)].map(([, , name]) => name!).filter((name) =>
+      name !== "{" && !uses.some(({ from, code }) => from.has(path) && new RegExp(`\\b${name}\\b`).test(code))
+    )
+  );
 });
 
 Deno.test("only the audit and the stand-in know the processors' admin API", needs("read"), async () => {

@@ -9,6 +9,7 @@ import { ROUTES } from "./openapi.ts";
 import { takePayment } from "./payments.ts";
 import { problem } from "./problem.ts";
 
+/** Answers a request. */
 export type Handler = (c: Context) => Response | Promise<Response>;
 
 /** What handlers answer from, and what can be set of the HTTP edge. */

@@ -1,7 +1,7 @@
 /** Request bodies, read once and never further than a limit. @module */
 
 /** The problem where there is no body: it is too long, not there in time, or the caller went away before its end. */
-export type BodyFault = "body-too-long" | "body-too-slow" | "malformed-body";
+type BodyFault = "body-too-long" | "body-too-slow" | "malformed-body";
 
 /** How often it is looked which bodies are late, within the time that they have. */
 const LOOKS = 4;

@@ -7,7 +7,7 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true });
 /** Sixteen significant digits have three decimals or thirteen digits before the point: fewer a double tells apart. */
 const LONG_NUMBER = /\.\d{3}|\d{13}/;
 
-/** @returns the text, or undefined where the bytes are no UTF-8 */
+/** Reads UTF-8. @returns the text, or undefined where the bytes are no UTF-8 */
 export function decodeText(bytes: Uint8Array): string | undefined {
   try {
     return UTF8.decode(bytes);

@@ -5,7 +5,7 @@ import { errorLine, StartError } from "../errors.ts";
 /** How long a replica that cannot take connections waits before it listens again, in milliseconds. */
 const REOPEN_MS = 200;
 
-export interface ListenerParts {
+interface ListenerParts {
   readonly listen: Listen;
   /** whether both replicas of one machine may listen on one port */
   readonly shared: boolean;
@@ -14,6 +14,7 @@ export interface ListenerParts {
   failed(why: string): void;
 }
 
+/** Listens for callers, again after it could not. */
 export class Listener {
   #server: Deno.HttpServer | undefined;
   #stopping = false;

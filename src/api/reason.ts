@@ -25,11 +25,7 @@ export const WHY: Readonly<Record<Reason, string>> = {
   "rejected-by-both": "both processors refused it in a way that does not pass by itself, so it is tried again rarely",
 };
 
-/**
- * What became of a payment so far, and why.
- *
- * @param now milliseconds since 1970, UTC
- */
+/** What became of a payment so far, and why. @param now milliseconds since 1970, UTC */
 export function progressOf(payment: Payment, now: number): string {
   const doubt = payment.doubtedUptimeMs === null
     ? ""

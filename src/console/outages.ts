@@ -4,6 +4,7 @@ import type { Outage } from "./watching.ts";
 /** Outages of one thing that are kept. */
 const OUTAGES_MAX = 20;
 
+/** The newest outages of each thing. */
 export class Outages {
   readonly #outages = new Map<string, { from: number; to: number | null }[]>();
 

@@ -27,6 +27,7 @@ export function beginning({ acceptedAt, owner }: Payment): Told {
   return { at: acceptedAt, replica: owner, stage: "accepted", attempt: 0, processor: null, reason: "accepted" };
 }
 
+/** The stories of the newest payments. */
 export class Stories {
   /** texts by id: one string is all that the garbage collector sees of a story */
   #young = new Map<string, string>();
@@ -67,7 +68,7 @@ function encodeLine({ at, replica, stage, attempt, processor, reason }: Told): s
   return `${s},${attempt},${at},${r},${p},${REASONS.indexOf(reason)}`;
 }
 
-/** @returns undefined where the text is none of {@link Stories.get}'s, or of a newer version of the program */
+/** Reads a story. @returns undefined where the text is none of {@link Stories.get}'s, or of a newer version of the program */
 export function decodeStory(text: string): Told[] | undefined {
   const lines: Told[] = [];
   for (const line of text.split(";")) {

@@ -31,7 +31,7 @@ export const WATCHERS_MAX = 16;
 /** How long a story waits for the store, in milliseconds. */
 export const STORY_MS = 500;
 
-export interface WatchParts {
+interface WatchParts {
   readonly self: ReplicaId;
   readonly clock: Clock;
   /** what each processor charges, as a share */

@@ -10,7 +10,7 @@ import { indexOf, type Log, segmentOf } from "./log.ts";
 import { mix, RecordBuffer } from "./record.ts";
 
 /** What became of a fact. */
-export type Receipt =
+type Receipt =
   /** it holds: `payment` is what it made of its payment */
   | { readonly kind: "holds"; readonly payment: Payment | undefined }
   /** it is void, another fact was first: `payment` is what there is instead, if anything */
@@ -41,6 +41,7 @@ export interface Checkpoint {
   readonly settled: readonly number[];
 }
 
+/** The only door for facts: appends them, and folds the log. */
 export class Ledger {
   readonly book: Book;
   readonly #log: Log;

@@ -1,7 +1,4 @@
-/**
- * The port to the log: records of the whole cluster in one order, which both replicas append to and read.
- * @module
- */
+/** The port to the log: records of the whole cluster in one order, which both replicas append to and read. @module */
 import type { RecordBuffer } from "./record.ts";
 
 /** Records of a segment at most. */
@@ -32,11 +29,7 @@ export interface Log {
    * @returns false where the log did not take it, or not all of it: then it counts for nobody
    */
   append(record: RecordBuffer): boolean;
-  /**
-   * Reads the next record of the log: a fact, or the first record of a segment.
-   *
-   * @returns false at its end
-   */
+  /** Reads the next record of the log: a fact, or the first record of a segment. @returns false at its end */
   next(into: RecordBuffer): boolean;
 }
 

@@ -6,7 +6,7 @@
 import { readId, writeId } from "../payment/id.ts";
 
 /** The three parts. */
-export interface LogId {
+interface LogId {
   /** 32 bits that tell it from the other logs of its cluster */
   readonly own: number;
   /** the own part of the log in which its reading begins; in a cluster's first log a random number, and so no log's */
@@ -15,12 +15,14 @@ export interface LogId {
   readonly cluster: string;
 }
 
+/** Reads the identity of a log, a UUID. */
 export function parseLogId(text: string): LogId {
   const words = new Uint32Array(4);
   writeId(text, words, 0);
   return { own: words[0]!, parent: words[1]!, cluster: text.slice(19) };
 }
 
+/** The same as a UUID. */
 export function formatLogId({ own, parent, cluster }: LogId): string {
   return readId(Uint32Array.of(own, parent, 0, 0), 0).slice(0, 19) + cluster;
 }

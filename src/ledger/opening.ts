@@ -16,6 +16,7 @@ export interface Beginning extends Required<Pick<SegmentLogOptions, "position" |
   readonly logId: string;
 }
 
+/** What opening the log needs. */
 export interface OpeningParts {
   readonly files: SegmentFiles;
   readonly boot: number;

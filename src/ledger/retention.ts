@@ -2,6 +2,7 @@
 import type { Ledger } from "./ledger.ts";
 import { type SegmentFiles, segmentOf } from "./log.ts";
 
+/** Deletes segments that nobody needs any more. */
 export class Retention {
   /** the lowest segment that there may be */
   #first: number;

@@ -16,6 +16,7 @@ export const REREADS = 20_000;
 /** What is read at once, in records. */
 const READ_RECORDS = 512;
 
+/** What a replica reads and appends to. */
 export interface SegmentLogOptions {
   readonly files: SegmentFiles;
   /** see {@link SegmentHeader.boot} */

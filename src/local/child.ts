@@ -26,6 +26,7 @@ export interface ChildSpec {
   readonly at?: Deno.ConnectOptions;
 }
 
+/** A process that `start` brings. */
 export class Child {
   readonly #ready = Promise.withResolvers<void>();
   /** resolved when the child is ready; rejected with a {@link StartError} when it ended before */

@@ -32,7 +32,7 @@ const ROOT = resolve(import.meta.dirname!, "../..");
 const CONFIG = `${ROOT}/src/packages/deno.json`;
 
 /** A cluster that runs. */
-export interface Cluster {
+interface Cluster {
   /** where payments are taken */
   readonly url: string;
   /** Stops every process; resolves to whether all of them stopped in good order. */

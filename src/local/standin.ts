@@ -46,10 +46,10 @@ const paymentSchema = z.object({
 )).refine(({ booking }) => !Number.isNaN(booking.at));
 
 /** How calls to `POST /payments` end although they should not, or that connections are refused. */
-export type Fault = z.infer<typeof faultSchema>;
+type Fault = z.infer<typeof faultSchema>;
 
 /** Where a stand-in listens, and what it charges. */
-export interface StandInOptions {
+interface StandInOptions {
   /** 0 takes any free one */
   readonly port: number;
   readonly hostname?: string;

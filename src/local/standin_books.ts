@@ -3,7 +3,7 @@ import type { Cents } from "../payment/money.ts";
 import { Totals } from "../payment/totals.ts";
 
 /** A payment at a processor. */
-export interface Booking {
+interface Booking {
   readonly cents: Cents;
   /** as it was sent */
   readonly requestedAt: string;

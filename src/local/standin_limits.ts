@@ -1,8 +1,7 @@
 /** What a stand-in processor lets through: CONTRACT.md, concurrency limiter and health window. @module */
 
 /** Requests that run at once, and requests that wait for one of those to end; all others are answered 429. */
-export const RUNNING_MAX = 800;
-export const QUEUED_MAX = 500;
+export const RUNNING_MAX = 800, QUEUED_MAX = 500;
 /** In this window, in milliseconds, one health call is answered; so many wait for the windows after it. */
 const HEALTH_WINDOW_MS = 5_000;
 const HEALTH_QUEUED_MAX = 2;

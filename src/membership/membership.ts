@@ -10,6 +10,7 @@ export const PEER_TRY_MS = 500;
 /** Pause before the log is tried again, in milliseconds: while another process holds a lock, or nothing can be decided. */
 export const OPEN_AGAIN_MS = 50;
 
+/** How far a replica is. */
 export type Phase =
   /** waits for its lock, and for its turn to open the log */
   | "starting"
@@ -24,6 +25,7 @@ export type Phase =
 /** The peer: `linked`: it is heard; `silent`: it may live; `dead`: its lock was to be had. */
 export type PeerState = "none" | "linked" | "silent" | "dead";
 
+/** What a replica knows of itself and its peer. */
 export interface Membership {
   readonly phase: Phase;
   readonly peer: PeerState;
@@ -33,6 +35,7 @@ export interface Membership {
   readonly waits: string;
 }
 
+/** What happens to a replica. */
 export type Event =
   | { readonly kind: "start" }
   /** the log could not be opened, and why; after {@link OPEN_AGAIN_MS} it is tried again, unless it says otherwise */
@@ -51,6 +54,7 @@ export type Event =
   | { readonly kind: "stop" }
   | { readonly kind: "drained" };
 
+/** What is to be done about it. */
 export type Effect =
   | { readonly kind: "open"; readonly afterMs: number }
   | { readonly kind: "read" }
@@ -66,7 +70,7 @@ export type Effect =
 
 const TRY_LATER: Effect = { kind: "try-later", afterMs: PEER_TRY_MS };
 
-export interface Transition {
+interface Transition {
   readonly state: Membership;
   readonly effects: readonly Effect[];
 }

@@ -1,7 +1,4 @@
-/**
- * The book: what a replica knows, the fold of the log up to some position.
- * @module
- */
+/** The book: what a replica knows, the fold of the log up to some position. @module */
 import type { Fact, Processor, ReplicaId } from "./fact.ts";
 import { type Cents, TOTAL_CENTS_MAX } from "./money.ts";
 import { accept, doubt, follow, mayBeBooked, move, type Payment } from "./payment.ts";

@@ -40,6 +40,7 @@ export const REASONS = [
   "not-found",
   "rejected-by-both",
 ] as const;
+/** Why a fact was recorded. */
 export type Reason = typeof REASONS[number];
 
 /** What every fact says. */
@@ -113,6 +114,7 @@ export interface Doubted extends Said {
   readonly uptimeMs: number;
 }
 
+/** What happened, to a payment or to all of them. */
 export type Fact = Accepted | FollowUp | Moved | Purged | Doubted;
 
 /** The processor that is not this one. */

@@ -1,7 +1,7 @@
 /** Instants as ISO 8601 writes them, exact beyond the millisecond. @module */
 
 /** A point in time. */
-export interface Instant {
+interface Instant {
   /** whole milliseconds since 1970, UTC, rounded down */
   readonly ms: number;
   /** the digits after the milliseconds, without zeros at the end */

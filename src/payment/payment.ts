@@ -8,6 +8,7 @@ import type { Cents } from "./money.ts";
 
 /** How far a payment has come; the position is the code in the store. */
 export const STAGES = ["accepted", "dispatched", "released", "settled"] as const;
+/** One of {@link STAGES}. */
 export type Stage = typeof STAGES[number];
 
 /** How far one payment has come. Times are milliseconds since 1970, UTC. */

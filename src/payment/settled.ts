@@ -90,11 +90,7 @@ export class SettledIndex {
     };
   }
 
-  /**
-   * Adds a settled payment.
-   *
-   * @throws where its id is there: a payment is settled once
-   */
+  /** Adds a settled payment. @throws where its id is there: a payment is settled once */
   add(payment: Payment): void {
     const slot = this.#slotOf(payment.id);
     if (this.#slots[slot] !== -1) throw new Error(`invariant: payment ${payment.id} is settled already`);

@@ -55,9 +55,7 @@ export class Totals {
     if (chunks[index]!.size === CHUNK_MAX) chunks.splice(index, 1, ...split(chunks[index]!, index === last));
   }
 
-  /**
-   * Payments with `from <= requestedAt <= to`; a bound that is left out does not bound.
-   */
+  /** Payments with `from <= requestedAt <= to`; a bound that is left out does not bound. */
   window(from = -Infinity, to = Infinity): Total {
     if (from > to) return { count: 0, cents: 0 };
     const upper = this.#upTo(to, true);

@@ -30,7 +30,7 @@ export interface LinkParts {
 }
 
 /** What a connection reports. */
-export interface ConnectionEvents {
+interface ConnectionEvents {
   /** the peer's hello is in */
   greeted(): void;
   heard(frame: Frame): void;
@@ -38,6 +38,7 @@ export interface ConnectionEvents {
   ended(why: string): void;
 }
 
+/** A connection to the peer, from its first frame to its end. */
 export class Connection implements ChannelListener {
   /** when the peer was last heard, on the monotonic clock, in milliseconds */
   heardMs: number;

@@ -1,7 +1,4 @@
-/**
- * What replicas say to each other over a byte stream: frames of one line of JSON each.
- * @module
- */
+/** What replicas say to each other over a byte stream: frames of one line of JSON each. @module */
 import { z } from "@zod/zod";
 import { PROCESSORS, REPLICAS } from "../payment/fact.ts";
 
@@ -56,6 +53,7 @@ const frameSchema = z.discriminatedUnion("type", [
   }),
 ]);
 
+/** What one replica says to the other, at once. */
 export type Frame = z.infer<typeof frameSchema>;
 
 /** How far a replica has read the log, and how far it knows the store to hold it; 0 where it does not know. */

@@ -7,9 +7,9 @@ import { Connection, type LinkParts } from "./connection.ts";
 import { type Frame, type Progress, type Status, STATUS_VERSION } from "./frame.ts";
 import type { Channel } from "./transport.ts";
 
-/** Pause before the peer is dialled again, in milliseconds; it doubles each time, with jitter. */
-export const DIAL_MS_MIN = 20;
+/** The longest pause before the peer is dialled again, in milliseconds; it doubles each time, with jitter. */
 export const DIAL_MS_MAX = 500;
+const DIAL_MS_MIN = 20;
 
 /** What a replica hears of its peer. */
 export interface LinkEvents {

@@ -10,7 +10,7 @@ import { outcomeOf } from "./outcome.ts";
 import { retryAfterMs } from "./retry_after.ts";
 
 /** Where the processors are, and what a call may take. */
-export interface ClientOptions {
+interface ClientOptions {
   /** base URLs, `http` or `https`; a path in one goes before the API's own */
   readonly urls: Readonly<Record<Processor, string>>;
   /** milliseconds from sending to the whole answer */

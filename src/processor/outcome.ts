@@ -1,7 +1,4 @@
-/**
- * What the end of a call to `POST /payments` means: the table of DESIGN.md, promise 1.
- * @module
- */
+/** What the end of a call to `POST /payments` means: the table of DESIGN.md, promise 1. @module */
 import { parseObject } from "../json.ts";
 import type { Outcome } from "../routing/processor_client.ts";
 import type { Ended } from "./http.ts";

@@ -8,8 +8,7 @@ import type { Health, Outcome } from "./processor_client.ts";
 import type { ProcessorView } from "./route.ts";
 
 /** Pause before the first probe of a processor that went down, in milliseconds; it doubles with every failed probe. */
-export const PROBE_MS_MIN = 50;
-export const PROBE_MS_MAX = 1_000;
+export const PROBE_MS_MIN = 50, PROBE_MS_MAX = 1_000;
 /** Calls that wait this much longer than the last answers took mean that the processor has changed, in milliseconds. */
 export const STALL_MS = 250;
 /** How long a processor that answered 429 is left alone, in milliseconds; it doubles up to {@link PROBE_MS_MAX} until a call is booked. */
@@ -19,7 +18,7 @@ export const RETRY_AFTER_MS_MAX = 60_000;
 /** So many different payments in a row that are rejected say that it is not for the payments. */
 export const REJECTED_MIN = 3;
 /** A processor that is slow by its last answer is asked again with a payment when nothing else was heard for so long. */
-export const SLOW_STALE_MS = 12_000;
+const SLOW_STALE_MS = 12_000;
 /** Weight of the newest answer in the running latency. */
 const WEIGHT = 0.3;
 

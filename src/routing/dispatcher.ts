@@ -37,8 +37,7 @@ import { TURN_MS, Turns } from "./turns.ts";
 import { type Call, CircuitBreaker } from "./circuit_breaker.ts";
 
 /** Pause before a payment whose call said nothing useful is tried again, in milliseconds; it doubles each time. */
-export const RETRY_MS_MIN = 100;
-export const RETRY_MS_MAX = 5_000;
+export const RETRY_MS_MIN = 100, RETRY_MS_MAX = 5_000;
 /** The longest pause of a payment that nothing but a person's help brings on, in milliseconds. */
 export const RARELY_MS = 30_000;
 /** After so many pauses the next is at its longest. */
@@ -66,7 +65,7 @@ export interface ProcessorStatus {
 }
 
 /** Where the parts of a dispatcher come from. */
-export interface DispatcherParts {
+interface DispatcherParts {
   readonly self: ReplicaId;
   readonly ledger: Ledger;
   readonly clock: Clock;

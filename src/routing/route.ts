@@ -1,7 +1,4 @@
-/**
- * Where a payment goes now, and why. Pure: everything it knows comes in.
- * @module
- */
+/** Where a payment goes now, and why. Pure: everything it knows comes in. @module */
 import { other, type Processor, type Reason } from "../payment/fact.ts";
 
 /** What is known of one processor at this moment. */

@@ -19,6 +19,7 @@ export function dispatchPerSecond(maxInFlight: number): number {
   return Math.max(PER_SECOND_MIN, 2 * maxInFlight);
 }
 
+/** The turns of a dispatcher. */
 export class Turns {
   #planned: Cancel | undefined;
   #dueMs = 0;

@@ -32,6 +32,7 @@ export interface Bound {
   readonly rejectedBy?: readonly Processor[];
 }
 
+/** What a replica is doing about a payment. */
 export type Work =
   | Queued
   | Bound

@@ -80,7 +80,7 @@ const MIGRATIONS: readonly string[] = [
 ];
 
 /** The version of the tables that this program works with. */
-export const SCHEMA_VERSION = MIGRATIONS.length;
+const SCHEMA_VERSION = MIGRATIONS.length;
 
 /**
  * Brings the tables to {@link SCHEMA_VERSION}, unless somebody has: safe to be called by everyone at once.

@@ -15,9 +15,9 @@ export const POOL_MAX = 2;
 /** SQLSTATE of a prepared statement that is not there, or is there already. */
 const UNPREPARED = ["26000", "42P05"];
 /** Payments in one statement at most. */
-export const CHUNK = 1_000;
+const CHUNK = 1_000;
 
-export interface PostgresOptions {
+interface PostgresOptions {
   /** see {@link connectionOf} */
   readonly url: string;
   /** after so long a statement is given up, in milliseconds */

@@ -12,8 +12,7 @@ import { type Batch, type LogPosition, type Store, type Stored, StoreError } fro
 import { Unsaved } from "./unsaved.ts";
 
 /** The first pause after a failure; it doubles up to {@link RETRY_MS_MAX}. Milliseconds. */
-export const RETRY_MS_MIN = 50;
-export const RETRY_MS_MAX = 1_000;
+export const RETRY_MS_MIN = 50, RETRY_MS_MAX = 1_000;
 /** How long the store must have stood still, with something unsaved, before the other replica writes; in milliseconds. */
 export const STANDBY_MS = 1_000;
 /** A store that works is asked so often whether it still does, where somebody wants to know; in milliseconds. */
@@ -21,6 +20,7 @@ export const CHECK_MS = 1_000;
 /** How long {@link Projector.covered} waits, in milliseconds. */
 export const COVER_MS = 1_500;
 
+/** What a projector works with. */
 export interface ProjectorParts {
   readonly self: ReplicaId;
   readonly store: Store;

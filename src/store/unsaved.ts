@@ -18,6 +18,7 @@ interface Mark {
   readonly atMs: number;
 }
 
+/** What the store does not hold yet. */
 export class Unsaved {
   readonly #book: Book;
   /** pending payments by id: the position of the last change */
@@ -71,11 +72,7 @@ export class Unsaved {
     this.#replacedAt = position;
   }
 
-  /**
-   * The store holds the log up to `position`.
-   *
-   * @param isEnd whether nothing behind it is folded
-   */
+  /** The store holds the log up to `position`. @param isEnd whether nothing behind it is folded */
   saved(position: number, isEnd: boolean): void {
     for (const [id, changed] of this.#pending) if (changed < position) this.#pending.delete(id);
     const first = this.#settledPositions.findIndex((settled) => settled >= position);

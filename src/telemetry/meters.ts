@@ -48,6 +48,7 @@ interface Route {
   inFlight: number;
 }
 
+/** The metrics of a replica. */
 export class Meters implements Observer {
   readonly #registry = new Registry();
   readonly #counters = entries(COUNTERS, ([name, help, labels]) => {

@@ -10,12 +10,12 @@ import type { Lookup, Outcome } from "../routing/processor_client.ts";
 import type { Observer, Purpose } from "../service/observer.ts";
 
 /** Payments whose spans are joined to their request's; of more, the oldest are joined to what {@link ofPayment} says. */
-export const JOINED_MAX = 20_000;
+const JOINED_MAX = 20_000;
 
 const NAMES: Readonly<Record<Purpose, string>> = { pay: "pay", lookup: "look up at" };
 
 /** What every replica knows of a payment's trace without being told: its id is the trace's id. */
-export function ofPayment(id: string): SpanContext {
+function ofPayment(id: string): SpanContext {
   const hex = id.replaceAll("-", "");
   return { traceId: hex, spanId: hex.slice(16), traceFlags: 1, isRemote: true };
 }

@@ -8,11 +8,7 @@ import { type Addresses, AuditError, type Booked, Sides, type Window } from "./s
 /** After so long progress is shown, in milliseconds, and then as often. */
 const PROGRESS_MS = 2_000;
 
-/**
- * Audits and prints.
- *
- * @returns how the process is to end: 0 all agree, 1 some differ, 2 one could not be asked
- */
+/** Audits and prints. @returns how the process is to end: 0 all agree, 1 some differ, 2 one could not be asked */
 export async function auditCommand(
   addresses: Addresses,
   window: Window,
