@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { makeFolder, REMOTE_KINDS, remoteKind } from "../src/file_system.ts";
 import { StartError } from "../src/errors.ts";
 import { needs } from "./support/permissions.ts";
+import { TempFolder } from "./support/temp_folder.ts";
 
 Deno.test("disks and memory of this machine are local, what another machine or a program keeps is not", () => {
   const ext4 = 0xef53, xfs = 0x58465342, btrfs = 0x9123683e, zfs = 0x2fc12fc1, overlay = 0x794c7630, tmpfs = 0x01021994;
@@ -17,17 +18,14 @@ Deno.test("a folder that is not there is on nothing that is known", needs("read"
 });
 
 Deno.test("a folder is made for its owner only, and again without a word", needs("read", "write"), async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    for (let times = 0; times < 2; times++) makeFolder(`${folder}/a/log`);
-    assert.equal(Deno.statSync(`${folder}/a/log`).mode! & 0o777, 0o700);
-    await Deno.writeTextFile(`${folder}/file`, "");
-    assert.throws(
-      () => makeFolder(`${folder}/file/log`),
-      (error: Error) =>
-        error instanceof StartError && error.message.startsWith(`cannot use the folder ${folder}/file/log: `),
-    );
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  using temp = new TempFolder();
+  const folder = temp.path;
+  for (let times = 0; times < 2; times++) makeFolder(`${folder}/a/log`);
+  assert.equal(Deno.statSync(`${folder}/a/log`).mode! & 0o777, 0o700);
+  await Deno.writeTextFile(`${folder}/file`, "");
+  assert.throws(
+    () => makeFolder(`${folder}/file/log`),
+    (error: Error) =>
+      error instanceof StartError && error.message.startsWith(`cannot use the folder ${folder}/file/log: `),
+  );
 });

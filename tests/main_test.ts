@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
-import { freePort, payment, statusOf, until } from "./cluster/harness.ts";
+import { payment, statusOf } from "./cluster/harness.ts";
 import { usersOf } from "./local/start.ts";
 import { CADDY, needs, needsOf, NO_CADDY } from "./support/permissions.ts";
+import { freePort } from "./support/free_port.ts";
+import { TempFolder } from "./support/temp_folder.ts";
+import { until } from "./support/until.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 const MAIN = new URL("../main.ts", import.meta.url).pathname;
@@ -80,7 +83,8 @@ for (
   ] as const
 ) {
   Deno.test(`a replica ends with one clear line where ${what} is not as it should be`, real, async () => {
-    const folder = await Deno.makeTempDir({ prefix: "galo-" });
+    using temp = new TempFolder();
+    const folder = temp.path;
     // unlike rights, this keeps root out as well
     if (name === "log") await Deno.writeTextFile(`${folder}/log`, "");
     else await Deno.mkdir(`${folder}/${name}`, { recursive: true });
@@ -93,21 +97,20 @@ for (
     assert.equal(ended.code, 1, said);
     assert.equal(said.includes("\n"), false, said);
     assert.ok(said.includes(`${folder}/${name}`) && !said.includes("    at "), said);
-    await Deno.remove(folder, { recursive: true });
   });
 }
 
 Deno.test("a taken port is one clear line and exit code 1", real, async () => {
   using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const { port } = listener.addr as Deno.NetAddr;
-  const folder = await Deno.makeTempDir();
+  using temp = new TempFolder();
+  const folder = temp.path;
   const env = { LISTEN: `${port}`, DATA_DIR: folder };
   assert.equal(await failure([], env), `galo: cannot listen on 127.0.0.1:${port}: the address is taken`);
   assert.equal(
     await failure(["processor", "--port", `${port}`]),
     `galo: cannot listen on port ${port}: the address is taken`,
   );
-  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("a missing permission is one clear line and exit code 1", real, async () => {
@@ -128,7 +131,8 @@ Deno.test("what cannot be said on stdout ends nothing", real, async () => {
 });
 
 Deno.test("start is a whole cluster from an empty folder, and SIGTERM ends all of it with 0", real, async () => {
-  const folder = await Deno.makeTempDir({ prefix: "galo-" });
+  using temp = new TempFolder();
+  const folder = temp.path;
   const env = { LISTEN: "0", DATA_DIR: folder, LOG_LEVEL: "warning" };
   const process = galo(["start", "--stand-in-port", "0"], env).spawn();
   let said = "";
@@ -172,14 +176,14 @@ Deno.test("start is a whole cluster from an empty folder, and SIGTERM ends all o
   again.kill("SIGINT");
   assert.equal((await again.status).code, 0);
   await again.stderr.cancel();
-  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test(
   "a first start logs no warning; a replica that is killed is started again, a line for each",
   real,
   async () => {
-    const folder = await Deno.makeTempDir({ prefix: "galo-" });
+    using temp = new TempFolder();
+    const folder = temp.path;
     const env = { LISTEN: "0", DATA_DIR: folder };
     const process = galo(["start", "--stand-in-port", "0"], env).spawn();
     let [said, logged] = ["", ""];
@@ -218,7 +222,6 @@ Deno.test(
         1,
       );
     }
-    await Deno.remove(folder, { recursive: true });
   },
 );
 
@@ -226,7 +229,8 @@ Deno.test(
   "start --caddy puts Caddy in front of replicas on sockets",
   needsOf(real, () => CADDY !== undefined, NO_CADDY),
   async () => {
-    const folder = await Deno.makeTempDir({ prefix: "galo-" });
+    using temp = new TempFolder();
+    const folder = temp.path;
     const args = ["start", "--caddy", CADDY!, "--stand-in-port", "0"];
     const process = galo(args, { LISTEN: "0", DATA_DIR: folder, LOG_LEVEL: "warning" }).spawn();
     let said = "";
@@ -241,7 +245,6 @@ Deno.test(
     process.kill("SIGTERM");
     assert.equal((await process.status).code, 0);
     await process.stderr.cancel();
-    await Deno.remove(folder, { recursive: true });
   },
 );
 

@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import { EXIT_INVARIANT } from "../src/errors.ts";
 import { needs } from "./support/permissions.ts";
+import { TempFolder } from "./support/temp_folder.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 
 /** Runs a script that may start a replica: `config` is its settings, in `folder`. @returns how it ended, and what it logged */
 async function run(script: string): Promise<{ code: number; lines: Record<string, unknown>[] }> {
-  const folder = await Deno.makeTempDir({ prefix: "galo-" });
+  using temp = new TempFolder();
+  const folder = temp.path;
   const url = (path: string) => JSON.stringify(import.meta.resolve(path));
   const whole = `
     import { readConfig } from ${url("../src/config.ts")};
@@ -21,7 +23,6 @@ async function run(script: string): Promise<{ code: number; lines: Record<string
     ${script}`;
   const args = ["eval", "--quiet", "--unstable-net", whole];
   const { code, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
-  await Deno.remove(folder, { recursive: true });
   return { code, lines: new TextDecoder().decode(stderr).trim().split("\n").map((line) => JSON.parse(line)) };
 }
 
@@ -41,7 +42,8 @@ for (
 }
 
 Deno.test("a replica whose Postgres is not there says so in one line, and waits for it", real, async () => {
-  const folder = await Deno.makeTempDir({ prefix: "galo-" });
+  using temp = new TempFolder();
+  const folder = temp.path;
   const main = new URL("../main.ts", import.meta.url).pathname;
   const address = "http://127.0.0.1:1";
   const env = {
@@ -69,7 +71,6 @@ Deno.test("a replica whose Postgres is not there says so in one line, and waits 
     "Postgres at 127.0.0.1:1, database books: nothing listens there",
   ]);
   assert.equal((await process.status).code, 0);
-  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test(

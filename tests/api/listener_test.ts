@@ -3,6 +3,7 @@ import { Listener } from "../../src/api/listener.ts";
 import type { Listen } from "../../src/config.ts";
 import { StartError } from "../../src/errors.ts";
 import { needs } from "../support/permissions.ts";
+import { TempFolder } from "../support/temp_folder.ts";
 
 const real = needs("net", "read", "write");
 
@@ -12,9 +13,9 @@ function listener(listen: Listen, answer = "") {
 }
 
 async function socketOf(test: (path: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "galo-" });
+  using temp = new TempFolder();
+  const folder = temp.path;
   await test(`${folder}/galo.sock`);
-  await Deno.remove(folder, { recursive: true });
 }
 
 async function ask(path: string): Promise<string> {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { CHROMIUM, needs, needsOf, NO_CHROMIUM } from "../support/permissions.ts";
 import { DOCUMENT } from "./documented.ts";
 import { fakeApp } from "./fake_payments.ts";
+import { TempFolder } from "../support/temp_folder.ts";
 
 Deno.test("the document is sent with an ETag, and not again to whom has it", async () => {
   const { app } = fakeApp();
@@ -79,27 +80,24 @@ Deno.test(
   browser,
   async () => {
     const { app } = fakeApp();
-    const profile = await Deno.makeTempDir();
+    using temp = new TempFolder();
+    const profile = temp.path;
     await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, app.fetch);
-    try {
-      // any other host is one that cannot be found
-      const flags = [
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-      ];
-      flags.push(`--user-data-dir=${profile}`, "--enable-logging=stderr", "--virtual-time-budget=10000", "--dump-dom");
-      const page = `http://127.0.0.1:${server.addr.port}/docs`;
-      const { stdout, stderr } = await new Deno.Command(CHROMIUM!, { args: [...flags, page] }).output();
-      const dom = new TextDecoder().decode(stdout);
-      for (const { operationId } of Object.values(DOCUMENT.paths).flatMap((operations) => Object.values(operations))) {
-        assert.ok(dom.includes(`-${operationId}"`), operationId);
-      }
-      const complaints = new TextDecoder().decode(stderr).split("\n").filter((line) => line.includes("CONSOLE"));
-      assert.deepEqual(complaints, []);
-    } finally {
-      await Deno.remove(profile, { recursive: true });
+    // any other host is one that cannot be found
+    const flags = [
+      "--headless=new",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    ];
+    flags.push(`--user-data-dir=${profile}`, "--enable-logging=stderr", "--virtual-time-budget=10000", "--dump-dom");
+    const page = `http://127.0.0.1:${server.addr.port}/docs`;
+    const { stdout, stderr } = await new Deno.Command(CHROMIUM!, { args: [...flags, page] }).output();
+    const dom = new TextDecoder().decode(stdout);
+    for (const { operationId } of Object.values(DOCUMENT.paths).flatMap((operations) => Object.values(operations))) {
+      assert.ok(dom.includes(`-${operationId}"`), operationId);
     }
+    const complaints = new TextDecoder().decode(stderr).split("\n").filter((line) => line.includes("CONSOLE"));
+    assert.deepEqual(complaints, []);
   },
 );

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { needs } from "../support/permissions.ts";
 import { fakeApp, type FakePayments, ID, NOW, post, problemOf } from "./fake_payments.ts";
+import { TempFolder } from "../support/temp_folder.ts";
 
 const VALID = { correlationId: ID, amount: 19.9 };
 const encoder = new TextEncoder();
@@ -338,22 +339,19 @@ row("HEAD is answered like GET without a body, OPTIONS with what is allowed", as
 });
 
 Deno.test("over a UNIX socket: paths and bodies are the same", needs("net", "read", "write"), async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    const { app, payments } = fakeApp();
-    await using server = Deno.serve({ path: `${folder}/galo.sock`, onListen() {} }, app.fetch);
-    const ask = async (text: string) => {
-      using connection = await Deno.connect({ transport: "unix", path: server.addr.path });
-      await connection.write(encoder.encode(text));
-      return (await read(connection)).head.slice(9, 12);
-    };
-    const text = JSON.stringify(VALID);
-    assert.equal(await ask(head(`Content-Length: ${text.length}`) + text), "202");
-    assert.ok(payments.find(ID));
-    assert.equal(await ask(`GET /payments/${ID} HTTP/1.1\r\nHost: galo\r\n\r\n`), "200");
-    assert.equal(await ask(`GET /payments-summary?from=x HTTP/1.1\r\nHost: galo\r\n\r\n`), "400");
-    assert.equal(await ask(`GET /payments HTTP/1.1\r\nHost: galo\r\n\r\n`), "405");
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  using temp = new TempFolder();
+  const folder = temp.path;
+  const { app, payments } = fakeApp();
+  await using server = Deno.serve({ path: `${folder}/galo.sock`, onListen() {} }, app.fetch);
+  const ask = async (text: string) => {
+    using connection = await Deno.connect({ transport: "unix", path: server.addr.path });
+    await connection.write(encoder.encode(text));
+    return (await read(connection)).head.slice(9, 12);
+  };
+  const text = JSON.stringify(VALID);
+  assert.equal(await ask(head(`Content-Length: ${text.length}`) + text), "202");
+  assert.ok(payments.find(ID));
+  assert.equal(await ask(`GET /payments/${ID} HTTP/1.1\r\nHost: galo\r\n\r\n`), "200");
+  assert.equal(await ask(`GET /payments-summary?from=x HTTP/1.1\r\nHost: galo\r\n\r\n`), "400");
+  assert.equal(await ask(`GET /payments HTTP/1.1\r\nHost: galo\r\n\r\n`), "405");
 });

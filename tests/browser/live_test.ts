@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import type { Page } from "puppeteer-core";
 import { WATCHERS_MAX } from "../../src/console/watch.ts";
-import { Cluster, freePort, load, TestPostgres, until } from "../cluster/harness.ts";
+import { Cluster, load, TestPostgres } from "../cluster/harness.ts";
 import { assertAccessible, cellsOf, inBrowser, shownTime, TestBrowser, untilNews, untilText } from "./browser.ts";
+import { freePort } from "../support/free_port.ts";
+import { until } from "../support/until.ts";
 
 const SCREENSHOTS = new URL("./screenshots/", import.meta.url);
 /** `deno task screenshots` makes those of the README anew. */

@@ -9,7 +9,8 @@ import type { Random } from "../../src/clock.ts";
 import { RECALL_MS } from "../../src/config.ts";
 import { seeded } from "../../src/local/seeded.ts";
 import { damage, DAMAGES, rotate } from "./damage.ts";
-import { Cluster, load, TestPostgres, until } from "./harness.ts";
+import { Cluster, load, TestPostgres } from "./harness.ts";
+import { until } from "../support/until.ts";
 
 /** What is killed. */
 export const KINDS = [

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { needs } from "../support/permissions.ts";
-import { behindCaddy, Cluster, load, payment, statusOf, until } from "./harness.ts";
+import { behindCaddy, Cluster, load, payment, statusOf } from "./harness.ts";
+import { until } from "../support/until.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 const withCaddy = behindCaddy(real);

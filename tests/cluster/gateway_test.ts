@@ -1,9 +1,11 @@
 /** Real replicas before processors that something in between answers for, or that say no. @module */
 import assert from "node:assert/strict";
-import { startStandIn } from "../../src/local/standin.ts";
 import { needs } from "../support/permissions.ts";
 import { type Asked, Gateway, type Rule, type Told } from "./gateway.ts";
-import { Cluster, load, until } from "./harness.ts";
+import { Cluster, load } from "./harness.ts";
+import { until } from "../support/until.ts";
+import { bothStandIns } from "../support/standins.ts";
+import { together } from "../support/together.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 /** How long after the gateway's answer a payment is booked behind it. */
@@ -14,10 +16,7 @@ class Fronted implements AsyncDisposable {
   private constructor(readonly cluster: Cluster, readonly first: Gateway, readonly second: Gateway) {}
 
   static async start(env: Record<string, string>): Promise<Fronted> {
-    const processors = {
-      default: await startStandIn({ port: 0, feeRate: 0.05 }),
-      fallback: await startStandIn({ port: 0, feeRate: 0.15 }),
-    };
+    const processors = await bothStandIns();
     const first = await Gateway.start(processors.default.url);
     const second = await Gateway.start(processors.fallback.url);
     const urls = { PROCESSOR_DEFAULT_URL: first.url, PROCESSOR_FALLBACK_URL: second.url };
@@ -67,28 +66,27 @@ function idOf({ body }: Asked): string {
   return JSON.parse(body).correlationId;
 }
 
-for (const status of [504, 502, 520]) {
-  Deno.test(
-    `a payment that a gateway answers with ${status} and that is booked 4 s later is charged once`,
-    real,
-    async () => {
-      await using fronted = await Fronted.start({ PATIENCE_MS: "1500" });
-      const { cluster, first, second } = fronted;
-      const late = Promise.withResolvers<void>();
-      first.rule = payments((_, pass) => {
-        if (first.payments.length > 1) return { status };
-        setTimeout(() => pass().then(() => late.resolve()), BOOKED_MS);
-        return { status };
-      });
-      const { accepted } = await load((id) => cluster.a.pay(id), { count: 1 });
-      await late.promise;
-      await cluster.untilSettled();
-      cluster.assertBookedOnce(accepted);
-      assert.deepEqual([cluster.books().default.totalRequests, second.payments.length], [1, 0]);
-      assert.deepEqual(await cluster.a.summary(), cluster.books());
-    },
-  );
-}
+together(
+  [504, 502, 520],
+  real,
+  (status) => `a payment that a gateway answers with ${status} and that is booked 4 s later is charged once`,
+  async (status) => {
+    await using fronted = await Fronted.start({ PATIENCE_MS: "1500" });
+    const { cluster, first, second } = fronted;
+    const late = Promise.withResolvers<void>();
+    first.rule = payments((_, pass) => {
+      if (first.payments.length > 1) return { status };
+      setTimeout(() => pass().then(() => late.resolve()), BOOKED_MS);
+      return { status };
+    });
+    const { accepted } = await load((id) => cluster.a.pay(id), { count: 1 });
+    await late.promise;
+    await cluster.untilSettled();
+    cluster.assertBookedOnce(accepted);
+    assert.deepEqual([cluster.books().default.totalRequests, second.payments.length], [1, 0]);
+    assert.deepEqual(await cluster.a.summary(), cluster.books());
+  },
+);
 
 Deno.test(
   "payments that a gateway answers with 5xx and that are never booked are free after HORIZON_MS",
@@ -109,37 +107,36 @@ Deno.test(
   },
 );
 
-for (const status of [403, 302, 404, 400]) {
-  Deno.test(
-    `a default that answers every payment with ${status} is down: seen, probed, and left for the fallback`,
-    real,
-    async () => {
-      await using fronted = await Fronted.start({ PATIENCE_MS: "1500" });
-      const { cluster, first, second } = fronted;
-      // everything is redirected to the fallback, which must not get it that way
-      first.rule = (asked, pass) =>
-        asked.method === "POST" ? { status, headers: { location: `${second.url}/elsewhere` } } : pass();
-      const { accepted } = await load((id) => cluster.a.pay(id), { count: 20 });
-      await until(async () => (await fronted.status("default")).rejectsWith === status);
-      assert.equal((await fronted.status("default")).state, "down");
-      assert.match(await fronted.notes(), new RegExp(`the default processor refuses payments with status ${status}`));
-      assert.equal(await fronted.metric('galo_processor_rejects_with{processor="default"'), status);
-      assert.equal(await fronted.metric('galo_processor_up{processor="default"'), 0);
-      await cluster.untilSettled();
-      cluster.assertBookedOnce(accepted);
-      assert.equal(cluster.books().fallback.totalRequests, 20);
-      assert.ok(second.asked.every(({ path }) => path !== "/elsewhere"));
-      first.rule = (_, pass) => pass();
-      const then = await load((id) => cluster.a.pay(id), { count: 1 });
-      await cluster.untilSettled();
-      assert.equal((await cluster.a.find(then.accepted[0]!))?.processor, "default");
-      assert.deepEqual(await fronted.status("default").then(({ state, rejectsWith }) => [state, rejectsWith]), [
-        "up",
-        undefined,
-      ]);
-    },
-  );
-}
+together(
+  [403, 302, 404, 400],
+  real,
+  (status) => `a default that answers every payment with ${status} is down: seen, probed, and left for the fallback`,
+  async (status) => {
+    await using fronted = await Fronted.start({ PATIENCE_MS: "1500" });
+    const { cluster, first, second } = fronted;
+    // everything is redirected to the fallback, which must not get it that way
+    first.rule = (asked, pass) =>
+      asked.method === "POST" ? { status, headers: { location: `${second.url}/elsewhere` } } : pass();
+    const { accepted } = await load((id) => cluster.a.pay(id), { count: 20 });
+    await until(async () => (await fronted.status("default")).rejectsWith === status);
+    assert.equal((await fronted.status("default")).state, "down");
+    assert.match(await fronted.notes(), new RegExp(`the default processor refuses payments with status ${status}`));
+    assert.equal(await fronted.metric('galo_processor_rejects_with{processor="default"'), status);
+    assert.equal(await fronted.metric('galo_processor_up{processor="default"'), 0);
+    await cluster.untilSettled();
+    cluster.assertBookedOnce(accepted);
+    assert.equal(cluster.books().fallback.totalRequests, 20);
+    assert.ok(second.asked.every(({ path }) => path !== "/elsewhere"));
+    first.rule = (_, pass) => pass();
+    const then = await load((id) => cluster.a.pay(id), { count: 1 });
+    await cluster.untilSettled();
+    assert.equal((await cluster.a.find(then.accepted[0]!))?.processor, "default");
+    assert.deepEqual(await fronted.status("default").then(({ state, rejectsWith }) => [state, rejectsWith]), [
+      "up",
+      undefined,
+    ]);
+  },
+);
 
 Deno.test(
   "one payment that both refuse is tried rarely and shown as such, and nobody counts as down for it",
@@ -181,14 +178,15 @@ Deno.test(
   },
 );
 
-for (
-  const [what, status, header] of [
-    ["429 and seconds", 429, () => "2"],
+together(
+  [
+    ["429 and seconds", 429, (): string => "2"],
     ["429 and a date", 429, () => new Date(Date.now() + 3_000).toUTCString()],
-    ["503 and seconds", 503, () => "2"],
-  ] as const
-) {
-  Deno.test(`a processor is left alone for as long as it asks for with ${what}`, real, async () => {
+    ["503 and seconds", 503, (): string => "2"],
+  ] as const,
+  real,
+  ([what]) => `a processor is left alone for as long as it asks for with ${what}`,
+  async ([, status, header]) => {
     await using fronted = await Fronted.start({});
     const { cluster, first } = fronted;
     first.rule = payments((_, pass) =>
@@ -206,8 +204,8 @@ for (
     assert.ok(again!.atMs - asked!.atMs >= 1_900, `asked again after ${again!.atMs - asked!.atMs} ms`);
     assert.ok(Date.now() >= Date.parse(`${retryAt}`));
     assert.equal((await fronted.status("default")).retryAt, undefined);
-  });
-}
+  },
+);
 
 Deno.test(
   "an answer about a payment in other words is understood; one that is not is said, and waits",

@@ -6,10 +6,13 @@ import assert from "node:assert/strict";
 // @ts-types="@types/pg"
 import pg from "pg";
 import { REPLICAS } from "../../src/payment/fact.ts";
-import { type StandIn, startStandIn } from "../../src/local/standin.ts";
+import type { StandIn } from "../../src/local/standin.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { CADDY, type Needs, needsOf, NO_CADDY } from "../support/permissions.ts";
 import { EXIT_RESTART } from "../../src/errors.ts";
+import { freePort } from "../support/free_port.ts";
+import { bothStandIns } from "../support/standins.ts";
+import { until } from "../support/until.ts";
 
 export type Id = "a" | "b";
 
@@ -160,10 +163,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
-    const processors = options.processors ?? {
-      default: await startStandIn({ port: 0, feeRate: 0.05 }),
-      fallback: await startStandIn({ port: 0, feeRate: 0.15 }),
-    };
+    const processors = options.processors ?? await bothStandIns();
     // the path of a UNIX socket has room for about a hundred characters
     const folder = options.folder ?? await Deno.makeTempDir({ prefix: "galo-" });
     const cluster = new Cluster(folder, processors, options);
@@ -321,21 +321,6 @@ export class Caddy implements AsyncDisposable {
 /** The options of a test that runs behind Caddy. */
 export function behindCaddy(real: Needs): Needs {
   return needsOf(real, () => CADDY !== undefined, NO_CADDY);
-}
-
-/** A TCP port that nothing listens on now. */
-export function freePort(): number {
-  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  return (listener.addr as Deno.NetAddr).port;
-}
-
-/** Waits for a condition, looking again and again. */
-export async function until(is: () => Promise<boolean> | boolean, timeoutMs = 30_000): Promise<void> {
-  const end = performance.now() + timeoutMs;
-  while (!await is()) {
-    if (performance.now() > end) throw new Error(`waited ${timeoutMs} ms in vain for: ${is}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 /** The request of one payment. */

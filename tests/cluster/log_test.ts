@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { needs, needsOf, program } from "../support/permissions.ts";
 import { rotate } from "./damage.ts";
-import { Cluster, load, payment, TestPostgres, until } from "./harness.ts";
+import { Cluster, load, payment, TestPostgres } from "./harness.ts";
+import { until } from "../support/until.ts";
 
 const real = needs("net", "run", "read", "write", "env", "sys");
 

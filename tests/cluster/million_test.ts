@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { needs } from "../support/permissions.ts";
-import { Cluster, load, TestPostgres, until } from "./harness.ts";
+import { Cluster, load, TestPostgres } from "./harness.ts";
+import { until } from "../support/until.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 const COUNT = 1_000_000;

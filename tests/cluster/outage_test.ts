@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { seeded } from "../../src/local/seeded.ts";
 import { needs } from "../support/permissions.ts";
-import { Cluster, load, until } from "./harness.ts";
+import { Cluster, load } from "./harness.ts";
+import { until } from "../support/until.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 

@@ -1,7 +1,9 @@
 /** What an outsider can reach: a test for each line of that table in README.md. @module */
 import assert from "node:assert/strict";
 import { needs } from "../support/permissions.ts";
-import { Cluster, freePort, payment, statusOf } from "./harness.ts";
+import { Cluster, payment, statusOf } from "./harness.ts";
+import { TempFolder } from "../support/temp_folder.ts";
+import { freePort } from "../support/free_port.ts";
 
 const real = needs("net", "run", "read", "write", "env", "sys");
 
@@ -39,7 +41,8 @@ Deno.test(
 );
 
 Deno.test("OPS_LISTEN may be a socket of the replica's own", real, async () => {
-  const folder = await Deno.makeTempDir({ prefix: "galo-" });
+  using temp = new TempFolder();
+  const folder = temp.path;
   const socket = `${folder}/operators.sock`;
   await using cluster = await Cluster.start();
   await cluster.b.end("SIGTERM");
@@ -54,7 +57,6 @@ Deno.test("OPS_LISTEN may be a socket of the replica's own", real, async () => {
   // what a dead process left is in nobody's way
   await cluster.b.end("SIGKILL");
   await cluster.b.start({ OPS_LISTEN: socket });
-  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("a replica does not take the socket of a process that lives", real, async () => {
@@ -88,7 +90,8 @@ Deno.test("purging needs authority, and nothing of the processors' admin API is 
 });
 
 Deno.test("folder, log, locks and sockets are private to the user, that for payments to its group", real, async () => {
-  const parent = await Deno.makeTempDir({ prefix: "galo-" });
+  using temp = new TempFolder();
+  const parent = temp.path;
   await Deno.chmod(parent, 0o755);
   await using cluster = await Cluster.start({ folder: `${parent}/data` });
   const modeOf = (name: string) => (Deno.statSync(`${cluster.folder}${name}`).mode! & 0o777).toString(8);
@@ -101,7 +104,6 @@ Deno.test("folder, log, locks and sockets are private to the user, that for paym
     ...{ "a.lock": "600", "b.lock": "600", "log.lock": "600", "poll.lock": "600" },
     ...{ "process-a.lock": "600", "process-b.lock": "600", log: "700", "log/000000000001.log": "600" },
   });
-  await Deno.remove(parent, { recursive: true });
 });
 
 Deno.test("an error tells what the caller did wrong, and nothing of the inside", real, async () => {

@@ -3,7 +3,10 @@ import assert from "node:assert/strict";
 import { PROBLEMS } from "../../src/api/problem.ts";
 import { fakeApp, type FakePayments, ID } from "../api/fake_payments.ts";
 import { needs } from "../support/permissions.ts";
-import { behindCaddy, Caddy, freePort, statusOf, until } from "./harness.ts";
+import { behindCaddy, Caddy, statusOf } from "./harness.ts";
+import { TempFolder } from "../support/temp_folder.ts";
+import { freePort } from "../support/free_port.ts";
+import { until } from "../support/until.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 const proxied = behindCaddy(real);
@@ -65,7 +68,8 @@ async function withCaddy(
   test: (caddy: Caddy, behind: Behind) => Promise<void>,
   dead?: (connection: Deno.Conn) => Promise<void>,
 ): Promise<void> {
-  const folder = await Deno.makeTempDir();
+  using temp = new TempFolder();
+  const folder = temp.path;
   let asked = 0;
   const bodies: string[] = [];
   const { app, payments } = fakeApp();
@@ -102,7 +106,6 @@ async function withCaddy(
   } finally {
     await stop();
     listener?.close();
-    await Deno.remove(folder, { recursive: true });
   }
 }
 
@@ -346,7 +349,8 @@ Deno.test(
 );
 
 Deno.test("a replica that has run out of open files takes connections again once there are some", real, async () => {
-  const folder = await Deno.makeTempDir();
+  using temp = new TempFolder();
+  const folder = temp.path;
   // a dead processor: what is accepted stays where it is
   const processors = { PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" };
   const operations = freePort();
@@ -387,6 +391,5 @@ Deno.test("a replica that has run out of open files takes connections again once
     for (const connection of connections) connection.close();
     replica.kill("SIGKILL");
     await Promise.all([replica.status, replica.stdout.cancel(), replica.stderr.cancel(), replica.stdin.abort()]);
-    await Deno.remove(folder, { recursive: true });
   }
 });

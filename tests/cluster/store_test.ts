@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { needs } from "../support/permissions.ts";
-import { Cluster, freePort, load, payment, type ReplicaProcess, TestPostgres, until } from "./harness.ts";
+import { Cluster, load, payment, type ReplicaProcess, TestPostgres } from "./harness.ts";
+import { freePort } from "../support/free_port.ts";
+import { until } from "../support/until.ts";
+import { together } from "../support/together.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 
@@ -98,65 +101,65 @@ const UNCOVERED = [503, "/problems/uncovered", "1"];
 const UNREADY = [503, false, "unavailable", true];
 const READY = [200, true, "ready", false];
 
-for (const replicas of ["1", "2"]) {
-  Deno.test(
+together(
+  ["1", "2"],
+  real,
+  (replicas) =>
     `at ACK=store and REPLICAS=${replicas} POST is answered 503 and /readyz says why while Postgres is stopped or read-only`,
-    real,
-    async () => {
-      await using postgres = await TestPostgres.start();
-      const env = { DATABASE_URL: postgres.url, ACK: "store", REPLICAS: replicas };
-      await using cluster = await Cluster.start({ env });
-      const readOnly = async (is: boolean) => {
-        await postgres.query(`alter system set default_transaction_read_only = ${is ? "on" : "off"}`);
-        await postgres.query("select pg_reload_conf()");
-      };
-      const { a } = cluster;
-      const until503 = () => until(async () => (await readiness(a))[0] === 503);
-      const untilReady = () => until(async () => (await readiness(a))[2] === "ready");
-      const ids: string[] = [];
-      const refused = async () => {
-        ids.push(crypto.randomUUID());
-        assert.deepEqual(await posted(a, ids.at(-1)!), UNCOVERED);
-        await until503();
-        assert.deepEqual(await readiness(a), UNREADY);
-      };
+  async (replicas) => {
+    await using postgres = await TestPostgres.start();
+    const env = { DATABASE_URL: postgres.url, ACK: "store", REPLICAS: replicas };
+    await using cluster = await Cluster.start({ env });
+    const readOnly = async (is: boolean) => {
+      await postgres.query(`alter system set default_transaction_read_only = ${is ? "on" : "off"}`);
+      await postgres.query("select pg_reload_conf()");
+    };
+    const { a } = cluster;
+    const until503 = () => until(async () => (await readiness(a))[0] === 503);
+    const untilReady = () => until(async () => (await readiness(a))[2] === "ready");
+    const ids: string[] = [];
+    const refused = async () => {
+      ids.push(crypto.randomUUID());
+      assert.deepEqual(await posted(a, ids.at(-1)!), UNCOVERED);
+      await until503();
+      assert.deepEqual(await readiness(a), UNREADY);
+    };
+    await untilReady();
+    assert.deepEqual(await readiness(a), READY);
+    for (
+      const [away, back] of [
+        [() => postgres.stop(), () => postgres.start()],
+        [() => readOnly(true), () => readOnly(false)],
+      ]
+    ) {
+      await away!();
+      // also where nobody sends anything
+      await until503();
+      await refused();
+      await back!();
       await untilReady();
       assert.deepEqual(await readiness(a), READY);
-      for (
-        const [away, back] of [
-          [() => postgres.stop(), () => postgres.start()],
-          [() => readOnly(true), () => readOnly(false)],
-        ]
-      ) {
-        await away!();
-        // also where nobody sends anything
-        await until503();
-        await refused();
-        await back!();
-        await untilReady();
-        assert.deepEqual(await readiness(a), READY);
-        assert.deepEqual(await posted(a, ids.at(-1)!), [202, "", null]);
-      }
-      // a start without it serves what it knows, and answers
-      await a.end("SIGTERM");
-      await readOnly(true);
-      await a.start();
-      await refused();
-      await a.end("SIGTERM");
-      await postgres.stop();
-      await a.start();
-      await refused();
-      await postgres.start();
-      await readOnly(false);
-      await untilReady();
-      for (const id of ids) assert.deepEqual(await posted(a, id), [202, "", null]);
-      await cluster.untilSettled();
-      cluster.assertBookedOnce(ids);
-      await until(async () => (await stored(postgres)).count === ids.length);
-      for (const replica of cluster.running) await replica.end("SIGTERM");
-    },
-  );
-}
+      assert.deepEqual(await posted(a, ids.at(-1)!), [202, "", null]);
+    }
+    // a start without it serves what it knows, and answers
+    await a.end("SIGTERM");
+    await readOnly(true);
+    await a.start();
+    await refused();
+    await a.end("SIGTERM");
+    await postgres.stop();
+    await a.start();
+    await refused();
+    await postgres.start();
+    await readOnly(false);
+    await untilReady();
+    for (const id of ids) assert.deepEqual(await posted(a, id), [202, "", null]);
+    await cluster.untilSettled();
+    cluster.assertBookedOnce(ids);
+    await until(async () => (await stored(postgres)).count === ids.length);
+    for (const replica of cluster.running) await replica.end("SIGTERM");
+  },
+);
 
 Deno.test("after SIGTERM of both the next start knows everything and asks nobody", real, async () => {
   await using postgres = await TestPostgres.start();

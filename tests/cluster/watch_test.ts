@@ -1,7 +1,8 @@
 /** What people may see of a real cluster: stories, the stream behind Caddy, and the log of a life. @module */
 import assert from "node:assert/strict";
 import { needs } from "../support/permissions.ts";
-import { behindCaddy, Cluster, type ReplicaProcess, statusOf, TestPostgres, until } from "./harness.ts";
+import { behindCaddy, Cluster, type ReplicaProcess, statusOf, TestPostgres } from "./harness.ts";
+import { until } from "../support/until.ts";
 
 const real = needs("net", "run", "read", "write", "env", "sys");
 

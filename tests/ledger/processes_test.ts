@@ -5,6 +5,7 @@ import { RECORD_BYTES, RecordBuffer } from "../../src/ledger/record.ts";
 import { needs } from "../support/permissions.ts";
 import { end, FACTS } from "./log_writer.ts";
 import { begin, Side } from "./side.ts";
+import { TempFolder } from "../support/temp_folder.ts";
 
 /** How often a process is killed. */
 const KILLS = 5;
@@ -69,27 +70,24 @@ Deno.test(
   "processes that append at once, one of them killed again and again, tear no record and read one order",
   needs("run", "read", "write"),
   async () => {
-    const folder = await Deno.makeTempDir({ prefix: "galo-log-" });
-    try {
-      const files = new FileSegments(folder);
-      begin(files);
-      await using a = new Writer(folder, "a");
-      await using b = new Writer(folder, "b");
-      for (let kill = 0; kill < KILLS; kill++) {
-        await using killed = new Writer(folder, "a");
-        assert.equal(await killed.line(), "writes");
-        await killed.kill();
-      }
-      for (const writer of [a, b]) assert.deepEqual([await writer.line(), await writer.line()], ["writes", "wrote"]);
-      using reader = new Side(files, 0, { rereads: 20_000 });
-      reader.ledger.catchUp();
-      const expected = end(reader);
-      assert.deepEqual([await a.end(), await b.end()], [expected, expected]);
-      const records = files.list().map((segment) => wholeRecords(`${folder}/${String(segment).padStart(12, "0")}.log`));
-      assert.ok(reader.told.length >= 2 * FACTS + KILLS, `${reader.told.length} facts`);
-      assert.ok(records.length >= reader.told.length / 1_100, `${records.length} segments`);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
+    using temp = new TempFolder();
+    const folder = temp.path;
+    const files = new FileSegments(folder);
+    begin(files);
+    await using a = new Writer(folder, "a");
+    await using b = new Writer(folder, "b");
+    for (let kill = 0; kill < KILLS; kill++) {
+      await using killed = new Writer(folder, "a");
+      assert.equal(await killed.line(), "writes");
+      await killed.kill();
     }
+    for (const writer of [a, b]) assert.deepEqual([await writer.line(), await writer.line()], ["writes", "wrote"]);
+    using reader = new Side(files, 0, { rereads: 20_000 });
+    reader.ledger.catchUp();
+    const expected = end(reader);
+    assert.deepEqual([await a.end(), await b.end()], [expected, expected]);
+    const records = files.list().map((segment) => wholeRecords(`${folder}/${String(segment).padStart(12, "0")}.log`));
+    assert.ok(reader.told.length >= 2 * FACTS + KILLS, `${reader.told.length} facts`);
+    assert.ok(records.length >= reader.told.length / 1_100, `${records.length} segments`);
   },
 );

@@ -6,13 +6,9 @@ import { needs } from "../support/permissions.ts";
 import { logContract } from "./log_contract.ts";
 import { MemorySegments } from "./memory_segments.ts";
 import { begin, BOOT, REREADS, Side } from "./side.ts";
+import { TempFolder } from "../support/temp_folder.ts";
 
 const disk = needs("read", "write");
-
-function folder(): { readonly path: string } & Disposable {
-  const path = Deno.makeTempDirSync({ prefix: "galo-log-" });
-  return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
-}
 
 logContract("in memory", () => {
   const files = new MemorySegments();
@@ -20,7 +16,7 @@ logContract("in memory", () => {
 });
 
 logContract("in files", () => {
-  const home = folder();
+  const home = new TempFolder();
   return { files: () => new FileSegments(home.path), [Symbol.dispose]: () => home[Symbol.dispose]() };
 }, disk);
 
@@ -41,7 +37,7 @@ Deno.test("a log leaves no file open: where it goes on, is closed, or does not b
 });
 
 Deno.test("segments of a folder are the files with their numbers, for their owner only", disk, () => {
-  using home = folder();
+  using home = new TempFolder();
   const files = new FileSegments(home.path);
   files.create(12, Uint8Array.of(1));
   Deno.writeTextFileSync(`${home.path}/13.log`, "");
@@ -52,14 +48,14 @@ Deno.test("segments of a folder are the files with their numbers, for their owne
 });
 
 Deno.test("no draft of a segment is left in the folder, made or not", disk, () => {
-  using home = folder();
+  using home = new TempFolder();
   const files = new FileSegments(home.path);
   assert.deepEqual([files.create(1, Uint8Array.of(1)), files.create(1, Uint8Array.of(2))], [true, false]);
   assert.deepEqual(Array.from(Deno.readDirSync(home.path), ({ name }) => name), ["000000000001.log"]);
 });
 
 Deno.test("a draft that a killed process left does no harm, also where it is a link to a segment", disk, () => {
-  using home = folder();
+  using home = new TempFolder();
   const failed = (error: unknown) => assert.fail(String(error));
   const make = (segment: number) => new FileSegments(home.path, failed, "a").create(segment, Uint8Array.of(segment));
   assert.equal(make(1), true);
@@ -73,7 +69,7 @@ Deno.test("a draft that a killed process left does no harm, also where it is a l
 });
 
 Deno.test("a draft that cannot be made or removed is told, and there is no segment", disk, () => {
-  using home = folder();
+  using home = new TempFolder();
   Deno.mkdirSync(`${home.path}/a.draft/full`, { recursive: true });
   const told: unknown[] = [];
   const files = new FileSegments(home.path, (error) => told.push(error), "a");

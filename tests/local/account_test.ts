@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { serverAccount } from "../../src/local/account.ts";
 import { StoreError } from "../../src/store/store.ts";
 import { needs, optional } from "../support/permissions.ts";
+import { TempFolder } from "../support/temp_folder.ts";
 
 const real = needs("run", "read", "write", "sys");
 const asRoot = real.ignore || Deno.uid() === 0 ? real : optional("only root gives a folder to another account");
@@ -10,14 +11,11 @@ const PROGRAM = "/usr/bin/postgres";
 
 /** A folder in a folder that everybody may pass. */
 async function withHome(test: (home: string, folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "galo-test-" }));
-  try {
-    await Deno.chmod(folder, 0o711);
-    await Deno.mkdir(`${folder}/galo/postgres`, { recursive: true, mode: 0o700 });
-    await test(`${folder}/galo/postgres`, folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  using temp = new TempFolder();
+  const folder = temp.path;
+  await Deno.chmod(folder, 0o711);
+  await Deno.mkdir(`${folder}/galo/postgres`, { recursive: true, mode: 0o700 });
+  await test(`${folder}/galo/postgres`, folder);
 }
 
 Deno.test("a server of somebody else's than root runs as its starter", real, async () => {

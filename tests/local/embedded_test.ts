@@ -2,18 +2,16 @@ import assert from "node:assert/strict";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { connect, needsServer } from "../store/test_server.ts";
 import { optional } from "../support/permissions.ts";
+import { TempFolder } from "../support/temp_folder.ts";
 
 const asRoot = needsServer.ignore || Deno.uid() === 0
   ? needsServer
   : optional("only root gives a folder to another account");
 
 async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "galo-test-" });
-  try {
-    await test(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  using temp = new TempFolder();
+  const folder = temp.path;
+  await test(folder);
 }
 
 async function query(url: string, text: string): Promise<unknown[]> {

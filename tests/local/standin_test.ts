@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { type StandIn, startStandIn } from "../../src/local/standin.ts";
 import { needs } from "../support/permissions.ts";
+import { standInOf } from "../support/standins.ts";
+import { until } from "../support/until.ts";
 
 const net = needs("net");
 const AT = "2025-07-01T12:00:00.000Z";
 const TOKEN = { "x-rinha-token": "123" };
 
-function start(): Promise<StandIn> {
-  return startStandIn({ port: 0, feeRate: 0.05 });
-}
+const start = () => standInOf("default");
 
 function bodyOf(id: string, amount: number | string = 19.9, requestedAt = AT): string {
   return JSON.stringify({ correlationId: id, amount, requestedAt });
@@ -33,11 +33,6 @@ async function put({ url }: StandIn, name: string, body: unknown, headers = TOKE
 
 async function summary({ url }: StandIn, query = ""): Promise<unknown> {
   return (await call(`${url}/admin/payments-summary${query}`, { headers: TOKEN })).body;
-}
-
-/** Looks in every turn until something holds: no wait of its own, the test's limit is the runner's. */
-async function until(is: () => boolean | Promise<boolean>): Promise<void> {
-  while (!await is()) await new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 /** Sends a payment on a connection of its own and leaves without waiting for the answer. */
@@ -427,7 +422,7 @@ Deno.test("a port that is taken is an error", net, async () => {
 });
 
 Deno.test("close() books nothing any more, whatever hangs", net, async () => {
-  const standIn = await startStandIn({ port: 0, feeRate: 0.05 });
+  const standIn = await start();
   standIn.setDelay(600_000);
   const paying = pay(standIn, crypto.randomUUID()).catch(() => "dropped");
   await until(() => standIn.books.deliveries === 1);

@@ -1,6 +1,6 @@
 /** `start` as a process of its own, for tests. @module */
-import { until } from "../cluster/harness.ts";
 import { connect } from "../store/test_server.ts";
+import { until } from "../support/until.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 

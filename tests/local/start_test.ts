@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { PostgresStore } from "../../src/store/postgres.ts";
-import { payment, statusOf, TestPostgres, until } from "../cluster/harness.ts";
+import { payment, statusOf, TestPostgres } from "../cluster/harness.ts";
 import { CADDY, needs, optional } from "../support/permissions.ts";
 import { newFolder, Started, usersOf } from "./start.ts";
+import { until } from "../support/until.ts";
 
 const real = needs("net", "run", "read", "write", "env", "sys");
 

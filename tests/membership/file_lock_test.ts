@@ -4,6 +4,7 @@ import { FileLocks } from "../../src/membership/file_lock.ts";
 import { needs } from "../support/permissions.ts";
 import { testLocks } from "./locks_contract.ts";
 import { MemoryLocks } from "./memory_locks.ts";
+import { TempFolder } from "../support/temp_folder.ts";
 
 const processes = needs("run", "read", "write");
 const files = needs("read", "write");
@@ -67,13 +68,8 @@ class Holder implements AsyncDisposable {
   }
 }
 
-async function folderOf(): Promise<{ path: string } & AsyncDisposable> {
-  const path = await Deno.makeTempDir({ prefix: "galo-lock-" });
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
-}
-
-testLocks("FileLocks", processes, async () => {
-  const folder = await folderOf();
+testLocks("FileLocks", processes, () => {
+  const folder = new TempFolder();
   const children: Holder[] = [];
   return {
     locks: () => new FileLocks(folder.path),
@@ -85,7 +81,7 @@ testLocks("FileLocks", processes, async () => {
     delete: (name) => Deno.remove(`${folder.path}/${name}.lock`),
     async [Symbol.asyncDispose]() {
       await Promise.all(children.map((child) => child[Symbol.asyncDispose]()));
-      await folder[Symbol.asyncDispose]();
+      folder[Symbol.dispose]();
     },
   };
 });
@@ -93,7 +89,7 @@ testLocks("FileLocks", processes, async () => {
 testLocks("MemoryLocks", { ignore: false }, () => {
   const locks = new MemoryLocks<symbol>();
   const process = () => Symbol();
-  return Promise.resolve({
+  return {
     locks: () => locks.of(process()),
     holder() {
       const one = process();
@@ -102,11 +98,11 @@ testLocks("MemoryLocks", { ignore: false }, () => {
     },
     delete: (name) => Promise.resolve(locks.delete(name)),
     [Symbol.asyncDispose]: () => Promise.resolve(),
-  });
+  };
 });
 
 Deno.test("the lock is held by a process that is paused", processes, async () => {
-  await using folder = await folderOf();
+  using folder = new TempFolder();
   await using first = new Holder(folder.path);
   await first.line();
   first.signal("SIGSTOP");
@@ -117,7 +113,7 @@ Deno.test("the lock is held by a process that is paused", processes, async () =>
 });
 
 Deno.test("the lock is free once it is released while its holder lives on", processes, async () => {
-  await using folder = await folderOf();
+  using folder = new TempFolder();
   await using first = new Holder(folder.path);
   await first.line();
   assert.equal(await first.next(), "released");
@@ -125,8 +121,8 @@ Deno.test("the lock is free once it is released while its holder lives on", proc
   held.release();
 });
 
-Deno.test("a file that cannot be locked is not left open", files, async () => {
-  await using folder = await folderOf();
+Deno.test("a file that cannot be locked is not left open", files, () => {
+  using folder = new TempFolder();
   const { tryLockSync, close } = Deno.FsFile.prototype;
   let closed = 0;
   Deno.FsFile.prototype.tryLockSync = () => {
@@ -148,14 +144,14 @@ Deno.test("only the owner may read and write the file", {
   ...files,
   ignore: files.ignore || Deno.build.os === "windows",
 }, async () => {
-  await using folder = await folderOf();
+  using folder = new TempFolder();
   const held = new FileLocks(folder.path).tryAcquire("x")!;
   assert.equal((await Deno.stat(`${folder.path}/x.lock`)).mode! & 0o777, 0o600);
   held.release();
 });
 
 Deno.test("a lock whose file was replaced by another lock's is not valid, nor is that one", files, async () => {
-  await using folder = await folderOf();
+  using folder = new TempFolder();
   const lock = new FileLocks(folder.path);
   const [first, second] = [lock.tryAcquire("x")!, lock.tryAcquire("y")!];
   await Deno.rename(`${folder.path}/y.lock`, `${folder.path}/x.lock`);
@@ -164,7 +160,7 @@ Deno.test("a lock whose file was replaced by another lock's is not valid, nor is
 });
 
 Deno.test("a lock whose holder lets go leaves its file, so that there is one of it", files, async () => {
-  await using folder = await folderOf();
+  using folder = new TempFolder();
   const lock = new FileLocks(folder.path);
   const first = lock.tryAcquire("x")!;
   const { ino } = await Deno.stat(`${folder.path}/x.lock`);
@@ -174,7 +170,7 @@ Deno.test("a lock whose holder lets go leaves its file, so that there is one of 
   second.release();
 });
 
-Deno.test("a folder that is missing is an error", files, async () => {
-  await using folder = await folderOf();
+Deno.test("a folder that is missing is an error", files, () => {
+  using folder = new TempFolder();
   assert.throws(() => new FileLocks(`${folder.path}/none`).tryAcquire("x"), Deno.errors.NotFound);
 });

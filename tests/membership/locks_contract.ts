@@ -54,10 +54,10 @@ const TESTS: Readonly<Record<string, (folder: Folder) => void | Promise<void>>> 
 };
 
 /** Has every test of the contract run on locks of a folder that `make` makes. */
-export function testLocks(name: string, options: { ignore: boolean }, make: () => Promise<Folder>): void {
+export function testLocks(name: string, options: { ignore: boolean }, make: () => Folder): void {
   for (const [says, test] of Object.entries(TESTS)) {
     Deno.test(`${name}: ${says}`, options, async () => {
-      await using folder = await make();
+      await using folder = make();
       await test(folder);
     });
   }

@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import type { Order, Outcome } from "../../src/routing/processor_client.ts";
 import { HttpProcessorClient } from "../../src/processor/client.ts";
-import { startStandIn } from "../../src/local/standin.ts";
 import { needs } from "../support/permissions.ts";
 import { testClient, TIMEOUT_MS } from "./client_contract.ts";
 import { answer, RawServer } from "./raw_server.ts";
+import { bothStandIns } from "../support/standins.ts";
+import { freePort } from "../support/free_port.ts";
 
 const net = needs("net");
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
@@ -30,21 +31,13 @@ async function outcomeAt(behaviour: (socket: Socket) => void, timeoutMs = LONG_M
   return [outcome, server.requests.length];
 }
 
-/** A port where nobody listens. */
-async function deadUrl(): Promise<string> {
-  const server = await RawServer.start(() => {});
-  const { url } = server;
-  await server[Symbol.asyncDispose]();
-  return url;
-}
+/** An address where nobody listens. */
+const deadUrl = () => `http://127.0.0.1:${freePort()}`;
 
 const refusedFor = (error: string): Outcome => ({ kind: "refused", why: "unreachable", error });
 
 testClient("HttpProcessorClient", async () => {
-  const both = {
-    default: await startStandIn({ port: 0, feeRate: 0.05 }),
-    fallback: await startStandIn({ port: 0, feeRate: 0.15 }),
-  };
+  const both = await bothStandIns();
   const urls = { default: both.default.url, fallback: both.fallback.url };
   const client = new HttpProcessorClient({ urls, requestTimeoutMs: TIMEOUT_MS, connectionsMax: 2 });
   return {
@@ -96,7 +89,7 @@ for (
 }
 
 Deno.test("pay() is refused where nobody listens", net, async () => {
-  await using client = clientOf(await deadUrl());
+  await using client = clientOf(deadUrl());
   assert.deepEqual(await client.pay("default", PAYMENT), refusedFor("nothing listens there"));
 });
 
@@ -512,7 +505,7 @@ Deno.test("lookup() is unanswered by an answer that is cut off, too long, or nev
   }
   const [said] = await asked("", lookup, SHORT_MS);
   assert.deepEqual(said, { kind: "unanswered", error: "no answer within 100 ms" });
-  await using client = clientOf(await deadUrl());
+  await using client = clientOf(deadUrl());
   assert.equal((await client.lookup("default", ID)).kind, "unanswered");
 });
 
@@ -535,6 +528,6 @@ Deno.test("health() is undefined for 429, an error, nonsense, and no answer", ne
   );
   for (const text of texts) assert.deepEqual(await asked(text, health), [undefined, HEALTH], text);
   assert.deepEqual(await asked("", health, SHORT_MS), [undefined, HEALTH]);
-  await using client = clientOf(await deadUrl());
+  await using client = clientOf(deadUrl());
   assert.equal(await client.health("default"), undefined);
 });

@@ -37,7 +37,7 @@ logContract("in the simulation", () => {
 testLocks("the simulation's locks", { ignore: false }, () => {
   const world = calm();
   const locks = (life = process(world)) => world.locks.of(life, life.may);
-  return Promise.resolve({
+  return {
     locks: () => locks(),
     holder() {
       const life = process(world);
@@ -46,7 +46,7 @@ testLocks("the simulation's locks", { ignore: false }, () => {
     },
     delete: (name) => Promise.resolve(world.locks.delete(name)),
     [Symbol.asyncDispose]: () => Promise.resolve(),
-  });
+  };
 });
 
 testStore("the simulation's store", { ignore: false }, () => {

@@ -3,9 +3,10 @@ import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { programs } from "../../src/local/programs.ts";
 import { connectionOf } from "../../src/store/connection.ts";
 import { PostgresStore } from "../../src/store/postgres.ts";
-import { freePort, until } from "../cluster/harness.ts";
 import { needsOf, program } from "../support/permissions.ts";
 import { connect, needsServer } from "./test_server.ts";
+import { freePort } from "../support/free_port.ts";
+import { until } from "../support/until.ts";
 
 const OPENSSL = program("openssl");
 const real = needsOf(needsServer, () => OPENSSL !== undefined, "no openssl on the PATH: Debian's package openssl");

@@ -6,6 +6,8 @@ import type { Vitals } from "../../src/service/service.ts";
 import { FakePayments } from "../api/fake_payments.ts";
 import { Facts } from "../support/facts.ts";
 import { needs, needsOf, NO_PROMTOOL, PROMTOOL } from "../support/permissions.ts";
+import { TempFolder } from "../support/temp_folder.ts";
+import { until } from "../support/until.ts";
 
 const clusters = needs("run", "net", "read", "write", "env", "sys");
 
@@ -108,7 +110,8 @@ Deno.test(
 );
 
 Deno.test("GET /metrics tells how far behind the store is, and of every payment that it took", clusters, async () => {
-  const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
+  using temp = new TempFolder();
+  const folder = temp.path;
   const postgres = await startEmbeddedPostgres(folder);
   try {
     await using cluster = await Cluster.start({ env: { DATABASE_URL: postgres.url } });
@@ -134,7 +137,6 @@ Deno.test("GET /metrics tells how far behind the store is, and of every payment 
     assert.ok(await store("backlog_payments") >= 1);
   } finally {
     await postgres.stop();
-    await Deno.remove(folder, { recursive: true });
   }
 });
 

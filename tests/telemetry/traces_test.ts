@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { Cluster, payment, statusOf, until } from "../cluster/harness.ts";
+import { Cluster, payment, statusOf } from "../cluster/harness.ts";
 import { needs } from "../support/permissions.ts";
+import { until } from "../support/until.ts";
 
 const real = needs("run", "net", "read", "write", "env", "sys");
 

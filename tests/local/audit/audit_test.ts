@@ -4,15 +4,18 @@ import assert from "node:assert/strict";
 import pg from "pg";
 import type { Report } from "../../../src/local/audit/audit.ts";
 import { startEmbeddedPostgres } from "../../../src/local/embedded.ts";
-import { Cluster, load, until } from "../../cluster/harness.ts";
+import { Cluster, load } from "../../cluster/harness.ts";
 import { needs } from "../../support/permissions.ts";
+import { TempFolder } from "../../support/temp_folder.ts";
+import { until } from "../../support/until.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 const MAIN = new URL("../../../main.ts", import.meta.url).pathname;
 const COUNT = 60;
 
 Deno.test("galo audit finds what a doctored book has lost, doubled, moved and changed by a cent", real, async (t) => {
-  const folder = await Deno.makeTempDir({ prefix: "galo-pg-" });
+  using temp = new TempFolder();
+  const folder = temp.path;
   const postgres = await startEmbeddedPostgres(folder);
   const database = new pg.Client({ connectionString: postgres.url });
   await database.connect();
@@ -143,5 +146,4 @@ Deno.test("galo audit finds what a doctored book has lost, doubled, moved and ch
   await database.end();
   for (const replica of cluster.replicas) await replica.end("SIGTERM");
   await postgres.stop();
-  await Deno.remove(folder, { recursive: true });
 });

@@ -1,0 +1,10 @@
+/** A folder that is gone with the test. @module */
+
+/** `using` removes it, with all that is in it. */
+export class TempFolder implements Disposable {
+  readonly path = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "galo-" }));
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.path, { recursive: true });
+  }
+}
