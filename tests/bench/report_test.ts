@@ -1,4 +1,4 @@
-/** The bottleneck report names a handicap first: real processes, real Postgres, 15 s each. @module */
+/** The bottleneck report names a handicap first: real processes, real Postgres. @module */
 import assert from "node:assert/strict";
 import { findCaddy } from "../../bench/graded/system.ts";
 import type { Figures } from "../../bench/report/figures.ts";
@@ -13,7 +13,7 @@ const OPTIONS = needsOf(PERMISSIONS, () => caddy !== undefined, NO_CADDY);
 
 async function measured(settings: Record<string, string>, entry?: string): Promise<Figures> {
   return await measure({
-    ...{ seconds: 10, users: 150, processorMs: 20, targetMs: 11, caddy: caddy!, settings },
+    ...{ seconds: 6, users: 150, processorMs: 20, targetMs: 11, caddy: caddy!, settings },
     ...entry !== undefined && { entry },
   }, () => {});
 }

@@ -112,7 +112,7 @@ class World {
       assert.deepEqual(ledger.book.settledBy, late.ledger.book.settledBy);
     }
     const said = new Map<string, string[]>();
-    for (const [fact, holds] of late.told) {
+    for (const { fact, holds } of late.told) {
       const text = JSON.stringify(fact);
       said.set(text, [...said.get(text) ?? [], holds ? "holds" : "void"]);
     }

@@ -45,9 +45,19 @@ const header = (segment: number, boot = BOOT) =>
   ({ kind: "header", logId: LOG_ID, segment, boot, base: null }) as const;
 
 /** Two replicas on one log. */
-function pair(home: Home, options: Partial<SegmentLogOptions> = {}): [Side, Side] {
-  begin(home.files());
-  return [new Side(home.files(), 0, options), new Side(home.files(), 2 ** 31, options)];
+class Pair implements Disposable {
+  readonly a: Side;
+  readonly b: Side;
+
+  constructor(home: Home, options: Partial<SegmentLogOptions> = {}) {
+    begin(home.files());
+    this.a = new Side(home.files(), 0, options);
+    this.b = new Side(home.files(), 2 ** 31, options);
+  }
+
+  [Symbol.dispose](): void {
+    for (const { log } of [this.a, this.b]) log.close();
+  }
 }
 
 /** Asserts that they have folded the same, to the same position. */
@@ -104,9 +114,8 @@ function segments(test: Test): void {
 
 function reading(test: Test): void {
   test("records come back in their order, after the first one of the segment, each with its position", (home) => {
-    const [a, b] = pair(home);
-    using _a = a;
-    using _b = b;
+    using pair = new Pair(home);
+    const { a, b } = pair;
     assert.equal(a.log.position, positionOf(1, 0));
     const [written, read] = [new RecordBuffer(), new RecordBuffer()];
     for (const n of [1, 2]) assert.equal(a.log.append(written.write(accepted(n), n)), true);
@@ -125,9 +134,8 @@ function reading(test: Test): void {
   });
 
   test("more records than are read at once come back", (home) => {
-    const [a, b] = pair(home);
-    using _a = a;
-    using _b = b;
+    using pair = new Pair(home);
+    const { a, b } = pair;
     const count = 1_500;
     for (let n = 0; n < count; n++) a.accept(n);
     assertSame(a, b);
@@ -136,9 +144,8 @@ function reading(test: Test): void {
   });
 
   test("two that append in turn see one order, and know of each other's what they append", (home) => {
-    const [a, b] = pair(home);
-    using _a = a;
-    using _b = b;
+    using pair = new Pair(home);
+    const { a, b } = pair;
     const kinds = [a.accept(1), b.accept(1, "b"), b.accept(2, "b"), a.accept(2), a.accept(3), b.accept(3, "b")];
     assert.deepEqual(kinds, ["holds", "void", "holds", "void", "holds", "void"]);
     assert.equal(b.payments, "1 (1) 2 (2) 3 (3)");
@@ -146,9 +153,8 @@ function reading(test: Test): void {
   });
 
   test("of two that append at once the first in the log holds", (home) => {
-    const [a, b] = pair(home);
-    using _a = a;
-    using _b = b;
+    using pair = new Pair(home);
+    const { a, b } = pair;
     a.paused.before = () => assert.equal(b.accept(1, "b"), "holds");
     assert.equal(a.accept(1), "void");
     a.paused.after = () => assert.equal(b.accept(2, "b"), "void");
@@ -157,9 +163,8 @@ function reading(test: Test): void {
   });
 
   test("a late reader has the same tail from every position", (home) => {
-    const [a, b] = pair(home, { segmentRecords: 4 });
-    using _a = a;
-    using _b = b;
+    using pair = new Pair(home, { segmentRecords: 4 });
+    const { a, b } = pair;
     const positions = [positionOf(1, 0)];
     for (let n = 0; n < 12; n++) {
       (n % 2 ? a : b).accept(n);
@@ -185,9 +190,8 @@ function reading(test: Test): void {
   });
 
   test("a record that is seen late counts as soon as it is seen", (home) => {
-    const [a, b] = pair(home);
-    using _a = a;
-    using _b = b;
+    using pair = new Pair(home);
+    const { a } = pair;
     const late = new LateFiles(home.files());
     using reader = new Side(late, 5);
     reader.ledger.catchUp();
@@ -234,9 +238,8 @@ class LateFiles implements SegmentFiles {
 
 function rotating(test: Test): void {
   test("a segment is sealed after its records, and the next one says that it goes on", (home) => {
-    const [a, b] = pair(home, { segmentRecords: 3 });
-    using _a = a;
-    using _b = b;
+    using pair = new Pair(home, { segmentRecords: 3 });
+    const { a, b } = pair;
     for (let n = 1; n <= 7; n++) assert.equal(n % 2 ? a.accept(n) : b.accept(n, "b"), "holds");
     assertSame(a, b);
     assert.deepEqual(home.files().list(), [1, 2, 3, 4]);
@@ -251,9 +254,8 @@ function rotating(test: Test): void {
   });
 
   test("what was appended behind a seal is appended again in the next segment, and counts once", (home) => {
-    const [a, b] = pair(home, { segmentRecords: 4 });
-    using _a = a;
-    using _b = b;
+    using pair = new Pair(home, { segmentRecords: 4 });
+    const { a, b } = pair;
     for (const n of [1, 2]) a.accept(n);
     b.paused.before = () => {
       for (const n of [3, 4]) assert.equal(a.accept(n), "holds");
@@ -265,9 +267,8 @@ function rotating(test: Test): void {
   });
 
   test("of two that seal a segment the first does so, and neither record behind the seals counts", (home) => {
-    const [a, b] = pair(home, { segmentRecords: 2 });
-    using _a = a;
-    using _b = b;
+    using pair = new Pair(home, { segmentRecords: 2 });
+    const { a, b } = pair;
     a.accept(1);
     b.ledger.catchUp();
     const record = new RecordBuffer();
@@ -285,9 +286,8 @@ function rotating(test: Test): void {
   });
 
   test("who died after it made the next segment, and before the seal, is followed all the same", (home) => {
-    const [a, b] = pair(home, { segmentRecords: 2 });
-    using _a = a;
-    using _b = b;
+    using pair = new Pair(home, { segmentRecords: 2 });
+    const { a, b } = pair;
     assert.equal(home.files().create(2, bytesOf(header(2))), true);
     assert.equal(a.accept(1), "holds");
     assert.equal(b.accept(2, "b"), "holds");
@@ -305,9 +305,8 @@ function torn(test: Test): void {
 
   for (const length of [1, 30, RECORD_BYTES - 1]) {
     test(`a write that was cut after ${length} bytes ends the segment for all, and both go on in the next`, (home) => {
-      const [a, b] = pair(home);
-      using _a = a;
-      using _b = b;
+      using pair = new Pair(home);
+      const { a, b } = pair;
       a.accept(1);
       cut(home, length);
       // nothing is behind it yet: it may be a write that another is just making
@@ -438,9 +437,8 @@ class ShortFiles implements SegmentFiles {
 
 function missing(test: Test): void {
   test("a segment that is gone behind a seal is told once; then the log is full, and at its end", (home) => {
-    const [a, b] = pair(home, { segmentRecords: 2 });
-    using _a = a;
-    using _b = b;
+    using pair = new Pair(home, { segmentRecords: 2 });
+    const { a, b } = pair;
     for (const n of [1, 2, 3]) a.accept(n);
     home.files().remove(2);
     b.ledger.catchUp();

@@ -68,7 +68,7 @@ export class Side implements Disposable {
   /** why the log was gone, each time it was told */
   readonly gone: string[] = [];
   /** every fact in the order of the log, and whether it holds */
-  readonly told: (readonly [Fact, boolean])[] = [];
+  readonly told: { readonly fact: Fact; readonly holds: boolean }[] = [];
 
   constructor(files: SegmentFiles, nonce: number, options: Partial<SegmentLogOptions> = {}) {
     this.log = new SegmentLog({
@@ -77,7 +77,7 @@ export class Side implements Disposable {
     });
     this.paused = new Paused(this.log);
     this.ledger = new Ledger(this.paused, nonce);
-    this.ledger.observe({ folded: (fact, holds) => this.told.push([fact, holds]) });
+    this.ledger.observe({ folded: (fact, holds) => this.told.push({ fact, holds }) });
   }
 
   /** Accepts a payment. @returns what became of that */
@@ -87,7 +87,7 @@ export class Side implements Disposable {
 
   /** The numbers of the payments that were accepted, in the order of the log; void ones in brackets. */
   get payments(): string {
-    return this.told.map(([fact, holds]) => {
+    return this.told.map(({ fact, holds }) => {
       const n = "id" in fact ? Number.parseInt(fact.id.slice(-12), 16) : fact.kind;
       return holds ? `${n}` : `(${n})`;
     }).join(" ");

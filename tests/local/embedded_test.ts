@@ -71,13 +71,13 @@ Deno.test("an embedded PostgreSQL whose starter was killed is ended, and started
 });
 
 /** Ends a server as the machine's death does. @returns its file with its number, and what else is in that */
-async function killed(postgres: EmbeddedPostgres, folder: string): Promise<[path: string, lines: string[]]> {
+async function killed(postgres: EmbeddedPostgres, folder: string): Promise<{ path: string; lines: string[] }> {
   Deno.kill(postgres.pid, "SIGKILL");
   await postgres.exited;
   const path = `${folder}/data/postmaster.pid`;
   const lines = (await Deno.readTextFile(path)).split("\n");
   assert.equal(Number(lines[0]), postgres.pid);
-  return [path, lines];
+  return { path, lines };
 }
 
 Deno.test("a number that another process has by now keeps no PostgreSQL from starting", needsServer, async () => {
@@ -85,7 +85,7 @@ Deno.test("a number that another process has by now keeps no PostgreSQL from sta
     const home = `${folder}/postgres`;
     const first = await startEmbeddedPostgres(home);
     await query(first.url, "create table kept as select 42 as value");
-    const [path, [, ...lines]] = await killed(first, home);
+    const { path, lines: [, ...lines] } = await killed(first, home);
     // PostgreSQL takes no notice of other users' processes
     const { uid, gid } = await Deno.stat(home);
     const other = new Deno.Command("sleep", { args: ["1000"], cwd: "/", uid: uid!, gid: gid! }).spawn();

@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import type { Order, Outcome } from "../../src/routing/processor_client.ts";
 import { HttpProcessorClient } from "../../src/processor/client.ts";
 import { needs } from "../support/permissions.ts";
-import { testClient, TIMEOUT_MS } from "./client_contract.ts";
+import { LONG_MS, SHORT_MS, testClient } from "./client_contract.ts";
 import { answer, RawServer } from "./raw_server.ts";
 import { bothStandIns } from "../support/standins.ts";
 import { freePort } from "../support/free_port.ts";
@@ -13,10 +13,6 @@ const net = needs("net");
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 const AT = Date.UTC(2025, 6, 1, 12, 0, 0, 7);
 const PAYMENT: Order = { id: ID, cents: 1990, requestedAt: AT };
-/** for calls that are to be answered */
-const LONG_MS = 30_000;
-/** for calls that are not */
-const SHORT_MS = 100;
 
 function clientOf(url: string, requestTimeoutMs = LONG_MS, connectionsMax = 1) {
   const client = new HttpProcessorClient({ urls: { default: url, fallback: url }, requestTimeoutMs, connectionsMax });
@@ -24,11 +20,14 @@ function clientOf(url: string, requestTimeoutMs = LONG_MS, connectionsMax = 1) {
 }
 
 /** The outcome of one payment at a server that does this with it, and how often the server got it. */
-async function outcomeAt(behaviour: (socket: Socket) => void, timeoutMs = LONG_MS): Promise<[Outcome, number]> {
+async function outcomeAt(
+  behaviour: (socket: Socket) => void,
+  timeoutMs = LONG_MS,
+): Promise<{ outcome: Outcome; requests: number }> {
   await using server = await RawServer.start(behaviour);
   await using client = clientOf(server.url, timeoutMs);
   const outcome = await client.pay("default", PAYMENT);
-  return [outcome, server.requests.length];
+  return { outcome, requests: server.requests.length };
 }
 
 /** An address where nobody listens. */
@@ -39,15 +38,17 @@ const refusedFor = (error: string): Outcome => ({ kind: "refused", why: "unreach
 testClient("HttpProcessorClient", async () => {
   const both = await bothStandIns();
   const urls = { default: both.default.url, fallback: both.fallback.url };
-  const client = new HttpProcessorClient({ urls, requestTimeoutMs: TIMEOUT_MS, connectionsMax: 2 });
+  const clients = [LONG_MS, SHORT_MS].map((requestTimeoutMs) =>
+    new HttpProcessorClient({ urls, requestTimeoutMs, connectionsMax: 2 })
+  );
   return {
-    client,
+    ...{ client: clients[0]!, impatient: clients[1]! },
     set(processor, { delayMs, failing }) {
       both[processor].setDelay(delayMs);
       both[processor].setFailing(failing);
     },
     async [Symbol.asyncDispose]() {
-      await client.close();
+      await Promise.all(clients.map((client) => client.close()));
       await Promise.all([both.default.close(), both.fallback.close()]);
     },
   };
@@ -84,7 +85,7 @@ for (
 ) {
   Deno.test(`pay() takes status ${status} for ${outcome.kind}, and asks once`, net, async () => {
     const text = status === 204 ? "HTTP/1.1 204 X\r\n\r\n" : answer(status).replace("\r\n", "\r\nlocation: /other\r\n");
-    assert.deepEqual(await outcomeAt((socket) => socket.write(text)), [outcome, 1]);
+    assert.deepEqual(await outcomeAt((socket) => socket.write(text)), { outcome, requests: 1 });
   });
 }
 
@@ -120,14 +121,14 @@ for (
   ] satisfies [string, (socket: Socket) => void][]
 ) {
   Deno.test(`pay() is unknown where the processor ${what}, and nothing is sent again`, net, async () => {
-    const [outcome, requests] = await outcomeAt(behaviour);
+    const { outcome, requests } = await outcomeAt(behaviour);
     assert.deepEqual([outcome.kind, requests], ["unknown", 1]);
   });
 }
 
 Deno.test("pay() waits for the answer after a 1xx", net, async () => {
   const text = `HTTP/1.1 103 Early Hints\r\n\r\n${answer(200)}`;
-  assert.deepEqual(await outcomeAt((socket) => socket.write(text)), [{ kind: "booked" }, 1]);
+  assert.deepEqual(await outcomeAt((socket) => socket.write(text)), { outcome: { kind: "booked" }, requests: 1 });
 });
 
 for (
@@ -138,7 +139,10 @@ for (
   ] as const
 ) {
   Deno.test(`pay() believes the status line before ${what}`, net, async () => {
-    assert.deepEqual(await outcomeAt((socket) => socket.end(text)), [{ kind: "already-booked" }, 1]);
+    assert.deepEqual(await outcomeAt((socket) => socket.end(text)), {
+      outcome: { kind: "already-booked" },
+      requests: 1,
+    });
   });
 }
 
@@ -156,29 +160,35 @@ for (
   Deno.test(`pay() takes ${what} for nobody's word`, net, async () => {
     const status = text.slice(9, 12);
     const error = `status ${status}${status === "200" ? " without JSON" : ""}`;
-    assert.deepEqual(await outcomeAt((socket) => socket.end(text)), [{ kind: "unknown", error }, 1]);
+    assert.deepEqual(await outcomeAt((socket) => socket.end(text)), {
+      outcome: { kind: "unknown", error },
+      requests: 1,
+    });
   });
 }
 
 Deno.test("pay() takes a page that never ends for nobody's word, within its time", net, async () => {
   const text = "HTTP/1.1 500 X\r\ncontent-length: 100\r\n\r\n<html>";
   const outcome = { kind: "unknown", error: "status 500" } as const;
-  assert.deepEqual(await outcomeAt((socket) => socket.write(text), SHORT_MS), [outcome, 1]);
+  assert.deepEqual(await outcomeAt((socket) => socket.write(text), SHORT_MS), { outcome, requests: 1 });
 });
 
 Deno.test("pay() believes the status line where the body never ends, within its time", net, async () => {
   const text = "HTTP/1.1 500 X\r\ncontent-length: 100\r\n\r\n{";
-  assert.deepEqual(await outcomeAt((socket) => socket.write(text), SHORT_MS), [{ kind: "refused-as-far-as-known" }, 1]);
+  assert.deepEqual(await outcomeAt((socket) => socket.write(text), SHORT_MS), {
+    outcome: { kind: "refused-as-far-as-known" },
+    requests: 1,
+  });
 });
 
 Deno.test("pay() is unknown where no answer comes in its time", net, async () => {
   const outcome = { kind: "unknown", error: "no answer within 100 ms" } as const;
-  assert.deepEqual(await outcomeAt(() => {}, SHORT_MS), [outcome, 1]);
+  assert.deepEqual(await outcomeAt(() => {}, SHORT_MS), { outcome, requests: 1 });
 });
 
 Deno.test("pay() keeps to its time where half an answer comes", net, async () => {
   const outcome = { kind: "unknown", error: "no answer within 100 ms" } as const;
-  assert.deepEqual(await outcomeAt((socket) => socket.write("HTTP/1.1 2"), SHORT_MS), [outcome, 1]);
+  assert.deepEqual(await outcomeAt((socket) => socket.write("HTTP/1.1 2"), SHORT_MS), { outcome, requests: 1 });
 });
 
 for (
@@ -298,7 +308,7 @@ Deno.test("pay() is refused, and says so, where there is no TLS", net, async () 
 });
 
 Deno.test("pay() says that a connection was reset", net, async () => {
-  const [outcome] = await outcomeAt((socket) => socket.resetAndDestroy());
+  const { outcome } = await outcomeAt((socket) => socket.resetAndDestroy());
   assert.deepEqual(outcome, { kind: "unknown", error: "the connection was reset" });
 });
 
@@ -476,9 +486,9 @@ for (
   Deno.test(`pay() and lookup() tell ${JSON.stringify(more)} of an answer with ${header}`, net, async () => {
     const text = (status: number) => answer(status).replace("\r\n", `\r\n${header}\r\n`);
     const full = { kind: "refused", why: "processor-full", ...more };
-    assert.deepEqual(await outcomeAt((socket) => socket.write(text(429))), [full, 1]);
+    assert.deepEqual(await outcomeAt((socket) => socket.write(text(429))), { outcome: full, requests: 1 });
     const unknown = { kind: "unknown", error: "status 503", ...more };
-    assert.deepEqual(await outcomeAt((socket) => socket.write(text(503))), [unknown, 1]);
+    assert.deepEqual(await outcomeAt((socket) => socket.write(text(503))), { outcome: unknown, requests: 1 });
     assert.deepEqual((await asked(text(503), lookup))[0], { kind: "unanswered", error: "status 503", ...more });
   });
 }

@@ -92,7 +92,7 @@ class World {
 
   /** What was recorded of a payment, in words. */
   story(n = 1): string {
-    return this.a.told.filter(([fact]) => "id" in fact && fact.id === idOf(n)).map(([fact, holds]) => {
+    return this.a.told.filter(({ fact }) => "id" in fact && fact.id === idOf(n)).map(({ fact, holds }) => {
       const place = "processor" in fact ? ` ${fact.processor}` : "";
       const why = "reason" in fact ? ` ${fact.reason}` : "";
       return `${fact.kind}${place}${why}${holds ? "" : " (void)"}`;
@@ -124,7 +124,7 @@ function bound(count: number, by: ReplicaId = "a", at = 7, then: (side: Side, id
     side.ledger.append(dispatched(side.ledger.book.get(idOf(n))!, by, "default", at, "default-up"));
     then(side, idOf(n));
   }
-  return side.told.map(([fact]) => fact);
+  return side.told.map(({ fact }) => fact);
 }
 
 /** The facts of so many payments that the default refused, as far as it knew. */
@@ -149,7 +149,7 @@ Deno.test("a payment is bound, sent with the time it was bound, and settled unde
   assert.equal(world.story(), "accepted, dispatched default default-up, settled default default-up");
   const { requestedAt } = world.book.get(idOf(1))!;
   assert.deepEqual(world.client.paid, [["default", { id: idOf(1), cents: 1990, requestedAt }]]);
-  assert.equal((world.a.told[1]![0] as Fact & { at: number }).at, requestedAt);
+  assert.equal((world.a.told[1]!.fact as Fact & { at: number }).at, requestedAt);
   assert.deepEqual(world.book.summary(), BOOKED_AT_DEFAULT);
 });
 

@@ -5,7 +5,7 @@ import { testClock } from "../clock_contract.ts";
 import { logContract } from "../ledger/log_contract.ts";
 import { testLocks } from "../membership/locks_contract.ts";
 import { testTransport } from "../peer/transport_contract.ts";
-import { testClient, TIMEOUT_MS } from "../processor/client_contract.ts";
+import { LONG_MS, SHORT_MS, testClient } from "../processor/client_contract.ts";
 import { testStore } from "../store/contract.ts";
 import { SimulatedClient } from "./client.ts";
 import { clockOf } from "./clock.ts";
@@ -67,7 +67,8 @@ testTransport("the simulation's network", () => {
 testClient("the simulation's client", () => {
   const world = calm();
   return Promise.resolve(Object.assign(world.clock.running(), {
-    client: new SimulatedClient(world, process(world), TIMEOUT_MS),
+    client: new SimulatedClient(world, process(world), LONG_MS),
+    impatient: new SimulatedClient(world, process(world), SHORT_MS),
     set: (processor: "default" | "fallback", state: object) => void Object.assign(world.processors[processor], state),
   }));
 });

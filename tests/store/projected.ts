@@ -24,7 +24,7 @@ export class Side {
   readonly lines: string[] = [];
   readonly stored: number[] = [];
   /** the payments of each batch, and what it took in milliseconds */
-  readonly batches: (readonly [payments: number, tookMs: number])[] = [];
+  readonly batches: { readonly payments: number; readonly tookMs: number }[] = [];
   readonly ahead: string[] = [];
 
   constructor(readonly self: ReplicaId, readonly world: Projected, changed: Partial<ProjectorParts> = {}) {
@@ -36,7 +36,7 @@ export class Side {
       random: () => 1,
       from: store.content.stored,
       say: (level, line) => this.lines.push(`${level}: ${line}`),
-      onBatch: (payments, tookMs) => this.batches.push([payments, tookMs]),
+      onBatch: (payments, tookMs) => this.batches.push({ payments, tookMs }),
       onStored: (position) => this.stored.push(position),
       onAhead: (why) => this.ahead.push(why),
       ...changed,

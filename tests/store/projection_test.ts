@@ -21,7 +21,8 @@ type Step =
   | {
     readonly kind: "store";
     readonly fails: "before" | "after" | "never";
-    readonly delaysMs: readonly [number, number];
+    /** on the way there and back */
+    readonly delaysMs: { readonly there: number; readonly back: number };
   }
   | { readonly kind: "backup" }
   | { readonly kind: "restore" }
@@ -40,7 +41,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   ...(["move", "purge", "doubt"] as const).map((kind) => ({ weight: 1, arbitrary: all(kind) })),
   {
     weight: 2,
-    arbitrary: fc.tuple(fails, fc.tuple(fc.nat(300), fc.nat(300)))
+    arbitrary: fc.tuple(fails, fc.record({ there: fc.nat(300), back: fc.nat(300) }, { noNullPrototype: true }))
       .map(([fails, delaysMs]) => ({ kind: "store" as const, fails, delaysMs })),
   },
   { weight: 1, arbitrary: fc.constantFrom<Step>({ kind: "backup" }, { kind: "restore" }) },
@@ -125,7 +126,7 @@ class Run {
   }
 
   /** From now on the store takes so long for the way to it and back, and fails there. */
-  #behave(fails: "before" | "after" | "never", [there, back]: readonly [number, number]): void {
+  #behave(fails: "before" | "after" | "never", { there, back }: { there: number; back: number }): void {
     const { store, clock } = this.world;
     const delay = (ms: number) => ms === 0 ? undefined : new Promise<void>((resolve) => clock.after(ms, resolve));
     store.before = async () => {
@@ -141,7 +142,7 @@ class Run {
 
   /** Everything works again, and something happens: a store that was restored is noticed when it is written. */
   async end(): Promise<void> {
-    this.#behave("never", [0, 0]);
+    this.#behave("never", { there: 0, back: 0 });
     this.sides[0]!.accept(100);
     for (const { ledger } of this.sides) ledger.catchUp();
     await this.world.clock.advance(10_000);

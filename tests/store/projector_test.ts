@@ -82,7 +82,7 @@ Deno.test("of two that write up to the same position at once only the one whose 
   open();
   assert.deepEqual(await Promise.all(covered), [true, true]);
   assert.equal(store.content.stored.position, a.ledger.position);
-  assert.deepEqual([a.batches, b.batches], [[[1, 0]], []]);
+  assert.deepEqual([a.batches, b.batches], [[{ payments: 1, tookMs: 0 }], []]);
 });
 
 Deno.test("a payment that was accepted and settled within an interval is one row, as it is by then", async () => {
@@ -128,7 +128,11 @@ Deno.test("a write starts no sooner than the interval after the one before", asy
   await clock.advance(1);
   assert.deepEqual(written.map(({ payments }) => payments), [[1], [2, 1]]);
   const { unsaved, position } = side.projector;
-  assert.deepEqual([side.batches, unsaved, position], [[[1, 0], [2, 0]], 0, side.ledger.position]);
+  assert.deepEqual([side.batches, unsaved, position], [
+    [{ payments: 1, tookMs: 0 }, { payments: 2, tookMs: 0 }],
+    0,
+    side.ledger.position,
+  ]);
 });
 
 Deno.test("one write is under way at a time, and the next one answers all that wait", async () => {
@@ -150,7 +154,7 @@ Deno.test("one write is under way at a time, and the next one answers all that w
   open();
   assert.deepEqual(await answers(clock, first, second, third), [true, true, true]);
   assert.deepEqual(written.map(({ payments }) => payments), [[1], [2, 3]], "at once, not an interval later");
-  assert.deepEqual(side.batches, [[1, 500], [2, 0]]);
+  assert.deepEqual(side.batches, [{ payments: 1, tookMs: 500 }, { payments: 2, tookMs: 0 }]);
   assert.deepEqual([projector.oldestUnsavedMs, clock.timers], [0, 0]);
 });
 
