@@ -4,15 +4,15 @@ import type { Processor } from "../../src/payment/fact.ts";
 import type { Order, ProcessorClient } from "../../src/routing/processor_client.ts";
 import { until } from "../support/until.ts";
 
-/** Both processors, a client that has time, and one that gives up a call after {@link SHORT_MS}. */
+/** Both processors, a client that has time, and one that gives up a call after {@link IMPATIENT_MS}. */
 export interface Both extends AsyncDisposable {
   readonly client: ProcessorClient;
   readonly impatient: ProcessorClient;
   set(processor: Processor, state: { readonly delayMs: number; readonly failing: boolean }): void;
 }
 
-export const LONG_MS = 30_000;
-export const SHORT_MS = 400;
+export const PATIENT_MS = 30_000;
+export const IMPATIENT_MS = 400;
 const ORDER: Order = {
   id: "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3",
   cents: 1990,
@@ -41,16 +41,16 @@ const TESTS: Readonly<Record<string, (both: Both) => Promise<void>>> = {
   async "of a call that takes too long nothing is known, and it is booked all the same"({ client, impatient, set }) {
     // once there is a connection
     await until(async () => (await impatient.lookup("default", ORDER.id)).kind === "absent");
-    set("default", { delayMs: 2 * SHORT_MS, failing: false });
+    set("default", { delayMs: 2 * IMPATIENT_MS, failing: false });
     assert.equal((await impatient.pay("default", ORDER)).kind, "unknown");
     await until(async () => (await client.lookup("default", ORDER.id)).kind === "found");
     assert.deepEqual(await client.pay("fallback", ORDER), { kind: "booked" });
   },
 
-  async "a processor tells its health once in a window, each its own"({ client, set }) {
+  async "a processor tells its health once in a window, each its own"({ client, impatient, set }) {
     set("fallback", { delayMs: 7, failing: true });
     assert.deepEqual(await client.health("default"), { failing: false, minResponseMs: 0 });
-    assert.equal(await client.health("default"), undefined);
+    assert.equal(await impatient.health("default"), undefined);
     assert.deepEqual(await client.health("fallback"), { failing: true, minResponseMs: 7 });
   },
 };

@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import type { Order, Outcome } from "../../src/routing/processor_client.ts";
 import { HttpProcessorClient } from "../../src/processor/client.ts";
 import { needs } from "../support/permissions.ts";
-import { LONG_MS, SHORT_MS, testClient } from "./client_contract.ts";
+import { IMPATIENT_MS, PATIENT_MS, testClient } from "./client_contract.ts";
 import { answer, RawServer } from "./raw_server.ts";
 import { bothStandIns } from "../support/standins.ts";
 import { freePort } from "../support/free_port.ts";
@@ -12,6 +12,10 @@ import { freePort } from "../support/free_port.ts";
 const net = needs("net");
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 const AT = Date.UTC(2025, 6, 1, 12, 0, 0, 7);
+/** for calls that are to be answered */
+const LONG_MS = 30_000;
+/** for calls that are not */
+const SHORT_MS = 100;
 const PAYMENT: Order = { id: ID, cents: 1990, requestedAt: AT };
 
 function clientOf(url: string, requestTimeoutMs = LONG_MS, connectionsMax = 1) {
@@ -38,7 +42,7 @@ const refusedFor = (error: string): Outcome => ({ kind: "refused", why: "unreach
 testClient("HttpProcessorClient", async () => {
   const both = await bothStandIns();
   const urls = { default: both.default.url, fallback: both.fallback.url };
-  const clients = [LONG_MS, SHORT_MS].map((requestTimeoutMs) =>
+  const clients = [PATIENT_MS, IMPATIENT_MS].map((requestTimeoutMs) =>
     new HttpProcessorClient({ urls, requestTimeoutMs, connectionsMax: 2 })
   );
   return {

@@ -5,7 +5,7 @@ import { testClock } from "../clock_contract.ts";
 import { logContract } from "../ledger/log_contract.ts";
 import { testLocks } from "../membership/locks_contract.ts";
 import { testTransport } from "../peer/transport_contract.ts";
-import { LONG_MS, SHORT_MS, testClient } from "../processor/client_contract.ts";
+import { IMPATIENT_MS, PATIENT_MS, testClient } from "../processor/client_contract.ts";
 import { testStore } from "../store/contract.ts";
 import { SimulatedClient } from "./client.ts";
 import { clockOf } from "./clock.ts";
@@ -15,7 +15,8 @@ import { World } from "./world.ts";
 
 /** A world without faults. */
 function calm(): World {
-  return new World({ ...drawPlan(1, { without: FAULT_KINDS }), replicas: 2, store: true }, false);
+  const plan = drawPlan(1, { without: FAULT_KINDS });
+  return new World({ ...plan, replicas: 2, store: true, settings: { ...plan.settings, horizonMs: 60_000 } }, false);
 }
 
 let lives = 0;
@@ -67,8 +68,8 @@ testTransport("the simulation's network", () => {
 testClient("the simulation's client", () => {
   const world = calm();
   return Promise.resolve(Object.assign(world.clock.running(), {
-    client: new SimulatedClient(world, process(world), LONG_MS),
-    impatient: new SimulatedClient(world, process(world), SHORT_MS),
+    client: new SimulatedClient(world, process(world), PATIENT_MS),
+    impatient: new SimulatedClient(world, process(world), IMPATIENT_MS),
     set: (processor: "default" | "fallback", state: object) => void Object.assign(world.processors[processor], state),
   }));
 });
