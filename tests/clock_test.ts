@@ -5,7 +5,7 @@ import { VirtualClock } from "./support/virtual_clock.ts";
 
 for (const hops of [undefined, 12]) {
   testClock(hops ? "VirtualClock in microtasks" : "VirtualClock", () => {
-    const clock = new VirtualClock(hops);
+    const clock = new VirtualClock(undefined, hops);
     return Object.assign(clock.running(), { clock });
   });
 }

@@ -83,7 +83,7 @@ export class ModelProcessor {
 
 /** Runs a scenario under a policy. The same seed gives the same run. */
 export async function run(scenario: Scenario, policy: Policy, seed: number): Promise<Outturn> {
-  const clock = new VirtualClock(HOPS);
+  const clock = new VirtualClock(undefined, HOPS);
   const prng = new Prng(seed);
   const processors = { default: new ModelProcessor(clock, prng), fallback: new ModelProcessor(clock, prng) };
   const client: ProcessorClient = {

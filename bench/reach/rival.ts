@@ -35,7 +35,7 @@ export async function rival(scenario: Scenario, seed: number): Promise<{
   readonly accepted: number;
   readonly booked: Readonly<Record<Processor, { readonly count: number; readonly cents: number }>>;
 }> {
-  const clock = new VirtualClock(HOPS);
+  const clock = new VirtualClock(undefined, HOPS);
   const prng = new Prng(seed);
   const processors = { default: new ModelProcessor(clock, prng), fallback: new ModelProcessor(clock, prng) };
   const known = { default: { failing: false, ms: 0 }, fallback: { failing: false, ms: 0 } };

@@ -41,7 +41,7 @@ export interface Running {
 
 /** The world of one run. */
 export class World {
-  readonly clock = new VirtualClock(HOPS);
+  readonly clock = new VirtualClock(undefined, HOPS);
   /** tells this boot of the machine from others */
   boot = 1;
   readonly prng: Prng;

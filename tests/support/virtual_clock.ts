@@ -2,8 +2,6 @@
 import { setImmediate } from "node:timers";
 import type { Cancel, Clock } from "../../src/clock.ts";
 
-const START_MS = Date.UTC(2025, 6, 1);
-
 /** What will be done, unless it is called off. */
 interface Timer {
   readonly atMs: number;
@@ -40,13 +38,14 @@ export class VirtualClock implements Clock {
   readonly #heap: Timer[] = [];
 
   /**
+   * @param startMs what {@link now} says at first, in milliseconds since 1970
    * @param hops turns of the microtask queue after each action, the same every time; without it a turn of the event loop,
    * in which every promise that can go on has gone on
    */
-  constructor(private readonly hops?: number) {}
+  constructor(private readonly startMs = Date.UTC(2025, 6, 1), private readonly hops?: number) {}
 
   now(): number {
-    return START_MS + Math.floor(this.#ms) + this.skewMs;
+    return this.startMs + Math.floor(this.#ms) + this.skewMs;
   }
 
   monotonic(): number {
