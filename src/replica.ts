@@ -80,6 +80,7 @@ export interface ReplicaPorts {
   restart(why: string): void;
 }
 
+/** A replica, whole, over its ports. */
 export class Replica implements Service {
   readonly #settings: ReplicaSettings;
   readonly #ports: ReplicaPorts;

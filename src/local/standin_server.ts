@@ -12,7 +12,7 @@ const BODY_CHARS_MAX = 16 << 10;
 const REOPEN_MS = 10;
 
 /** A whole request. */
-interface StandInRequest {
+export interface StandInRequest {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;

@@ -75,14 +75,14 @@ export interface Dispatched extends Followed {
 }
 
 /** The attempt is not booked: the binding is gone. */
-export interface Released extends Followed {
+interface Released extends Followed {
   readonly kind: "released";
   /** the processor said so of its own call only: it is asked for the id before the other one is used */
   readonly askFirst: boolean;
 }
 
 /** The payment is booked: the end. */
-export interface Settled extends Followed, Booking {
+interface Settled extends Followed, Booking {
   readonly kind: "settled";
 }
 

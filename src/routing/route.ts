@@ -30,7 +30,7 @@ export interface RouteLimits {
 /** Why a payment may be held. */
 export const HOLDS = ["default-refusing", "both-refusing", "default-slow", "default-full", "no-place"] as const;
 
-export type Decision =
+type Decision =
   | { readonly send: Processor; readonly reason: Reason }
   | { readonly hold: typeof HOLDS[number] };
 

@@ -5,7 +5,8 @@ import GaugeOf from "prom-client/lib/gauge.js";
 import HistogramOf from "prom-client/lib/histogram.js";
 import RegistryOf from "prom-client/lib/registry.js";
 
-export const Counter = CounterOf as unknown as typeof prom.Counter;
-export const Gauge = GaugeOf as unknown as typeof prom.Gauge;
-export const Histogram = HistogramOf as unknown as typeof prom.Histogram;
-export const Registry = RegistryOf as unknown as typeof prom.Registry;
+/** Its classes, with its types. */
+export const Counter = CounterOf as unknown as typeof prom.Counter,
+  Gauge = GaugeOf as unknown as typeof prom.Gauge,
+  Histogram = HistogramOf as unknown as typeof prom.Histogram,
+  Registry = RegistryOf as unknown as typeof prom.Registry;

@@ -75,7 +75,8 @@ const TESTS: Readonly<Record<string, (way: Way) => Promise<void>>> = {
     const { dialling, listening } = await connect(way, { listening: heard });
     assert.equal(dialling.backlog, 0);
     for (let i = 0; i < 5; i++) dialling.send(new Uint8Array(1_000_000));
-    assert.equal(dialling.backlog, 5_000_000);
+    // a kernel takes some at once
+    assert.ok(dialling.backlog > 2_500_000, `${dialling.backlog} bytes`);
     await heard.all;
     // a write may be done a moment after what it wrote is read
     while (dialling.backlog > 0) await new Promise((resolve) => setTimeout(resolve, 0));

@@ -78,48 +78,6 @@ Deno.test("listen() throws when the socket cannot be made", real, () => {
   assert.throws(() => listen(`${place.folder}/${"x".repeat(200)}`));
 });
 
-Deno.test("bytes arrive in order and complete when they are more than a socket takes at once", real, async () => {
-  using place = new Place();
-  const sent = crypto.getRandomValues(new Uint8Array(60_000));
-  const times = 50;
-  const got: number[] = [];
-  const all = Promise.withResolvers<void>();
-  const [there, here] = await place.connected({
-    received(bytes) {
-      for (const byte of bytes) got.push(byte);
-      if (got.length >= times * sent.length) all.resolve();
-    },
-  }, {});
-  for (let i = 0; i < times; i++) here.send(sent);
-  // the kernel takes some at once
-  assert.ok(here.backlog > times * sent.length / 2);
-  await all.promise;
-  assert.equal(got.length, times * sent.length);
-  assert.ok(got.every((byte, index) => byte === sent[index % sent.length]));
-  // the write may be done a moment after what it wrote is read
-  while (here.backlog > 0) await new Promise(setImmediate);
-  here.close();
-  there.close();
-});
-
-Deno.test("who closes a connection is not told, the other is told once", real, async () => {
-  using place = new Place();
-  const told: string[] = [];
-  const closed = Promise.withResolvers<void>();
-  const [there, here] = await place.connected({ closed: () => told.push("listening") }, {
-    closed() {
-      told.push("dialling");
-      closed.resolve();
-    },
-  });
-  there.close();
-  there.close();
-  await closed.promise;
-  here.send(Uint8Array.of(1));
-  here.close();
-  assert.deepEqual(told, ["dialling"]);
-});
-
 Deno.test("what a listener of a connection throws is handed on: a broken invariant", real, async () => {
   using place = new Place();
   const broken = new Error("invariant: broken");

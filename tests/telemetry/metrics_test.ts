@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Meters } from "../../src/telemetry/meters.ts";
 import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
-import { Cluster, load, type ReplicaProcess, statusOf, until } from "../cluster/harness.ts";
+import { Cluster, load, type ReplicaProcess, statusOf } from "../cluster/harness.ts";
 import type { Vitals } from "../../src/service/service.ts";
 import { FakePayments } from "../api/fake_payments.ts";
 import { Facts } from "../support/facts.ts";
