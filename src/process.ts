@@ -3,6 +3,7 @@ import { getLogger, type Logger } from "@logtape/logtape";
 import galo from "../deno.json" with { type: "json" };
 import { createApp } from "./api/app.ts";
 import { Listener } from "./api/listener.ts";
+import type { Handler } from "./api/port.ts";
 import { within } from "./clock.ts";
 import { checkReplicaConfig, type Config, type Listen, operationsOf, RECALL_MS, STOP_MS } from "./config.ts";
 import { Watch } from "./console/watch.ts";
@@ -82,20 +83,20 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
       Deno.exit(EXIT_RESTART);
     },
   });
-  const app = (listen: Listen, internal: boolean) =>
-    createApp({
+  const app = (internal: boolean) => {
+    const { fetch } = createApp({
       payments: replica,
       allowPurge: config.ALLOW_PURGE,
       ...config.ADMIN_TOKEN && { adminToken: config.ADMIN_TOKEN },
       now: systemClock.now,
       onInvariant: fail,
-      // who connects to a socket sends whole bodies, as Caddy does
-      ..."path" in listen && { bodyTimeoutMs: 0 },
       watching: watch,
       internal,
       observers,
       scrape: () => meters.scrape(replica),
-    }).fetch;
+    });
+    return traces?.activating(fetch) ?? fetch;
+  };
   const front = await frontOf(config, app, logger);
   const { operations } = front;
   const { ACK: ack, REPLICAS: replicas } = config;
@@ -110,10 +111,10 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
 }
 
 /** Where requests come in: callers are let in by `open`, operators at once, since they want to see a replica start. */
-async function frontOf(config: Config, app: (listen: Listen, internal: boolean) => Handler, logger: Logger) {
+async function frontOf(config: Config, app: (internal: boolean) => Handler, logger: Logger) {
   const listener = (listen: Listen, internal: boolean) =>
     new Listener({
-      ...{ listen, shared: config.REPLICAS === 2, handler: app(listen, internal) },
+      ...{ listen, shared: config.REPLICAS === 2, handler: app(internal) },
       failed: (why) => logger.error("takes no connections for a moment", { why }),
     });
   const place = operationsOf(config);
@@ -128,7 +129,6 @@ async function frontOf(config: Config, app: (listen: Listen, internal: boolean) 
 }
 
 type Front = Awaited<ReturnType<typeof frontOf>>;
-type Handler = (request: Request) => Response | Promise<Response>;
 
 /** Lets callers in once the replica serves: before, it could only refuse what the other replica takes. */
 async function serve(replica: Replica, front: Front, logger: Logger): Promise<string | undefined> {

@@ -23,8 +23,6 @@ export interface Edge {
   readonly now: () => number;
   /** an invariant is broken (a message that starts with "invariant:"): the replica must not go on */
   readonly onInvariant: (error: Error) => void;
-  /** how long the body of a payment may take to come, in milliseconds; 10,000 by default */
-  readonly bodyTimeoutMs?: number;
   /** what people are shown */
   readonly watching: Watching;
   /** whether the live page and metrics are here too; true by default */

@@ -1,6 +1,7 @@
 /** Where a replica takes connections: a TCP port or a UNIX socket, opened again when it fails. @module */
 import { type Listen, placeOf } from "../config.ts";
 import { errorLine, StartError } from "../errors.ts";
+import { type Handler, servePort } from "./port.ts";
 
 /** How long a replica that cannot take connections waits before it listens again, in milliseconds. */
 const REOPEN_MS = 200;
@@ -9,14 +10,14 @@ interface ListenerParts {
   readonly listen: Listen;
   /** whether both replicas of one machine may listen on one port */
   readonly shared: boolean;
-  readonly handler: (request: Request) => Response | Promise<Response>;
+  readonly handler: Handler;
   /** it takes no connections for a moment */
   failed(why: string): void;
 }
 
 /** Listens for callers, again after it could not. */
 export class Listener {
-  #server: Deno.HttpServer | undefined;
+  #server: { readonly addr: Deno.Addr; shutdown(): Promise<void> } | undefined;
   #stopping = false;
 
   constructor(private readonly parts: ListenerParts) {}
@@ -36,8 +37,6 @@ export class Listener {
     } catch (error) {
       throw new StartError(`cannot listen on ${placeOf(listen)}: ${errorLine(error)}`);
     }
-    // too many open files end every connection, and need not end the replica
-    this.#server.finished.catch((error) => this.#reopen(error));
     return "path" in listen
       ? listen.path
       : `http://${placeOf({ ...listen, port: (this.#server.addr as Deno.NetAddr).port })}`;
@@ -55,13 +54,16 @@ export class Listener {
     setTimeout(() => this.open().catch((error) => this.#reopen(error)), REOPEN_MS);
   }
 
-  #serve(): Deno.HttpServer {
-    const { listen, shared, handler } = this.parts;
-    const onListen = () => {};
-    if ("port" in listen) return Deno.serve({ ...listen, reusePort: shared, onListen }, handler);
-    const server = Deno.serve({ ...listen, onListen }, handler);
+  #serve() {
+    const { listen, shared, handler, failed } = this.parts;
+    if ("port" in listen) {
+      return servePort(Deno.listen({ ...listen, reusePort: shared }), handler, (error) => failed(errorLine(error)));
+    }
+    const server = Deno.serve({ ...listen, onListen() {} }, handler);
     Deno.chmodSync(listen.path, 0o660);
-    return server as unknown as Deno.HttpServer;
+    // too many open files end every connection, and need not end the replica
+    server.finished.catch((error) => this.#reopen(error));
+    return server;
   }
 }
 

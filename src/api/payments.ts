@@ -7,7 +7,7 @@ import { amountOf, centsOf } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Story } from "../console/watching.ts";
 import type { Edge, Handler } from "./app.ts";
-import { BodyReader } from "./body.ts";
+import { readBody } from "./body.ts";
 import { decimalsOf, decodeText, longNumber, wordForAmount } from "./json.ts";
 import { fieldProblem, problem, schemaProblem, starting } from "./problem.ts";
 import { progressOf, WHY } from "./reason.ts";
@@ -24,7 +24,6 @@ const VARY = { vary: "Accept" };
 /** What is said of a payment that is not acknowledged. */
 export const REFUSALS = {
   "body-too-long": `A payment has at most ${BODY_BYTES_MAX} bytes`,
-  "body-too-slow": "The body did not come in time",
   "malformed-body": "The body ended before its end",
   "queue-full": "The payment was not taken: as many wait as may wait (QUEUE_MAX)",
   "log-full": "The payment was not taken: the log is as long as it may be (LOG_MAX_MB), or its disk is full",
@@ -36,10 +35,9 @@ export const REFUSALS = {
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
 /** Takes a payment in. */
-export function takePayment({ payments, bodyTimeoutMs = 10_000 }: Edge) {
-  const bodies = new BodyReader(BODY_BYTES_MAX, bodyTimeoutMs);
+export function takePayment({ payments }: Edge) {
   return async ({ req }: { readonly req: { readonly raw: Request } }): Promise<Response> => {
-    const payment = await readPayment(req.raw, bodies);
+    const payment = await readPayment(req.raw);
     if (payment instanceof Response) return payment;
     const { id, cents } = payment;
     const location = `/payments/${id}`;
@@ -55,7 +53,7 @@ export function takePayment({ payments, bodyTimeoutMs = 10_000 }: Edge) {
 }
 
 /** The id and cents of the payment in a request's body, or the answer that says what is wrong with it. */
-async function readPayment(request: Request, bodies: BodyReader): Promise<{ id: string; cents: number } | Response> {
+async function readPayment(request: Request): Promise<{ id: string; cents: number } | Response> {
   const type = request.headers.get("content-type");
   if (type !== null && !JSON_TYPE.test(type)) {
     return problem("not-json", "The content type of a payment is application/json");
@@ -64,7 +62,7 @@ async function readPayment(request: Request, bodies: BodyReader): Promise<{ id: 
   if (coding !== null && !/^identity$/i.test(coding)) {
     return problem("not-json", "A payment is sent without Content-Encoding", {}, { "accept-encoding": "identity" });
   }
-  const bytes = await bodies.read(request);
+  const bytes = await readBody(request, BODY_BYTES_MAX);
   // the rest of the body is never read, so that the connection is of no more use
   if (typeof bytes === "string") return problem(bytes, REFUSALS[bytes], {}, { connection: "close" });
   const text = decodeText(bytes);

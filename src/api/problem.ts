@@ -16,7 +16,6 @@ export const PROBLEMS = {
   "unknown-payment": [404, "There is no such payment"],
   "unknown-path": [404, "There is no such path"],
   "method-not-allowed": [405, "The path does not know this method"],
-  "body-too-slow": [408, "The body came too slowly"],
   "conflict": [409, "The id is taken by another amount"],
   "body-too-long": [413, "The body is too long"],
   "not-json": [415, "The body is declared as something other than JSON"],

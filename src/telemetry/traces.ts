@@ -3,7 +3,15 @@
  * it, the wait for its turn, and the calls to processors. Loaded where `OTEL_DENO` is true, and only there.
  * @module
  */
-import { ROOT_CONTEXT, type Span, type SpanContext, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import {
+  context,
+  ROOT_CONTEXT,
+  type Span,
+  type SpanContext,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+} from "@opentelemetry/api";
 import type { Fact, Processor, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Lookup, Outcome } from "../routing/processor_client.ts";
@@ -39,6 +47,15 @@ export class Traces implements Observer {
   readonly #calls = new Map<string, Span>();
 
   constructor(readonly self: ReplicaId) {}
+
+  /** A handler whose requests are active spans on a port as well: Node's server makes a span, and keeps it to itself. */
+  activating<Answer>(handler: (request: Request) => Answer): (request: Request, outgoing?: object) => Answer {
+    return (request, outgoing = {}) => {
+      const [span] = Object.getOwnPropertySymbols(outgoing).filter(({ description }) => description === "kOtelSpan")
+        .map((kept) => (outgoing as Record<symbol, Span>)[kept]!);
+      return span ? context.with(trace.setSpan(ROOT_CONTEXT, span), () => handler(request)) : handler(request);
+    };
+  }
 
   /** Its request is remembered. */
   handedIn(id: string): void {

@@ -263,25 +263,6 @@ Deno.test("answers 400 when the caller goes away before the body's end", async (
   assert.equal(problem.detail, "The body ended before its end");
 });
 
-Deno.test("answers 408 when the body does not come in time, whether its length is declared or not", async () => {
-  for (const headers of [{}, { "content-length": "70" }]) {
-    const { app, payments } = fakeApp({ bodyTimeoutMs: 20 });
-    const body = new ReadableStream({ start: (stream) => stream.enqueue(encoder.encode('{"correlationId":')) });
-    const answer = await app.request("/payments", { method: "POST", body, headers });
-    assert.equal(answer.headers.get("connection"), "close");
-    assert.equal((await problemOf(answer)).type, "/problems/body-too-slow");
-    assert.equal(payments.book.pending.size, 0);
-  }
-});
-
-Deno.test("waits for a body for as long as it takes when there is no such time", async () => {
-  const { app } = fakeApp({ bodyTimeoutMs: 0 });
-  assert.equal((await app.request("/payments", post(VALID))).status, 202);
-  const broken = new ReadableStream({ start: (stream) => stream.error(new Error("connection reset")) });
-  const problem = await problemOf(await app.request("/payments", { method: "POST", body: broken }));
-  assert.equal(problem.type, "/problems/malformed-body");
-});
-
 Deno.test("takes JSON under every name it has, and answers 415 to what is declared as something else", async () => {
   const { app } = fakeApp();
   for (

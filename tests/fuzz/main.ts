@@ -1,13 +1,13 @@
 /**
  * Sends a live cluster what its OpenAPI document allows and forbids, as schemathesis makes it up, and counts at the
- * processors' books afterwards. Half of it goes to the replicas' own sockets, half through Caddy where there is one.
+ * processors' books afterwards. Half of it goes to a port of both replicas, half through Caddy to their sockets, where there is one.
  *
  *     deno task test:fuzz [--requests 20000] [--minutes 25] [--seed N] [--schemathesis PATH]
  */
 import assert from "node:assert/strict";
 import { parseArgs } from "node:util";
 import { centsOf } from "../../src/payment/money.ts";
-import { Cluster, load, payment, statusOf, TestPostgres } from "../cluster/harness.ts";
+import { Cluster, freePort, load, payment, statusOf, TestPostgres } from "../cluster/harness.ts";
 import { CADDY } from "../support/permissions.ts";
 import { exchangesOf } from "./exchanges.ts";
 
@@ -55,21 +55,6 @@ async function findSchemathesis(): Promise<string> {
     }
   }
   refuse(`schemathesis is not there: python3 -m venv ${VENV} && ${VENV}/bin/pip install schemathesis==${VERSION}`);
-}
-
-/** A TCP port that leads to the replicas' sockets in turn, byte by byte. */
-function openDoor(cluster: Cluster): Deno.TcpListener {
-  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  const join = async (caller: Deno.TcpConn, path: string) => {
-    const replica = await Deno.connect({ transport: "unix", path });
-    await Promise.allSettled([caller.readable.pipeTo(replica.writable), replica.readable.pipeTo(caller.writable)]);
-  };
-  const serve = async () => {
-    let callers = 0;
-    for await (const caller of listener) void join(caller, cluster.replicas[callers++ % 2]!.socket);
-  };
-  serve().catch(() => {});
-  return listener;
 }
 
 /** A cluster that is fuzzed in rounds, and what was found so far. */
@@ -172,12 +157,13 @@ async function main(): Promise<number> {
   await using stack = new AsyncDisposableStack();
   stack.defer(() => Deno.remove(folder, { recursive: true }));
   const postgres = stack.use(await TestPostgres.start());
-  const env = { DATABASE_URL: postgres.url, ALLOW_PURGE: "false", ADMIN_TOKEN: TOKEN };
+  const port = freePort();
+  const env = { DATABASE_URL: postgres.url, ALLOW_PURGE: "false", ADMIN_TOKEN: TOKEN, OPS_LISTEN: `${port}` };
   const cluster = stack.use(await Cluster.start({ caddy: CADDY !== undefined, env }));
-  const door = openDoor(cluster);
-  stack.defer(() => door.close());
-  const doors = [`http://127.0.0.1:${door.addr.port}`, ...CADDY ? [cluster.url] : []];
-  console.log(`seed ${seed}; ${CADDY ? "sockets and Caddy in turn" : "sockets only: no Caddy is installed"}`);
+  const doors = [`http://127.0.0.1:${port}`, ...CADDY ? [cluster.url] : []];
+  console.log(
+    `seed ${seed}; ${CADDY ? "a port of both replicas and Caddy in turn" : "a port only: no Caddy is installed"}`,
+  );
 
   const fuzz = new Fuzz(schemathesis, cluster, folder);
   for (let round = 0; fuzz.requests < requests && fuzz.findings.length === 0; round++) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Cluster, payment, statusOf } from "../cluster/harness.ts";
 import { needs } from "../support/permissions.ts";
+import { freePort } from "../support/free_port.ts";
 import { until } from "../support/until.ts";
 
 const real = needs("run", "net", "read", "write", "env", "sys");
@@ -92,25 +93,36 @@ async function started(env: Record<string, string>) {
   return { collector, processor, cluster };
 }
 
-Deno.test("with OTEL_DENO a payment's request, dispatch and call are one trace, that of the caller", real, async () => {
-  const { collector, processor, cluster } = await started({ OTEL_DENO: "true" });
-  await using _0 = collector, _1 = processor, _2 = cluster;
-  const id = crypto.randomUUID();
-  assert.equal(await statusOf(cluster.a.request("/payments", traced(id))), 202);
-  const spans = await collector.of(id, 3);
-  const request = spans.find(({ kind }) => kind === 2)!;
-  const [dispatch, call] = spans.filter((span) => span !== request);
-  assert.deepEqual(spans.map(({ traceId }) => traceId), [TRACE, TRACE, TRACE]);
-  assert.deepEqual([dispatch!.name, call!.name], ["dispatch", "pay default"]);
-  assert.deepEqual(
-    [request.parentSpanId, dispatch!.parentSpanId, call!.parentSpanId],
-    [CALLER, request.spanId, dispatch!.spanId],
+for (const where of ["a socket", "a port"]) {
+  Deno.test(
+    `with OTEL_DENO a payment's request at ${where}, dispatch and call are one trace, that of the caller`,
+    real,
+    async () => {
+      const port = freePort();
+      const { collector, processor, cluster } = await started({ OTEL_DENO: "true", OPS_LISTEN: `${port}` });
+      await using _0 = collector, _1 = processor, _2 = cluster;
+      const id = crypto.randomUUID();
+      const url = `http://127.0.0.1:${port}/payments`;
+      assert.equal(
+        await statusOf(where === "a port" ? fetch(url, traced(id)) : cluster.a.request("/payments", traced(id))),
+        202,
+      );
+      const spans = await collector.of(id, 3);
+      const request = spans.find(({ kind }) => kind === 2)!;
+      const [dispatch, call] = spans.filter((span) => span !== request);
+      assert.deepEqual(spans.map(({ traceId }) => traceId), [TRACE, TRACE, TRACE]);
+      assert.deepEqual([dispatch!.name, call!.name], ["dispatch", "pay default"]);
+      assert.deepEqual(
+        [request.parentSpanId, dispatch!.parentSpanId, call!.parentSpanId],
+        [CALLER, request.spanId, dispatch!.spanId],
+      );
+      assert.deepEqual(request.links, []);
+      assert.equal(attribute(dispatch!, "galo.reason"), "default-up");
+      assert.equal(attribute(call!, "galo.outcome"), "booked");
+      assert.deepEqual(processor.told, [`00-${TRACE}-${call!.spanId}-01`]);
+    },
   );
-  assert.deepEqual(request.links, []);
-  assert.equal(attribute(dispatch!, "galo.reason"), "default-up");
-  assert.equal(attribute(call!, "galo.outcome"), "booked");
-  assert.deepEqual(processor.told, [`00-${TRACE}-${call!.spanId}-01`]);
-});
+}
 
 Deno.test("what waits in the queue and is sent again stays in its request's trace", real, async () => {
   const { collector, processor, cluster } = await started({ OTEL_DENO: "true" });
