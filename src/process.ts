@@ -19,6 +19,7 @@ import { HttpProcessorClient } from "./processor/client.ts";
 import { Replica, type ReplicaSettings } from "./replica.ts";
 import { errorLine, EXIT_INVARIANT, EXIT_RESTART, isOfFiles, StartError } from "./errors.ts";
 import { PostgresStore } from "./store/postgres.ts";
+import { COVER_MS } from "./store/projector.ts";
 import { bootNumber, systemClock } from "./system_clock.ts";
 import { Meters } from "./telemetry/meters.ts";
 import type { Observer } from "./service/observer.ts";
@@ -124,23 +125,32 @@ async function frontOf(config: Config, app: (internal: boolean) => Handler, logg
     /** where the operators' pages are, if that is another place */
     operations: await operators?.open(),
     open: () => callers.open(),
+    close: () => within(systemClock, REQUESTS_MS, callers.close()),
     shutdown: () => Promise.all([callers.shutdown(), operators?.shutdown()]),
   };
 }
 
 type Front = Awaited<ReturnType<typeof frontOf>>;
 
-/** Lets callers in once the replica serves: before, it could only refuse what the other replica takes. */
+/**
+ * Lets callers in once the replica serves: before, it could only refuse what the other replica takes. Where nobody takes
+ * anything, it lets them in to say so.
+ */
 async function serve(replica: Replica, front: Front, logger: Logger): Promise<string | undefined> {
   const startedMs = systemClock.monotonic();
-  while (["starting", "reading"].includes(replica.readiness().phase)) {
+  const afterMs = () => Math.round(systemClock.monotonic() - startedMs);
+  const isStarting = () => ["starting", "reading"].includes(replica.readiness().phase);
+  let where: string | undefined;
+  while (isStarting()) {
+    const refuses = replica.isAwaitingStore && afterMs() >= COVER_MS;
+    if (refuses && !where) where = await front.open();
+    if (!refuses && where) where = void await front.close();
     await new Promise((resolve) => setTimeout(resolve, READY_MS));
   }
-  const where = await front.open();
-  if (where === undefined) return undefined;
-  const afterMs = Math.round(systemClock.monotonic() - startedMs);
-  const { pending, settled } = replica.readiness();
-  logger.info("payments are taken", { where, afterMs, pending, settled });
+  const { phase, pending, settled } = replica.readiness();
+  where ??= await front.open();
+  if (phase !== "serving" || where === undefined) return undefined;
+  logger.info("payments are taken", { where, afterMs: afterMs(), pending, settled });
   return where;
 }
 

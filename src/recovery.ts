@@ -30,8 +30,8 @@ export const STORE_AGAIN_MS = 500;
 
 /** The lock of this replica, or why it could not be had or the log not be opened now, and when to try again. */
 type Claim =
-  | { readonly own: HeldLock; readonly doubted: boolean }
-  | { readonly why: string; readonly afterMs?: number };
+  | { readonly own: HeldLock; readonly doubted: boolean; readonly isAlone: boolean }
+  | { readonly why: string; readonly afterMs?: number; readonly isAlone?: boolean };
 
 /**
  * Takes this replica's lock and makes the log one to go on with. One replica at a time does so; it holds the lock `log`
@@ -53,10 +53,11 @@ export async function claimAndOpen(settings: ReplicaSettings, ports: ReplicaPort
     const [at, uptimeMs] = [clock.now(), clock.uptime()];
     const opening = openLog({ files, boot, self, stored, peerHasLock: !peer, rereads, at, uptimeMs, uuid });
     const follows = opening.kind === "opened" && await moveStoreTo(ports, stored, rereads);
-    if (follows) return { own, doubted: opening.doubted };
+    const isAlone = peer !== undefined;
+    if (follows) return { own, doubted: opening.doubted, isAlone };
     own.release();
     const why = opening.kind === "wait" ? opening.why + trouble : "the store did not take the log that begins anew";
-    return { why, ...!stored && { afterMs: STORE_AGAIN_MS } };
+    return { why, isAlone, ...!stored && { afterMs: STORE_AGAIN_MS } };
   } finally {
     logLock.release();
   }

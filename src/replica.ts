@@ -97,6 +97,8 @@ export class Replica implements Service {
   #clean = true;
   /** why the store keeps this replica from starting, as it was said */
   #storeTrouble = "";
+  /** Whether nobody takes payments, the peer neither, since the start of this replica had to wait for the store. */
+  isAwaitingStore = false;
   /** how often the store was loaded in vain */
   #readings = 0;
 
@@ -235,6 +237,10 @@ export class Replica implements Service {
   async #open(): Promise<void> {
     if (this.#member.phase !== "starting") return;
     const opened = await claimAndOpen(this.#settings, this.#ports);
+    // who opens the log meanwhile may wait as well
+    if (opened.isAlone !== undefined) {
+      this.isAwaitingStore = opened.isAlone && (this.isAwaitingStore || "afterMs" in opened);
+    }
     if ("why" in opened) {
       if (opened.afterMs && opened.why !== this.#storeTrouble) {
         this.#storeTrouble = opened.why;

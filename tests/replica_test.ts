@@ -485,6 +485,32 @@ Deno.test("a start without the store waits where the log does not reach back, an
   assert.deepEqual(pair.a.summary()?.default, { count: 20, cents: 200 });
 });
 
+Deno.test("who waits for the store at its start knows whether anybody takes payments meanwhile", async () => {
+  const pair = await Pair.started({ settings: { segmentRecords: 16 } });
+  for (let i = 0; i < 20; i++) await pair.accept(pair.a, crypto.randomUUID(), 10);
+  await pair.clock.advance(SOON_MS);
+  assert.ok(pair.files.list()[0]! > 1);
+  assert.deepEqual([pair.a.isAwaitingStore, pair.b.isAwaitingStore], [false, false]);
+  pair.reaches.a = pair.reaches.b = false;
+  pair.kill("b");
+  pair.start("b");
+  await pair.clock.advance(2 * STORE_WAIT_MS);
+  assert.deepEqual([pair.b.readiness().phase, pair.b.isAwaitingStore], ["starting", false], "a serves");
+  pair.kill("a");
+  await pair.clock.advance(2 * STORE_WAIT_MS);
+  assert.deepEqual([pair.b.readiness().phase, pair.b.isAwaitingStore], ["starting", true], "nobody does");
+  pair.start("a");
+  await pair.clock.advance(2 * STORE_WAIT_MS);
+  assert.deepEqual([pair.a.isAwaitingStore, pair.b.isAwaitingStore], [true, true]);
+  pair.reaches.a = true;
+  await pair.clock.advance(2 * STORE_WAIT_MS);
+  assert.equal(pair.a.readiness().phase, "serving");
+  assert.deepEqual([pair.b.readiness().phase, pair.b.isAwaitingStore], ["starting", false], "a serves again");
+  pair.reaches.b = true;
+  await pair.clock.advance(SOON_MS);
+  assert.equal(pair.b.readiness().phase, "serving");
+});
+
 Deno.test("a start asks a store that does not answer twice a second, and says once why it waits", async () => {
   const pair = new Pair({ peer: false });
   const askedMs: number[] = [];

@@ -42,10 +42,15 @@ export class Listener {
       : `http://${placeOf({ ...listen, port: (this.#server.addr as Deno.NetAddr).port })}`;
   }
 
-  /** Takes no new connections; resolved once all requests are answered. */
+  /** Takes no connections until it is opened again; resolved once all requests are answered. */
+  async close(): Promise<void> {
+    await this.#server?.shutdown();
+  }
+
+  /** The same for good. */
   async shutdown(): Promise<void> {
     this.#stopping = true;
-    await this.#server?.shutdown();
+    await this.close();
   }
 
   #reopen(error: unknown): void {

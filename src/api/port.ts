@@ -43,8 +43,9 @@ export function servePort(listener: Deno.TcpListener, handler: Handler, failed: 
   /** Takes no new connections; resolved once each has ended, after the answer that it waits for. */
   const shutdown = async () => {
     listener.close();
-    Object.assign(server, { listening: false }).close();
+    Object.assign(server, { listening: false }).closeIdleConnections();
     await Promise.all([...callers].map((caller) => new Promise((resolve) => caller.once("close", resolve))));
+    server.close();
   };
   return { addr: listener.addr, shutdown };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { startStandIn } from "../../src/local/standin.ts";
 import { needs } from "../support/permissions.ts";
-import { Cluster, load, payment, type ReplicaProcess, TestPostgres } from "./harness.ts";
+import { Cluster, load, payment, ReplicaProcess, statusOf, TestPostgres } from "./harness.ts";
 import { freePort } from "../support/free_port.ts";
 import { until } from "../support/until.ts";
 import { together } from "../support/together.ts";
@@ -33,6 +34,59 @@ Deno.test("a new cluster waits for Postgres, which may hold more than its log, a
   cluster.assertBookedOnce(accepted);
   for (const replica of cluster.replicas) await replica.end("SIGTERM");
 });
+
+for (const replicas of ["1", "2"]) {
+  Deno.test(
+    `at ACK=store and REPLICAS=${replicas} a port of a new cluster answers 503 until Postgres is there, and then takes payments`,
+    real,
+    async () => {
+      await using postgres = await TestPostgres.start();
+      await postgres.stop();
+      const first = await startStandIn({ port: 0, feeRate: 0.05 });
+      const second = await startStandIn({ port: 0, feeRate: 0.15 });
+      const folder = await Deno.makeTempDir({ prefix: "galo-" });
+      const port = freePort();
+      const url = `http://127.0.0.1:${port}`;
+      const env = { DATABASE_URL: postgres.url, ACK: "store", REPLICAS: replicas, DATA_DIR: folder };
+      const processors = { PROCESSOR_DEFAULT_URL: first.url, PROCESSOR_FALLBACK_URL: second.url };
+      const all = (["a", "b"] as const).slice(0, Number(replicas)).map((id) =>
+        new ReplicaProcess(id, "", { ...env, ...processors, REPLICA: id, LISTEN: `127.0.0.1:${port}` })
+      );
+      const serving = Promise.all(all.map((replica) => replica.start()));
+      try {
+        const asked = async (path: string, init?: RequestInit) => {
+          const answer = await fetch(url + path, init);
+          const { type, notes = [""] } = await answer.json();
+          return [answer.status, type ?? notes[0], answer.headers.get("retry-after")];
+        };
+        await until(() => statusOf(fetch(`${url}/livez`)).then((status) => status === 200, () => false));
+        const why = "the store does not answer, and the log does not reach back to its beginning: " +
+          `Postgres at ${postgres.folder}, database postgres: nothing listens there`;
+        for (let i = 0; i < 20; i++) {
+          const post = payment(crypto.randomUUID());
+          assert.deepEqual(await asked("/payments", post), [503, "/problems/not-serving", "1"]);
+          assert.deepEqual(await asked("/payments-summary"), [503, "/problems/not-serving", "1"]);
+        }
+        // at other moments one of two waits for the other
+        await until(async () => (await asked("/readyz")).join() === [503, why, null].join());
+        await postgres.start();
+        await serving;
+        const { accepted, failed } = await load((id) => statusOf(fetch(`${url}/payments`, payment(id))), { count: 50 });
+        assert.deepEqual([accepted.length, failed], [50, []]);
+        for (const replica of all) assert.equal((await replica.end("SIGTERM")).code, 0);
+      } finally {
+        const ended = Promise.allSettled([serving]);
+        for (const replica of all) {
+          await replica.end("SIGKILL");
+          replica.close();
+        }
+        await ended;
+        await Promise.all([first.close(), second.close()]);
+        await Deno.remove(folder, { recursive: true });
+      }
+    },
+  );
+}
 
 Deno.test("without Postgres a restart serves from the log, says so, and catches up when it comes", real, async () => {
   await using postgres = await TestPostgres.start();
