@@ -18,7 +18,7 @@ export const ACK_LEVELS = ["log", "store"] as const;
 /** One of {@link ACK_LEVELS}. */
 export type AckLevel = typeof ACK_LEVELS[number];
 
-const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const whole = (min: number, max: number, error?: string) => z.coerce.number().int().min(min, error).max(max);
 const ms = (max: number) => whole(0, max);
 const share = z.number().min(0).max(1);
 const flag = z.enum(["true", "false"]).transform((text) => text === "true");
@@ -27,10 +27,10 @@ const address = z.string()
     error: "it is no http or https URL",
     abort: true,
   })
-  .refine((text) => {
-    const { username, password, search, hash } = new URL(text || "http://none");
-    return username + password + search + hash === "";
-  }, { error: "no user, password, query or fragment is sent: take it out" });
+  .refine((text) => !/[?#]|\/\/[^/]*@/.test(text), {
+    error: "no user, password, query or fragment is sent: take it out",
+  })
+  .refine((text) => text === "" || new URL(text).port !== "0", { error: "nothing listens on port 0" });
 const place = z.string().transform((text, context): Listen | undefined => {
   const listen = parseListen(text);
   if (text && !listen) context.addIssue({ code: "custom", message: "is neither port nor path" });
@@ -74,6 +74,8 @@ export const RECALL_MS = 60_000;
 /** How long stopping may take in all, in milliseconds: whoever kills what does not stop must wait longer. */
 export const STOP_MS = 3_000;
 
+const LATEST = "the longest that gateways hold a request plus the longest that a processor takes";
+
 /** Every setting by its name in the environment: what it may be, its default (empty: not set), and its unit. */
 export const SETTINGS = {
   LISTEN: [place.transform((listen) => listen!), "0.0.0.0:9999", "[address:]port or path"],
@@ -86,7 +88,7 @@ export const SETTINGS = {
   SLOW_MS: [ms(600_000), "1200", "ms"],
   MAX_IN_FLIGHT: [whole(1, 10_000), "300", "calls"],
   REQUEST_TIMEOUT_MS: [whole(1, 600_000), "10000", "ms"],
-  HORIZON_MS: [ms(86_400_000), "30000", "ms"],
+  HORIZON_MS: [whole(1_000, 86_400_000, `it must exceed ${LATEST}: at least 1000`), "30000", "ms"],
   ACK: [z.enum(ACK_LEVELS), "log", "log|store"],
   QUEUE_MAX: [whole(1, 10_000_000), "50000", "payments"],
   REPLICAS: [z.enum(["1", "2"]).transform(Number), "2", "1|2"],
@@ -115,7 +117,7 @@ PATIENCE_MS a payment waits so long for a default that refuses: more saves fees,
 SLOW_MS a slower default is left for a faster fallback: less settles sooner and costs fees, more risks late bookings
 MAX_IN_FLIGHT calls to a processor at once, per replica: more drains slow ones faster, less spares them and memory
 REQUEST_TIMEOUT_MS a call is given up after it: less frees places sooner, but it must exceed what a processor ever takes
-HORIZON_MS a call that was given up, or answered 5xx (but a plain 500) by a gateway, may be booked until then: it must exceed the longest that gateways hold a request plus the longest that a processor takes; less frees payments sooner, too little charges twice
+HORIZON_MS a call that was given up, or answered 5xx (but a plain 500) by a gateway, may be booked until then: it must exceed ${LATEST}; less frees payments sooner, too little charges twice
 
 Promises:
 ACK a 202 says that the payment survives every process (log), or the machine too, which takes longer (store)

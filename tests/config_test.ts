@@ -39,6 +39,8 @@ Deno.test("a value that will not do is named, shown and explained in one line", 
       ["PATIENCE_MS", "-1"],
       ["MAX_IN_FLIGHT", "0"],
       ["MAX_IN_FLIGHT", "1.5"],
+      ["PROCESSOR_DEFAULT_URL", "http://localhost:0"],
+      ["HORIZON_MS", "0"],
       ["ALLOW_PURGE", "yes"],
       ["ACK", "disk"],
       ["ACK", "Peer"],
@@ -64,17 +66,25 @@ Deno.test("a value that will not do is named, shown and explained in one line", 
 
 Deno.test("what would not be sent to a processor is refused, and no password is shown", () => {
   const why = "no user, password, query or fragment is sent: take it out";
-  for (const url of ["http://me:secret@h/", "http://me@h", "https://:secret@h/x"]) {
+  for (const url of ["http://me:secret@h/", "http://me@h", "https://:secret@h/x", "http://@h"]) {
     const message = `PROCESSOR_FALLBACK_URL: its value will not do (URL): ${why}`;
     assert.equal(refused({ PROCESSOR_FALLBACK_URL: url, PROCESSOR_DEFAULT_URL: "http://h" }), message);
   }
-  for (const url of ["http://h/?token=1", "http://h:1/x?y", "http://h/#x"]) {
+  for (const url of ["http://h/?token=1", "http://h:1/x?y", "http://h/#x", "http://h?", "http://h/#"]) {
     const message = `PROCESSOR_DEFAULT_URL: ${JSON.stringify(url)} will not do (URL): ${why}`;
     assert.equal(refused({ PROCESSOR_DEFAULT_URL: url, PROCESSOR_FALLBACK_URL: "http://h" }), message);
   }
-  for (const url of ["http://h", "HTTPS://h:8443/a/b/", "http://[::1]:80/a@b", "http://h?", "http://h/#"]) {
+  for (const url of ["http://h", "HTTPS://h:8443/a/b/", "http://[::1]:80/a@b"]) {
     assert.equal(readConfig({ PROCESSOR_DEFAULT_URL: url, PROCESSOR_FALLBACK_URL: url }).PROCESSOR_DEFAULT_URL, url);
   }
+});
+
+Deno.test("a processor on port 0 is refused", () => {
+  const url = "http://h:0/x";
+  assert.equal(
+    refused({ PROCESSOR_DEFAULT_URL: url, PROCESSOR_FALLBACK_URL: "http://h" }),
+    `PROCESSOR_DEFAULT_URL: "${url}" will not do (URL): nothing listens on port 0`,
+  );
 });
 
 Deno.test("a path that is too long for a socket is refused", () => {
@@ -207,4 +217,12 @@ Deno.test("--help says what HORIZON_MS must exceed", () => {
   const line = settingsHelp().split("\n").find((line) => line.startsWith("  HORIZON_MS"))!;
   assert.match(line, /must exceed the longest that gateways hold a request plus the longest that a processor takes/);
   assert.match(line, /\[30000, ms\]$/);
+  const must = "it must exceed the longest that gateways hold a request plus the longest that a processor takes";
+  for (const value of ["0", "999"]) {
+    assert.equal(
+      refused({ HORIZON_MS: value }),
+      `HORIZON_MS: "${value}" will not do (ms): ${must}: at least 1000`,
+    );
+  }
+  assert.equal(readConfig({ HORIZON_MS: "1000" }).HORIZON_MS, 1_000);
 });

@@ -162,8 +162,11 @@ function startAgain(folder: string, server: EmbeddedPostgres): () => Promise<voi
   const pause = (ms: number) => after(ms, true, { signal }).catch(() => false);
   const watch = async () => {
     for (let tries = 0; !signal.aborted; tries++) {
-      if (tries > 0 && await Promise.race([pause(BACK_MS), server.exited])) {
-        logger.info("Postgres runs again");
+      const used = async () => await pause(BACK_MS) && await storeUp(server.url).then(() => "", errorLine);
+      const trouble = tries > 0 && await Promise.race([used(), server.exited]);
+      if (typeof trouble === "string" && !signal.aborted) {
+        if (trouble) logger.error("Postgres runs again, and cannot be used: {why}", { why: trouble });
+        else logger.info("Postgres runs again");
         tries = 0;
       }
       await server.exited;

@@ -15,9 +15,14 @@ const HEEDED = ["host", "port", "user", "password", "options", "application_name
  */
 export function connectionOf(url: string): pg.ClientConfig {
   if (url.includes("#")) throw refused("write %23 for a # in it");
-  const { host } = serverOf(url);
+  const { host, port } = serverOf(url);
+  if (Number(port) === 0) throw refused("nothing listens on port 0");
   const [base = "", query] = url.split(/\?(.*)/s);
-  const { sslmode, sslrootcert, sslcert, sslkey, ...others } = Object.fromEntries(new URLSearchParams(query));
+  if (query === "") throw refused("nothing comes after the ?: take it out");
+  const said = [...new URLSearchParams(query)];
+  const twice = said.find(([name], n) => said.findIndex(([other]) => other === name) < n);
+  if (twice) throw refused(`${twice[0]} stands more than once`);
+  const { sslmode, sslrootcert, sslcert, sslkey, ...others } = Object.fromEntries(said);
   for (const name of Object.keys(others)) {
     if (name === "ssl") throw refused("write sslmode=require or sslmode=verify-full for ssl");
     if (!HEEDED.includes(name)) throw refused(`${name} is not heeded: take it out`);

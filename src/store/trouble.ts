@@ -72,10 +72,10 @@ export function storeError(error: unknown, where: string): Error {
  *
  * @throws StoreError where the URL is none
  */
-export function serverOf(url: string): { readonly where: string; readonly host: string } {
+export function serverOf(url: string): { readonly where: string; readonly host: string; readonly port: string } {
   try {
     // `postgres://user@/database?host=/a/folder` is a way to name a socket
-    const { protocol, username, hostname, port, pathname, search, searchParams } = new URL(url.replace("@/", "@-/"));
+    const { protocol, username, hostname, port: own, pathname, search, searchParams } = new URL(url.replace("@/", "@-/"));
     // a "@" after a "/" or "?" is that of a password with one of them, which would be shown as a host or database
     const isSpoilt = /@/.test(pathname) || /^[^=]*@/.test(search);
     if (isSpoilt || !/^postgres(?:ql)?:$/.test(protocol)) throw new TypeError("not of Postgres");
@@ -84,8 +84,8 @@ export function serverOf(url: string): { readonly where: string; readonly host: 
     const shell = new pg.Client(user ? { user } : {});
     const database = decodeURIComponent(pathname.slice(1)) || shell.database;
     const host = searchParams.get("host") ?? (decodeURIComponent(hostname).replace(/^-$/, "") || shell.host);
-    const at = host.startsWith("/") ? host : `${host}:${port || searchParams.get("port") || shell.port}`;
-    return { where: `${at}, database ${database}`, host };
+    const port = own || searchParams.get("port") || `${shell.port}`;
+    return { where: `${host.startsWith("/") ? host : `${host}:${port}`}, database ${database}`, host, port };
   } catch {
     throw new StoreError("refused", "DATABASE_URL is no URL of the form postgres://user:password@host:port/database");
   }

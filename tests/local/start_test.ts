@@ -104,6 +104,21 @@ Deno.test("a Postgres that cannot start is started again and again, said once, a
   await until(async () => await started.stored() === 45);
 });
 
+Deno.test("a Postgres that runs again and cannot be used is not said to be back", real, async () => {
+  await using started = await Started.start(await newFolder());
+  await pay(started, 1);
+  await until(async () => await started.stored() === 1);
+  await started.query("alter database postgres set default_transaction_read_only = on");
+  Deno.kill(await started.postgres(), "SIGKILL");
+  await until(() => started.lines.length === 2);
+  const why = `Postgres at ${started.folder}/postgres, database postgres: the database is read-only`;
+  assert.deepEqual(started.lines, [
+    "ERROR: Postgres ended, and was started again",
+    `ERROR: Postgres runs again, and cannot be used: ${JSON.stringify(why)}`,
+  ]);
+  assert.equal((await started.end("SIGTERM")).code, 1);
+});
+
 Deno.test("start ends while its Postgres does not start", real, async () => {
   await using started = await Started.start(await newFolder());
   await Deno.chmod(`${started.folder}/postgres/data`, 0o777);

@@ -59,7 +59,7 @@ class TlsServer {
 
   /** Whether a store has TLS that is told so, or what it says instead. */
   async says(query: string, host = "localhost"): Promise<string> {
-    const url = `postgres://galo@${host}:${this.port}/postgres?${query}`;
+    const url = `postgres://galo@${host}:${this.port}/postgres${query && "?"}${query}`;
     let store: PostgresStore | undefined;
     try {
       store = new PostgresStore({ url });
@@ -124,7 +124,8 @@ Deno.test("sslmode is what it is to libpq, with a server that has TLS", real, as
         "TLS",
         `${untrusted}Hostname/IP does not match certificate's altnames: IP: 127.0.0.1 is not in the cert's list: `,
       ],
-      ["sslmode=disable&sslmode=require", "TLS"],
+      ["sslmode=disable&sslmode=require", "refused: DATABASE_URL: sslmode stands more than once"],
+      ["sslmode=require&sslmode=require", "refused: DATABASE_URL: sslmode stands more than once"],
     ] as const
   ) {
     assert.deepEqual([query, await server.says(query), await server.says(query, "127.0.0.1")], [query, localhost, ip]);
@@ -177,6 +178,11 @@ Deno.test("what is not heeded in a URL is refused in one line, without its value
       [`${base}?SSLMODE=require`, "DATABASE_URL: SSLMODE is not heeded: take it out"],
       [`${base}?ssl=true`, "DATABASE_URL: write sslmode=require or sslmode=verify-full for ssl"],
       [`${base}?uselibpqcompat=true`, "DATABASE_URL: uselibpqcompat is not heeded: take it out"],
+      [`${base}?`, "DATABASE_URL: nothing comes after the ?: take it out"],
+      [`${base}?sslmode=disable&sslmode=disable`, "DATABASE_URL: sslmode stands more than once"],
+      [`${base}?port=1&user=x&port=1`, "DATABASE_URL: port stands more than once"],
+      ["postgres://me:secret@h:0/d", "DATABASE_URL: nothing listens on port 0"],
+      [`${base}?port=0`, "DATABASE_URL: nothing listens on port 0"],
       [`${base}#secret`, "DATABASE_URL: write %23 for a # in it"],
       ["postgres://me:sec#ret@h/d", "DATABASE_URL: write %23 for a # in it"],
       [
