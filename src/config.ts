@@ -27,9 +27,7 @@ const address = z.string()
     error: "it is no http or https URL",
     abort: true,
   })
-  .refine((text) => !/[?#]|\/\/[^/]*@/.test(text), {
-    error: "no user, password, query or fragment is sent: take it out",
-  })
+  .refine((text) => !/[?#]|\/\/[^/]*@/.test(text), "no user, password, query or fragment is sent: take it out")
   .refine((text) => text === "" || new URL(text).port !== "0", { error: "nothing listens on port 0" });
 const place = z.string().transform((text, context): Listen | undefined => {
   const listen = parseListen(text);

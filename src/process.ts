@@ -84,8 +84,8 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
       Deno.exit(EXIT_RESTART);
     },
   });
-  const app = (internal: boolean) => {
-    const { fetch } = createApp({
+  const app = (internal: boolean) =>
+    createApp({
       payments: replica,
       allowPurge: config.ALLOW_PURGE,
       ...config.ADMIN_TOKEN && { adminToken: config.ADMIN_TOKEN },
@@ -95,10 +95,8 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
       internal,
       observers,
       scrape: () => meters.scrape(replica),
-    });
-    return traces?.activating(fetch) ?? fetch;
-  };
-  const front = await frontOf(config, app, logger);
+    }).fetch;
+  const front = await frontOf(config, (internal) => traces?.activating(app(internal)) ?? app(internal), logger);
   const { operations } = front;
   const { ACK: ack, REPLICAS: replicas } = config;
   logger.info("starting", { version: galo.version, ack, replicas, store: !!store, ...operations && { operations } });
@@ -125,7 +123,7 @@ async function frontOf(config: Config, app: (internal: boolean) => Handler, logg
     /** where the operators' pages are, if that is another place */
     operations: await operators?.open(),
     open: () => callers.open(),
-    close: () => within(systemClock, REQUESTS_MS, callers.close()),
+    close: () => within(systemClock, REQUESTS_MS, callers.shutdown(false)),
     shutdown: () => Promise.all([callers.shutdown(), operators?.shutdown()]),
   };
 }

@@ -238,9 +238,7 @@ export class Replica implements Service {
     if (this.#member.phase !== "starting") return;
     const opened = await claimAndOpen(this.#settings, this.#ports);
     // who opens the log meanwhile may wait as well
-    if (opened.isAlone !== undefined) {
-      this.isAwaitingStore = opened.isAlone && (this.isAwaitingStore || "afterMs" in opened);
-    }
+    this.isAwaitingStore = (opened.isAlone ?? this.isAwaitingStore) && (this.isAwaitingStore || "afterMs" in opened);
     if ("why" in opened) {
       if (opened.afterMs && opened.why !== this.#storeTrouble) {
         this.#storeTrouble = opened.why;

@@ -42,15 +42,10 @@ export class Listener {
       : `http://${placeOf({ ...listen, port: (this.#server.addr as Deno.NetAddr).port })}`;
   }
 
-  /** Takes no connections until it is opened again; resolved once all requests are answered. */
-  async close(): Promise<void> {
+  /** Takes no new connections, or not before it is opened again; resolved once all requests are answered. */
+  async shutdown(forGood = true): Promise<void> {
+    this.#stopping ||= forGood;
     await this.#server?.shutdown();
-  }
-
-  /** The same for good. */
-  async shutdown(): Promise<void> {
-    this.#stopping = true;
-    await this.close();
   }
 
   #reopen(error: unknown): void {

@@ -15,7 +15,6 @@ const TIMES = { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout:
 const CHECK_MS = 500;
 /** Pause after a connection could not be taken, in milliseconds. */
 const ACCEPT_AGAIN_MS = 200;
-const READ_BYTES = 16 << 10;
 
 /** Serves whoever connects. @param failed told why nobody can, for a moment */
 export function servePort(listener: Deno.TcpListener, handler: Handler, failed: (why: unknown) => void, times = TIMES) {
@@ -52,7 +51,7 @@ export function servePort(listener: Deno.TcpListener, handler: Handler, failed: 
 
 /** A connection as Node has it. */
 function streamOf(connection: Deno.TcpConn): Duplex {
-  const buffer = new Uint8Array(READ_BYTES);
+  const buffer = new Uint8Array(16 << 10);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const write = async (bytes: Uint8Array) => {
     for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await connection.write(rest));

@@ -3,15 +3,8 @@
  * it, the wait for its turn, and the calls to processors. Loaded where `OTEL_DENO` is true, and only there.
  * @module
  */
-import {
-  context,
-  ROOT_CONTEXT,
-  type Span,
-  type SpanContext,
-  SpanKind,
-  SpanStatusCode,
-  trace,
-} from "@opentelemetry/api";
+import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import type { Span, SpanContext } from "@opentelemetry/api";
 import type { Fact, Processor, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Lookup, Outcome } from "../routing/processor_client.ts";
