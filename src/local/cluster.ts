@@ -165,7 +165,7 @@ function startAgain(folder: string, server: EmbeddedPostgres): () => Promise<voi
       const used = async () => await pause(BACK_MS) && await storeUp(server.url).then(() => "", errorLine);
       const trouble = tries > 0 && await Promise.race([used(), server.exited]);
       if (typeof trouble === "string" && !signal.aborted) {
-        if (trouble) logger.error("Postgres runs again, and cannot be used: {why}", { why: trouble });
+        if (trouble) logger.error(`Postgres runs again, and cannot be used: ${trouble}`);
         else logger.info("Postgres runs again");
         tries = 0;
       }
