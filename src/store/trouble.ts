@@ -75,7 +75,9 @@ export function storeError(error: unknown, where: string): Error {
 export function serverOf(url: string): { readonly where: string; readonly host: string; readonly port: string } {
   try {
     // `postgres://user@/database?host=/a/folder` is a way to name a socket
-    const { protocol, username, hostname, port: own, pathname, search, searchParams } = new URL(url.replace("@/", "@-/"));
+    const { protocol, username, hostname, port: own, pathname, search, searchParams } = new URL(
+      url.replace("@/", "@-/"),
+    );
     // a "@" after a "/" or "?" is that of a password with one of them, which would be shown as a host or database
     const isSpoilt = /@/.test(pathname) || /^[^=]*@/.test(search);
     if (isSpoilt || !/^postgres(?:ql)?:$/.test(protocol)) throw new TypeError("not of Postgres");

@@ -7,7 +7,8 @@
 import assert from "node:assert/strict";
 import { parseArgs } from "node:util";
 import { centsOf } from "../../src/payment/money.ts";
-import { Cluster, freePort, load, payment, statusOf, TestPostgres } from "../cluster/harness.ts";
+import { Cluster, load, payment, statusOf, TestPostgres } from "../cluster/harness.ts";
+import { freePort } from "../support/free_port.ts";
 import { CADDY } from "../support/permissions.ts";
 import { exchangesOf } from "./exchanges.ts";
 

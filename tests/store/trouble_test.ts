@@ -202,7 +202,7 @@ Deno.test("a server that DATABASE_URL leaves to the shell is named as pg finds i
     for (const [host, where] of [["/run/pg", "/run/pg"], ["there", "there:5433"]] as const) {
       Deno.env.set("PGHOST", host);
       for (const url of ["postgres:///galo", "postgres://me@/galo"]) {
-        assert.deepEqual(serverOf(url), { where: `${where}, database galo`, host });
+        assert.deepEqual(serverOf(url), { where: `${where}, database galo`, host, port: "5433" });
       }
       assert.equal(serverOf("postgres://me@db/galo").where, "db:5433, database galo");
     }
