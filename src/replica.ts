@@ -159,7 +159,7 @@ export class Replica implements Service {
     if (!book.hasRoomFor(cents)) return "total-full";
     if (retention.isOverLimit) return "log-full";
     const doubt = book.doubtedUptimeMs !== null && clock.uptime() < book.doubtedUptimeMs + this.#readMs + recallMs;
-    const receipt = ledger.append({ kind: "accepted", by: self, id, cents, at: clock.now(), doubt });
+    const receipt = ledger.append({ kind: "accepted", by: self, id, cents, at: clock.now(), doubt }, true);
     if (receipt.kind === "not-taken") return "log-full";
     // the peer took the id first: that is the payment
     return receipt.payment!.cents === cents ? this.#covered() : "conflict";

@@ -88,9 +88,11 @@ export class Ledger {
   /**
    * Records a fact. It is void where the log has a newer one of the same payment than `over`, which it was made from: the
    * peer may have recorded that a moment before.
+   *
+   * @param isRead whether the log was read to its end just now
    */
-  append(fact: Fact): Receipt {
-    this.catchUp();
+  append(fact: Fact, isRead = false): Receipt {
+    if (!isRead) this.catchUp();
     const nonce = this.#nonce = this.#nonce + 1 >>> 0;
     this.#written.write(fact, nonce);
     for (;;) {
@@ -108,7 +110,7 @@ export class Ledger {
 
   /** Reads the log to its end. */
   catchUp(): void {
-    while (this.#log.next(this.#read)) this.#fold();
+    for (let on = false; this.#log.next(this.#read, on); on = true) this.#fold();
   }
 
   /** Folds the record that was read; `known` is what it says, where that is known. @returns whether it holds */

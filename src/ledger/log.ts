@@ -29,8 +29,13 @@ export interface Log {
    * @returns false where the log did not take it, or not all of it: then it counts for nobody
    */
   append(record: RecordBuffer): boolean;
-  /** Reads the next record of the log: a fact, or the first record of a segment. @returns false at its end */
-  next(into: RecordBuffer): boolean;
+  /**
+   * Reads the next record of the log: a fact, or the first record of a segment.
+   *
+   * @param on whether the end will do that it came to when the record before was read
+   * @returns false at its end
+   */
+  next(into: RecordBuffer, on?: boolean): boolean;
 }
 
 /** A position is not in the log, or not any more. */

@@ -102,6 +102,11 @@ export class RecordBuffer {
     return this.#words[SUM] === checksum(this.#words);
   }
 
+  /** Takes over the record whose first word is at `at`. */
+  copy(from: Uint32Array, at: number): void {
+    for (let i = 0; i < WORDS; i++) this.#words[i] = from[at + i]!;
+  }
+
   /** Writes a record. */
   write(record: LogRecord, nonce: number): this {
     const [words, doubles] = [this.#words, this.#doubles];

@@ -38,9 +38,12 @@ export class SegmentLog implements Log {
   readonly #options: Required<SegmentLogOptions>;
   readonly #scratch = new RecordBuffer();
   readonly #buffer = new Uint8Array(READ_RECORDS * RECORD_BYTES);
+  readonly #words = new Uint32Array(this.#buffer.buffer);
   /** of the buffer, what is read and not handed out */
   #from = 0;
   #to = 0;
+  /** nothing was behind what the buffer has when it was last filled, in this reading to the end */
+  #isEnd = false;
   #segment!: number;
   /** records of the segment that were handed out */
   #index!: number;
@@ -73,9 +76,9 @@ export class SegmentLog implements Log {
     return this.#file.append(record.bytes) === RECORD_BYTES;
   }
 
-  next(into: RecordBuffer): boolean {
+  next(into: RecordBuffer, on = false): boolean {
     while (!this.#gone) {
-      if (this.#readRecord(into)) {
+      if (this.#readRecord(into, on)) {
         if (!into.seals) return true;
       } else if (this.#bad) {
         if (!this.#ensureNext()) return false;
@@ -90,12 +93,13 @@ export class SegmentLog implements Log {
   }
 
   /** Hands out the next record of the segment. @returns false at the end of what is there, and at a record that stays bad */
-  #readRecord(into: RecordBuffer): boolean {
+  #readRecord(into: RecordBuffer, on = false): boolean {
     if (this.#bad) return false;
+    this.#isEnd &&= on;
     for (let again = 0;; again++) {
-      if (this.#to - this.#from < RECORD_BYTES) this.#fill();
+      if (this.#to - this.#from < RECORD_BYTES && !this.#isEnd) this.#fill();
       if (this.#to - this.#from < RECORD_BYTES) return false;
-      into.bytes.set(this.#buffer.subarray(this.#from, this.#from + RECORD_BYTES));
+      into.copy(this.#words, this.#from / 4);
       if (into.valid) break;
       if (again === this.#options.rereads) {
         this.#bad = true;
@@ -103,6 +107,7 @@ export class SegmentLog implements Log {
       }
       this.#file.back(this.#to - this.#from);
       this.#from = this.#to = 0;
+      this.#isEnd = false;
     }
     this.#from += RECORD_BYTES;
     this.#index++;
@@ -114,7 +119,8 @@ export class SegmentLog implements Log {
     this.#buffer.copyWithin(0, this.#from, this.#to);
     this.#to -= this.#from;
     this.#from = 0;
-    this.#to += this.#file.read(this.#buffer.subarray(this.#to));
+    this.#to += this.#file.read(this.#to === 0 ? this.#buffer : this.#buffer.subarray(this.#to));
+    this.#isEnd = this.#to < this.#buffer.length;
   }
 
   /** Ends the segment. Both replicas may do so: the first seal counts. @returns false where the log cannot go on */
@@ -161,7 +167,7 @@ export class SegmentLog implements Log {
     this.#segment = segment;
     this.#logId = header.logId;
     this.#index = this.#from = this.#to = 0;
-    this.#bad = false;
+    this.#bad = this.#isEnd = false;
     return true;
   }
 }

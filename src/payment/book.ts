@@ -13,6 +13,8 @@ export class Book {
   #pending = new Map<string, Payment>();
   #pendingCents: Cents = 0;
   #settled = new SettledIndex();
+  /** the last of them */
+  #newest: Payment | undefined;
   #totals = freshTotals();
   readonly #settledBy = freshSettlements();
   #doubtedUptimeMs: number | null = null;
@@ -44,6 +46,8 @@ export class Book {
   get(id: string): Payment | undefined {
     const payment = this.#pending.get(id);
     if (payment) return payment;
+    // what is settled now is asked for at once, and by everybody
+    if (this.#newest?.id === id) return this.#newest;
     const at = this.#settled.find(id);
     return at === -1 ? undefined : this.#settled.at(at);
   }
@@ -121,6 +125,7 @@ export class Book {
   #settle(payment: Payment, by?: ReplicaId): void {
     const { processor, requestedAt, cents } = payment;
     this.#settled.add(payment);
+    this.#newest = payment;
     this.#totals[processor!].add(requestedAt, cents);
     if (!by) return;
     const total = this.#settledBy[by][processor!];
@@ -137,6 +142,7 @@ export class Book {
     this.#pending = new Map();
     this.#pendingCents = 0;
     this.#settled = new SettledIndex();
+    this.#newest = undefined;
     this.#totals = freshTotals();
     for (const payment of kept) this.#keep(payment);
   }
