@@ -33,7 +33,7 @@ import {
 import type { Health, Lookup, Lookups, Outcome, ProcessorClient } from "./processor_client.ts";
 import { Queue } from "./queue.ts";
 import { type ProcessorView, route, type RouteLimits } from "./route.ts";
-import { TURN_MS, Turns } from "./turns.ts";
+import { NEW_TURN_MS, TURN_MS, Turns } from "./turns.ts";
 import { type Call, CircuitBreaker } from "./circuit_breaker.ts";
 
 /** Pause before a payment whose call said nothing useful is tried again, in milliseconds; it doubles each time. */
@@ -214,7 +214,7 @@ export class Dispatcher implements LedgerObserver {
   #turn(budget: number): void {
     if (!this.#running) return;
     while (budget > 0 && this.#next()) budget--;
-    if (budget === 0 || this.#waits) this.#turns.plan(TURN_MS, 0);
+    if (budget === 0 || this.#waits) this.#turns.plan(TURN_MS, TURN_MS, 0);
   }
 
   /** Moves one payment on; false when none can be now. */
@@ -447,6 +447,6 @@ export class Dispatcher implements LedgerObserver {
     const queue = work.state === "bound" ? this.#bound[processor!] : this.#queue;
     if (again) queue.pushAgain(id);
     else queue.push(id);
-    this.#turns.plan(0);
+    this.#turns.plan(0, again ? TURN_MS : NEW_TURN_MS);
   }
 }

@@ -7,6 +7,8 @@ import type { Cancel, Clock } from "../clock.ts";
 
 /** Milliseconds between two turns. */
 export const TURN_MS = 20;
+/** The same where nothing but payments that came in since the last one waits: each turn has a cost of its own. */
+export const NEW_TURN_MS = 80;
 /** How much later than it could a turn may begin, in milliseconds. */
 const RIDE_MS = 20;
 /** A turn that comes this much too late shows an event loop with more to do, in milliseconds. */
@@ -37,13 +39,13 @@ export class Turns {
   }
 
   /**
-   * The next turn is in `ms` milliseconds, but never sooner than a turn's time after the last.
+   * The next turn is in `ms` milliseconds, but never sooner than `pauseMs` after the last.
    *
    * @param rideMs how much later it may be: what comes in until then has its turn at once, and spares the process this one
    */
-  plan(ms: number, rideMs = RIDE_MS): void {
+  plan(ms: number, pauseMs = TURN_MS, rideMs = RIDE_MS): void {
     const nowMs = this.clock.monotonic();
-    const soonestMs = Math.max(nowMs + ms, this.#ranMs + TURN_MS);
+    const soonestMs = Math.max(nowMs + ms, this.#ranMs + pauseMs);
     const dueMs = soonestMs > nowMs ? soonestMs + rideMs : nowMs;
     if (this.#stopped || this.#planned && this.#dueMs <= dueMs) return;
     this.#planned?.();
