@@ -73,12 +73,7 @@ export class PostgresStore implements Store {
   }
 
   async stored(toWrite = false): Promise<Stored> {
-    return await this.#run(async (client) => {
-      const { rows: [row] } = await client.query("select current_setting('transaction_read_only') = 'on' as only");
-      // SQLSTATE read_only_sql_transaction: what a write would be answered
-      if (toWrite && row.only) throw { code: "25006" };
-      return await stored(client);
-    });
+    return await this.#run((client) => stored(client, toWrite));
   }
 
   async load(visit: (payment: Payment) => void): Promise<Stored> {
@@ -171,9 +166,12 @@ export class PostgresStore implements Store {
   }
 }
 
-async function stored(client: pg.ClientBase): Promise<Stored> {
-  const { rows: [row] } = await client.query<Stored>(STORED);
-  return row!;
+async function stored(client: pg.ClientBase, toWrite = false): Promise<Stored> {
+  const { rows: [row] } = await client.query<Stored & { only: boolean }>(STORED);
+  const { only, ...where } = row!;
+  // SQLSTATE read_only_sql_transaction: what a write would be answered
+  if (toWrite && only) throw { code: "25006" };
+  return where;
 }
 
 /** Runs code of the caller's. */

@@ -54,9 +54,9 @@ export const ADVANCE = `with advanced as (
   ), written as (${upsert(7, "exists (select from advanced)")})
   select from advanced`;
 
-/** Where the store is, under the names of {@link Stored}. */
-export const STORED =
-  `select log as "logId", position::float8, hash::float8, doubted_ms as "doubtedUptimeMs" from store_state`;
+/** Where the store is, under the names of {@link Stored}, and whether it can `only` be read. */
+export const STORED = `select log as "logId", position::float8, hash::float8, doubted_ms as "doubtedUptimeMs",
+  current_setting('transaction_read_only') = 'on' as only from store_state`;
 
 /** The story of a payment; `$1` is its id. */
 export const STORY = "select story from payment where id = $1";
