@@ -7,7 +7,15 @@ const HERE = new URL("./", import.meta.url).pathname;
 /** Nobody else's projects, network and ports: what else runs in the same engine is left alone. */
 const PREFIX = "galo-reach";
 const NETWORK = `${PREFIX}-processors`;
-const PORTS = { galo: 9980, trivial: 9981, floor: 9982, before: 9983, default: 9984, fallback: 9985 } as const;
+const PORTS = {
+  galo: 9980,
+  trivial: 9981,
+  floor: 9982,
+  before: 9983,
+  default: 9984,
+  fallback: 9985,
+  calling: 9986,
+} as const;
 
 /** For `--help`. */
 export const PORTS_USED = `${Math.min(...Object.values(PORTS))} to ${Math.max(...Object.values(PORTS))}`;
@@ -42,10 +50,11 @@ export class Containers {
   /**
    * @param name of the project, and of the image that its replicas run
    * @param files the first is relative to `folder`, which paths in all of them are relative to
+   * @param more in the environment of `docker compose`
    */
-  constructor(readonly name: string, port: number, files: readonly string[], folder = ROOT) {
+  constructor(readonly name: string, port: number, files: readonly string[], folder = ROOT, more = {}) {
     this.url = `http://127.0.0.1:${port}`;
-    this.#env = { REACH_PORT: `${port}`, REACH_IMAGE: `${PREFIX}-${name}`, REACH_NETWORK: NETWORK };
+    this.#env = { REACH_PORT: `${port}`, REACH_IMAGE: `${PREFIX}-${name}`, REACH_NETWORK: NETWORK, ...more };
     this.#files = files;
     this.#folder = folder;
   }
@@ -97,9 +106,17 @@ export function galo(): Containers {
   return new Containers("galo", PORTS.galo, ["compose.yaml", `${HERE}beside.yaml`]);
 }
 
+const TRIVIAL = ["compose.yaml", `${HERE}beside.yaml`, `${HERE}trivial.yaml`];
+
 /** Its Caddy, networks and limits, with replicas that do as little as can be and no Postgres. */
 export function trivial(): Containers {
-  return new Containers("trivial", PORTS.trivial, ["compose.yaml", `${HERE}beside.yaml`, `${HERE}trivial.yaml`]);
+  return new Containers("trivial", PORTS.trivial, TRIVIAL);
+}
+
+/** The same, whose replicas also bring each payment to the default processor: no replica can do with less. */
+export function calling(): Containers {
+  const more = { TRIVIAL_CALLS: "http://payment-processor-default:8080" };
+  return new Containers("calling", PORTS.calling, TRIVIAL, ROOT, more);
 }
 
 /** A static answer of the same Caddy. */

@@ -3,7 +3,16 @@
  * each round, so that the machine's moods hit all of them alike. Plain figures, kept as JSON.
  * @module
  */
-import { type Containers, floor, galo, galoBefore, processors, trivial, type Usages } from "../compose/containers.ts";
+import {
+  calling,
+  type Containers,
+  floor,
+  galo,
+  galoBefore,
+  processors,
+  trivial,
+  type Usages,
+} from "../compose/containers.ts";
 import { startLoad } from "../graded/generator.ts";
 import { Latency } from "../graded/latency.ts";
 import { StealWatch } from "./steal.ts";
@@ -71,7 +80,7 @@ export function counts({ slices }: Round): boolean {
 export async function steady(plan: SteadyPlan, say: (line: string) => void): Promise<Steady> {
   const { rate, before } = plan;
   const old = before === undefined ? undefined : await galoBefore(before);
-  const systems = [floor(), trivial(), galo(), ...old ? [old.system] : []];
+  const systems = [floor(), trivial(), calling(), galo(), ...old ? [old.system] : []];
   try {
     await processors.up(FEES);
     for (const system of systems) await system.up();

@@ -13,6 +13,7 @@ const CPU_RATIO_MAX = 1.4;
 const NAMES: Readonly<Record<string, string>> = {
   floor: "static answer of Caddy",
   trivial: "two trivial replicas behind our Caddyfile",
+  calling: "the same, and one call a payment",
   galo: "Galo",
   before: "Galo at",
 };
