@@ -79,10 +79,18 @@ export function createApp(edge: Edge): Hono {
   return app;
 }
 
+/** Of the request before: most are for the same. */
+let last = { url: "", host: null as string | null, path: NO_PATH };
+
 /** The path; {@link NO_PATH} where Host, or the host of a URL asked for as a whole, would make another of it: `x/metrics?`. */
 function pathOf(request: Request): string {
-  const host = request.headers.get("host");
-  return (host === null || HOST.test(host)) && PLAIN.test(request.url) ? getPath(request) : NO_PATH;
+  const { headers, url } = request;
+  const host = headers.get("host");
+  if (url !== last.url || host !== last.host) {
+    const isPlain = (host === null || HOST.test(host)) && PLAIN.test(url);
+    last = { url, host, path: isPlain ? getPath(request) : NO_PATH };
+  }
+  return last.path;
 }
 
 /** Answers where no route is, or none of this method. */

@@ -41,7 +41,7 @@ export class Stories {
       this.#old = this.#young;
       this.#young = new Map();
     }
-    this.#young.set(id, kept === undefined ? line : `${shortened(kept)};${line}`);
+    this.#young.set(id, kept === undefined ? line : [shortened(kept), line].join(";"));
   }
 
   /** @returns undefined where nothing is kept, else what {@link decodeStory} reads */
@@ -65,7 +65,8 @@ function shortened(text: string): string {
 /** `stage,attempt,at,replica,processor,reason`, by their codes; -1 for no processor. */
 function encodeLine({ at, replica, stage, attempt, processor, reason }: Told): string {
   const [s, r, p] = [STAGES.indexOf(stage), REPLICAS.indexOf(replica), PROCESSORS.indexOf(processor as Processor)];
-  return `${s},${attempt},${at},${r},${p},${REASONS.indexOf(reason)}`;
+  // unlike a template, which keeps all that it is made of
+  return [s, attempt, at, r, p, REASONS.indexOf(reason)].join();
 }
 
 /** Reads a story. @returns undefined where the text is none of {@link Stories.get}'s, or of a newer version of the program */
