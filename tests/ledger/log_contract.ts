@@ -143,6 +143,24 @@ function reading(test: Test): void {
     assert.equal(b.ledger.position, positionOf(1, count + 1));
   });
 
+  test("a new reading goes to the new end, also where the one before left records unread", (home) => {
+    using pair = new Pair(home);
+    const { a, b } = pair;
+    const [written, read] = [new RecordBuffer(), new RecordBuffer()];
+    const append = (n: number) => a.log.append(written.write(accepted(n), n));
+    append(1);
+    // all that is there is read from the file, and one record handed out
+    assert.equal(b.log.next(read), true);
+    append(2);
+    const seen = [];
+    for (let on = false; b.log.next(read, on); on = true) seen.push(read.read());
+    assert.deepEqual(seen, [accepted(1), accepted(2)]);
+    append(3);
+    assert.equal(b.log.next(read, true), false);
+    assert.equal(b.log.next(read), true);
+    assert.deepEqual(read.read(), accepted(3));
+  });
+
   test("two that append in turn see one order, and know of each other's what they append", (home) => {
     using pair = new Pair(home);
     const { a, b } = pair;

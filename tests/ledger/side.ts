@@ -55,8 +55,8 @@ export class Paused implements Log {
     return taken;
   }
 
-  next(into: RecordBuffer): boolean {
-    return this.#log.next(into);
+  next(into: RecordBuffer, on?: boolean): boolean {
+    return this.#log.next(into, on);
   }
 }
 
