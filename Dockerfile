@@ -4,10 +4,10 @@ COPY deno.json ./
 COPY main.ts ./
 COPY src ./src
 RUN deno install --config src/packages/deno.json --frozen --entrypoint main.ts && deno cache --config src/packages/deno.json --frozen main.ts
-# a new volume takes over whose it is, and that nobody else may look into it
+# a new volume inherits owner and mode: only its owner may enter it
 RUN install -d -m 700 -o deno -g deno /var/lib/galo
 USER deno
-# one arena, given back early: what is freed would otherwise stay with the process
+# one arena, trimmed early: freed memory would otherwise stay with the process
 ENV DENO_NO_UPDATE_CHECK=1 MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072
 # V8 would give itself a heap larger than the container, and mark all of it every few seconds, for which a replica's
 # share of CPU does not last: growing by 80 % in between makes that rarer

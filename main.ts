@@ -5,19 +5,19 @@ import { StoreError } from "./src/store/store.ts";
 import { errorLine, isOfFiles, StartError } from "./src/errors.ts";
 import { configureLogs } from "./src/logging.ts";
 
-const HELP = `Galo routes payments to the cheapest payment processor that can carry them, each exactly once.
+const HELP = `Galo books each payment exactly once, at the cheapest payment processor that takes it.
 
 Usage: deno task start [COMMAND]
 
 Commands:
   start       a whole cluster on this machine: stand-in processors, Postgres, two replicas (the default)
-              [--stand-in-port PORT] of the default's stand-in, the fallback's is the next one; 0: any free ones [8001]
-              [--caddy PATH] that Caddy is put in front of both replicas; without one they share LISTEN's port
-  replica     one replica, for a cluster that something else puts together
+              [--stand-in-port PORT] of the default's stand-in; the fallback's has the next one; 0: any free ports [8001]
+              [--caddy PATH] puts this Caddy in front of both replicas; without it they share LISTEN's port
+  replica     one replica, for a cluster that you put together yourself
   processor   a stand-in payment processor   --port PORT (0: any)  --fee SHARE  [--host ADDRESS]
   audit       whether router, Postgres and both processors agree   [--url URL] [--from ISO] [--to ISO] [--deep] [--json]
-              the processors' admin token comes from PROCESSOR_TOKEN; without --deep ids are asked for only where totals
-              differ, and mistakes that make up for one another stay hidden; exit code 0 all agree, 1 not, 2 cannot ask
+              PROCESSOR_TOKEN is the processors' admin token; without --deep the audit asks for ids only where totals
+              differ, so two mistakes can hide each other; exit code 0: all agree, 1: they do not, 2: one cannot be asked
 
 Settings come from the environment.
 
@@ -31,7 +31,7 @@ function example(url: string): string {
   curl ${url}/payments-summary`;
 }
 
-/** Tells people something, whatever became of stdout: nobody reads it any more, or its disk is full. */
+/** Writes a line to stdout, and goes on if that fails: nothing reads it any more, or its disk is full. */
 function say(text: string): void {
   try {
     console.log(text);
@@ -40,7 +40,7 @@ function say(text: string): void {
   }
 }
 
-/** What the command line can say beside the command. */
+/** The options of the command line. */
 const OPTIONS = {
   help: { type: "boolean", short: "h" },
   "stand-in-port": { type: "string", default: "8001" },
@@ -53,16 +53,16 @@ const OPTIONS = {
   to: { type: "string" },
   deep: { type: "boolean" },
   json: { type: "boolean" },
-  // stop when the standard input ends, which it does when the process that started this one dies
+  // stop when the standard input ends: then the process that started this one is dead
   parent: { type: "boolean" },
 } as const;
 
-/** An audit ends so long ago, in milliseconds, where it is not told otherwise. */
+/** How long ago an audit's window ends by default, in milliseconds. */
 const AUDIT_LAG_MS = 2_000;
 
 type Stop = () => Promise<boolean>;
 
-/** Each command loads its own code only: a replica has little memory. */
+/** Runs a command. Each one loads only its own code: a replica has little memory. */
 async function run(args: string[]): Promise<Stop | undefined> {
   const { values, positionals: [command = "start", ...rest] } = parse(args);
   if (rest.length > 0) throw new ConfigError(`one command at a time, not also ${JSON.stringify(rest[0])}`);
@@ -111,12 +111,12 @@ async function run(args: string[]): Promise<Stop | undefined> {
         token: PROCESSOR_TOKEN,
       };
       const from = await instant("--from", values.from) ?? 0;
-      // what is under way is no difference
+      // payments under way are no difference
       const to = await instant("--to", values.to) ?? Date.now() - AUDIT_LAG_MS;
       return Deno.exit(await auditCommand(addresses, { from, to }, values));
     }
     default:
-      throw new ConfigError(`no command ${JSON.stringify(command)}: see --help`);
+      throw new ConfigError(`unknown command ${JSON.stringify(command)}: see --help`);
   }
 }
 
@@ -131,7 +131,7 @@ function parse(args: string[]) {
 function number(name: string, text: string, max: number): number {
   const value = Number(text);
   if (text.trim() !== "" && value >= 0 && value <= max) return value;
-  throw new ConfigError(`${name}: ${JSON.stringify(text)} is no number from 0 to ${max}`);
+  throw new ConfigError(`${name}: ${JSON.stringify(text)} is not a number from 0 to ${max}`);
 }
 
 async function instant(name: string, text: string | undefined): Promise<number | undefined> {
@@ -139,7 +139,7 @@ async function instant(name: string, text: string | undefined): Promise<number |
   const { parseInstant } = await import("./src/payment/instant.ts");
   const parsed = parseInstant(text);
   if (parsed) return parsed.ms;
-  throw new ConfigError(`${name}: ${JSON.stringify(text.slice(0, 80))} is no time such as 2025-07-01T12:00:00Z`);
+  throw new ConfigError(`${name}: ${JSON.stringify(text.slice(0, 80))} is not a time such as 2025-07-01T12:00:00Z`);
 }
 
 async function stopWithParent(): Promise<void> {
@@ -147,7 +147,7 @@ async function stopWithParent(): Promise<void> {
   Deno.kill(Deno.pid, "SIGTERM");
 }
 
-/** Whether who started this process had it ignore SIGHUP (proc(5)): to be asked before Deno takes signals itself. */
+/** Whether this process was started to ignore SIGHUP (proc(5)); call it before Deno handles signals itself. */
 function ignoresHangup(): boolean {
   try {
     return /^SigIgn:\s*[\da-f]*[13579bdf]$/m.test(Deno.readTextFileSync("/proc/self/status"));
@@ -156,7 +156,7 @@ function ignoresHangup(): boolean {
   }
 }
 
-/** What a person can mend is one line; anything else is a mistake of ours and shows its stack. */
+/** Prints an error that a person can fix as one line; any other is a bug of ours and shows its stack. */
 function refuse(error: unknown): never {
   const expected = [ConfigError, StartError, StoreError, Deno.errors.NotCapable, Deno.errors.AddrInUse];
   if (!isOfFiles(error) && !expected.some((kind) => error instanceof kind)) throw error;
@@ -174,12 +174,12 @@ if (import.meta.main) {
     Deno.exit(await stopAll?.() === false ? 1 : 0);
   };
   try {
-    // what nohup starts outlives its terminal, and a part of a cluster leaves that to the whole
+    // nohup lets a process outlive its terminal; a part of a cluster leaves that to the whole cluster
     const outlives = ignoresHangup() || Deno.args.includes("--parent");
     for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT", "SIGUSR2", "SIGALRM"] as const) {
       Deno.addSignalListener(signal, stop);
     }
-    // a file that may grow no more is a disk that is full
+    // a file at its size limit is like a full disk
     Deno.addSignalListener("SIGXFSZ", () => {});
     Deno.addSignalListener("SIGHUP", outlives ? () => {} : stop);
     running = run(Deno.args);

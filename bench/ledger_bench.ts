@@ -16,13 +16,13 @@ import { startRoundTrips } from "./round_trip.ts";
 const START = Date.UTC(2026, 0, 1);
 /** Memory, and where a temporary file is: a disk, on most machines. */
 const FOLDERS = { "tmpfs, /dev/shm": "/dev/shm", "disk, the temporary folder": undefined };
-/** Facts after which everything begins anew, so that no bench measures a book that is full. */
+/** After this many facts all starts over, so that no bench measures a full book. */
 const FACTS_MAX = 50_000;
 
 let next = 0;
 const words = new Uint32Array(4);
 
-/** A payment that nobody has seen. */
+/** A new payment. */
 function accepted(): Accepted {
   words[3] = ++next;
   return { kind: "accepted", by: "a", id: readId(words, 0), cents: 1_990, at: START + next, doubt: false };

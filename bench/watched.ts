@@ -2,7 +2,7 @@
  * What watching costs: the p99 of POST while three browsers show the live page of the cluster and its metrics are scraped
  * every second. Beside it in every round, so that the machine's moods hit all alike: `alone`, where the browsers show
  * nothing; and `elsewhere`, where they watch another cluster on this machine, which is what browsers cost that draw on the
- * same cores. Who watches has a machine of his own: what the router pays is `watched` ÷ `elsewhere`. The browsers run at
+ * same cores. Watchers have machines of their own: what the router pays is `watched` ÷ `elsewhere`. The browsers run at
  * idle priority where `chrt` is there. Exit code 1 where that is above 1.05, or where pages or scrapes stood still.
  *
  *     deno task bench:watched [--rounds 9] [--seconds 8] [--users 200]
@@ -39,7 +39,7 @@ try {
   console.log(`${rounds} rounds of three times ${seconds} s at ${users} requests/s`);
   await loadFor(url, users, seconds);
   for (let round = 0; round < rounds; round++) {
-    // who comes later has the warmer machine: each does so in turn
+    // the later one has the warmer machine: they alternate
     for (const i of MODES.keys()) await measure(MODES[(round + i) % MODES.length]!);
     const last = MODES.map((mode) => `${mode} ${p99s[mode].at(-1)!.toFixed(2)} ms`);
     console.log(`round ${round + 1}  ${last.join("  ")}`);

@@ -7,7 +7,7 @@
 import { TextLineStream } from "./graded/lines.ts";
 import { TestBrowser, untilText } from "../tests/browser/browser.ts";
 
-/** All of the replicas' table is made anew with each news. */
+/** Each status replaces the whole table of replicas. */
 const COUNT_NEWS = `
   globalThis.news = 0;
   new MutationObserver(() => news++).observe(document.querySelector("#replicas"), { childList: true })`;

@@ -1,6 +1,6 @@
 /** Time, from outside, so that a virtual clock can drive everything. @module */
 
-/** Stops what a {@link Clock} was asked to run later; harmless when it already ran. */
+/** Cancels what a {@link Clock} was to run later; harmless after it ran. */
 export type Cancel = () => void;
 
 /** The port to time. */
@@ -17,7 +17,7 @@ export interface Clock {
   soon(action: () => void): void;
 }
 
-/** What `work` comes to; undefined where it takes longer than `ms` milliseconds. Rejected where `work` is before that. */
+/** The result of `work`; undefined after `ms` milliseconds without one. Rejected if `work` is rejected before that. */
 export function within<T>(clock: Clock, ms: number, work: Promise<T>): Promise<T | undefined> {
   const late = Promise.withResolvers<undefined>();
   const cancel = clock.after(ms, () => late.resolve(undefined));
@@ -27,7 +27,7 @@ export function within<T>(clock: Clock, ms: number, work: Promise<T>): Promise<T
 /** A number in `[0, 1)`, for jitter. */
 export type Random = () => number;
 
-/** A pause, in milliseconds, that doubles with each try from `minMs` to `maxMs`; less by up to a half, so that not all try at once. */
+/** A pause, in milliseconds, that doubles with each try from `minMs` to `maxMs`; up to a half is taken off at random, so that not all try at once. */
 export function backoffMs(minMs: number, maxMs: number, tries: number, random: Random): number {
   return Math.min(maxMs, minMs * 2 ** tries) * (1 + random()) / 2;
 }

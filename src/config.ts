@@ -1,11 +1,11 @@
 /**
- * Every setting, and the only reader of the environment: name, default, unit, and what turning it either way does.
+ * Every setting, and the only reader of the environment: name, default, unit, and what a higher or lower value does.
  * @module
  */
 import { z } from "@zod/zod";
 import { fitsSocket } from "./file_system.ts";
 
-/** A setting that is not as it must be; the message is one line for the person who set it. */
+/** A setting that is not valid; the message is one line for the person who set it. */
 export class ConfigError extends Error {
   override name = "ConfigError";
 }
@@ -24,14 +24,14 @@ const share = z.number().min(0).max(1);
 const flag = z.enum(["true", "false"]).transform((text) => text === "true");
 const address = z.string()
   .refine((text) => text === "" || /^https?:\/\//i.test(text) && URL.canParse(text), {
-    error: "it is no http or https URL",
+    error: "not an http or https URL",
     abort: true,
   })
-  .refine((text) => !/[?#]|\/\/[^/]*@/.test(text), "no user, password, query or fragment is sent: take it out")
+  .refine((text) => !/[?#]|\/\/[^/]*@/.test(text), "a user, password, query or fragment is never sent: remove it")
   .refine((text) => text === "" || new URL(text).port !== "0", { error: "nothing listens on port 0" });
 const place = z.string().transform((text, context): Listen | undefined => {
   const listen = parseListen(text);
-  if (text && !listen) context.addIssue({ code: "custom", message: "is neither port nor path" });
+  if (text && !listen) context.addIssue({ code: "custom", message: "neither a port nor a path" });
   return listen;
 });
 const fees = z.string().transform((text) => text.split(",").map((part) => part.trim() ? Number(part) : NaN))
@@ -47,7 +47,7 @@ export function addressOf(name: string, text: string): string {
 /** Where to listen: a TCP port, or a UNIX socket. */
 export type Listen = { readonly hostname: string; readonly port: number } | { readonly path: string };
 
-/** An address or a path. @returns undefined where the text says neither; an IPv6 address is in brackets */
+/** An address or a path. @returns undefined if the text is neither; an IPv6 address is in brackets */
 export function parseListen(text: string): Listen | undefined {
   if (text.includes("/")) return { path: text };
   const [, ipv6, name, digits] = /^(?:(?:\[([\da-f:.]+)\]|([^:[\]\s]+)):)?(\d{1,5})$/i.exec(text) ?? [];
@@ -55,26 +55,26 @@ export function parseListen(text: string): Listen | undefined {
   return port <= 65_535 ? { hostname: ipv6 ?? name ?? "127.0.0.1", port } : undefined;
 }
 
-/** The same as text. */
+/** A place to listen as text. */
 export function placeOf(listen: Listen): string {
   if ("path" in listen) return listen.path;
   const { hostname, port } = listen;
   return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
-/** Where this replica's pages for operators are, where they have a place of their own. A port is shared, a path cannot be. */
+/** Where this replica's pages for operators are, if not at LISTEN. A port can be shared, a path cannot. */
 export function operationsOf({ OPS_LISTEN: listen, REPLICAS, REPLICA }: Config): Listen | undefined {
   return listen && "path" in listen && REPLICAS === 2 ? { path: `${listen.path}.${REPLICA}` } : listen;
 }
 
-/** After the log may have lost something, ids that come in are looked up at the processors for so long, in milliseconds. */
+/** How long after a loss ids that come in are looked up at the processors, in milliseconds. */
 export const RECALL_MS = 60_000;
-/** How long stopping may take in all, in milliseconds: whoever kills what does not stop must wait longer. */
+/** How long stopping may take in all, in milliseconds: a supervisor must wait longer before it kills. */
 export const STOP_MS = 3_000;
 
 const LATEST = "the longest that gateways hold a request plus the longest that a processor takes";
 
-/** Every setting by its name in the environment: what it may be, its default (empty: not set), and its unit. */
+/** Every setting by its name in the environment: its schema, its default (empty: not set), and its unit. */
 export const SETTINGS = {
   LISTEN: [place.transform((listen) => listen!), "0.0.0.0:9999", "[address:]port or path"],
   OPS_LISTEN: [place, "", "[address:]port or path"],
@@ -103,41 +103,41 @@ export const SETTINGS = {
 type Name = keyof typeof SETTINGS;
 
 const HELP = `Listening:
-LISTEN callers come in here; an address that is not named is 127.0.0.1, and port 0 any free one
-OPS_LISTEN the live page and /metrics are here, and not at LISTEN any more; two replicas add .a and .b to a path
+LISTEN where callers connect; without an address that is 127.0.0.1, and port 0 is any free port
+OPS_LISTEN where the live page and /metrics are, instead of at LISTEN; two replicas append .a and .b to a path
 
 Processors:
-PROCESSOR_DEFAULT_URL the cheaper processor; where it is set \`start\` brings no stand-ins
+PROCESSOR_DEFAULT_URL the cheaper processor; if it is set, \`start\` brings no stand-ins
 PROCESSOR_FALLBACK_URL the dearer processor; set both or none
-PROCESSOR_TOKEN the processors' admin API asks for it: \`audit\` alone calls that
+PROCESSOR_TOKEN the token of the processors' admin API, which only \`audit\` calls
 FEES the shares that default and fallback charge, for stand-ins and reports
-PATIENCE_MS a payment waits so long for a default that refuses: more saves fees, less settles sooner
-SLOW_MS a slower default is left for a faster fallback: less settles sooner and costs fees, more risks late bookings
+PATIENCE_MS how long a payment waits for a default that refuses: more saves fees, less settles sooner
+SLOW_MS if the default takes longer than this, payments go to a faster fallback: less settles sooner and costs fees, more risks late bookings
 MAX_IN_FLIGHT calls to a processor at once, per replica: more drains slow ones faster, less spares them and memory
-REQUEST_TIMEOUT_MS a call is given up after it: less frees places sooner, but it must exceed what a processor ever takes
-HORIZON_MS a call that was given up, or answered 5xx (but a plain 500) by a gateway, may be booked until then: it must exceed ${LATEST}; less frees payments sooner, too little charges twice
+REQUEST_TIMEOUT_MS when a call is given up: less frees places sooner, but it must exceed the longest that a processor takes
+HORIZON_MS how long a call that was given up, or that a gateway answered with 5xx (but a plain 500), may still be booked: it must exceed ${LATEST}; less frees payments sooner, too little charges twice
 
 Promises:
-ACK a 202 says that the payment survives every process (log), or the machine too, which takes longer (store)
-QUEUE_MAX pending payments of both replicas: more takes longer outages, less takes less memory; beyond it POST answers 503
-REPLICAS one has no other: half the memory and CPU, and no payments are taken while it is down; nothing is lost
+ACK what a 202 says: the payment survives the death of every process (log), or of the machine too, which takes longer (store)
+QUEUE_MAX pending payments of both replicas: more bridges longer outages, less needs less memory; beyond it POST answers 503
+REPLICAS how many there are: one needs half the memory and CPU, but takes no payments while it is down; nothing is lost
 
 Store:
 DATA_DIR a folder on a local disk that both replicas share: the log, locks, the peer's socket, embedded Postgres
-DATABASE_URL a Postgres to store payments in, sslmode as libpq has it, without allow and prefer; without one \`start\` brings its own, and \`replica\` has the log only
-STORE_INTERVAL_MS two batches are so far apart at least: more is cheaper, less loses less when the machine dies
-LOG_MAX_MB the log grows while Postgres is away, or without one; beyond it POST answers 503, what was accepted goes on
+DATABASE_URL the Postgres that stores payments, sslmode as in libpq, except allow and prefer; without it \`start\` brings its own, and \`replica\` has only the log
+STORE_INTERVAL_MS the least time between two batches: more is cheaper, less loses less when the machine dies
+LOG_MAX_MB how far the log may grow while Postgres is away, or without one; beyond it POST answers 503, and accepted payments go on
 
 Operating:
 REPLICA which of the two replicas this process is
-LOG_LEVEL stderr has this level and all above it
-ADMIN_TOKEN who bears it may purge
-ALLOW_PURGE everybody may purge: for challenges and tests only
+LOG_LEVEL the lowest level that is written to stderr
+ADMIN_TOKEN the bearer token that allows a purge
+ALLOW_PURGE whether everybody may purge: for challenges and tests only
 
-OTEL_DENO=true is Deno's own: it sends traces to an OpenTelemetry collector, and OTEL_EXPORTER_OTLP_ENDPOINT says where.`;
+OTEL_DENO=true is Deno's own setting: it sends traces to the OpenTelemetry collector at OTEL_EXPORTER_OTLP_ENDPOINT.`;
 
-const OUT = "take it out";
-/** Settings of earlier versions, or values of one, and what to do instead. */
+const OUT = "unset it";
+/** Settings of earlier versions, or values of one, and what to write instead. */
 const REMOVED: Readonly<Record<string, string>> = {
   PORT: "write LISTEN, such as LISTEN=0.0.0.0:9999",
   HOST: "write LISTEN, such as LISTEN=127.0.0.1:9999; for a stand-in `processor --host`",
@@ -147,12 +147,12 @@ const REMOVED: Readonly<Record<string, string>> = {
   CADDY: "write `start --caddy PATH`",
   DISPATCH_PER_SECOND: `${OUT}, or write MAX_IN_FLIGHT, which it follows`,
   WATCHERS_MAX: `${OUT}: 16 may watch a replica`,
-  BODY_TIMEOUT_MS: `${OUT}: a body has 10 s on a port, and all the time on a socket`,
+  BODY_TIMEOUT_MS: `${OUT}: a body has 10 s on a port, and no limit on a socket`,
   STORE_POOL: `${OUT}: a replica has two connections`,
   RECALL_MS: `${OUT}: ids are looked up for 60 s`,
   STOP_MS: `${OUT}: stopping takes 3 s at most`,
   DRAIN_MS: `${OUT}: stopping takes 3 s at most`,
-  STORE_BATCH: `${OUT}: batches need no limit any more`,
+  STORE_BATCH: `${OUT}: batches no longer need a limit`,
   STORE_BACKLOG_MAX: `${OUT}, or write LOG_MAX_MB: what waits for Postgres is in the log`,
   TIMINGS: `${OUT}: GET /metrics has it`,
   "ACK=peer": "write ACK=log, which loses nothing when both replicas die",
@@ -166,13 +166,13 @@ export type Config = { readonly [N in Name]: z.output<(typeof SETTINGS)[N][0]> }
  * Reads every setting.
  *
  * @param environment names and values, by default those of the process
- * @throws ConfigError naming the first setting that is not as it must be
+ * @throws ConfigError naming the first setting that is not valid
  */
 export function readConfig(environment: Readonly<Record<string, string | undefined>> = Deno.env.toObject()): Config {
   for (const [what, instead] of Object.entries(REMOVED)) {
     const [name, value = ""] = what.split("=") as [string, string?];
     const text = environment[name]?.trim();
-    if (value ? text === value : text) throw new ConfigError(`${what} is no more: ${instead}`);
+    if (value ? text === value : text) throw new ConfigError(`${what} was removed: ${instead}`);
   }
   const config: Record<string, unknown> = {};
   for (const [name, [schema, preset, unit]] of Object.entries(SETTINGS)) {
@@ -182,7 +182,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       const shown = /TOKEN|DATABASE_URL/.test(name) || text.includes("@")
         ? "its value"
         : JSON.stringify(text.slice(0, 80));
-      throw new ConfigError(`${name}: ${shown} will not do (${unit}): ${parsed.error.issues[0]!.message}`);
+      throw new ConfigError(`${name}: ${shown} is not valid (${unit}): ${parsed.error.issues[0]!.message}`);
     }
     config[name] = parsed.data;
   }
@@ -190,37 +190,37 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (Boolean(first) !== Boolean(second)) {
     throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: set both or none");
   }
-  // where the server is and how it is trusted, to libpq but not to pg
+  // libpq reads from these where the server is and how to trust it; pg does not
   const unheeded = /^PG(?:SSL|SERVICE$|HOSTADDR$|REQUIRE|CHANNELBINDING$|TARGETSESSIONATTRS$)/;
   const says = (name: string) => url === "" || url.includes(`${name.slice(2).toLowerCase()}=`);
   const unsaid = Object.keys(environment).find((name) => unheeded.test(name) && environment[name] && !says(name));
-  if (unsaid) throw new ConfigError(`${unsaid}: say it in DATABASE_URL, or take it out`);
+  if (unsaid) throw new ConfigError(`${unsaid}: write it in DATABASE_URL, or remove it`);
   const operations = operationsOf(config as Config);
   for (const [name, listen] of Object.entries({ LISTEN: (config as Config).LISTEN, OPS_LISTEN: operations })) {
     if (listen && "path" in listen && !fitsSocket(listen.path)) {
       throw new ConfigError(`${name}: ${listen.path} is too long for a socket: at most 103 bytes`);
     }
   }
-  // port 0 is another one each time
+  // port 0 is a different port each time
   const where = (listen: Listen) => "path" in listen ? listen.path : listen.port || listen;
   if (operations && where(operations) === where((config as Config).LISTEN)) {
-    throw new ConfigError("OPS_LISTEN: that is where payments are taken");
+    throw new ConfigError("OPS_LISTEN: LISTEN has this address already");
   }
   return config as Config;
 }
 
-/** Takes libpq's variables away: what a cluster brings itself is reached as it says, whatever the shell has. */
+/** Removes libpq's variables, so that the shell cannot change how a cluster reaches its own Postgres. */
 export function forgetLibpq(): void {
   for (const name of Object.keys(Deno.env.toObject())) if (name.startsWith("PG")) Deno.env.delete(name);
 }
 
-/** Whether a replica has its settings. @throws ConfigError where it needs what is not set, and `start` would bring */
+/** Checks the settings of a replica. @throws ConfigError if one is not set that a replica needs, and that `start` would bring */
 export function checkReplicaConfig({ PROCESSOR_DEFAULT_URL, ACK, DATABASE_URL }: Config): void {
   if (!PROCESSOR_DEFAULT_URL) throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
   if (ACK === "store" && !DATABASE_URL) throw new ConfigError("ACK: store needs a DATABASE_URL; without one write log");
 }
 
-/** Whether Deno tells an OpenTelemetry collector what it does, to which a replica adds a payment's way. */
+/** Whether Deno sends traces to an OpenTelemetry collector, to which a replica adds its payments. */
 export function isTraced(): boolean {
   return /^(?:true|1)$/i.test(Deno.env.get("OTEL_DENO") ?? "");
 }

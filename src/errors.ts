@@ -1,14 +1,14 @@
-/** What keeps something from starting: one line for the person who started it. */
+/** A start failed: the message is one line for the person who started it. */
 export class StartError extends Error {
   override name = "StartError";
 }
 
-/** Whether files cannot be used as they have to be, for their rights or their kind: a person has to mend that. */
+/** Whether files cannot be used, because of their rights or their kind: a person must fix that. */
 export function isOfFiles(error: unknown): boolean {
   return ["EACCES", "EPERM", "EROFS", "EISDIR", "ENOTDIR"].includes((error as { code?: string } | null)?.code ?? "");
 }
 
-/** What an error says, in one line. */
+/** The message of an error, in one line. */
 export function errorLine(error: unknown): string {
   const code = (error as { code?: unknown } | null | undefined)?.code;
   const line = (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
@@ -17,7 +17,7 @@ export function errorLine(error: unknown): string {
   return line;
 }
 
-/** An invariant is broken: a replica ends with this code, and nothing may go on (EX_SOFTWARE of sysexits.h). */
+/** Exit code for a broken invariant: the replica must not continue (EX_SOFTWARE of sysexits.h). */
 export const EXIT_INVARIANT = 70;
-/** It has to be started again, and then goes on (EX_TEMPFAIL). */
+/** Exit code for a restart, after which all is well (EX_TEMPFAIL). */
 export const EXIT_RESTART = 75;

@@ -1,8 +1,8 @@
-/** Folders, and what they are on: only on a disk of this machine are two processes' appends atomic against each other. @module */
+/** Folders and their file systems: two processes' appends are atomic against each other only on a disk of this machine. @module */
 import { statfsSync } from "node:fs";
 import { errorLine, StartError } from "./errors.ts";
 
-/** Kinds of file systems whose files another machine, or a program, keeps, by their numbers in statfs(2). */
+/** File systems of another machine or of a program, by their numbers in statfs(2). */
 export const REMOTE_KINDS: ReadonlyMap<number, string> = new Map([
   ...[[0x6969, "NFS"], [0xff534d42, "CIFS"], [0xfe534d42, "SMB"], [0x517b, "SMB"], [0x01021997, "9p"]] as const,
   ...[[0x65735546, "FUSE or virtiofs"], [0x00c36400, "Ceph"], [0x5346414f, "AFS"], [0x6b414653, "AFS"]] as const,
@@ -17,7 +17,7 @@ export function fitsSocket(path: string): boolean {
   return new TextEncoder().encode(path).length <= SOCKET_PATH_MAX;
 }
 
-/** The peer's socket in DATA_DIR, the longest path of one there. @throws StartError where it is too long for one */
+/** The peer's socket in DATA_DIR, the longest path of one there. @throws StartError if it is too long for one */
 export function peerSocket(folder: string): string {
   const path = `${folder}/peer.sock`;
   if (fitsSocket(path)) return path;
@@ -26,7 +26,7 @@ export function peerSocket(folder: string): string {
   );
 }
 
-/** Makes a folder that nobody else may look into, unless it is there. @throws StartError */
+/** Makes a folder that only its owner may enter, unless it exists. @throws StartError */
 export function makeFolder(path: string): void {
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -36,9 +36,9 @@ export function makeFolder(path: string): void {
 }
 
 /**
- * The kind of file system that a folder is on, where that is one of another machine's.
+ * The kind of a folder's file system, if that belongs to another machine.
  *
- * @returns undefined where it is local, or not known
+ * @returns undefined if it is local, or not known
  */
 export function remoteKind(folder: string): string | undefined {
   try {

@@ -1,7 +1,7 @@
 /** A JSON object; members are own properties, whatever their names are. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** Reads JSON. @returns the object, or undefined where the text is no JSON or something other than an object */
+/** Reads JSON. @returns the object, or undefined if the text is no JSON or something other than an object */
 export function parseObject(text: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(text);
@@ -11,13 +11,13 @@ export function parseObject(text: string): JsonObject | undefined {
   }
 }
 
-/** Whether a name stands twice in any object of the text, which is JSON of `object`, however it is escaped. */
+/** Whether a name stands twice in an object of the text, which is the JSON of `object`, escaped or not. */
 export function repeatsName(text: string, object: JsonObject): boolean {
-  // each member has a colon: where there are no others, no member is lost
+  // each member has a colon: if there are no others, no member is lost
   if (text.split(":").length - 1 === Object.keys(object).length) return false;
   const values: unknown[] = [object];
   let members = 0;
-  // what is inside is appended: it may be nested deeper than the stack is
+  // nested values are appended, not visited: they may be deeper than the stack
   for (const value of values) {
     for (const inside of value instanceof Object ? Object.values(value) : []) {
       values.push(inside);

@@ -7,12 +7,11 @@ import {
   type LogRecord,
 } from "@logtape/logtape";
 
-/** What is logged: this level and all above it. */
+/** The lowest level that is logged. */
 export type Level = Extract<LogLevel, "debug" | "info" | "warning" | "error"> | "off";
 
 /**
- * Sets up every logger of the process: those of category `galo` and below. Logging never throws, whatever became of
- * stderr.
+ * Sets up every logger of the process: those of category `galo` and below. Logging never throws, even without stderr.
  *
  * @param json one JSON object a line, for machines: `{"@timestamp", "level", "message", "logger", "properties"}`;
  * otherwise time, level, category, message and properties, in colours
@@ -24,7 +23,7 @@ export function configureLogs(level: Level, json: boolean): void {
     try {
       Deno.stderr.writeSync(encoder.encode(format(record)));
     } catch {
-      // nobody reads it any more: no reason to stop
+      // nothing reads stderr any more: no reason to stop
     }
   };
   configureSync({
@@ -47,7 +46,7 @@ const readable = getAnsiColorFormatter({
   },
 });
 
-/** A value on one line; of an error all that is known, which several lines would tell. */
+/** A value on one line, with all lines of an error. */
 function inspect(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   return Deno.inspect(value, { breakLength: Infinity, compact: true }).replaceAll(/\s*\n\s*/g, " | ");

@@ -29,26 +29,26 @@ import type { Traces } from "./telemetry/traces.ts";
 const REQUESTS_MS = 300;
 /** A segment of the log in MiB. */
 const SEGMENT_MB = SEGMENT_RECORDS * RECORD_BYTES / 2 ** 20;
-/** How often a starting replica looks whether it is ready, in milliseconds. */
+/** How often a starting replica checks whether it is ready, in milliseconds. */
 const READY_MS = 10;
-/** How often the same trouble of the log is said, in milliseconds. */
+/** How often the same trouble of the log is logged, in milliseconds. */
 const SAID_MS = 10_000;
 
 /** A replica that runs. */
 interface Host {
   /**
-   * Resolved to where it takes payments, a URL or the path of a socket, once it has recovered what was known before, or
-   * to undefined where it is stopped sooner; rejected with a StartError where it cannot listen there.
+   * Resolved to where it takes payments, a URL or the path of a socket, once it has read the store and the log, or to
+   * undefined if it is stopped sooner; rejected with a StartError if it cannot listen there.
    */
   readonly serving: Promise<string | undefined>;
-  /** Takes nothing new, lets calls finish, stores what is known; resolves to whether no call was cut off and the store is complete. */
+  /** Takes nothing new, lets calls finish, writes the store; resolves to whether no call was cut off and the store is complete. */
   stop(): Promise<boolean>;
 }
 
 /**
  * Starts the replica that `config` describes.
  *
- * @param traces tells of every payment's way, where Deno sends any
+ * @param traces the traces of payments, if Deno sends any
  * @throws StartError, ConfigError with one clear line
  */
 export async function startReplica(config: Config, traces?: Traces): Promise<Host> {
@@ -80,7 +80,7 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
     ...config.REPLICAS === 2 && { transport: new UnixTransport(peerSocket(config.DATA_DIR), fail) },
     ...store && { store },
     restart(why) {
-      logger.warning("this replica is to be started again, to read anew what is known", { why });
+      logger.warning("this replica must restart, to read the store and the log again", { why });
       Deno.exit(EXIT_RESTART);
     },
   });
@@ -109,18 +109,18 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
   };
 }
 
-/** Where requests come in: callers are let in by `open`, operators at once, since they want to see a replica start. */
+/** The listeners: `open` lets callers in; operators get in at once, since they want to see a replica start. */
 async function frontOf(config: Config, app: (internal: boolean) => Handler, logger: Logger) {
   const listener = (listen: Listen, internal: boolean) =>
     new Listener({
       ...{ listen, shared: config.REPLICAS === 2, handler: app(internal) },
-      failed: (why) => logger.error("takes no connections for a moment", { why }),
+      failed: (why) => logger.error("cannot accept connections, tries again", { why }),
     });
   const place = operationsOf(config);
   const callers = listener(config.LISTEN, !place);
   const operators = place && listener(place, true);
   return {
-    /** where the operators' pages are, if that is another place */
+    /** where the operators' pages are, if not with the payments */
     operations: await operators?.open(),
     open: () => callers.open(),
     close: () => within(systemClock, REQUESTS_MS, callers.shutdown(false)),
@@ -131,8 +131,8 @@ async function frontOf(config: Config, app: (internal: boolean) => Handler, logg
 type Front = Awaited<ReturnType<typeof frontOf>>;
 
 /**
- * Lets callers in once the replica serves: before, it could only refuse what the other replica takes. Where nobody takes
- * anything, it lets them in to say so.
+ * Lets callers in once the replica serves: before that it could only refuse payments that the other replica takes. If
+ * neither replica takes any, it lets callers in to answer 503.
  */
 async function serve(replica: Replica, front: Front, logger: Logger): Promise<string | undefined> {
   const startedMs = systemClock.monotonic();
@@ -173,20 +173,20 @@ async function stop({ logger, front, replica, store, client, onlookers }: Runnin
   await client.close();
   const afterMs = Math.round(systemClock.monotonic() - stoppingMs);
   if (store) await within(systemClock, Math.max(0, STOP_MS - afterMs), store.close().catch(() => {}));
-  if (clean) logger.info("stopped, and the next start finds everything", { afterMs });
-  else logger.warning("stopped before everything had ended; the next start goes on from the log", { afterMs });
+  if (clean) logger.info("stopped; the next start finds everything", { afterMs });
+  else logger.warning("stopped before everything had ended; the next start continues from the log", { afterMs });
   return clean;
 }
 
 /** Makes the folders, and takes the lock that one process of this replica has there. */
 function claimFolder({ DATA_DIR, REPLICA }: Config, logger: Logger) {
   const folder = `${DATA_DIR}/log`;
-  // throws where the path is too long, before anything is made
+  // throws if the path is too long, before anything is made
   peerSocket(DATA_DIR);
   makeFolder(folder);
   checkFileSystem(folder);
   const locks = new FileLocks(DATA_DIR);
-  // never let go of: it ends with the process
+  // never released: it ends with the process
   if (!locks.tryAcquire(`process-${REPLICA}`)) {
     throw new StartError(`replica ${REPLICA} is running already in ${DATA_DIR}`);
   }
@@ -222,7 +222,7 @@ function settingsOf(config: Config): ReplicaSettings {
   };
 }
 
-/** Ends the process where an invariant is broken; wherever that comes to light, nothing may go on. */
+/** Ends the process if an invariant is broken; nothing may continue then. */
 function failing(logger: Logger): (error: unknown) => void {
   const fail = (error: unknown) => {
     if (isOfFiles(error)) {
@@ -237,7 +237,7 @@ function failing(logger: Logger): (error: unknown) => void {
   return fail;
 }
 
-/** @throws StartError where writes of both replicas to the log could tear one another, or the log belong to another machine */
+/** @throws StartError if the replicas' writes to the log might not be atomic, or the log might be another machine's */
 function checkFileSystem(folder: string): void {
   const kind = remoteKind(folder);
   if (!kind) return;
@@ -247,7 +247,7 @@ function checkFileSystem(folder: string): void {
   );
 }
 
-/** Says why the log takes nothing, once for each reason within {@link SAID_MS}. */
+/** Logs why the log takes nothing, once for each reason within {@link SAID_MS}. */
 function untaken(logger: Logger): (error: unknown) => void {
   let said = "";
   let saidMs = -Infinity;

@@ -1,6 +1,5 @@
 /**
- * How a replica comes to know what was known before: it takes its lock, opens the log, loads what the store holds, and reads
- * the log from there to its end.
+ * The start of a replica: it takes its lock, opens the log, loads the snapshot in the store, and replays the log from there.
  * @module
  */
 import { within } from "./clock.ts";
@@ -13,29 +12,29 @@ import { peerOf } from "./payment/fact.ts";
 import type { ReplicaPorts, ReplicaSettings } from "./replica.ts";
 import { type Stored, StoreError } from "./store/store.ts";
 
-/** How long a start waits for the store before it looks whether the log alone will do, in milliseconds. */
+/** How long a start waits for the store before it tries to do with the log alone, in milliseconds. */
 export const STORE_WAIT_MS = 3_000;
 
-/** What was known before. */
+/** The result of a recovery. */
 interface Known {
   readonly ledger: Ledger;
   /** the identity of the log */
   readonly logId: string;
-  /** what was loaded of it from the store */
+  /** where the store was when it was loaded */
   readonly stored: Stored;
 }
 
 /** Pause before the store is asked again, in milliseconds. */
 export const STORE_AGAIN_MS = 500;
 
-/** The lock of this replica, or why it could not be had or the log not be opened now, and when to try again. */
+/** The lock of this replica, or why there is no lock or no log now, and when to try again. */
 type Claim =
   | { readonly own: HeldLock; readonly doubted: boolean; readonly isAlone: boolean }
   | { readonly why: string; readonly afterMs?: number; readonly isAlone?: boolean };
 
 /**
- * Takes this replica's lock and makes the log one to go on with. One replica at a time does so; it holds the lock `log`
- * meanwhile, and its own from then on.
+ * Takes this replica's lock and opens the log. One replica at a time does so; it holds the lock `log` meanwhile, and its
+ * own from then on.
  */
 export async function claimAndOpen(settings: ReplicaSettings, ports: ReplicaPorts): Promise<Claim> {
   const { self, rereads } = settings;
@@ -64,8 +63,8 @@ export async function claimAndOpen(settings: ReplicaSettings, ports: ReplicaPort
 }
 
 /**
- * Has the store follow a log that began anew, before anything is recorded there: what a dead process sent to the store
- * and is not committed yet then comes too late, as it must, since the new log does not have it.
+ * Moves the store to a log that began anew, before anything is recorded there: what a dead process sent to the store, and
+ * is not committed yet, then comes too late, as it must, since the new log does not have it.
  *
  * @returns whether it does
  */
@@ -81,8 +80,8 @@ async function moveStoreTo(ports: ReplicaPorts, stored: Stored | undefined, rere
 /**
  * Loads the store and finds the position in the log where that ends.
  *
- * @param gone told when the log loses what was not read yet
- * @returns undefined where that cannot be done now
+ * @param gone called when the log loses records that are not read yet
+ * @returns undefined if that is not possible now
  */
 export async function load(
   settings: ReplicaSettings,
@@ -111,7 +110,7 @@ export async function load(
   return { ledger: new Ledger(segments, nonce, book, stored.hash), logId, stored };
 }
 
-/** What a store says, or undefined where it does not say anything in time, or fails: `failed` is told why. */
+/** The answer of a store; undefined if there is none in time, or it fails: `failed` gets the reason. */
 async function answer<T>(
   { clock }: ReplicaPorts,
   asked: Promise<T>,

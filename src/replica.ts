@@ -1,6 +1,6 @@
 /**
- * One replica: composes ledger, dispatcher, membership, peer link and projector, and answers what HTTP asks. It knows no
- * socket, no file and no clock of its own: those come in through ports, in production and in simulation alike.
+ * One replica: composes ledger, dispatcher, membership, peer link and projector, and serves the HTTP edge. It has no socket,
+ * no file and no clock of its own: those come in through ports, in production and in simulation alike.
  * @module
  */
 import { type Clock, type Random, within } from "./clock.ts";
@@ -28,27 +28,27 @@ import { Projector } from "./store/projector.ts";
 import type { Store } from "./store/store.ts";
 import type { Observer } from "./service/observer.ts";
 
-/** How often a replica looks whether its lock still is its own, in milliseconds. */
+/** How often a replica checks that its lock is still its own, in milliseconds. */
 const LOCK_CHECK_MS = 5_000;
-/** How often it is loaded in vain before the replica restarts. */
+/** How often loading may fail before the replica restarts. */
 const READINGS_MAX = 4;
 /** The part of the time for stopping that calls in flight may take. */
 const DRAIN_SHARE = 0.6;
 
-/** What can be set of one replica; times in milliseconds. */
+/** The options of one replica; times in milliseconds. */
 export interface ReplicaSettings extends RouteLimits {
   readonly self: ReplicaId;
   readonly ack: AckLevel;
   readonly dispatchPerSecond: number;
   /** payments that may be pending at both replicas together */
   readonly queueMax: number;
-  /** so long after its end a call without a verdict can no longer be booked */
+  /** how long after its end a call without a verdict may still be booked */
   readonly horizonMs: number;
-  /** for so long after the log may have lost facts, an id that comes in may have been lost with them */
+  /** how long after a loss of facts an id that comes in may have been lost with them */
   readonly recallMs: number;
   /** how long stopping may take in all */
   readonly stopMs: number;
-  /** between two writes of the store at least, unless somebody waits */
+  /** the least time between two writes of the store, unless a caller waits */
   readonly storeIntervalMs: number;
   /** segments that the log may have before POST is refused */
   readonly segmentsMax: number;
@@ -64,19 +64,19 @@ export interface ReplicaPorts {
   readonly client: ProcessorClient;
   readonly locks: Locks;
   readonly files: SegmentFiles;
-  /** a number that tells this boot of the machine from others */
+  /** a number that only this boot of the machine has */
   readonly boot: number;
-  /** a UUID that nobody used before */
+  /** makes a new UUID */
   uuid(): string;
   /** the way to the peer; none for a replica on its own */
   readonly transport?: Transport;
   readonly store?: Store;
-  /** told of every fact after the start, after the replica's own parts */
+  /** sees every fact after the start, after the replica's own parts */
   readonly observers?: readonly Observer[];
   say(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
   /** An invariant is broken: the replica must not go on. */
   fail(error: unknown): void;
-  /** What this replica needs of the log is gone, or the store knows more: the process ends, and is started again. */
+  /** A part of the log that this replica needs is gone, or the store knows more: the process must restart. */
   restart(why: string): void;
 }
 
@@ -90,16 +90,16 @@ export class Replica implements Service {
   #member: Membership;
   #ownLock: HeldLock | undefined;
   #openedMs = 0;
-  /** how long reading took: nobody could send an id again meanwhile, so that ids are recalled for so much longer */
+  /** how long reading took: no caller could repeat an id meanwhile, so ids are recalled for that much longer */
   #readMs = 0;
   #running: Running | undefined;
   #stopped = Promise.withResolvers<boolean>();
   #clean = true;
-  /** why the store keeps this replica from starting, as it was said */
+  /** why the store keeps this replica from starting, as it was logged last */
   #storeTrouble = "";
-  /** Whether nobody takes payments, the peer neither, since the start of this replica had to wait for the store. */
+  /** Whether neither replica takes payments, because this one waits for the store at its start. */
   isAwaitingStore = false;
-  /** how often the store was loaded in vain */
+  /** how often loading the store has failed */
   #readings = 0;
 
   constructor(settings: ReplicaSettings, ports: ReplicaPorts) {
@@ -134,12 +134,12 @@ export class Replica implements Service {
     });
   }
 
-  /** Begins to look for the peer, to find out what was known before, and then to serve. */
+  /** Begins to look for the peer, to read the store and the log, and then to serve. */
   start(): void {
     this.#happened({ kind: "start" });
   }
 
-  /** The ledger; undefined while it is not known what was known before. */
+  /** The ledger; undefined until the store and the log are read. */
   get ledger(): Ledger | undefined {
     return this.#running?.ledger;
   }
@@ -194,8 +194,8 @@ export class Replica implements Service {
   }
 
   /**
-   * Takes nothing new, lets calls end, stores what is known, and lets go of the lock, so that the peer goes on with what is
-   * left; all of it within the time for stopping.
+   * Takes nothing new, lets calls end, writes the store, and releases the lock, so that the peer takes over what is left;
+   * all of it within the time for stopping.
    *
    * @returns whether no call was cut off, and the store holds all of the log
    */
@@ -237,7 +237,7 @@ export class Replica implements Service {
   async #open(): Promise<void> {
     if (this.#member.phase !== "starting") return;
     const opened = await claimAndOpen(this.#settings, this.#ports);
-    // who opens the log meanwhile may wait as well
+    // a peer that opens the log meanwhile may wait as well
     this.isAwaitingStore = (opened.isAlone ?? this.isAwaitingStore) && (this.isAwaitingStore || "afterMs" in opened);
     if ("why" in opened) {
       if (opened.afterMs && opened.why !== this.#storeTrouble) {
@@ -252,7 +252,7 @@ export class Replica implements Service {
     const lost = "the log may have lost facts: processors are asked before anything unsettled is sent";
     if (opened.doubted) this.#ports.say("warning", lost, { horizonMs });
     this.#checkLock(opened.own);
-    // whoever hears this replica knows by that that it holds its lock
+    // a peer that hears this replica takes it for alive, so it must hold its lock
     this.#link?.start();
     this.#openedMs = this.#ports.clock.monotonic();
     this.#happened({ kind: "opened" });
@@ -264,7 +264,7 @@ export class Replica implements Service {
     const known = await load(this.#settings, this.#ports, restart);
     if (this.#member.phase !== "reading") return;
     if (!known) {
-      // the peer has stored more since, the store does not answer any more, or it went back to where the log does not reach
+      // the peer has stored more since, or the store does not answer any more, or went back to before the log's beginning
       if (++this.#readings < READINGS_MAX) return void clock.after(STORE_AGAIN_MS, () => this.#guard(this.#read()));
       return restart("the log does not reach back to what the store holds");
     }
@@ -297,7 +297,7 @@ export class Replica implements Service {
     this.#link?.tell();
   }
 
-  /** Who gets the lock of the peer has proof of its death, and what it wrote is in the log. */
+  /** The lock of the peer is proof of its death, and all that it wrote is in the log. */
   #takeOver(): void {
     const { self } = this.#settings;
     const { locks, clock, say } = this.#ports;
@@ -309,7 +309,7 @@ export class Replica implements Service {
     let payments = 0;
     for (const { owner } of ledger.book.pending.values()) if (owner === from) payments++;
     if (payments > 0 && ledger.append({ kind: "moved", by: self, from, at: clock.now() }).kind === "holds") {
-      say("warning", "the peer is dead: this replica goes on with its payments", { payments });
+      say("warning", "failover: the peer is dead, and this replica takes over its payments", { payments });
     }
     this.#happened({ kind: "peer-dead" });
     this.#trim(Infinity);
@@ -317,7 +317,7 @@ export class Replica implements Service {
   }
 
   #linked(): void {
-    // it may be another life of the peer, with another log
+    // it may be a new process of the peer, with another log
     this.#agreement.forget();
     if (this.#member.phase === "serving") this.#ports.say("info", "the peer is linked");
     this.#happened({ kind: "linked" });
@@ -329,7 +329,7 @@ export class Replica implements Service {
     this.#happened({ kind: "lost" });
   }
 
-  /** Whether all that is known by now is as safe as an acknowledgement promises. */
+  /** Whether all that is known by now is as safe as `ACK` promises. */
   #covered(): Acceptance | Promise<Acceptance> {
     if (this.#settings.ack === "log") return "accepted";
     const { ledger, projector } = this.#running!;
@@ -345,7 +345,7 @@ export class Replica implements Service {
     if (difference) this.#ports.fail(new Error(difference));
   }
 
-  /** @param peerRead up to here; whoever holds the peer's lock need not ask */
+  /** @param peerRead how far the peer has read; irrelevant to a replica that holds the peer's lock */
   #trim(peerRead = this.#link?.peerPosition ?? Infinity): void {
     const { projector, retention } = this.#running ?? {};
     if (projector) retention?.trim(projector.position, peerRead);

@@ -2,10 +2,10 @@
 import { setImmediate } from "node:timers";
 import type { Clock } from "./clock.ts";
 
-/** What is added to the time of this process to have the machine's. */
+/** The offset from the time of this process to the machine's. */
 let uptimeMs: number | undefined;
 
-/** The machine's uptime in milliseconds, to a hundredth of a second where the system tells it so. */
+/** The machine's uptime in milliseconds, to a hundredth of a second if the system has it. */
 function machineUptimeMs(): number {
   try {
     return 1_000 * Number(Deno.readTextFileSync("/proc/uptime").split(" ", 1)[0]);
@@ -26,13 +26,13 @@ export const systemClock: Clock = {
   soon: (action) => void setImmediate(action),
 };
 
-/** A number that tells this boot of the machine from any other. */
+/** A number that only this boot of the machine has. */
 export function bootNumber(): number {
   try {
     const id = Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").replaceAll("-", "");
     return Number.parseInt(id.slice(0, 12), 16);
   } catch {
-    // when it was started, to the minute: a clock that is set makes another boot of it, which costs doubt and is safe
+    // the time of the boot, to the minute: if the clock is set, that is another boot, which costs doubt and is safe
     return Math.round((Date.now() / 1_000 - Deno.osUptime()) / 60);
   }
 }

@@ -1,4 +1,4 @@
-/** What every {@link Clock} does, of the system or virtual. @module */
+/** The contract of every {@link Clock}, the system's or a virtual one. @module */
 import assert from "node:assert/strict";
 import type { Clock } from "../src/clock.ts";
 
@@ -48,7 +48,7 @@ const TESTS: Readonly<Record<string, (clock: Clock) => Promise<void>>> = {
   },
 };
 
-/** Has every test of the contract run on a clock that `make` makes. */
+/** Runs every test of the contract on a clock from `make`. */
 export function testClock(name: string, make: () => Going, options = { ignore: false }): void {
   for (const [says, test] of Object.entries(TESTS)) {
     Deno.test(`${name}: ${says}`, options, async () => {

@@ -30,7 +30,7 @@ Deno.test("an empty value is as good as none", () => {
   assert.equal(readConfig({ PATIENCE_MS: " " }).PATIENCE_MS, 75_000);
 });
 
-Deno.test("a value that will not do is named, shown and explained in one line", () => {
+Deno.test("a value that is not valid is named, shown and explained in one line", () => {
   for (
     const [name, value] of [
       ["LISTEN", "99999"],
@@ -59,19 +59,19 @@ Deno.test("a value that will not do is named, shown and explained in one line", 
     ] as const
   ) {
     const message = refused({ [name]: value });
-    assert.ok(message.startsWith(`${name}: ${JSON.stringify(value)} will not do`), message);
+    assert.ok(message.startsWith(`${name}: ${JSON.stringify(value)} is not valid`), message);
     assert.equal(message.includes("\n"), false);
   }
 });
 
 Deno.test("what would not be sent to a processor is refused, and no password is shown", () => {
-  const why = "no user, password, query or fragment is sent: take it out";
+  const why = "a user, password, query or fragment is never sent: remove it";
   for (const url of ["http://me:secret@h/", "http://me@h", "https://:secret@h/x", "http://@h"]) {
-    const message = `PROCESSOR_FALLBACK_URL: its value will not do (URL): ${why}`;
+    const message = `PROCESSOR_FALLBACK_URL: its value is not valid (URL): ${why}`;
     assert.equal(refused({ PROCESSOR_FALLBACK_URL: url, PROCESSOR_DEFAULT_URL: "http://h" }), message);
   }
   for (const url of ["http://h/?token=1", "http://h:1/x?y", "http://h/#x", "http://h?", "http://h/#"]) {
-    const message = `PROCESSOR_DEFAULT_URL: ${JSON.stringify(url)} will not do (URL): ${why}`;
+    const message = `PROCESSOR_DEFAULT_URL: ${JSON.stringify(url)} is not valid (URL): ${why}`;
     assert.equal(refused({ PROCESSOR_DEFAULT_URL: url, PROCESSOR_FALLBACK_URL: "http://h" }), message);
   }
   for (const url of ["http://h", "HTTPS://h:8443/a/b/", "http://[::1]:80/a@b"]) {
@@ -83,7 +83,7 @@ Deno.test("a processor on port 0 is refused", () => {
   const url = "http://h:0/x";
   assert.equal(
     refused({ PROCESSOR_DEFAULT_URL: url, PROCESSOR_FALLBACK_URL: "http://h" }),
-    `PROCESSOR_DEFAULT_URL: "${url}" will not do (URL): nothing listens on port 0`,
+    `PROCESSOR_DEFAULT_URL: "${url}" is not valid (URL): nothing listens on port 0`,
   );
 });
 
@@ -98,13 +98,13 @@ Deno.test("a path that is too long for a socket is refused", () => {
   assert.deepEqual(readConfig({ OPS_LISTEN: of(103), REPLICAS: "1" }).OPS_LISTEN, { path: of(103) });
 });
 
-Deno.test("what the shell says of a server and its trust is not dropped silently where DATABASE_URL does not say it", () => {
+Deno.test("a libpq variable about a server and its trust is an error unless DATABASE_URL has it", () => {
   const DATABASE_URL = "postgres://h/d";
   const unheeded = ["PGSERVICE", "PGHOSTADDR", "PGREQUIREAUTH", "PGREQUIREPEER", "PGCHANNELBINDING"];
   for (
     const name of ["PGSSLMODE", "PGSSLROOTCERT", "PGSSLNEGOTIATION", "PGTARGETSESSIONATTRS", ...unheeded]
   ) {
-    const message = `${name}: say it in DATABASE_URL, or take it out`;
+    const message = `${name}: write it in DATABASE_URL, or remove it`;
     assert.equal(refused({ DATABASE_URL, [name]: "x" }), message);
     assert.equal(refused({ DATABASE_URL: `${DATABASE_URL}?application_name=x`, [name]: "x" }), message);
     const said = `${DATABASE_URL}?a=b&${name.slice(2).toLowerCase()}=y`;
@@ -112,7 +112,7 @@ Deno.test("what the shell says of a server and its trust is not dropped silently
     assert.equal(readConfig({ [name]: "x" }).DATABASE_URL, "");
     assert.equal(readConfig({ DATABASE_URL, [name]: "" }).DATABASE_URL, DATABASE_URL);
   }
-  // what pg heeds, and what matters to psql alone
+  // what pg reads, and what only psql needs
   for (const name of ["PGHOST", "PGUSER", "PGPASSFILE", "PGOPTIONS", "PGSERVICEFILE", "PGTZ", "PGDATA"]) {
     assert.equal(readConfig({ DATABASE_URL, [name]: "x" }).DATABASE_URL, DATABASE_URL);
   }
@@ -120,43 +120,43 @@ Deno.test("what the shell says of a server and its trust is not dropped silently
 
 Deno.test("what an earlier version knew is refused with what to write instead", () => {
   const said: readonly (readonly [Record<string, string>, string])[] = [
-    [{ ACK: "peer" }, "ACK=peer is no more: write ACK=log, which loses nothing when both replicas die"],
+    [{ ACK: "peer" }, "ACK=peer was removed: write ACK=log, which loses nothing when both replicas die"],
     [
       { ACK: " memory" },
-      "ACK=memory is no more: write ACK=log, which is as fast and loses nothing when a replica dies",
+      "ACK=memory was removed: write ACK=log, which is as fast and loses nothing when a replica dies",
     ],
-    [{ PORT: "80" }, "PORT is no more: write LISTEN, such as LISTEN=0.0.0.0:9999"],
+    [{ PORT: "80" }, "PORT was removed: write LISTEN, such as LISTEN=0.0.0.0:9999"],
     [
       { HOST: "::1" },
-      "HOST is no more: write LISTEN, such as LISTEN=127.0.0.1:9999; for a stand-in `processor --host`",
+      "HOST was removed: write LISTEN, such as LISTEN=127.0.0.1:9999; for a stand-in `processor --host`",
     ],
-    [{ FEE_FALLBACK: "0.1" }, "FEE_FALLBACK is no more: write FEES, such as FEES=0.05,0.15"],
-    [{ STAND_IN_PORT: "0" }, "STAND_IN_PORT is no more: write `start --stand-in-port PORT`"],
-    [{ CADDY: "caddy" }, "CADDY is no more: write `start --caddy PATH`"],
+    [{ FEE_FALLBACK: "0.1" }, "FEE_FALLBACK was removed: write FEES, such as FEES=0.05,0.15"],
+    [{ STAND_IN_PORT: "0" }, "STAND_IN_PORT was removed: write `start --stand-in-port PORT`"],
+    [{ CADDY: "caddy" }, "CADDY was removed: write `start --caddy PATH`"],
     [
       { DISPATCH_PER_SECOND: "9" },
-      "DISPATCH_PER_SECOND is no more: take it out, or write MAX_IN_FLIGHT, which it follows",
+      "DISPATCH_PER_SECOND was removed: unset it, or write MAX_IN_FLIGHT, which it follows",
     ],
-    [{ WATCHERS_MAX: "9" }, `WATCHERS_MAX is no more: take it out: ${WATCHERS_MAX} may watch a replica`],
-    [{ STORE_POOL: "9" }, "STORE_POOL is no more: take it out: a replica has two connections"],
-    [{ RECALL_MS: "9" }, `RECALL_MS is no more: take it out: ids are looked up for ${RECALL_MS / 1_000} s`],
-    [{ STOP_MS: "9" }, `STOP_MS is no more: take it out: stopping takes ${STOP_MS / 1_000} s at most`],
+    [{ WATCHERS_MAX: "9" }, `WATCHERS_MAX was removed: unset it: ${WATCHERS_MAX} may watch a replica`],
+    [{ STORE_POOL: "9" }, "STORE_POOL was removed: unset it: a replica has two connections"],
+    [{ RECALL_MS: "9" }, `RECALL_MS was removed: unset it: ids are looked up for ${RECALL_MS / 1_000} s`],
+    [{ STOP_MS: "9" }, `STOP_MS was removed: unset it: stopping takes ${STOP_MS / 1_000} s at most`],
     [
       { BODY_TIMEOUT_MS: "0" },
-      "BODY_TIMEOUT_MS is no more: take it out: a body has 10 s on a port, and all the time on a socket",
+      "BODY_TIMEOUT_MS was removed: unset it: a body has 10 s on a port, and no limit on a socket",
     ],
-    [{ STORE_BATCH: "500" }, "STORE_BATCH is no more: take it out: batches need no limit any more"],
+    [{ STORE_BATCH: "500" }, "STORE_BATCH was removed: unset it: batches no longer need a limit"],
     [
       { STORE_BACKLOG_MAX: "100" },
-      "STORE_BACKLOG_MAX is no more: take it out, or write LOG_MAX_MB: what waits for Postgres is in the log",
+      "STORE_BACKLOG_MAX was removed: unset it, or write LOG_MAX_MB: what waits for Postgres is in the log",
     ],
-    [{ TIMINGS: "true" }, "TIMINGS is no more: take it out: GET /metrics has it"],
+    [{ TIMINGS: "true" }, "TIMINGS was removed: unset it: GET /metrics has it"],
   ];
   for (const [environment, message] of said) assert.equal(refused(environment), message);
   assert.equal(readConfig({ PORT: "", STORE_BATCH: " " }).QUEUE_MAX, 50_000);
 });
 
-Deno.test("one processor without the other will not do", () => {
+Deno.test("one processor without the other is refused", () => {
   assert.equal(
     refused({ PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1" }),
     "PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: set both or none",
@@ -209,7 +209,7 @@ Deno.test("of two replicas each has a path of its own for operators, and none is
       { OPS_LISTEN: "/run/x", LISTEN: "/run/x.a" },
     ] as Record<string, string>[]
   ) {
-    assert.equal(refused(environment), "OPS_LISTEN: that is where payments are taken");
+    assert.equal(refused(environment), "OPS_LISTEN: LISTEN has this address already");
   }
 });
 
@@ -221,7 +221,7 @@ Deno.test("--help says what HORIZON_MS must exceed", () => {
   for (const value of ["0", "999"]) {
     assert.equal(
       refused({ HORIZON_MS: value }),
-      `HORIZON_MS: "${value}" will not do (ms): ${must}: at least 1000`,
+      `HORIZON_MS: "${value}" is not valid (ms): ${must}: at least 1000`,
     );
   }
   assert.equal(readConfig({ HORIZON_MS: "1000" }).HORIZON_MS, 1_000);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { errorLine } from "../src/errors.ts";
 
-Deno.test("an error is told in its first line, and those that everybody meets in plain words", () => {
+Deno.test("an error is shown by its first line, and a common one in plain words", () => {
   assert.equal(errorLine(new Error("one\ntwo")), "one");
   assert.equal(errorLine("thrown\nas a text"), "thrown");
   assert.deepEqual([errorLine(null), errorLine(undefined)], ["null", "undefined"]);

@@ -57,7 +57,7 @@ async function readable(code: string): Promise<string[]> {
   return lines.map((line) => line.replace(/^\d\d:\d\d:\d\d\.\d{3} /, ""));
 }
 
-Deno.test("for people a line has its values behind the message", processes, async () => {
+Deno.test("a line for people has its values after the message", processes, async () => {
   const lines = await readable(`
     log.warn("the peer is lost", { why: "reset", left: { a: [1, "x"] } });
     log.info("a replica stops", { replica: 3, by: "a" });`);
@@ -78,7 +78,7 @@ Deno.test("for people an event is one line, whatever is in it", processes, async
   assert.match(error!, /^ERR galo·test: stopping error=\{ Error: no way \| at .*\[cause\]: Error: no disk/);
 });
 
-Deno.test("nobody reading stderr stops nothing", processes, async () => {
+Deno.test("a stderr that nothing reads stops nothing", processes, async () => {
   const child = new Deno.Command("sh", {
     // closed before it starts
     args: ["-c", 'exec "$@" 2>&-', "sh", Deno.execPath(), ...ARGS, "debug", "json"],
@@ -88,7 +88,7 @@ Deno.test("nobody reading stderr stops nothing", processes, async () => {
   assert.deepEqual([decoder.decode(stdout), code], ["done\n", 0]);
 });
 
-Deno.test("a reader of stderr who has left stops nothing", processes, async () => {
+Deno.test("a reader of stderr that has left stops nothing", processes, async () => {
   const process = new Deno.Command(Deno.execPath(), {
     args: [...ARGS, "debug", "json"],
     stdout: "piped",

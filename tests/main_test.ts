@@ -38,13 +38,13 @@ Deno.test("--help lists commands and settings and ends with 0", real, async () =
 });
 
 Deno.test("a typo in a setting, an option or a command is one clear line and exit code 1", real, async () => {
-  assert.match(await failure([], { PATIENCE_MS: "soon" }), /^galo: PATIENCE_MS: "soon" will not do \(ms\)/);
+  assert.match(await failure([], { PATIENCE_MS: "soon" }), /^galo: PATIENCE_MS: "soon" is not valid \(ms\)/);
   assert.match(await failure(["--prot", "1"]), /^galo: Unknown option '--prot'/);
-  assert.equal(await failure(["strat"]), 'galo: no command "strat": see --help');
-  assert.match(await failure(["processor", "--port", "x"]), /^galo: --port: "x" is no number from 0 to 65535$/);
+  assert.equal(await failure(["strat"]), 'galo: unknown command "strat": see --help');
+  assert.match(await failure(["processor", "--port", "x"]), /^galo: --port: "x" is not a number from 0 to 65535$/);
   assert.equal(
     await failure([], { ACK: "peer" }),
-    "galo: ACK=peer is no more: write ACK=log, which loses nothing when both replicas die",
+    "galo: ACK=peer was removed: write ACK=log, which loses nothing when both replicas die",
   );
   const processors = { PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" };
   assert.equal(
@@ -52,7 +52,7 @@ Deno.test("a typo in a setting, an option or a command is one clear line and exi
     "galo: ACK: store needs a DATABASE_URL; without one write log",
   );
   assert.equal(await failure([], { LISTEN: "/run/galo.sock" }), "galo: LISTEN: `start` takes payments on a port");
-  assert.match(await failure([], { PORT: "80" }), /^galo: PORT is no more: write LISTEN, such as LISTEN=/);
+  assert.match(await failure([], { PORT: "80" }), /^galo: PORT was removed: write LISTEN, such as LISTEN=/);
   assert.equal(await failure(["replica"]), "galo: PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
 });
 
@@ -64,12 +64,12 @@ Deno.test("what would not be sent to the router is refused in one line by audit"
   for (const url of ["http://me:secret@h", "http://h/?x=1", "http://h/#x"]) {
     assert.equal(
       await failure(["audit", "--url", url], settings),
-      "galo: --url: no user, password, query or fragment is sent: take it out",
+      "galo: --url: a user, password, query or fragment is never sent: remove it",
     );
   }
   assert.equal(
     await failure(["audit", "--url", "localhost"], settings),
-    "galo: --url: it is no http or https URL",
+    "galo: --url: not an http or https URL",
   );
 });
 
@@ -117,7 +117,7 @@ Deno.test("a missing permission is one clear line and exit code 1", real, async 
   assert.match(await failure([], {}, []), /^galo: .*permission/);
 });
 
-Deno.test("what cannot be said on stdout ends nothing", real, async () => {
+Deno.test("a stdout that takes nothing stops nothing", real, async () => {
   const port = freePort();
   const galo = [Deno.execPath(), "run", "-A", "--quiet", MAIN, "processor", "--host", "127.0.0.1", "--port", `${port}`];
   // each write fails there, as on a full disk
@@ -218,7 +218,7 @@ Deno.test(
     await Promise.all(reading);
     for (const id of ["a", "b"]) {
       assert.equal(
-        told(`galo.replica.${id}`, "stopped, and the next start finds everything"),
+        told(`galo.replica.${id}`, "stopped; the next start finds everything"),
         1,
       );
     }

@@ -84,7 +84,7 @@ Deno.test(
     await host.stop();
     const where = await host.serving;
     Deno.exitCode = where === undefined && held.valid ? 7 : 1;`);
-    const said = ["starting", "stopping", "stopped, and the next start finds everything"];
+    const said = ["starting", "stopping", "stopped; the next start finds everything"];
     assert.deepEqual([code, lines.map(({ message }) => message)], [7, said]);
   },
 );

@@ -1,5 +1,5 @@
 /** Two whole replicas on one virtual clock: a log and a store in memory, locks, a link that can be cut, processors that book. @module */
-import type { AckLevel } from "../src/config.ts";
+import { type AckLevel, RECALL_MS } from "../src/config.ts";
 import type { Acceptance } from "../src/service/service.ts";
 import type { Clock } from "../src/clock.ts";
 import type { SegmentFile, SegmentFiles } from "../src/ledger/log.ts";
@@ -17,7 +17,6 @@ import { MemoryStore } from "./store/memory_store.ts";
 import { VirtualClock } from "./support/virtual_clock.ts";
 
 export const HORIZON_MS = 30_000;
-export const RECALL_MS = 60_000;
 export const STOP_MS = 4_000;
 /** Longer than anything takes between two replicas that are well, a takeover included. */
 export const SOON_MS = 1_000;

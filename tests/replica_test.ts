@@ -7,7 +7,8 @@ import { encode } from "../src/peer/frame.ts";
 import type { Outcome } from "../src/routing/processor_client.ts";
 import { STORE_AGAIN_MS, STORE_WAIT_MS } from "../src/recovery.ts";
 import { LIMITS } from "../src/service/readiness.ts";
-import { HORIZON_MS, ID, OTHER_ID, Pair, RECALL_MS, SEGMENT_RECORDS, SOON_MS, STOP_MS } from "./replica_harness.ts";
+import { RECALL_MS } from "../src/config.ts";
+import { HORIZON_MS, ID, OTHER_ID, Pair, SEGMENT_RECORDS, SOON_MS, STOP_MS } from "./replica_harness.ts";
 
 const NEVER = () => new Promise<Outcome>(() => {});
 const UNKNOWN = (): Outcome => ({ kind: "unknown", error: "timeout" });
@@ -98,7 +99,7 @@ Deno.test("at ACK=store a payment that no store commits is taken and not covered
 
 // A replica dies.
 
-Deno.test("who gets the lock of the dead one moves all its payments in one record, and goes on with them", async () => {
+Deno.test("failover: the replica that gets the dead one's lock moves all its payments in one record, and dispatches them", async () => {
   const pair = await Pair.started();
   pair.answer = NEVER;
   const ids = Array.from({ length: 5 }, (_, i) => ID.slice(0, -1) + i);
@@ -160,7 +161,7 @@ Deno.test("what a dead replica had accepted alone is gone on with by one that st
   assert.deepEqual([pair.b.find(ID)?.owner, pair.b.find(ID)?.stage], ["b", "settled"]);
 });
 
-Deno.test("a replica that is to be the only one from now on goes on with what the other one had accepted", async () => {
+Deno.test("a replica that is now the only one takes over what the other one had accepted", async () => {
   const pair = await Pair.started();
   pair.answer = NEVER;
   pair.b.accept(ID, 1990);
@@ -172,7 +173,7 @@ Deno.test("a replica that is to be the only one from now on goes on with what th
   assert.deepEqual([pair.a.find(ID)?.stage, pair.a.readiness().peer], ["settled", "none"]);
 });
 
-Deno.test("both may die at once: the next life of each goes on with its own, without a store", async () => {
+Deno.test("both may die at once: the next process of each continues with its own payments, without a store", async () => {
   const pair = await Pair.started({ store: false });
   pair.answer = NEVER;
   pair.a.accept(ID, 1990);
@@ -192,7 +193,7 @@ Deno.test("both may die at once: the next life of each goes on with its own, wit
   ]);
 });
 
-Deno.test("a replica that is back before its peer noticed goes on with what still is its own", async () => {
+Deno.test("a replica that is back before its peer noticed continues with its own payments", async () => {
   const pair = await Pair.started();
   pair.pipe.silent = true;
   pair.answer = NEVER;
@@ -228,7 +229,7 @@ Deno.test("a replica that stands still is not taken over: a lock ends with its h
   pair.pipe.silent = true;
   await pair.clock.advance(10 * SOON_MS);
   assert.deepEqual([pair.b.readiness().peer, pair.b.find(ID)?.owner], ["unreachable", "a"]);
-  assert.deepEqual(pair.b.readiness().notes, ["the peer is not heard"]);
+  assert.deepEqual(pair.b.readiness().notes, ["the peer does not answer"]);
 });
 
 Deno.test("a replica in another process of the same name waits for its lock, and lets go of nothing", async () => {
@@ -315,7 +316,7 @@ Deno.test("on a full disk nothing is taken, nothing is sent without its record, 
   assert.equal(pair.a.accept(OTHER_ID, 1990), "accepted");
 });
 
-Deno.test("a log at its limit takes no payment, what was accepted goes on, and room comes with the store", async () => {
+Deno.test("a log at its limit takes no payment, accepted payments go on, and room comes with the store", async () => {
   const pair = await Pair.started({ settings: { segmentRecords: 16, segmentsMax: 4 } });
   pair.reaches.a = pair.reaches.b = false;
   const ids = Array.from({ length: 100 }, () => crypto.randomUUID());
@@ -340,7 +341,7 @@ Deno.test("a log at its limit takes no payment, what was accepted goes on, and r
   assert.equal(pair.a.accept(ID, 10), "accepted");
 });
 
-Deno.test("a replica is ready while POST is answered 202: not while as many wait as may, nor without the store at ACK=store", async () => {
+Deno.test("a replica is ready while POST is answered 202: not while QUEUE_MAX payments wait, nor without the store at ACK=store", async () => {
   for (const ack of ["log", "store"] as const) {
     const pair = await Pair.started({ ack, settings: { queueMax: 3 } });
     const gate = Promise.withResolvers<Outcome>();
@@ -383,7 +384,7 @@ Deno.test("a segment is kept until the peer has read it, or is dead", async () =
   assert.equal(pair.files.list().length, 1);
 });
 
-Deno.test("who needs a segment that is gone asks to be started anew, and then knows everything from the store", async () => {
+Deno.test("a replica that needs a missing segment asks for a restart, and then knows everything from the store", async () => {
   const pair = await Pair.started({ settings: { segmentRecords: 16 } });
   pair.pipe.silent = true;
   for (let i = 0; i < 50; i++) pair.a.accept(ID.slice(0, -2) + `${i + 10}`, 10);
@@ -443,7 +444,7 @@ Deno.test("what a replica could not store is stored by its peer when it dies", a
   assert.equal(pair.store.content.rows.get(ID)?.stage, "settled");
 });
 
-Deno.test("what nobody could store is stored by the next life, which reads it in the log", async () => {
+Deno.test("what could not be stored is stored by the next process, which reads it in the log", async () => {
   const pair = await Pair.started({ peer: false });
   pair.reaches.a = false;
   assert.equal(await pair.accept(pair.a), "accepted");
@@ -485,7 +486,7 @@ Deno.test("a start without the store waits where the log does not reach back, an
   assert.deepEqual(pair.a.summary()?.default, { count: 20, cents: 200 });
 });
 
-Deno.test("who waits for the store at its start knows whether anybody takes payments meanwhile", async () => {
+Deno.test("a replica that waits for the store at its start knows whether the other one takes payments", async () => {
   const pair = await Pair.started({ settings: { segmentRecords: 16 } });
   for (let i = 0; i < 20; i++) await pair.accept(pair.a, crypto.randomUUID(), 10);
   await pair.clock.advance(SOON_MS);
@@ -523,7 +524,7 @@ Deno.test("a start asks a store that does not answer twice a second, and says on
   assert.deepEqual(pair.logged, [`a: warning the start waits ${JSON.stringify({ why })}`]);
 });
 
-Deno.test("a store that knows more of the log than the log has both replicas start anew, in doubt", async () => {
+Deno.test("a store that knows more than the log makes both replicas restart, in doubt", async () => {
   const pair = await Pair.started();
   await pair.accept(pair.a);
   const { stored } = pair.store.content;
@@ -564,7 +565,7 @@ Deno.test("a replica waits while the store knows more than the log that its peer
   assert.equal(pair.b.readiness().ready, true);
 });
 
-Deno.test("a store that was set back is written anew, with everything", async () => {
+Deno.test("a store that was set back is written again, with everything", async () => {
   const pair = await Pair.started();
   const backup = pair.store.content;
   await pair.accept(pair.a);
@@ -663,7 +664,7 @@ Deno.test("a log that is gone while the store remembers begins anew on that, and
 
 // Stopping.
 
-Deno.test("a stop hands over: the other one goes on with what is left, and the store holds all", async () => {
+Deno.test("a stop hands over: the other one takes over what is left, and the store holds all", async () => {
   const pair = await Pair.started();
   pair.answer = () => ({ kind: "refused-as-far-as-known" });
   pair.a.accept(ID, 1990);
@@ -707,7 +708,7 @@ Deno.test("a stop takes no new payment, and one of a replica that still starts e
 
 // Both replicas make the same of the log.
 
-Deno.test("an observer is told of each fact once, in the order of the log, at both replicas alike", async () => {
+Deno.test("an observer sees each fact once, in the order of the log, at both replicas alike", async () => {
   const pair = await Pair.started();
   await pair.accept(pair.a);
   pair.cut();

@@ -64,14 +64,26 @@ function comments(path: string, text: string): string {
   return /\.(?:json|lock|html)$/.test(path) ? "" : (text.match(/(?<=^|\s)#.*$/gm) ?? []).join("\n");
 }
 
-/** Tasks that neither a table of the README nor another task names. */
+/** The lines and lists of the README and the design that are too long. */
+function longProse(files: Files): string[] {
+  const lines = (path: string) => files.get(path)!.trimEnd().split("\n");
+  const wide = ["README.md", "src/DESIGN.md"].flatMap((path) =>
+    lines(path).filter((line) => [...line].length > 120).map((line) => `${path}: ${line}`)
+  );
+  const { length } = lines("README.md");
+  const words = lines("src/DESIGN.md").slice(lines("src/DESIGN.md").indexOf("## Words")).filter((line) =>
+    line[0] === "|"
+  );
+  return [...wide, ...length > 150 ? [`README.md: ${length} lines`] : [], ...words.length > 2 + 20 ? ["Words"] : []];
+}
+
+/** Tasks that neither the README nor another task names. */
 function unknownTasks(files: Files): string[] {
   const { tasks } = JSON.parse(files.get("deno.json")!) as { tasks: Record<string, string | { command: string }> };
   const commands = Object.values(tasks).map((task) => typeof task === "string" ? task : task.command);
-  const rows = files.get("README.md")!.split("\n").filter((line) => line.startsWith("|"));
   return Object.keys(tasks).filter((name) => {
     const call = new RegExp(`deno task ${name}(?![\\w:])`);
-    return ![...rows, ...commands].some((text) => call.test(text));
+    return ![files.get("README.md")!, ...commands].some((text) => call.test(text));
   });
 }
 
@@ -105,7 +117,19 @@ Deno.test("every link and every file that prose and comments name is there", nee
   assert.deepEqual(deadNames(planted(files, "main.ts", "// as GONE.md says")), ["main.ts: GONE.md"]);
 });
 
-Deno.test("every task is in a table of the README, or part of another", needs("read"), async () => {
+Deno.test(
+  "the README has 150 lines at most, the design's glossary 20 words, and a line of either 120 characters",
+  needs("read"),
+  async () => {
+    const files = await repository();
+    assert.deepEqual(longProse(files), []);
+    assert.deepEqual(longProse(planted(files, "src/DESIGN.md", "é".repeat(121))).length, 1);
+    assert.deepEqual(longProse(planted(files, "README.md", "x\n".repeat(150))).length, 1);
+    assert.deepEqual(longProse(planted(files, "src/DESIGN.md", "| one word more | means |")), ["Words"]);
+  },
+);
+
+Deno.test("every task is in the README, or part of another", needs("read"), async () => {
   const files = await repository();
   assert.deepEqual(unknownTasks(files), []);
   const config = JSON.stringify({ tasks: { ...JSON.parse(files.get("deno.json")!).tasks, secret: "true" } });

@@ -4,7 +4,7 @@ import type { Addresses } from "../graded/api.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const HERE = new URL("./", import.meta.url).pathname;
-/** Nobody else's projects, network and ports: what else runs in the same engine is left alone. */
+/** Names and ports of the bench's own, so that nothing else in the same engine is touched. */
 const PREFIX = "galo-reach";
 const NETWORK = `${PREFIX}-processors`;
 const PORTS = {
@@ -20,7 +20,7 @@ const PORTS = {
 /** For `--help`. */
 export const PORTS_USED = `${Math.min(...Object.values(PORTS))} to ${Math.max(...Object.values(PORTS))}`;
 
-/** Docker cannot do what the bench needs of it; the message is its own last line. */
+/** Docker failed; the message is its last line. */
 export class DockerError extends Error {
   override name = "DockerError";
 }
@@ -50,7 +50,7 @@ export class Containers {
   /**
    * @param name of the project, and of the image that its replicas run
    * @param files the first is relative to `folder`, which paths in all of them are relative to
-   * @param more in the environment of `docker compose`
+   * @param more variables for the environment of `docker compose`
    */
   constructor(readonly name: string, port: number, files: readonly string[], folder = ROOT, more = {}) {
     this.url = `http://127.0.0.1:${port}`;
@@ -59,7 +59,7 @@ export class Containers {
     this.#folder = folder;
   }
 
-  /** Removes what ran of it before, and starts it anew with these settings. */
+  /** Removes its old containers, and starts it with these settings. */
   async up(settings: Readonly<Record<string, string>> = {}): Promise<void> {
     await this.down();
     await this.start(settings);
@@ -85,7 +85,7 @@ export class Containers {
   /** What each of its containers has used so far, from their cgroups' own accounts. */
   async usage(): Promise<Usages> {
     const ended = await Promise.all([...this.#pids.values()].map(isGone));
-    // one that died was started again
+    // one that died has restarted
     if (ended.includes(true)) this.#pids = await this.#find();
     const all = await Promise.all(
       [...this.#pids].map(async ([service, pid]) => [service, await usageOf(pid)] as const),
@@ -113,7 +113,7 @@ export function trivial(): Containers {
   return new Containers("trivial", PORTS.trivial, TRIVIAL);
 }
 
-/** The same, whose replicas also bring each payment to the default processor: no replica can do with less. */
+/** The same, whose replicas also send each payment to the default processor: the least work of any replica. */
 export function calling(): Containers {
   const more = { TRIVIAL_CALLS: "http://payment-processor-default:8080" };
   return new Containers("calling", PORTS.calling, TRIVIAL, ROOT, more);

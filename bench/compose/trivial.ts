@@ -1,11 +1,11 @@
 /**
- * As little as a replica can do: reads a payment's JSON and answers 202. `trivial.ts PATH` listens on that UNIX socket;
- * `trivial.ts PATH URL` also brings each payment to the processor there, with as little HTTP as can be, several at a
- * time, as Galo does: that much no replica can save.
+ * The least that a replica can do: it reads a payment's JSON and answers 202. `trivial.ts PATH` listens on that UNIX
+ * socket; `trivial.ts PATH URL` also sends each payment to the processor there, with as little HTTP as possible, several
+ * at a time, as Galo does: no replica can save this work.
  * @module
  */
 const [path, url] = Deno.args as [string, string?];
-/** Milliseconds between the first of several calls and what comes with it: as src/routing/turns.ts has it. */
+/** How long the first of several calls waits for the others, in milliseconds: the same as in src/routing/turns.ts. */
 const TURN_MS = 80;
 const { hostname, port, host } = new URL(url || "http://none");
 const encoder = new TextEncoder();
@@ -13,7 +13,7 @@ const answer = new Uint8Array(4096);
 const idle: Deno.Conn[] = [];
 let waiting: { correlationId: string; amount: number }[] = [];
 
-/** Nothing is made of the answer, and there is no other trouble than the processor's death. */
+/** Ignores the answer; the only trouble is the death of the processor. */
 async function pay(text: string): Promise<void> {
   const connection = idle.pop() ?? await Deno.connect({ hostname, port: Number(port || 80) });
   await connection.write(encoder.encode(text));

@@ -133,7 +133,7 @@ export class Api {
       this.#latency.record(answer.ms);
       return answer.body.startsWith("{") ? JSON.parse(answer.body) : {};
     } catch (error) {
-      // what is no answer, or no JSON, is a failure of whom we ask
+      // no answer, or an answer without JSON, is a failure of the side that was asked
       if (error instanceof ConnectionError || error instanceof SyntaxError) return undefined;
       throw error;
     } finally {

@@ -9,7 +9,7 @@ const BUFFER_BYTES = 16_384;
 const CR_LF_CR_LF = "\r\n\r\n";
 const encoder = new TextEncoder();
 
-/** An answer, as far as anybody looks at it. Its body is read as Latin-1, which for JSON's numbers makes no difference. */
+/** The parts of an answer that are read. Its body is read as Latin-1, which for JSON's numbers makes no difference. */
 export interface Answer {
   readonly status: number;
   readonly body: string;

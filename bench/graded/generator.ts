@@ -38,7 +38,7 @@ export function startLoad(plan: LoadPlan, told: (second: LoadSecond) => void): G
   };
   const done = read();
   done.catch(started.reject);
-  // whoever waits for `done` hears of it there
+  // the caller that awaits `done` gets the error
   started.promise.catch(() => {});
   return {
     started: started.promise,

@@ -9,7 +9,7 @@ import { Connection, ConnectionError, encodeRequest } from "./connection.ts";
 import { Latency } from "./latency.ts";
 import type { LoadEvent, LoadPlan } from "./load_event.ts";
 
-/** After so long without an answer a request has failed, in milliseconds: the grader's own limit. */
+/** When a request without an answer has failed, in milliseconds: the grader's own limit. */
 const TIMEOUT_MS = 1_500;
 /** How often requests are looked at for their timeout, in milliseconds; its lateness is the generator's own lag. */
 const SWEEP_MS = 20;

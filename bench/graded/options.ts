@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { errorLine } from "../../src/errors.ts";
 import type { Addresses } from "./api.ts";
 
-/** Something on the command line is not as it must be; the message is one line. */
+/** The command line is not valid; the message is one line. */
 export class OptionsError extends Error {
   override name = "OptionsError";
 }
@@ -31,11 +31,11 @@ export const HELP = `The graded run of CONTRACT.md on this machine: load, outage
 Usage: deno task bench:graded [OPTIONS]
 
   --scenario NAME      preview (60 s, 550 users), final (300 s, 603 users), or the path of a .json file [preview]
-  --runs N             so many runs, each on a fresh system; medians at the end [1]
+  --runs N             how many runs, each on a fresh system; medians at the end [1]
   --floor              first the same load against a static 202 of the same Caddy; p99 then also as a ratio to it
   --out DIR            where results.json, report.html and run.json go [bench/out/<time>]
-  --participant NAME   who the result is of [galo]
-  --url URL            grade what runs already there instead of starting processors, Postgres, replicas and Caddy;
+  --participant NAME   the name in the result [galo]
+  --url URL            grade a router that runs there, instead of starting processors, Postgres, replicas and Caddy;
                        loopback only, and needs the addresses of its two processors:
   --default-url URL    the default processor, with its admin API
   --fallback-url URL   the fallback processor, likewise

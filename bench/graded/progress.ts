@@ -3,7 +3,7 @@ import type { LoadSecond } from "./load_event.ts";
 import type { Progress } from "./run.ts";
 import type { Scenario } from "./scenario.ts";
 
-/** Where nobody watches a terminal, a line so often, in seconds. */
+/** How often there is a line without a terminal, in seconds. */
 const LINE_EVERY_SECONDS = 10;
 
 /** The line of a run. */

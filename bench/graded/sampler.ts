@@ -5,9 +5,9 @@ import type { Schedule } from "./schedule.ts";
 
 const EVERY_MS = 1_000;
 const TIMEOUT_MS = 900;
-/** Behind one address there may be two replicas: each look asks so often, over a new connection. */
+/** One address may have two replicas: how often each look asks, over new connections. */
 const LOOKS = 2;
-/** What a replica said counts for so long, in milliseconds. */
+/** How long a replica's answer counts, in milliseconds. */
 const FRESH_MS = 3_500;
 
 /** One look. */
@@ -35,7 +35,7 @@ export class Sampler {
   readonly #client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
 
   constructor(addresses: Addresses) {
-    // its requests are not the grader's: they are recorded where nobody looks
+    // its requests are not the grader's: they are recorded apart
     this.#api = new Api(addresses, new Latency());
   }
 

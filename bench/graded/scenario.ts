@@ -7,7 +7,7 @@ import { z } from "@zod/zod";
 import { type Cents, centsOf } from "../../src/payment/money.ts";
 import { errorLine } from "../../src/errors.ts";
 
-/** A scenario that is not as it must be; the message is one line for the person who wrote it. */
+/** A scenario that is not valid; the message is one line for the person who wrote it. */
 export class ScenarioError extends Error {
   override name = "ScenarioError";
 }

@@ -11,7 +11,7 @@ const LOOPBACK = "127.0.0.1";
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 /** How long a process may take until it says where it listens, in milliseconds; Postgres is initialised in it. */
 const START_MS = 60_000;
-/** After so long a process that was asked to stop is killed, in milliseconds. */
+/** How long a process may take to stop before it is killed, in milliseconds. */
 const KILL_MS = 8_000;
 /** Older ones do not send the whole body again when they retry. */
 const CADDY_MIN = [2, 11] as const;
@@ -150,7 +150,7 @@ class GaloProcess {
   }
 }
 
-/** A TCP port of loopback that nobody listens on at this moment. */
+/** A TCP port of loopback that is free at this moment. */
 export function freePort(): number {
   const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const { port } = listener.addr as Deno.NetAddr;

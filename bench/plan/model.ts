@@ -20,7 +20,7 @@ export const SERVICE_MS = 0.6;
 export const RETURN_MS = 0.3;
 /** What a caller waits for its answer, in milliseconds. */
 export const ANSWER_MS = 2;
-/** The books are read so long after the last caller, in milliseconds, as the grader does. */
+/** How long after the last caller the books are read, in milliseconds, as the grader does. */
 export const END_MS = 1_000;
 /** Nothing dies here, no log is ever full, and small segments keep it quick to append to a log in memory. */
 const SETTINGS = {

@@ -1,6 +1,6 @@
 /** What a setting of the policy may be tried with: one value, a list, or a range. @module */
 
-/** A value that is not as it must be; the message is one line. */
+/** A value that is not valid; the message is one line. */
 export class ValueError extends Error {
   override name = "ValueError";
 }

@@ -11,15 +11,15 @@ const HELP = `How close to the floor Galo comes, in containers with 1.5 CPUs and
 
 Usage: deno task bench:reach [--only PART,…] [--rounds N] [--rate N] [--before REF] [--runs N] [--out DIR]
 
-  --only PARTS  of: steady, preview, final, unseen, rates, kept, stall [all]; table only writes reach.md anew
-  --rounds N    of steady: so many rounds that count [10]
+  --only PARTS  of: steady, preview, final, unseen, rates, kept, stall [all]; table only writes reach.md again
+  --rounds N    of steady: how many rounds count [10]
   --rate N      of steady: payments a second [300]
   --before REF  of steady: that commit's Galo beside this one
-  --runs N      of preview and final: so many runs each [5]
-  --out DIR     where reach.json is kept and reach.md written anew from all that it has [bench/results]
+  --runs N      of preview and final: how many runs each [5]
+  --out DIR     where reach.json is kept and reach.md is written from it [bench/results]
 
 steady   a static answer of Caddy, two trivial replicas behind Galo's Caddyfile, two that also make a call for each payment,
-         Galo, and Galo at REF, all up at once and warm, each loaded for 5 s in turn, in an order that is drawn anew
+         Galo, and Galo at REF, all up at once and warm, each loaded for 5 s in turn, in a new random order
          each round; the results of other rates are kept. Rounds in which others took
          more than ${100 * STEAL_MAX} % of the machine do not count
 preview  Galo at ACK=log and at ACK=store, the trivial replicas and the static answer in turn, 60 s each
@@ -29,7 +29,7 @@ rates    ever higher rates, up to where p99 is over 11 ms
 kept     the same load with nothing and with 900,000 payments kept
 stall    replicas, Caddy, Postgres, processors and all of them are paused under 603 users: when p99 is back
 
-It needs Docker with Compose, and ports ${PORTS_USED}. The processors, the load generator and what else this machine does
+It needs Docker with Compose, and the ports ${PORTS_USED}. The processors, the load generator and what else this machine does
 share its cores.`;
 
 const PARTS = ["steady", "preview", "final", "unseen", "rates", "kept", "stall"] as const;

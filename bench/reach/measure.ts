@@ -113,7 +113,7 @@ export async function summaryMs({ url }: Containers): Promise<number> {
   return median(times);
 }
 
-/** Puts so many settled payments into the store, 300 a second in turns of 20 ms, and starts both replicas anew. */
+/** Puts settled payments into the store, 300 a second in turns of 20 ms, and restarts both replicas. */
 export async function keep(system: Containers, count: number): Promise<void> {
   const at = `${Date.now() - 4 * count} + n / 6 * 20`;
   const [settled, booked] = [STAGES.indexOf("settled"), REASONS.indexOf("booked")];

@@ -14,7 +14,7 @@ import { drive, END_MS, idOf, ModelProcessor } from "../plan/model.ts";
 const FAST_MS = 120;
 const TIMES_FASTER = 3;
 const POLL_MS = 5_000;
-/** Pause until a payment that nobody takes is looked at again, in milliseconds. */
+/** Pause until a payment that neither processor takes is tried again, in milliseconds. */
 const RETRY_MS = 100;
 
 interface Known {

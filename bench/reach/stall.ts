@@ -1,6 +1,6 @@
 /**
  * What comes after a stall: containers are paused under the final's users, and the seconds after they go on are looked at.
- * Callers that give up and come again make more work than they save: who is near its share of CPU may never get out.
+ * Callers that give up and come again make more work than they save: a system near its share of CPU may never recover.
  * @module
  */
 import { type Containers, galo, processors } from "../compose/containers.ts";

@@ -21,7 +21,7 @@ const EDGE_EVERY_MS = 40;
 const LOOK_EVERY_MS = 1_000;
 /** How long everything may take to be settled and stored after a run, in milliseconds. */
 const CATCH_UP_MS = 60_000;
-/** What sessions counted is in Postgres' statistics after so long, in milliseconds. */
+/** How long Postgres may take to add a session's counts to its statistics, in milliseconds. */
 const STATISTICS_MS = 1_200;
 const FEES = { default: 0.05, fallback: 0.15 };
 const AMOUNT = 19.9;
@@ -183,7 +183,7 @@ class Beside {
   async start(): Promise<void> {
     await this.watch.start();
     this.#loops = Promise.all([this.#edge(), this.#look()]);
-    // whoever stops hears of it
+    // the caller of stop() gets the error
     this.#loops.catch(() => {});
   }
 

@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { errorLine } from "../../src/errors.ts";
 
-/** Something on the command line is not as it must be; the message is one line. */
+/** The command line is not valid; the message is one line. */
 export class OptionsError extends Error {
   override name = "OptionsError";
 }
@@ -30,9 +30,9 @@ export const HELP = `The bottleneck report: where the milliseconds of a graded r
 Usage: deno task bench:report [OPTIONS]
 
   --seconds N        how long the load lasts [30]
-  --rate N           payments a second, about: so many virtual users, each of which sleeps 1 s after an answer [300]
-  --processor-ms N   what both processors take for an answer [20]
-  --target N         what p99 is compared with, in milliseconds [11]
+  --rate N           payments a second, about: as many virtual users, which sleep 1 s after each answer [300]
+  --processor-ms N   how long both processors take to answer [20]
+  --target N         the p99 to compare with, in milliseconds [11]
   --out DIR          where report.md, report.html and figures.json go [bench/out/report-<time>]
   --help
 

@@ -62,7 +62,7 @@ export class ProcessWatch {
       if (cpuMs === undefined) continue;
       const known = this.#cpu.get(pid);
       if (known) known.lastMs = cpuMs;
-      // who comes later began during the run, with nothing used
+      // a process that appears later began during the run, with nothing used
       else this.#cpu.set(pid, { name, firstMs: first ? cpuMs : 0, lastMs: cpuMs });
       sums.set(name, (sums.get(name) ?? 0) + (mib ?? 0));
       if (this.#pids.has(name)) continue;

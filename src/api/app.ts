@@ -1,4 +1,4 @@
-/** The HTTP edge: every path, and what is answered where there is none. @module */
+/** The HTTP edge: every path, and the answer to an unknown one. @module */
 import { type Context, Hono } from "@hono/hono";
 import { getPath } from "@hono/hono/utils/url";
 import { getLogger } from "@logtape/logtape";
@@ -12,12 +12,12 @@ import { problem } from "./problem.ts";
 /** Answers a request. */
 export type Handler = (c: Context) => Response | Promise<Response>;
 
-/** What handlers answer from, and what can be set of the HTTP edge. */
+/** What handlers answer from, and the options of the HTTP edge. */
 export interface Edge {
   readonly payments: Service;
   /** whether everyone may purge */
   readonly allowPurge: boolean;
-  /** the bearer token that may purge in any case; none where left out or empty */
+  /** the bearer token that may purge in any case; none if left out or empty */
   readonly adminToken?: string;
   /** milliseconds since 1970, UTC */
   readonly now: () => number;
@@ -27,13 +27,13 @@ export interface Edge {
   readonly watching: Watching;
   /** whether the live page and metrics are here too; true by default */
   readonly internal?: boolean;
-  /** told of every request */
+  /** sees every request */
   readonly observers?: readonly Observer[];
-  /** what `GET /metrics` tells, as Prometheus' text */
+  /** the answer of `GET /metrics`, in Prometheus' text format */
   readonly scrape?: () => Promise<string>;
 }
 
-/** What is not on the port where everybody is, where operators have one of their own. */
+/** What is at `OPS_LISTEN` only, if that is set. */
 const INTERNAL = ["GET /", "GET /live", "GET /metrics"];
 
 /** A name or address, and perhaps a port. */
@@ -79,10 +79,10 @@ export function createApp(edge: Edge): Hono {
   return app;
 }
 
-/** Of the request before: most are for the same. */
+/** The request before; most requests are for the same path. */
 let last = { url: "", host: null as string | null, path: NO_PATH };
 
-/** The path; {@link NO_PATH} where Host, or the host of a URL asked for as a whole, would make another of it: `x/metrics?`. */
+/** The path; {@link NO_PATH} if Host, or the host of a target that is a whole URL, would change the path: `x/metrics?`. */
 function pathOf(request: Request): string {
   const { headers, url } = request;
   const host = headers.get("host");
@@ -93,14 +93,14 @@ function pathOf(request: Request): string {
   return last.path;
 }
 
-/** Answers where no route is, or none of this method. */
+/** Answers a path without a route, or without one for this method. */
 function answerUnrouted(app: Hono, path: string, asked: string): Response {
-  if (path === NO_PATH) return problem("bad-host", "Host is one name or address, with a port or without");
+  if (path === NO_PATH) return problem("bad-host", "Host must be one name or address, with or without a port");
   const known = METHODS.filter((method) => app.router.match(method, path)[0].length > 0);
   if (known.length === 0) return problem("unknown-path", "Nothing is at this path");
   const allow = [...known, ...known.includes("GET") ? ["HEAD"] : [], "OPTIONS"].join(", ");
   if (asked === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
-  return problem("method-not-allowed", `The path knows ${allow}`, {}, { allow });
+  return problem("method-not-allowed", `This path allows ${allow}`, {}, { allow });
 }
 
 /** A handler whose requests are observed. What it throws is answered 500. */

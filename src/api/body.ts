@@ -1,14 +1,14 @@
 /** Request bodies, read once and never further than a limit. @module */
 
-/** The problem where there is no body: it is too long, or the caller went away before its end. */
+/** Why there is no body: it is too long, or the caller went away before its end. */
 type BodyFault = "body-too-long" | "malformed-body";
 
-/** The bytes of a body. @param bytesMax a longer one is not read to its end, nor kept */
+/** Reads a body. @param bytesMax a longer one is neither read to its end nor kept */
 export async function readBody(request: Request, bytesMax: number): Promise<Uint8Array | BodyFault> {
   const declared = request.headers.get("content-length");
   if (Number(declared) > bytesMax) return "body-too-long";
   try {
-    // half of what chunks cost; the server cuts a body off where its declared length ends
+    // costs half of reading chunks; the server cuts a body off at its declared length
     return declared === null ? await readChunks(request, bytesMax) : await request.bytes();
   } catch {
     return "malformed-body";

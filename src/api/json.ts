@@ -4,10 +4,10 @@ import { parseObject } from "../json.ts";
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
-/** Sixteen significant digits have three decimals or thirteen digits before the point: fewer a double tells apart. */
+/** Sixteen significant digits have three decimals or thirteen digits before the point: a double can tell shorter numbers apart. */
 const LONG_NUMBER = /\.\d{3}|\d{13}/;
 
-/** Reads UTF-8. @returns the text, or undefined where the bytes are no UTF-8 */
+/** Reads UTF-8. @returns the text, or undefined if the bytes are no UTF-8 */
 export function decodeText(bytes: Uint8Array): string | undefined {
   try {
     return UTF8.decode(bytes);
@@ -20,7 +20,7 @@ export function decodeText(bytes: Uint8Array): string | undefined {
  * The digits of a number that may have more of them than a double keeps: `19.900000000000000001` is read as 19.9.
  *
  * @param text JSON of an object in which `name` is a number
- * @returns undefined where no number in the text is that long: asking costs a tenth of reading the digits
+ * @returns undefined if no number in the text is that long: asking costs a tenth of reading the digits
  */
 export function longNumber(text: string, name: string): string | undefined {
   if (!LONG_NUMBER.test(text)) return undefined;

@@ -11,11 +11,11 @@ interface ListenerParts {
   /** whether both replicas of one machine may listen on one port */
   readonly shared: boolean;
   readonly handler: Handler;
-  /** it takes no connections for a moment */
+  /** called when it cannot accept connections for a moment */
   failed(why: string): void;
 }
 
-/** Listens for callers, again after it could not. */
+/** Listens for callers, and again after a failure. */
 export class Listener {
   #server: { readonly addr: Deno.Addr; shutdown(): Promise<void> } | undefined;
   #stopping = false;
@@ -26,7 +26,7 @@ export class Listener {
    * Takes connections from now on.
    *
    * @returns where: a URL, or the path of a socket; undefined once it is shut down
-   * @throws StartError where it cannot listen there
+   * @throws StartError if it cannot listen there
    */
   async open(): Promise<string | undefined> {
     const { listen } = this.parts;
@@ -42,7 +42,7 @@ export class Listener {
       : `http://${placeOf({ ...listen, port: (this.#server.addr as Deno.NetAddr).port })}`;
   }
 
-  /** Takes no new connections, or not before it is opened again; resolved once all requests are answered. */
+  /** Takes no new connections until it is opened again; resolved once all requests are answered. @param forGood it cannot be opened again */
   async shutdown(forGood = true): Promise<void> {
     this.#stopping ||= forGood;
     await this.#server?.shutdown();
@@ -61,16 +61,16 @@ export class Listener {
     }
     const server = Deno.serve({ ...listen, onListen() {} }, handler);
     Deno.chmodSync(listen.path, 0o660);
-    // too many open files end every connection, and need not end the replica
+    // too many open files end every connection, but need not end the replica
     server.finished.catch((error) => this.#reopen(error));
     return server;
   }
 }
 
-/** Removes the socket of a dead process: nobody answers there. Anything else is somebody's. */
+/** Removes the socket of a dead process, where nothing answers. Anything else belongs to somebody. */
 async function removeStale(path: string): Promise<void> {
   try {
-    if (!Deno.lstatSync(path).isSocket) throw new StartError("something that is no socket is there");
+    if (!Deno.lstatSync(path).isSocket) throw new StartError("the file there is not a socket");
     (await Deno.connect({ transport: "unix", path })).close();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return;

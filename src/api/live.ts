@@ -4,20 +4,20 @@ import type { Edge, Handler } from "./app.ts";
 import { problem } from "./problem.ts";
 import { WHY } from "./reason.ts";
 
-/** Bytes that a watcher may leave unread before it is given up, beside what the system buffers: some ten seconds. */
+/** Bytes that a browser may leave unread before it is dropped, beside the system's buffers: some ten seconds. */
 const UNREAD_MAX = 64 << 10;
-/** When a browser that lost its stream asks again, in milliseconds. */
+/** When a browser that lost its stream connects again, in milliseconds. */
 const RETRY_MS = 2_000;
 
 /** A stream of server-sent events: `history` with the charts so far, then `live` every second. */
 export function streamLive({ watching }: Edge): Handler {
   const encoder = new TextEncoder();
   const event = (name: string, data: unknown) => encoder.encode(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
-  // all who watch are sent the same bytes
-  let told: { readonly live: Live; readonly bytes: Uint8Array } | undefined;
+  // every browser gets the same bytes
+  let encoded: { readonly live: Live; readonly bytes: Uint8Array } | undefined;
   const bytesOf = (live: Live, point: Point) => {
-    if (told?.live !== live) told = { live, bytes: event("live", { ...explained(live), point }) };
-    return told.bytes;
+    if (encoded?.live !== live) encoded = { live, bytes: event("live", { ...explained(live), point }) };
+    return encoded.bytes;
   };
   return (c) => {
     const headers = { "content-type": "text/event-stream", "cache-control": "no-store" };
@@ -34,7 +34,7 @@ export function streamLive({ watching }: Edge): Handler {
       },
       end,
     });
-    if (!unwatch) return problem("watchers-full", "As many watch as may");
+    if (!unwatch) return problem("watchers-full", "No more live pages can be open");
     const stream = new ReadableStream<Uint8Array>({
       start(started) {
         controller = started;

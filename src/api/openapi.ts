@@ -39,7 +39,7 @@ const REQUIRED = { required: true, schema: STRING };
 const HEADERS = {
   "Location": { required: true, description: "the payment's path", schema: { ...STRING, pattern: "^/payments/" } },
   "Retry-After": {
-    description: "seconds after which it may work; not there where trying again is of no use",
+    description: "seconds until another try may succeed; missing if another try is useless",
     schema: { type: "integer", minimum: 0 },
   },
   "Allow": { ...REQUIRED, description: "the methods that the path knows", example: "GET, HEAD, OPTIONS" },
@@ -62,7 +62,7 @@ const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 const STORY = {
   operationId: "showPayment",
   parameters: { id: "$request.body#/correlationId" },
-  description: "what becomes of it",
+  description: "the state of the payment",
 };
 const fact = (at: string, state: string, attempt: number, processor: string | null, reason: Reason) => (
   { at: `2025-07-15T12:34:56.${at}Z`, state, attempt, processor, replica: "a", reason, why: WHY[reason] }
@@ -104,7 +104,7 @@ const READINESS = {
   settled: 1234,
   processors: { default: PROCESSOR, fallback: { ...PROCESSOR, inFlight: 0 } },
 };
-const NOT_READY = { ...READINESS, ready: false, phase: "reading", notes: ["reading what was known before"] };
+const NOT_READY = { ...READINESS, ready: false, phase: "reading", notes: ["reading the store and the log"] };
 
 const TAG = { name: "If-None-Match", in: "header", description: "the `ETag` of an earlier answer", schema: STRING };
 const HTML = some("text/html");
@@ -124,8 +124,8 @@ export const ROUTES: Readonly<Record<string, Route>> = {
       "Members that are not known are ignored. The body has at most 4096 bytes.",
     requestBody: { required: true, content: json("NewPayment", { correlationId: ID, amount: 19.9 }) },
   }),
-  "GET /payments/:id": route("payments", showPayment, "What became of a payment, and why", {
-    200: answer("What is known of it; to who prefers HTML, a page", { ...json("Payment", PAYMENT), ...HTML }, "Vary"),
+  "GET /payments/:id": route("payments", showPayment, "What happened to a payment, and why", {
+    200: answer("What is known of it, as JSON or as a page", { ...json("Payment", PAYMENT), ...HTML }, "Vary"),
     404: answer(UNKNOWN.description, { ...UNKNOWN.content, ...HTML }, "Vary"),
     ...problems("internal", "not-serving"),
   }, {
@@ -135,8 +135,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
     200: answer("The totals of both processors", json("Summary", TOTALS)),
     ...problems("invalid-query", "internal", "not-serving"),
   }, {
-    description:
-      "The totals of both replicas at the time of asking, over the instants that the processors were told, " +
+    description: "The totals of both replicas at the time of asking, by `requestedAt` at the processors, " +
       "both ends inclusive.",
     parameters: [
       instant("from", "not after `to`", "2025-07-15T12:34:56.000Z"),

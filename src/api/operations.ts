@@ -18,7 +18,7 @@ export function showReadiness({ payments }: Edge): Handler {
   };
 }
 
-/** Forgets every payment, for whom is allowed to ask for it. */
+/** Forgets every payment, if the caller is allowed to. */
 export function purgePayments({ payments, allowPurge, adminToken = "" }: Edge): Handler {
   return async (c) => {
     const [, token] = /^Bearer +(.+)$/i.exec(c.req.header("authorization") ?? "") ?? [];
@@ -34,7 +34,7 @@ export function purgePayments({ payments, allowPurge, adminToken = "" }: Edge): 
   };
 }
 
-/** Tells what this replica has counted, as Prometheus' text. */
+/** Answers with this replica's metrics, in Prometheus' text format. */
 export function showMetrics({ scrape = () => Promise.resolve("") }: Edge): Handler {
   const headers = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
   return async () => new Response(await scrape(), { headers });

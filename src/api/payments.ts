@@ -21,12 +21,12 @@ export const BODY_BYTES_MAX = 4096;
 const FORMS = { header: "Accept" as const, supports: ["application/json", "text/html"], default: "application/json" };
 const VARY = { vary: "Accept" };
 
-/** What is said of a payment that is not acknowledged. */
+/** Why a payment is not acknowledged. */
 export const REFUSALS = {
   "body-too-long": `A payment has at most ${BODY_BYTES_MAX} bytes`,
-  "malformed-body": "The body ended before its end",
-  "queue-full": "The payment was not taken: as many wait as may wait (QUEUE_MAX)",
-  "log-full": "The payment was not taken: the log is as long as it may be (LOG_MAX_MB), or its disk is full",
+  "malformed-body": "The body broke off",
+  "queue-full": "The payment was not taken: QUEUE_MAX payments are waiting already",
+  "log-full": "The payment was not taken: the log has reached LOG_MAX_MB, or its disk is full",
   "total-full": "The payment was not taken: the totals would no longer be exact to the cent",
   "uncovered": "The payment may have been taken: sending it again is safe",
   "not-serving": "The payment was not taken",
@@ -56,14 +56,14 @@ export function takePayment({ payments }: Edge) {
 async function readPayment(request: Request): Promise<{ id: string; cents: number } | Response> {
   const type = request.headers.get("content-type");
   if (type !== null && !JSON_TYPE.test(type)) {
-    return problem("not-json", "The content type of a payment is application/json");
+    return problem("not-json", "The content type must be application/json");
   }
   const coding = request.headers.get("content-encoding");
   if (coding !== null && !/^identity$/i.test(coding)) {
-    return problem("not-json", "A payment is sent without Content-Encoding", {}, { "accept-encoding": "identity" });
+    return problem("not-json", "A payment must come without Content-Encoding", {}, { "accept-encoding": "identity" });
   }
   const bytes = await readBody(request, BODY_BYTES_MAX);
-  // the rest of the body is never read, so that the connection is of no more use
+  // the rest of the body is never read, so the connection cannot be used again
   if (typeof bytes === "string") return problem(bytes, REFUSALS[bytes], {}, { connection: "close" });
   const text = decodeText(bytes);
   if (text === undefined) return problem("malformed-body", "The body is not UTF-8");
@@ -73,7 +73,7 @@ async function readPayment(request: Request): Promise<{ id: string; cents: numbe
     if (word !== undefined) return fieldProblem("invalid-payment", "amount", "must be a number", word);
     return problem("malformed-body", "A payment is a JSON object with correlationId and amount");
   }
-  if (repeatsName(text, body)) return problem("repeated-name", "It is not plain which of its values is meant");
+  if (repeatsName(text, body)) return problem("repeated-name", "Which of its values counts is not clear");
   const id = typeof body.correlationId === "string" ? parseId(body.correlationId) : undefined;
   const cents = typeof body.amount === "number" ? centsOf(body.amount) : undefined;
   // the schema reads the same, slower, and says what is wrong
@@ -87,7 +87,7 @@ async function readPayment(request: Request): Promise<{ id: string; cents: numbe
   return { id, cents };
 }
 
-/** Tells what is known of a payment: JSON, and to who asks for HTML a page. */
+/** Shows what is known of a payment: as JSON, or as a page if HTML is preferred. */
 export function showPayment({ payments, watching, now }: Edge): Handler {
   return async (c) => {
     const id = parseId(c.req.param("id") ?? "");

@@ -1,27 +1,28 @@
 /**
- * HTTP on a TCP port, by Node's server: it answers also who ends his own side of the connection, which Deno's, on sockets,
- * does only where the answer takes no time. Connections are taken by Deno: Node's listener is dead once files have run out.
+ * HTTP on a TCP port, by Node's server: it also answers a caller that ends its own side of the connection, which Deno's
+ * server, in use on sockets, does only if the answer takes no time. Deno accepts the connections: Node's listener dies once
+ * the process has no file descriptor left.
  * @module
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { Duplex, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
-/** Answers a request. @param outgoing of Node's server, where that asks */
+/** Answers a request. @param outgoing the response of Node's server, on a port */
 export type Handler = (request: Request, outgoing?: object) => Response | Promise<Response>;
 
-/** What callers have time for, in milliseconds: a head, a whole request, and the next one; and how often that is checked. */
+/** The time that a caller has, in milliseconds: for a head, a whole request, and until the next one; and how often that is checked. */
 const TIMES = { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 60_000 };
 const CHECK_MS = 500;
-/** Pause after a connection could not be taken, in milliseconds. */
+/** The pause after a connection could not be accepted, in milliseconds. */
 const ACCEPT_AGAIN_MS = 200;
 
-/** Serves whoever connects. @param failed told why nobody can, for a moment */
+/** Serves a port. @param failed called with the reason when it cannot accept connections for a moment */
 export function servePort(listener: Deno.TcpListener, handler: Handler, failed: (why: unknown) => void, times = TIMES) {
   const callers = new Set<Duplex>();
   const options = { ...times, connectionsCheckingInterval: CHECK_MS, joinDuplicateHeaders: true };
   const server = createServer(options, async (incoming, outgoing) => {
-    // what has not come by then never will
+    // the rest of the request never comes
     const breakOff = () => incoming.complete || incoming.emit("error", new Error("broken off"));
     const { socket } = incoming.on("error", () => {}).once("close", () => socket.off("end", breakOff));
     socket.on("end", breakOff);
@@ -39,7 +40,7 @@ export function servePort(listener: Deno.TcpListener, handler: Handler, failed: 
   const acceptOn = (): Promise<unknown> =>
     accept().catch((why) => (failed(why), setTimeout(acceptOn, ACCEPT_AGAIN_MS)));
   void acceptOn();
-  /** Takes no new connections; resolved once each has ended, after the answer that it waits for. */
+  /** Takes no new connections; resolved once each has ended, after its last answer. */
   const shutdown = async () => {
     listener.close();
     Object.assign(server, { listening: false }).closeIdleConnections();
@@ -49,7 +50,7 @@ export function servePort(listener: Deno.TcpListener, handler: Handler, failed: 
   return { addr: listener.addr, shutdown };
 }
 
-/** A connection as Node has it. */
+/** A connection in the form that Node expects. */
 function streamOf(connection: Deno.TcpConn): Duplex {
   const buffer = new Uint8Array(16 << 10);
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -78,7 +79,7 @@ function streamOf(connection: Deno.TcpConn): Duplex {
   });
 }
 
-/** As much of a request as is asked for here; its URL is as it came, as Deno has it: nothing in it is understood. */
+/** The parts of a request that Galo reads; its URL is as it came, as Deno's server gives it, and not normalised. */
 function requestOf(incoming: IncomingMessage): Request {
   const { method, headers, url = "" } = incoming;
   const origin = /^\w+:/.test(url) ? "" : `http://${headers.host ?? "localhost"}${url.startsWith("/") ? "" : "/"}`;
@@ -96,6 +97,6 @@ async function send(answer: Response, outgoing: ServerResponse): Promise<void> {
   outgoing.setHeaders(headers).statusCode = status;
   const isStream = body && headers.get("content-type") === "text/event-stream";
   if (!isStream) return void outgoing.end(await answer.bytes());
-  // who watches goes when he likes
+  // a watcher may leave at any time
   await pipeline(Readable.from(body), outgoing).catch(() => {});
 }

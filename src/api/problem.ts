@@ -12,21 +12,21 @@ export const PROBLEMS = {
   "repeated-name": [400, "A name stands more than once in an object"],
   "bad-host": [400, "The Host header is not valid"],
   "invalid-query": [400, "A query parameter is not valid"],
-  "forbidden": [403, "This needs authority"],
+  "forbidden": [403, "The caller is not authorised"],
   "unknown-payment": [404, "There is no such payment"],
   "unknown-path": [404, "There is no such path"],
-  "method-not-allowed": [405, "The path does not know this method"],
-  "conflict": [409, "The id is taken by another amount"],
+  "method-not-allowed": [405, "The path does not allow this method"],
+  "conflict": [409, "The id is in use with another amount"],
   "body-too-long": [413, "The body is too long"],
   "not-json": [415, "The body is declared as something other than JSON"],
   "invalid-payment": [422, "A field of the payment is not valid"],
   "internal": [500, "Something went wrong here"],
   "queue-full": [503, "Too many payments are waiting"],
-  "log-full": [503, "The log takes nothing more"],
+  "log-full": [503, "The log is full"],
   "total-full": [503, "The totals cannot take this amount"],
   "uncovered": [503, "The payment cannot be acknowledged now"],
   "not-serving": [503, "This replica is starting or stopping"],
-  "watchers-full": [503, "Too many are watching"],
+  "watchers-full": [503, "Too many live pages are open"],
   "unavailable": [503, "No replica answers"],
 } as const;
 
@@ -36,7 +36,7 @@ export type ProblemKind = keyof typeof PROBLEMS;
 /** The JSON of a problem. */
 export type Problem = z.infer<typeof problemAnswer>;
 
-/** When a caller may try again after a refusal that passes, in seconds. */
+/** When a caller may try again after a temporary refusal, in seconds. */
 const RETRY_AFTER_S = "1";
 /** Longer texts than this many UTF-16 units are cut before they are echoed. */
 const EXCERPT_MAX = 64;
@@ -55,7 +55,7 @@ export function problem(
   headers: Readonly<Record<string, string>> = {},
 ): Response {
   const [status, title] = PROBLEMS[kind];
-  // an amount that is too much stays so
+  // an amount that is too much does not get smaller
   const passes = status === 503 && kind !== "total-full" && { "retry-after": RETRY_AFTER_S };
   const body: Problem = { type: `/problems/${kind}`, title, status, detail, ...more };
   return new Response(JSON.stringify(body), {
@@ -64,9 +64,9 @@ export function problem(
   });
 }
 
-/** What is asked of a replica that does not know yet what was known before. */
+/** The answer of a replica that still reads the store and the log. */
 export function starting(): Response {
-  return problem("not-serving", "What was known before this start is still being read");
+  return problem("not-serving", "This replica is still reading the store and the log");
 }
 
 /** A problem with one field, naming it and the value it has. */
@@ -87,7 +87,7 @@ export function schemaProblem(kind: ProblemKind, error: z.ZodError, input: JsonO
   return fieldProblem(kind, field, message, input[field]);
 }
 
-/** The value, or the beginning of its text where that is long or no JSON. */
+/** The value, or the beginning of its text if that is long or no JSON. */
 function excerpt(value: unknown): Problem["value"] {
   if (value === null || typeof value === "boolean" || Number.isFinite(value)) return value as null | boolean | number;
   const text = typeof value === "object" ? JSON.stringify(value) : String(value);

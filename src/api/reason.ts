@@ -11,7 +11,7 @@ export const WHY: Readonly<Record<Reason, string>> = {
   "default-refusing": "the default processor refuses payments, and the payment can wait",
   "both-refusing": "both processors refuse payments",
   "patience-over": "it had waited for as long as is worth the fallback's fee",
-  "probe": "it tried whether the processor takes payments again",
+  "probe": "it tests whether the processor takes payments again",
   "in-doubt": "a processor that may hold it already has to be asked first",
   "failed": "the processor refused it",
   "processor-full": "the processor was full",
@@ -20,16 +20,16 @@ export const WHY: Readonly<Record<Reason, string>> = {
   "already-booked": "the processor held it already",
   "found-booked": "the processor was asked and held it already",
   "no-place": "no processor had a free place",
-  "rejected": "the processor refused it in a way that does not pass by itself",
+  "rejected": "the processor rejected it, and would do so again",
   "not-found": "the processor was asked and did not have it",
-  "rejected-by-both": "both processors refused it in a way that does not pass by itself, so it is tried again rarely",
+  "rejected-by-both": "both processors rejected it, so it is tried again rarely",
 };
 
-/** What became of a payment so far, and why. @param now milliseconds since 1970, UTC */
+/** What happened to a payment so far, and why. @param now milliseconds since 1970, UTC */
 export function progressOf(payment: Payment, now: number): string {
   const doubt = payment.doubtedUptimeMs === null
     ? ""
-    : "; the log may have lost what came after, so both processors are asked";
+    : "; the log may have lost its newest facts, so both processors are asked first";
   return `${progress(payment, now)}: ${WHY[payment.reason]}${doubt}.`;
 }
 

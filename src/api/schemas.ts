@@ -7,10 +7,10 @@ import { amountOf, CENTS_MAX, centsOf } from "../payment/money.ts";
 import { STAGES } from "../payment/payment.ts";
 import { compareInstants, ISO_PATTERN, parseInstant } from "../payment/instant.ts";
 
-/** The complaint about an amount that cents cannot hold, also used where only its source text shows that. */
+/** The complaint about an amount that cents cannot hold, also used if only its source text shows that. */
 export const TOO_MANY_DECIMALS = "must have at most two decimals";
 
-/** A field as what it means to the core; where it means nothing there, the complaint. */
+/** A field, parsed into what the core uses, or a complaint. */
 function means<S extends z.ZodType, T>(schema: S, read: (value: z.output<S>) => T | undefined, error: string) {
   return schema.transform((value, context): T => {
     const meaning = read(value);
@@ -56,7 +56,7 @@ export const paymentAnswer = z.strictObject({
   processor: z.enum(PROCESSORS).nullable().meta({
     description: "where the last attempt is or was; null before the first",
   }),
-  requestedAt: time.nullable().meta({ description: "what the processor is told of that attempt" }),
+  requestedAt: time.nullable().meta({ description: "the time that the processor gets for that attempt" }),
   acceptedAt: time,
   attempts: z.int().nonnegative(),
   reason: z.enum(REASONS),
@@ -68,14 +68,14 @@ export const paymentAnswer = z.strictObject({
     attempt: z.int().nonnegative(),
     processor: z.enum(PROCESSORS).nullable(),
     replica: z.enum(REPLICAS).meta({
-      description: "who did it; of `accepted`, who dispatches it now, and so of a snapshot",
+      description: "the replica that did it; for `accepted`, and for a snapshot, the owner now",
     }),
     reason: z.enum(REASONS),
     why: z.string(),
   })).meta({ description: "what happened, oldest first" }),
-  complete: z.boolean().meta({ description: "false where steps among `facts` are not known any more" }),
+  complete: z.boolean().meta({ description: "false if steps among `facts` are missing" }),
   source: z.enum(["memory", "postgres", "snapshot"]).meta({
-    description: "where `facts` come from; `snapshot`: only where it is now is known, or Postgres cannot be asked",
+    description: "where `facts` come from; `snapshot`: only the state now is known, or Postgres does not answer",
   }),
 });
 
@@ -93,7 +93,7 @@ const processorStatus = z.strictObject({
   inFlight: z.int().nonnegative(),
   error: z.string().optional().meta({ description: "why it is down" }),
   rejectsWith: z.int().optional().meta({ description: "the status with which it refuses one payment after the other" }),
-  retryAt: time.optional().meta({ description: "until when it is left alone, as it asked to be (Retry-After)" }),
+  retryAt: time.optional().meta({ description: "until when it gets no calls, as it asked (Retry-After)" }),
   unclear: z.string().optional().meta({ description: "what is not understood of its answer about a payment" }),
 });
 
@@ -103,17 +103,17 @@ export const readinessAnswer = z.strictObject({
   replica: z.enum(REPLICAS),
   phase: z.enum(["starting", "reading", "serving", "draining", "stopped"]).meta({
     description:
-      "`starting`: waits to open the log; `reading`: reads what was known before; payments are taken while " +
+      "`starting`: waits to open the log; `reading`: reads the store and the log; payments are taken while " +
       "`serving`",
   }),
   ack: z.enum(ACK_LEVELS).meta({
     description: "what a 202 means: the log holds the payment, or Postgres holds it as well",
   }),
   peer: z.enum(["none", "linked", "unreachable", "dead"]).meta({
-    description: "the other replica; `dead`: this one goes on with its payments",
+    description: "the other replica; `dead`: this one has taken over its payments",
   }),
   store: z.enum(["none", "connecting", "ready", "unavailable"]),
-  notes: z.array(z.string()).readonly().meta({ description: "what is not as it should be, one line each" }),
+  notes: z.array(z.string()).readonly().meta({ description: "what is wrong, one line each" }),
   queue: z.int().nonnegative().meta({ description: "payments that wait to be dispatched by this replica" }),
   pending: z.int().nonnegative().meta({ description: "payments not settled, of both replicas" }),
   settled: z.int().nonnegative(),

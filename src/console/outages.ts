@@ -1,4 +1,4 @@
-/** When something was not as it should be, as this replica saw it: a processor took nothing, or a limit was reached. @module */
+/** Outages as this replica saw them: a processor took no payments, or a limit was reached. @module */
 import type { Outage } from "./watching.ts";
 
 /** Outages of one thing that are kept. */

@@ -1,11 +1,10 @@
 /**
- * What happened to the payments that were sent last. A payment tells only how far it has come, so who wants to know how it
- * came there has to listen.
+ * What happened to the newest payments. A payment holds only its state, so its steps are recorded here as they happen.
  * @module
  */
 import { type FollowUp, type Processor, PROCESSORS, REASONS, REPLICAS } from "../payment/fact.ts";
 import { type Payment, STAGES } from "../payment/payment.ts";
-import type { Told } from "./watching.ts";
+import type { StoryStep } from "./watching.ts";
 
 /** Payments whose story is kept: at least so many, at most twice as many. */
 export const STORIES_MIN = 2_048;
@@ -13,17 +12,17 @@ export const STORIES_MIN = 2_048;
 const TEXT_MAX = 800;
 
 /** What a fact that holds says; `payment` is what it made of its payment. */
-export function told({ at, by: replica, kind: stage, reason }: FollowUp, { attempt, processor }: Payment): Told {
+export function stepOf({ at, by: replica, kind: stage, reason }: FollowUp, { attempt, processor }: Payment): StoryStep {
   return { at, replica, stage, attempt, processor, reason };
 }
 
-/** All that is left of a story of which nothing was heard. */
-export function snapshot({ requestedAt, owner: replica, stage, attempt, processor, reason }: Payment): Told {
+/** The snapshot of a payment whose facts were not recorded. */
+export function snapshot({ requestedAt, owner: replica, stage, attempt, processor, reason }: Payment): StoryStep {
   return { at: requestedAt, replica, stage, attempt, processor, reason };
 }
 
 /** The line with which every story begins. */
-export function beginning({ acceptedAt, owner }: Payment): Told {
+export function beginning({ acceptedAt, owner }: Payment): StoryStep {
   return { at: acceptedAt, replica: owner, stage: "accepted", attempt: 0, processor: null, reason: "accepted" };
 }
 
@@ -33,8 +32,8 @@ export class Stories {
   #young = new Map<string, string>();
   #old = new Map<string, string>();
 
-  /** Adds what happened to a payment after it was accepted, of which every payment tells. */
-  add(id: string, step: Told): void {
+  /** Adds what happened to a payment after it was accepted; the payment itself says when that was. */
+  add(id: string, step: StoryStep): void {
     const kept = this.get(id);
     const line = encodeLine(step);
     if (!this.#young.has(id) && this.#young.size >= STORIES_MIN) {
@@ -44,7 +43,7 @@ export class Stories {
     this.#young.set(id, kept === undefined ? line : [shortened(kept), line].join(";"));
   }
 
-  /** @returns undefined where nothing is kept, else what {@link decodeStory} reads */
+  /** @returns undefined if nothing is kept, else what {@link decodeStory} reads */
   get(id: string): string | undefined {
     return this.#young.get(id) ?? this.#old.get(id);
   }
@@ -55,7 +54,7 @@ export class Stories {
   }
 }
 
-/** Makes place for a line: the first one and the last ones stay. A processor that refuses for hours makes many. */
+/** Drops the second line of a long story. A processor that refuses for hours makes many lines. */
 function shortened(text: string): string {
   if (text.length < TEXT_MAX) return text;
   const first = text.indexOf(";");
@@ -63,15 +62,15 @@ function shortened(text: string): string {
 }
 
 /** `stage,attempt,at,replica,processor,reason`, by their codes; -1 for no processor. */
-function encodeLine({ at, replica, stage, attempt, processor, reason }: Told): string {
+function encodeLine({ at, replica, stage, attempt, processor, reason }: StoryStep): string {
   const [s, r, p] = [STAGES.indexOf(stage), REPLICAS.indexOf(replica), PROCESSORS.indexOf(processor as Processor)];
-  // unlike a template, which keeps all that it is made of
+  // a template would keep alive every string that it is made of
   return [s, attempt, at, r, p, REASONS.indexOf(reason)].join();
 }
 
-/** Reads a story. @returns undefined where the text is none of {@link Stories.get}'s, or of a newer version of the program */
-export function decodeStory(text: string): Told[] | undefined {
-  const lines: Told[] = [];
+/** Reads a story. @returns undefined if the text is none of {@link Stories.get}'s, or of a newer version of the program */
+export function decodeStory(text: string): StoryStep[] | undefined {
+  const lines: StoryStep[] = [];
   for (const line of text.split(";")) {
     const [s, attempt, at, r, p, why] = line.split(",").map(Number);
     const [stage, replica, reason] = [STAGES[s!], REPLICAS[r!], REASONS[why!]];
@@ -81,14 +80,14 @@ export function decodeStory(text: string): Told[] | undefined {
   return lines;
 }
 
-/** Whether these lines lead to where the payment is. */
-export function leadsTo(lines: readonly Told[], { stage, attempt }: Payment): boolean {
+/** Whether these lines lead to the payment's state. */
+export function leadsTo(lines: readonly StoryStep[], { stage, attempt }: Payment): boolean {
   const last = lines.at(-1);
   return last?.stage === stage && last.attempt === attempt;
 }
 
 /** Whether nothing is missing before the last line: every attempt is there, with its end but for the last. */
-export function isComplete(lines: readonly Told[]): boolean {
+export function isComplete(lines: readonly StoryStep[]): boolean {
   return lines.every(({ stage, attempt }, i) => {
     const before = lines[i - 1];
     // found booked before anything was sent

@@ -1,6 +1,6 @@
 /**
- * What people may see of a replica: looks at it every second, tells its peer, tells who watches, and logs what is worth a
- * line. It is told of the facts of both replicas, in the order of the log, and takes no part in anything.
+ * What people may see of a replica. Every second it looks at the replica, informs its peer and the live pages, and logs
+ * events. It sees the facts of both replicas, in the order of the log, and changes nothing.
  * @module
  */
 import { type Cancel, type Clock, within } from "../clock.ts";
@@ -15,18 +15,18 @@ import { LIMITS, type Readiness } from "../service/readiness.ts";
 import type { Service } from "../service/service.ts";
 import { Charts } from "./charts.ts";
 import { Outages } from "./outages.ts";
-import { beginning, decodeStory, isComplete, leadsTo, snapshot, Stories, told } from "./stories.ts";
+import { beginning, decodeStory, isComplete, leadsTo, snapshot, stepOf, Stories } from "./stories.ts";
 import type { Decision, Point, Story, Watcher } from "./watching.ts";
 
 /** How often it looks, in milliseconds. */
 export const LOOK_MS = 1_000;
-/** A replica that said nothing for so long is not heard, in milliseconds. */
+/** A replica without a status for this long counts as not heard, in milliseconds. */
 const HEARD_MS = 3_000;
-/** The newest decisions that are kept of each reason, so that a rare one is not washed away by the usual ones. */
+/** How many decisions are kept of each reason, so that the usual ones do not displace a rare one. */
 const DECISIONS_EACH = 4;
-/** The fallback is done with when it was sent nothing for so long, in milliseconds. */
+/** The fallback's turn ends after this long without a payment, in milliseconds. */
 const QUIET_MS = 10_000;
-/** Browsers that may watch a replica. */
+/** Live pages that may be open at a replica. */
 export const WATCHERS_MAX = 16;
 /** How long a story waits for the store, in milliseconds. */
 export const STORY_MS = 500;
@@ -43,10 +43,10 @@ interface WatchParts {
   say(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
 }
 
-/** Of a replica that does not know yet. */
+/** The status of a replica that is still starting. */
 const NOTHING: Summary = { default: { count: 0, cents: 0 }, fallback: { count: 0, cents: 0 } };
 
-/** What the HTTP edge shows people, and what looks for it. */
+/** Collects what the HTTP edge shows people. */
 export class Watch implements Observer {
   readonly #parts: WatchParts;
   readonly #charts = new Charts();
@@ -59,15 +59,15 @@ export class Watch implements Observer {
   #next: Cancel | undefined;
   #stopped = false;
   #lookedMs: number;
-  /** of the requests since the last look: milliseconds each, and how many failed */
+  /** the requests since the last look: milliseconds each, and how many failed */
   #took: number[] = [];
   #failed = 0;
   #own: Status | undefined;
-  /** what the peer told last, and when that was new here, on the monotonic clock */
+  /** the peer's last status, and when it came, on the monotonic clock */
   #peer: { readonly status: Status; readonly heardMs: number } | undefined;
-  /** stories are asked for one at a time: who writes must not wait for who reads */
+  /** stories are read one at a time, so that writes do not wait for reads */
   #recalls: Promise<unknown> = Promise.resolve();
-  /** of each processor what was said of it last: the status with which it refuses, and what is not understood of it */
+  /** by processor, what was logged last: the status with which it refuses, and what is not understood of it */
   readonly #said: Record<Processor, Pick<ProcessorStatus, "rejectsWith" | "unclear">> = { default: {}, fallback: {} };
   #fallback: { readonly since: number; readonly lastAt: number; readonly payments: number } | undefined;
 
@@ -83,7 +83,7 @@ export class Watch implements Observer {
       this.#stories.clear();
       this.#decisions.clear();
     } else if (fact.kind === "dispatched" || fact.kind === "released" || fact.kind === "settled") {
-      const step = told(fact, payment!);
+      const step = stepOf(fact, payment!);
       this.#stories.add(fact.id, step);
       if (fact.kind !== "settled") this.#decided({ ...step, id: fact.id });
       if (fact.kind === "dispatched" && fact.by === this.#parts.self) this.#sent(fact);
@@ -117,7 +117,7 @@ export class Watch implements Observer {
     for (const watcher of this.#watchers) watcher.end();
   }
 
-  /** @returns how to stop watching; undefined where as many watch as may, or the replica stops */
+  /** @returns how to stop watching; undefined if {@link WATCHERS_MAX} are, or the replica stops */
   watch(watcher: Watcher): (() => void) | undefined {
     if (this.#stopped || this.#watchers.size >= WATCHERS_MAX) return undefined;
     this.#watchers.add(watcher);
@@ -145,13 +145,13 @@ export class Watch implements Observer {
       since: this.#since,
       /** null for a replica that this one does not hear */
       replicas: self === "a" ? { a: own, b: others } : { a: others, b: own },
-      /** how long ago the peer was heard; null when never, or where there is none */
+      /** how long ago the peer was heard; null when never, or without a peer */
       silentMs: Number.isFinite(silentMs) ? Math.round(silentMs) : null,
-      /** for how long the peer has not read what it was told of; 0 where it has */
+      /** for how long the peer has not read all that it was sent; 0 if it has */
       lagMs: link?.lagMs ?? 0,
-      /** why what waits is not sent; null where nothing waits */
+      /** why waiting payments are not sent; null if none waits */
       held: dispatcher?.held ?? null,
-      /** what the fees are below those of a router that knows the fallback only; rounded down */
+      /** the fees saved against a router that uses only the fallback; rounded down */
       savedCents: share(totals.default.cents, fees.fallback - fees.default),
       processors: { default: of("default"), fallback: of("fallback") },
       /** newest first */
@@ -159,7 +159,7 @@ export class Watch implements Observer {
     };
   }
 
-  /** What the store is to keep of a story; undefined where nothing is known. */
+  /** The part of a story that the store is to keep; undefined if nothing is known. */
   stored(id: string): string | undefined {
     return this.#stories.get(id);
   }
@@ -169,7 +169,7 @@ export class Watch implements Observer {
     const first = beginning(payment);
     if (stage === "accepted") return { facts: [first], source: "memory", complete: true };
     const lines = decodeStory(this.#stories.get(id) ?? "") ?? [];
-    // what was read at the start was not heard
+    // what was read at the start did not happen now
     const known = leadsTo(lines, payment);
     const memory = { facts: [first, ...lines], source: "memory", complete: isComplete(lines) } as const;
     if (known && (memory.complete || stage !== "settled")) return memory;
@@ -182,7 +182,7 @@ export class Watch implements Observer {
     return { facts: [first, snapshot(payment)], source: "snapshot", complete: false };
   }
 
-  /** What the store has, if it says so in time. */
+  /** The story in the store, if it answers in time. */
   async #recall(id: string): Promise<string | undefined> {
     const { clock, recall } = this.#parts;
     let late = false;
@@ -193,7 +193,7 @@ export class Watch implements Observer {
     return story;
   }
 
-  /** What the peer told last, unless it is silent. */
+  /** The peer's last status, unless it is silent. */
   #peerNow(): Status | undefined {
     const { clock } = this.#parts;
     const status = this.#replica!.vitals.link?.peerStatus;
@@ -258,18 +258,18 @@ export class Watch implements Observer {
       const change = this.#outages.look(processor, state === "up", at);
       if (change?.to === null || state === "down" && rejectsWith && rejectsWith !== said.rejectsWith) {
         const why = { ...error && { why: error }, ...rejectsWith && { status: rejectsWith } };
-        say("warning", "a processor takes nothing", { processor, ...why, ...retryAt && { until: retryAt } });
+        say("warning", "a processor takes no payments", { processor, ...why, ...retryAt && { until: retryAt } });
       } else if (change) {
         say("info", "a processor takes payments again", { processor, afterMs: change.to! - change.from });
       }
       if (unclear && unclear !== said.unclear) {
-        say("warning", "a processor is not understood when it is asked for a payment", { processor, unclear });
+        say("warning", "a processor's answer to a lookup is not understood", { processor, unclear });
       }
     }
     const fallback = this.#fallback;
     if (!fallback || at - fallback.lastAt < QUIET_MS) return;
     const forMs = fallback.lastAt - fallback.since;
-    say("info", "the fallback is sent no more payments", { payments: fallback.payments, forMs });
+    say("info", "the fallback gets no more payments", { payments: fallback.payments, forMs });
     this.#fallback = undefined;
   }
 
@@ -284,13 +284,13 @@ export class Watch implements Observer {
 
   #sent({ processor, at, reason }: Dispatched): void {
     if (processor !== "fallback") return;
-    if (!this.#fallback) this.#parts.say("info", "the fallback is sent payments", { reason });
+    if (!this.#fallback) this.#parts.say("info", "the fallback gets payments", { reason });
     const { since = at, payments = 0 } = this.#fallback ?? {};
     this.#fallback = { since, lastAt: at, payments: payments + 1 };
   }
 }
 
-/** The smallest value that at least that share of all are not above, to a thousandth; 0 of none. */
+/** The quantile `of` of sorted values, to a thousandth: the smallest that is not below that share of them; 0 of none. */
 function percentile(sorted: Float64Array, of: number): number {
   return Math.round(1_000 * (sorted[Math.ceil(of * sorted.length) - 1] ?? 0)) / 1_000;
 }

@@ -1,13 +1,13 @@
-/** What people may see of a running replica, and who shows it. @module */
+/** What people may see of a running replica, as types. @module */
 import type { Processor, Reason, ReplicaId } from "../payment/fact.ts";
 import type { Stage } from "../payment/payment.ts";
 import type { Watch } from "./watch.ts";
 
 /** One thing that happened to a payment; times are milliseconds since 1970, UTC. */
-export interface Told {
-  /** when, by the clock of the replica that did it; of an attempt's beginning, and of a snapshot's last line, what the processor is told */
+export interface StoryStep {
+  /** when, by that replica's clock; for a dispatch, and for a snapshot's last line, the `requestedAt` of the attempt */
   readonly at: number;
-  /** the replica that did it; of `accepted`, the one that dispatches it now, and so of a snapshot's last line */
+  /** the replica that did it; for `accepted`, and for a snapshot's last line, the owner now */
   readonly replica: ReplicaId;
   readonly stage: Stage;
   /** 0 before the first */
@@ -18,10 +18,10 @@ export interface Told {
 
 /** Everything that happened to a payment, oldest first. */
 export interface Story {
-  readonly facts: readonly Told[];
-  /** where they come from: `snapshot` is where the payment is now, when nothing else is left or can be reached */
+  readonly facts: readonly StoryStep[];
+  /** where they come from: `snapshot` is the state now, if nothing else is left or can be reached */
   readonly source: "memory" | "postgres" | "snapshot";
-  /** false where steps in between are not known any more */
+  /** false if steps are missing */
   readonly complete: boolean;
 }
 
@@ -32,7 +32,7 @@ export interface Outage {
   readonly to: number | null;
 }
 
-/** One second of the charts, or several; null where nothing is known. */
+/** One second of the charts, or several; null if nothing is known. */
 export interface Point {
   readonly at: number;
   /** requests of `POST /payments` a second at both replicas */
@@ -44,12 +44,12 @@ export interface Point {
 }
 
 /** A decision, as the page lists it. */
-export type Decision = Told & { readonly id: string };
+export type Decision = StoryStep & { readonly id: string };
 
 /** The state of both replicas as one of them knows it. */
 export type Live = ReturnType<Watch["live"]>;
 
-/** Somebody who watches. */
+/** An open live page. */
 export interface Watcher {
   /** Every second. */
   tell(live: Live, point: Point): void;
@@ -57,5 +57,5 @@ export interface Watcher {
   end(): void;
 }
 
-/** What the HTTP edge asks for people. */
+/** What the HTTP edge asks for the pages. */
 export type Watching = Pick<Watch, "points" | "live" | "watch" | "story">;

@@ -11,8 +11,8 @@ export class FileSegments implements SegmentFiles {
   readonly #failed: (error: unknown) => void;
 
   /**
-   * @param failed told why the log was not written
-   * @param writer names this writer's drafts: nobody else's may have that name
+   * @param failed called with the reason if the log was not written
+   * @param writer names this writer's drafts; no other writer may have the same name
    */
   constructor(folder: string, failed: (error: unknown) => void = () => {}, writer: string = crypto.randomUUID()) {
     this.#folder = folder;
@@ -27,10 +27,10 @@ export class FileSegments implements SegmentFiles {
 
   create(segment: number, records: Uint8Array): boolean {
     try {
-      // who was killed left one that may be a link to a segment
+      // a killed writer left a draft that may be a link to a segment
       rmSync(this.#draft, { force: true });
       Deno.writeFileSync(this.#draft, records, { mode: 0o600 });
-      // unlike a rename, a link never takes the place of a file that is there
+      // unlike a rename, a link never replaces a file that exists
       Deno.linkSync(this.#draft, this.#path(segment));
       return true;
     } catch (error) {
@@ -63,7 +63,7 @@ export class FileSegments implements SegmentFiles {
   }
 }
 
-/** Opened twice, since an append moves the offset of the file that it is written through. */
+/** Opened twice, since an append moves the offset of its file. */
 class OpenFile implements SegmentFile {
   readonly #reads: Deno.FsFile;
   readonly #appends: Deno.FsFile;

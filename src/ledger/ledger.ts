@@ -1,6 +1,6 @@
 /**
- * The ledger: facts are recorded through it, and no other way. It appends a fact to the log, reads the log up to that, and
- * folds what it reads, the peer's facts included. Only then does it know whether the fact holds.
+ * The ledger: the only way to record facts. It appends a fact to the log, reads the log up to it, and folds what it reads,
+ * the peer's facts included. Only then does it know whether the fact holds.
  * @module
  */
 import { Book } from "../payment/book.ts";
@@ -11,14 +11,14 @@ import { mix, RecordBuffer } from "./record.ts";
 
 /** What became of a fact. */
 type Receipt =
-  /** it holds: `payment` is what it made of its payment */
+  /** it holds: `payment` is its payment after it */
   | { readonly kind: "holds"; readonly payment: Payment | undefined }
-  /** it is void, another fact was first: `payment` is what there is instead, if anything */
+  /** it is void, another fact came first: `payment` is the payment as it is, if there is one */
   | { readonly kind: "void"; readonly payment: Payment | undefined }
   /** the log did not take it: nothing happened */
   | { readonly kind: "not-taken" };
 
-/** Told of every fact of the log in its order, once it is folded. It must not append: that would be out of order. */
+/** Called with every fact of the log, in order, once it is folded. It must not append: that would be out of order. */
 export interface LedgerObserver {
   /**
    * @param holds whether the fact holds
@@ -41,7 +41,7 @@ export interface Checkpoint {
   readonly settled: readonly number[];
 }
 
-/** The only door for facts: appends them, and folds the log. */
+/** The only way to record a fact: appends it, and folds the log. */
 export class Ledger {
   readonly book: Book;
   readonly #log: Log;
@@ -54,9 +54,9 @@ export class Ledger {
   #checkpoints: Checkpoint[] = [];
 
   /**
-   * @param log stands where the book ends
+   * @param log its position is where the book ends
    * @param hash at that position
-   * @param nonce any number that another writer's is not likely to be near to
+   * @param nonce a number that is not likely to be near another writer's
    */
   constructor(log: Log, nonce: number, book = new Book(), hash = 0) {
     this.#log = log;
@@ -80,14 +80,14 @@ export class Ledger {
     return this.#checkpoints;
   }
 
-  /** Has an observer told of what is folded from now on. The first one is told first. */
+  /** Adds an observer of all that is folded from now on. The first one is called first. */
   observe(observer: LedgerObserver): void {
     this.#observers.push(observer);
   }
 
   /**
-   * Records a fact. It is void where the log has a newer one of the same payment than `over`, which it was made from: the
-   * peer may have recorded that a moment before.
+   * Records a fact. It is void if the log has a fact of the same payment that is newer than `over`: the peer may have
+   * recorded it a moment before.
    *
    * @param isRead whether the log was read to its end just now
    */
@@ -103,7 +103,7 @@ export class Ledger {
         const holds = this.#fold(own ? fact : undefined);
         if (own) return { kind: holds ? "holds" : "void", payment: "id" in fact ? this.book.get(fact.id) : undefined };
       }
-      // it does not count, since it stands behind the end of its segment: again in the next one, if there is one
+      // it does not count, since it stands after the end of its segment: append it to the next one, if there is one
       if (segmentOf(this.#log.position) === segment) return { kind: "not-taken" };
     }
   }
@@ -113,15 +113,15 @@ export class Ledger {
     for (let on = false; this.#log.next(this.#read, on); on = true) this.#fold();
   }
 
-  /** Folds the record that was read; `known` is what it says, where that is known. @returns whether it holds */
+  /** Folds the record that was read; `known` is its fact, if that is known. @returns whether it holds */
   #fold(known?: Fact): boolean {
     if (this.#folding) throw new Error("invariant: a fact is recorded while another one is folded");
     const record = known ?? this.#read.read();
     if (record.kind === "header") {
-      // the hash starts over here: who starts from the store has not folded what stands before
+      // the hash starts over here: a replica that starts from the store has not folded what stands before
       if (record.base !== null) {
         this.#hash = 0;
-        // at the positions before, another life of the peer may have folded an earlier log
+        // before this position an earlier process of the peer may have folded an earlier log
         this.#checkpoints = [];
       }
       return true;

@@ -21,24 +21,24 @@ export function indexOf(position: number): number {
 
 /** One replica's way to the log. */
 export interface Log {
-  /** The position after the last record that {@link next} gave: the next one is there or later. */
+  /** The position after the last record of {@link next}: the next record is there or later. */
   readonly position: number;
   /**
-   * Appends a record behind all that the log has. Where it stands, and whether it counts, {@link next} tells.
+   * Appends a record at the end of the log. {@link next} shows its position, and whether it counts.
    *
-   * @returns false where the log did not take it, or not all of it: then it counts for nobody
+   * @returns false if the log did not take it, or not all of it: then it counts for nobody
    */
   append(record: RecordBuffer): boolean;
   /**
    * Reads the next record of the log: a fact, or the first record of a segment.
    *
-   * @param on whether the end will do that it came to when the record before was read
+   * @param on whether the end that the reading of the record before found is good enough
    * @returns false at its end
    */
   next(into: RecordBuffer, on?: boolean): boolean;
 }
 
-/** A position is not in the log, or not any more. */
+/** A position is not in the log, or no longer. */
 export class LogGoneError extends Error {
   override name = "LogGoneError";
 }
@@ -50,12 +50,12 @@ export interface SegmentFiles {
   /**
    * Makes a segment that begins with these records, all of it at once.
    *
-   * @returns false where it is there already, or could not be written
+   * @returns false if it is there already, or could not be written
    */
   create(segment: number, records: Uint8Array): boolean;
-  /** @returns undefined where there is no such segment */
+  /** @returns undefined if there is no such segment */
   open(segment: number): SegmentFile | undefined;
-  /** Deletes a segment; harmless where it is gone. */
+  /** Deletes a segment; harmless if it is gone. */
   remove(segment: number): void;
 }
 
@@ -63,7 +63,7 @@ export interface SegmentFiles {
 export interface SegmentFile {
   /** Appends bytes, in one write. @returns how many were taken: fewer at a full disk or a limit */
   append(bytes: Uint8Array): number;
-  /** Reads what follows what was read last. @returns how many bytes; 0 at the end */
+  /** Reads on from the last read. @returns how many bytes; 0 at the end */
   read(into: Uint8Array): number;
   /** Goes back by so many bytes. */
   back(bytes: number): void;

@@ -7,11 +7,11 @@ import { readId, writeId } from "../payment/id.ts";
 
 /** The three parts. */
 interface LogId {
-  /** 32 bits that tell it from the other logs of its cluster */
+  /** 32 bits, different from those of the cluster's other logs */
   readonly own: number;
   /** the own part of the log in which its reading begins; in a cluster's first log a random number, and so no log's */
   readonly parent: number;
-  /** what all logs of a cluster share, in text */
+  /** the part that all logs of a cluster share, in text */
   readonly cluster: string;
 }
 

@@ -1,6 +1,6 @@
 /**
  * How a start goes on with the log: {@link classify} finds the row of DESIGN.md's table "A start", {@link openLog} does
- * what it says, and {@link locate} tells where reading begins then. One replica at a time does so.
+ * what it says, and {@link locate} finds where reading begins then. One replica at a time does so.
  * @module
  */
 import type { ReplicaId } from "../payment/fact.ts";
@@ -21,9 +21,9 @@ export interface OpeningParts {
   readonly files: SegmentFiles;
   readonly boot: number;
   readonly self: ReplicaId;
-  /** where the store is; undefined where it does not answer */
+  /** where the store is; undefined if it does not answer */
   readonly stored: Stored | undefined;
-  /** whether the peer's lock is held: then it reads the log and appends to it */
+  /** whether the peer's lock is held: then the peer reads the log and appends to it */
   readonly peerHasLock: boolean;
   readonly rereads: number;
   readonly at: number;
@@ -31,13 +31,13 @@ export interface OpeningParts {
   uuid(): string;
 }
 
-/** What became of an attempt to open the log. */
+/** The result of an attempt to open the log. */
 export type Opening =
   | { readonly kind: "opened"; readonly doubted: boolean }
   /** it cannot be decided now, and why */
   | { readonly kind: "wait"; readonly why: string };
 
-/** What is found of the log. The two look-ups read one segment, and change nothing. */
+/** The log as found. The two look-ups read one segment, and change nothing. */
 export interface LogView {
   /** the numbers of all segments, in order */
   readonly numbers: readonly number[];
@@ -45,21 +45,21 @@ export interface LogView {
   readonly headers: readonly SegmentHeader[];
   /** Whether a position is in the log, or at the end of one of its segments. */
   reaches(position: number): boolean;
-  /** Whether a segment is sealed and no other one follows: the one that did is gone. */
+  /** Whether a segment is sealed and none follows: the next one is gone. */
   lacksNext(segment: number): boolean;
 }
 
 /** A row of the table. */
 export type Row =
-  /** the log goes on from the stored position: it is read on */
+  /** the log continues from the stored position: replay it */
   | { readonly kind: "goes-on" }
   | { readonly kind: "wait"; readonly why: string }
-  /** the cluster's first log begins, or another one on top of what is stored and left, in doubt */
+  /** begin the cluster's first log, or another one on top of what is stored and left over, in doubt */
   | {
     readonly kind: "first" | "anew";
-    /** a number that no segment had, as far as log and store know */
+    /** a segment number that was never used, as far as log and store know */
     readonly segment: number;
-    /** the log in which its reading begins, or else the one before it; undefined where there was none */
+    /** the log in which its reading begins, or else the one before it; undefined if there was none */
     readonly parent: string | undefined;
     readonly base: Base;
   };
@@ -74,7 +74,7 @@ export function classify(found: LogView, stored: Stored | undefined, boot: numbe
     if (newest?.boot === boot && beginningOf(found, NOTHING_STORED)) return { kind: "goes-on" };
     return { kind: "wait", why: "the store does not answer, and the log does not reach back to its beginning" };
   }
-  // a peer that holds its lock proves that the machine did not die since, even where `boot` differs
+  // a peer that holds its lock proves that the machine did not die since, even if `boot` differs
   if ((newest?.boot === boot || peerHasLock) && beginningOf(found, stored)) return { kind: "goes-on" };
   if (peerHasLock) return { kind: "wait", why: "the store holds what is not in the log that the peer uses" };
   const { logId, position } = stored;
@@ -94,7 +94,7 @@ function firstLeftover({ headers, reaches }: LogView, { logId, position }: Store
     const { own, cluster } = parseLogId(header.logId);
     if (id && cluster !== id.cluster || header.segment < segmentOf(position)) return false;
     if (header.segment > segmentOf(position)) return true;
-    // the stored position is in a segment of its log, or of the parent where the store holds nothing of its log itself
+    // the stored position is in a segment of its log, or of the parent if the store holds nothing of its log itself
     return id !== undefined && (header.logId === logId || own === id.parent) && reaches(position);
   });
 }
@@ -109,7 +109,7 @@ function beginningOf(found: LogView, { logId, position }: Stored): Beginning | u
   const first = Math.max(liveFrom, segmentOf(position));
   const isWhole = numbers.filter((number) => number >= first).every((number, i) => number === first + i);
   if (!isWhole) return undefined;
-  // where the newest log began anew; undefined where it is the first, or that segment is deleted
+  // where the newest log began anew; undefined if it is the first, or that segment is deleted
   const baseHeader = headers.findLast((header) => header.base && header.logId === newest.logId);
   const isBefore = baseHeader !== undefined && position < positionOf(baseHeader.segment, 0);
   if (logId === newest.logId && !isBefore) {
@@ -125,7 +125,7 @@ function beginningOf(found: LogView, { logId, position }: Stored): Beginning | u
   return { logId: newest.logId, position: readFrom, liveFrom, leftovers: true };
 }
 
-/** Makes the log one that {@link locate} finds a beginning in, for what the store holds now. */
+/** Prepares the log, so that {@link locate} finds where to begin for what the store holds now. */
 export function openLog(parts: OpeningParts): Opening {
   const { files, boot, stored, peerHasLock, rereads, self: by, at, uptimeMs } = parts;
   const row = classify(look(files, rereads), stored, boot, peerHasLock);
@@ -133,7 +133,7 @@ export function openLog(parts: OpeningParts): Opening {
   if (row.kind === "goes-on") return { kind: "opened", doubted: false };
   const { segment, parent, base } = row;
   const uuid = parts.uuid();
-  // another log, since positions of the one before may have been used that nobody knows of any more
+  // another log, since lost records may have used positions of the one before
   const before = parent === undefined ? undefined : parseLogId(parent);
   const logId = before ? formatLogId({ ...before, own: parseLogId(uuid).own, parent: before.own }) : uuid;
   const doubted = row.kind === "anew";
@@ -145,7 +145,7 @@ export function openLog(parts: OpeningParts): Opening {
     : { kind: "wait", why: "the log cannot be written" };
 }
 
-/** Where reading begins for who has loaded what the store holds; undefined where the log does not go on from there. */
+/** Where to replay from after loading the store; undefined if the log does not continue from there. */
 export function locate(files: SegmentFiles, stored: Stored, rereads: number): Beginning | undefined {
   return beginningOf(look(files, rereads), stored);
 }

@@ -1,6 +1,6 @@
 /**
- * Records: facts as bytes of the log, {@link RECORD_BYTES} each with a checksum, and the two records by which a log keeps
- * itself in order: the first and the last one of a segment.
+ * Records: facts as bytes of the log, {@link RECORD_BYTES} each with a checksum, and two records that are not facts: the
+ * first and the last one of a segment.
  * @module
  */
 import { type Fact, type Processor, PROCESSORS, REASONS, type ReplicaId, REPLICAS } from "../payment/fact.ts";
@@ -8,7 +8,7 @@ import { readId, writeId } from "../payment/id.ts";
 
 /** The length of a record: it divides every size of page and sector, so that no record lies across two of them. */
 export const RECORD_BYTES = 64;
-/** Of the format. */
+/** The version of the format. */
 const VERSION = 1;
 
 /** The first record of a segment. */
@@ -17,26 +17,25 @@ export interface SegmentHeader {
   /** the identity of the log: {@link LogId} in text */
   readonly logId: string;
   readonly segment: number;
-  /** tells one boot of the machine from another: what is left of an older one's segments is never appended to */
+  /** the boot of the machine that it is of: segments of an older boot are never appended to */
   readonly boot: number;
   /**
-   * Where the log does not simply go on from the segment before, but begins anew on what the store held: null where it
-   * goes on.
+   * If the log begins anew here, on what the store held; null if it continues the segment before.
    */
   readonly base: Base | null;
 }
 
 /** What a log begins anew on. */
 export interface Base {
-  /** which log the store held: {@link LogId.own}; 0 where it held none */
+  /** which log the store held: {@link LogId.own}; 0 if it held none */
   readonly storedLog: number;
-  /** the position up to which it held that; 0 where it held none */
+  /** the position up to which it held that; 0 if it held none */
   readonly storedPosition: number;
-  /** from here on segments that are left of an earlier log are read on top of that; the segment itself where none is */
+  /** the first segment left over from an earlier log, to be read on top of that; the segment itself if there is none */
   readonly readFrom: number;
 }
 
-/** `sealed` is the last record of a segment: what was appended behind it does not count. */
+/** `sealed` is the last record of a segment: what stands after it does not count. */
 export type LogRecord = Fact | SegmentHeader | { readonly kind: "sealed" };
 
 const KINDS = [
@@ -54,13 +53,13 @@ const KINDS = [
 
 const SEALED = KINDS.indexOf("sealed");
 
-// the words of a record; what else they are in a header, or in another kind, stands behind the colon
+// the words of a record; after the colon, what they are in a header or in another kind
 const CODES = 0; // kind, by, flag, processor, reason, version
 const SUM = 1; // checksum
 const ID = 2; // id, four words: the identity of the log
 const NONCE = 14; // nonce: the base's storedLog
 const END = 15; // END_MARK
-/** No record begins with it: where a write was cut off, what is written next does not complete it. */
+/** No record begins with it, so that the next write cannot complete one that was cut off. */
 const END_MARK = 0xffff_ffff;
 const WORDS = RECORD_BYTES / 4;
 // the four numbers of 64 bits, by their index among doubles
@@ -82,7 +81,7 @@ export class RecordBuffer {
     this.#doubles = new Float64Array(buffer);
   }
 
-  /** A number that tells this record from others of its writer. */
+  /** A number that no other record of its writer has. */
   get nonce(): number {
     return this.#words[NONCE]!;
   }
@@ -97,12 +96,12 @@ export class RecordBuffer {
     return (this.#words[CODES]! & 0xff) === SEALED;
   }
 
-  /** Whether the bytes are a record, if of another version: written whole, and not changed since. */
+  /** Whether the bytes are a whole, unchanged record, of any version. */
   get valid(): boolean {
     return this.#words[SUM] === checksum(this.#words);
   }
 
-  /** Takes over the record whose first word is at `at`. */
+  /** Copies the record whose first word is at `at`. */
   copy(from: Uint32Array, at: number): void {
     for (let i = 0; i < WORDS; i++) this.#words[i] = from[at + i]!;
   }
@@ -145,7 +144,7 @@ export class RecordBuffer {
   /**
    * Reads the record.
    *
-   * @throws where it has codes that no version of the program writes: a broken invariant, since the checksum is right
+   * @throws if it has codes that no version of the program writes: a broken invariant, since the checksum is right
    */
   read(): LogRecord {
     const [words, doubles] = [this.#words, this.#doubles];
@@ -185,7 +184,7 @@ export class RecordBuffer {
   }
 }
 
-/** What a record says with one bit. */
+/** The flag of a record. */
 function flagOf(record: LogRecord): boolean {
   switch (record.kind) {
     case "header":
@@ -201,14 +200,14 @@ function flagOf(record: LogRecord): boolean {
   }
 }
 
-/** Mixes all words but the checksum; zeros do not have the sum zero. */
+/** Mixes all words but the checksum; the sum of zeros is not zero. */
 function checksum(words: Uint32Array): number {
   let sum = mix(0x9e3779b9, words[CODES]!);
   for (let i = ID; i < WORDS; i++) sum = mix(sum, words[i]!);
   return sum;
 }
 
-/** One more word of a hash of 32 bits (the round and the end of MurmurHash3). */
+/** Adds a word to a hash of 32 bits (round and end of MurmurHash3). */
 export function mix(hash: number, word: number): number {
   word = Math.imul(word, 0xcc9e2d51);
   word = Math.imul(word << 15 | word >>> 17, 0x1b873593);

@@ -2,9 +2,9 @@
 import type { Ledger } from "./ledger.ts";
 import { type SegmentFiles, segmentOf } from "./log.ts";
 
-/** Deletes segments that nobody needs any more. */
+/** Deletes segments that neither a replica nor the store needs any more. */
 export class Retention {
-  /** the lowest segment that there may be */
+  /** the lowest segment that may exist */
   #first: number;
 
   /** @param segmentsMax with more, new payments are refused */

@@ -2,8 +2,8 @@
  * The log of one machine: files that both replicas append to. A write of a whole record to a local file is atomic against
  * the other's and survives the death of every process; the order of the bytes is the order of the log.
  *
- * A segment ends with the record `sealed`, whose successor exists before it is written. A record that stays bad ends it as
- * well: only a write that was cut short leaves one. What stands behind the end does not count.
+ * A segment ends with the record `sealed`, which is written once the next segment exists. A record that stays bad ends it
+ * too: only a write that was cut short leaves one. What stands after the end does not count.
  * @module
  */
 import { indexOf, type Log, LogGoneError, positionOf, type SegmentFile, type SegmentFiles, segmentOf } from "./log.ts";
@@ -11,23 +11,23 @@ import { RECORD_BYTES, RecordBuffer, type SegmentHeader } from "./record.ts";
 
 /** Records after which a segment is sealed: 4 MiB of them. */
 export const SEGMENT_RECORDS = 1 << 16;
-/** How often a record that looks bad is read again before it counts as bad, since bytes may be seen late: some 50 ms. */
+/** How often a record that looks bad is read again before it counts as bad, since bytes may arrive late: some 50 ms. */
 export const REREADS = 20_000;
-/** What is read at once, in records. */
+/** How much is read at once, in records. */
 const READ_RECORDS = 512;
 
-/** What a replica reads and appends to. */
+/** The log, as a replica reads it and appends to it. */
 export interface SegmentLogOptions {
   readonly files: SegmentFiles;
   /** see {@link SegmentHeader.boot} */
   readonly boot: number;
   /** where reading begins */
   readonly position: number;
-  /** the first segment of the log as it is now: nobody appends to those before it, so each ends where its file ends, sealed or not */
+  /** the first segment of the present log: nothing is appended to those before, so each ends with its file, sealed or not */
   readonly liveFrom?: number;
-  /** whether reading begins in what is left of an earlier log, before `liveFrom`: what is missing of that is passed over */
+  /** whether reading begins in leftovers of an earlier log, before `liveFrom`: missing segments of those are skipped */
   readonly leftovers?: boolean;
-  /** Told once when what was not read yet is gone: this replica has to start anew. From then on the log is full, and at its end. */
+  /** Called once if unread records are gone: this replica must restart. From then on the log is full, and at its end. */
   gone(why: string): void;
   readonly segmentRecords?: number;
   readonly rereads?: number;
@@ -39,13 +39,13 @@ export class SegmentLog implements Log {
   readonly #scratch = new RecordBuffer();
   readonly #buffer = new Uint8Array(READ_RECORDS * RECORD_BYTES);
   readonly #words = new Uint32Array(this.#buffer.buffer);
-  /** of the buffer, what is read and not handed out */
+  /** the part of the buffer that is read and not handed out */
   #from = 0;
   #to = 0;
-  /** nothing was behind what the buffer has when it was last filled, in this reading to the end */
+  /** when the buffer was last filled, during this reading to the end, the file ended with it */
   #isEnd = false;
   #segment!: number;
-  /** records of the segment that were handed out */
+  /** how many records of the segment were handed out */
   #index!: number;
   #file!: SegmentFile;
   #logId!: string;
@@ -53,7 +53,7 @@ export class SegmentLog implements Log {
   #bad = false;
   #gone = false;
 
-  /** @throws LogGoneError where the position is not in the log */
+  /** @throws LogGoneError if the position is not in the log */
   constructor(options: SegmentLogOptions) {
     const defaults = { liveFrom: 0, leftovers: false, segmentRecords: SEGMENT_RECORDS, rereads: REREADS };
     this.#options = { ...defaults, ...options };
@@ -92,7 +92,7 @@ export class SegmentLog implements Log {
     this.#file.close();
   }
 
-  /** Hands out the next record of the segment. @returns false at the end of what is there, and at a record that stays bad */
+  /** Hands out the next record of the segment. @returns false at its end, and at a record that stays bad */
   #readRecord(into: RecordBuffer, on = false): boolean {
     if (this.#bad) return false;
     this.#isEnd &&= on;
@@ -123,12 +123,12 @@ export class SegmentLog implements Log {
     this.#isEnd = this.#to < this.#buffer.length;
   }
 
-  /** Ends the segment. Both replicas may do so: the first seal counts. @returns false where the log cannot go on */
+  /** Ends the segment. Both replicas may do so: the first seal counts. @returns false if the log cannot continue */
   #seal(): boolean {
     return this.#ensureNext() && this.#file.append(this.#scratch.write({ kind: "sealed" }, 0).bytes) === RECORD_BYTES;
   }
 
-  /** Makes the next segment where there is none. @returns whether there is one now */
+  /** Makes the next segment if there is none. @returns whether there is one now */
   #ensureNext(): boolean {
     if (this.#following() !== undefined) return true;
     const segment = this.#segment + 1;
@@ -155,7 +155,7 @@ export class SegmentLog implements Log {
     this.#options.gone(`segment ${expected} of the log is gone`);
   }
 
-  /** Begins to read a segment. @returns false where it has no header, and then nothing has changed */
+  /** Begins to read a segment. @returns false if it has no header, and then nothing has changed */
   #enter(segment: number): boolean {
     const file = this.#options.files.open(segment);
     const header = file && readHeader(file, segment, this.#scratch, this.#options.rereads);
@@ -172,7 +172,7 @@ export class SegmentLog implements Log {
   }
 }
 
-/** The header of a segment, which then is still to be read; undefined where it has none. */
+/** The header of a segment, which then is still to be read; undefined if it has none. */
 export function readHeader(
   file: SegmentFile,
   segment: number,

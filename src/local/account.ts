@@ -1,20 +1,20 @@
-/** PostgreSQL refuses to run as root: which account it runs as instead, and whether that one reaches what it needs. @module */
+/** PostgreSQL refuses to run as root: the account it runs as instead, if that reaches the files it needs. @module */
 import { dirname } from "node:path";
 import { StoreError } from "../store/store.ts";
 
-/** Ids of a user and a group of the system, and what people call the user. */
+/** A user and a group of the system by their ids, and the user's name for people. */
 export interface Account {
   readonly uid: number;
   readonly gid: number;
   readonly name: string;
 }
 
-/** The user whom every system has for what needs no rights, and its group. */
+/** The user that every system has for programs without rights, and its group. */
 const NOBODY = Deno.build.os === "darwin" ? 2 ** 32 - 2 : 65_534;
 
 /**
  * The account to run the server of a folder as: undefined for this process's own, else the owner of the folder, which
- * becomes that of `nobody` where it is root's. The account may pass through the folder above, which is Galo's own.
+ * becomes that of `nobody` if it is root's. The account may pass through the folder above, which is Galo's own.
  *
  * @throws StoreError naming a folder that it may not enter
  */

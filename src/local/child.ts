@@ -1,11 +1,11 @@
-/** A child process that is started again when it dies although nobody stopped it. @module */
+/** A child process that restarts when it dies unasked. @module */
 import { setTimeout as after } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { errorLine, EXIT_RESTART, StartError } from "../errors.ts";
 
-/** Pause before a process that died is started again, in milliseconds. */
+/** Pause before a process that died restarts, in milliseconds. */
 const RESTART_MS = 250;
-/** After so long a child that was asked to stop is killed, in milliseconds, where nothing else is said. */
+/** How long a child may take to stop before it is killed by default, in milliseconds. */
 const KILL_MS = 2_000;
 /** How often a port is tried until it answers, in milliseconds, and how often at most. */
 const CONNECT_MS = 20;
@@ -20,13 +20,13 @@ export interface ChildSpec {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly restarts: boolean;
-  /** after so long a child that was asked to stop is killed, in milliseconds */
+  /** how long the child may take to stop before it is killed, in milliseconds */
   readonly killMs?: number;
-  /** ready when this answers; otherwise when the child says the first word on its standard output */
+  /** ready when this answers; without one, when the child writes to its standard output */
   readonly at?: Deno.ConnectOptions;
 }
 
-/** A process that `start` brings. */
+/** A child process of `start`. */
 export class Child {
   readonly #ready = Promise.withResolvers<void>();
   /** resolved when the child is ready; rejected with a {@link StartError} when it ended before */
@@ -34,9 +34,9 @@ export class Child {
   #process: Deno.ChildProcess;
   #stopping = false;
 
-  /** @throws StartError where there is no such program */
+  /** @throws StartError if there is no such program */
   constructor(private readonly spec: ChildSpec) {
-    // also where nobody waits for it any more
+    // even if nothing waits for it any more
     this.ready.catch(() => {});
     this.#process = this.#spawn();
     if (spec.at) this.#listens(spec.at);
@@ -66,10 +66,10 @@ export class Child {
     const reader = stdout.getReader();
     const { done } = await reader.read();
     reader.releaseLock();
-    // what it says later is of no interest, but must not block it
+    // its later output is of no interest, but must not block it
     stdout.pipeTo(new WritableStream()).catch(() => {});
     if (!done) return this.#ready.resolve();
-    // one that has to be started again is, and then it may be ready
+    // a child that asks for a restart gets one, and may be ready then
     if ((await status).code !== EXIT_RESTART) this.#ready.reject(new StartError(`${this.spec.name} did not start`));
   }
 
@@ -91,8 +91,8 @@ export class Child {
     for (;;) {
       const { code, signal } = await this.#process.status;
       if (this.#stopping || !restarts) return;
-      // it has said why itself
-      if (code === EXIT_RESTART) logger.info(`${name} is started again, as it asked for`);
+      // it has logged why itself
+      if (code === EXIT_RESTART) logger.info(`${name} restarts, as it asked to`);
       else logger.error(`${name} ended with ${signal ?? `code ${code}`}: starting it again`);
       await after(RESTART_MS);
       if (this.#stopping) return;
@@ -101,7 +101,7 @@ export class Child {
   }
 }
 
-/** Asks a process to end, and kills it after so many milliseconds. @returns whether it ended in good order */
+/** Asks a process to end, and kills it after `killMs`. @returns whether it ended in good order */
 export async function endProcess(process: Deno.ChildProcess, name: Deno.Signal, killMs: number): Promise<boolean> {
   const timer = setTimeout(() => signalTo(process, "SIGKILL"), killMs);
   signalTo(process, name);
@@ -115,6 +115,6 @@ export function signalTo(process: Pick<Deno.ChildProcess, "kill">, name: Deno.Si
   try {
     process.kill(name);
   } catch {
-    // the number of a child that has ended may be another process's: Deno sends it nothing
+    // the number of a child that has ended may be another process's: Deno sends that no signal
   }
 }

@@ -1,5 +1,5 @@
 /**
- * A whole cluster on this machine: stand-in processors, Postgres, two replicas and, where there is one, Caddy, each a
+ * A whole cluster on this machine: stand-in processors, Postgres, two replicas and, if there is one, Caddy, each a
  * process of its own. A replica that dies is started again.
  * @module
  */
@@ -19,13 +19,13 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded.ts";
 const LOOPBACK = "127.0.0.1";
 /** A replica that takes longer to stop is killed, in milliseconds. */
 const KILL_MS = STOP_MS + 1_000;
-/** How long a store may take to come up, in milliseconds, and how often it is asked. */
+/** How long a store may take to come up, and how often it is checked, in milliseconds. */
 const STORE_UP_MS = 5_000;
 const STORE_ASK_MS = 100;
-/** The first pause before Postgres is started again once more; it doubles up to {@link AGAIN_MS_MAX}. Milliseconds. */
+/** The first backoff before Postgres restarts, in milliseconds; it doubles up to {@link AGAIN_MS_MAX}. */
 const AGAIN_MS_MIN = 250;
 const AGAIN_MS_MAX = 5_000;
-/** A Postgres that has run for so long is back, in milliseconds. */
+/** How long Postgres must run to count as back, in milliseconds. */
 const BACK_MS = 3_000;
 const ROOT = resolve(import.meta.dirname!, "../..");
 /** The packages that run, without those of tests. */
@@ -42,7 +42,7 @@ interface Cluster {
 /**
  * Starts everything and waits until it serves.
  *
- * @param say told what listens where, and what is being done whenever it takes long
+ * @param say called with what listens where, and with what is being done if that takes long
  * @param standInPort of the default's stand-in, the fallback's is the next one; 0: any free ones
  * @param caddy a program to put in front of both replicas
  * @throws StartError, StoreError with one clear line; what was started by then is stopped again
@@ -58,7 +58,7 @@ export async function startCluster(
   makeFolder(config.DATA_DIR);
   const dataDir = await Deno.realPath(config.DATA_DIR);
   peerSocket(dataDir); // throws where the path is too long
-  const hostname = /^[0.:]+$/.test(listen.hostname) ? LOOPBACK : listen.hostname; // one of all of them
+  const hostname = /^[0.:]+$/.test(listen.hostname) ? LOOPBACK : listen.hostname; // 0.0.0.0 and :: are every address
   const reached = { hostname, port: freePort(listen.port, listen.hostname) };
   const url = `http://${placeOf(reached)}`;
   // what takes payments stops before what it relies on
@@ -123,16 +123,16 @@ export async function startCluster(
   }
 }
 
-/** A child that runs a command of this program, and ends when this process does. */
+/** A child that runs a command of this program, and ends with this process. */
 function child(spec: Omit<ChildSpec, "program">): Child {
   const args = ["run", "-A", "--quiet", "--config", CONFIG, `${ROOT}/main.ts`, ...spec.args, "--parent"];
   return new Child({ ...spec, program: Deno.execPath(), args });
 }
 
 /**
- * Waits until the store works, and can be written: a newcomer would learn otherwise only once the machine has died.
+ * Waits until the store works and can be written: otherwise a user would notice only after the machine has died.
  *
- * @throws StoreError why it does not, at the latest after {@link STORE_UP_MS}
+ * @throws StoreError with the reason, {@link STORE_UP_MS} later at the latest
  */
 async function storeUp(url: string): Promise<void> {
   const store = new PostgresStore({ url, statementTimeoutMs: STORE_UP_MS });
@@ -150,8 +150,8 @@ async function storeUp(url: string): Promise<void> {
 }
 
 /**
- * Starts an embedded Postgres again, at the same place, whenever it dies, and until it runs. Says each outage once, with
- * its end: one that dies as soon as it runs is still the same outage.
+ * Restarts an embedded Postgres, in the same folder, whenever it dies and until it runs. Logs each outage once, and its
+ * end: if it dies again at once, that is the same outage.
  *
  * @returns what ends that, and the server
  */
@@ -165,7 +165,7 @@ function startAgain(folder: string, server: EmbeddedPostgres): () => Promise<voi
       const used = async () => await pause(BACK_MS) && await storeUp(server.url).then(() => "", errorLine);
       const trouble = tries > 0 && await Promise.race([used(), server.exited]);
       if (typeof trouble === "string" && !signal.aborted) {
-        if (trouble) logger.error(`Postgres runs again, and cannot be used: ${trouble}`);
+        if (trouble) logger.error(`Postgres runs again, but cannot be used: ${trouble}`);
         else logger.info("Postgres runs again");
         tries = 0;
       }
@@ -176,8 +176,8 @@ function startAgain(folder: string, server: EmbeddedPostgres): () => Promise<voi
       const failed = typeof again === "string";
       if (!failed) server = again;
       if (tries > 0) continue;
-      if (failed) logger.error(`Postgres ended, and is started again until it runs: ${again}`);
-      else logger.error("Postgres ended, and was started again");
+      if (failed) logger.error(`Postgres ended, and restarts until it runs: ${again}`);
+      else logger.error("Postgres ended, and restarted");
     }
   };
   const watching = watch();

@@ -15,18 +15,18 @@ import { type Account, serverAccount } from "./account.ts";
 import { endProcess, signalTo } from "./child.ts";
 import { programs } from "./programs.ts";
 
-/** After so long the caller is told what takes the time, in milliseconds. */
+/** When the caller learns what takes the time, in milliseconds. */
 const SAY_AFTER_MS = 2_000;
-/** A server that takes so long to start is killed, in milliseconds: it has little to read. */
+/** How long a server may take to start before it is killed, in milliseconds: it has little to read. */
 const START_MS = 60_000;
-/** How long remains of an earlier server are waited for, and one that is to stop before it is killed, in milliseconds. */
+/** How long to wait for the remains of an earlier server, and for a server to stop before it is killed, in milliseconds. */
 const REMAINS_MS = 10_000;
 const REMAINS_POLL_MS = 50;
 /** Only part of the socket's name: the server listens on no TCP port. */
 const PORT = 5432;
 const USER = "galo";
 
-/** Few connections and little memory: two replicas with small pools, and somebody who looks at the tables. */
+/** Few connections and little memory: enough for two replicas with small pools, and a person with psql. */
 const SETTINGS: Readonly<Record<string, string | number>> = {
   listen_addresses: "",
   port: PORT,
@@ -41,37 +41,37 @@ const SETTINGS: Readonly<Record<string, string | number>> = {
   autovacuum_max_workers: 1,
   io_method: "sync",
   jit: "off",
-  // what it says is read here, whatever else somebody set in the folder
+  // its output is read here, whatever the folder's own settings say
   log_destination: "stderr",
   logging_collector: "off",
   log_min_messages: "warning",
   lc_messages: "C",
 };
-/** Nothing of the shell reaches the programs: `PGDATA`, a language, other libraries. */
+/** The environment of the programs: nothing of the shell's, such as `PGDATA`, a language, other libraries. */
 const ENVIRONMENT = { clearEnv: true, env: { LC_ALL: "C" } } as const;
 
 /** A server that runs. */
 export interface EmbeddedPostgres {
-  /** as `pg` and `psql` take it; it needs no password, since nobody else may enter the socket's folder */
+  /** for `pg` and `psql`; it needs no password, since nobody else may enter the socket's folder */
   readonly url: string;
   readonly pid: number;
-  /** the account it runs as, where that is not this process's own */
+  /** the account it runs as, if that is not this process's own */
   readonly account: string | undefined;
   /** the folder of its socket */
   readonly sockets: string;
   /** resolved when the server has ended, for whatever reason */
   readonly exited: Promise<void>;
-  /** Ends it, and everybody's connections. */
+  /** Ends it, and all connections. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts the server of a folder, which is made and filled the first time.
+ * Starts the server of a folder, which it makes and fills the first time.
  *
  * @param folder where the server keeps everything; it survives restarts
- * @param say told what is being done once it has taken two seconds
- * @param known the folder of its socket in an earlier life, for those who know its URL
- * @throws StoreError with one line where it cannot run here
+ * @param say called with what is being done if that takes more than two seconds
+ * @param known the folder of its earlier socket, so that its URL stays the same
+ * @throws StoreError with one line if it cannot run here
  */
 export async function startEmbeddedPostgres(
   folder: string,
@@ -85,7 +85,7 @@ export async function startEmbeddedPostgres(
   try {
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
     const home = await Deno.realPath(folder);
-    // held for as long as this process uses the folder: so a server found in it is nobody's
+    // held for as long as this process uses the folder, so a server found in it is a leftover
     lock = await Deno.open(`${home}/lock`, { create: true, write: true, mode: 0o600 });
     if (!await lock.tryLock(true)) {
       throw new StoreError("refused", `another process uses the PostgreSQL in ${home}`);
@@ -93,7 +93,7 @@ export async function startEmbeddedPostgres(
     return await startIn(home, lock, known);
   } catch (error) {
     lock?.close();
-    // a mistake of ours has no code of the system's
+    // a bug of ours has no code of the system's
     if (error instanceof StoreError || !(error as { code?: string }).code) throw error;
     throw new StoreError("refused", `PostgreSQL cannot use ${folder}: ${errorLine(error)}`, { cause: error });
   } finally {
@@ -116,12 +116,12 @@ async function startIn(home: string, lock: Deno.FsFile, known: string | undefine
     await exited;
     if (sockets !== home) await rm(sockets, { recursive: true, force: true });
   };
-  // every part of it: libpq's variables of the shell stand in for what a URL leaves out
+  // every part: the shell's libpq variables would fill in what a URL leaves out
   const url = `postgres://${USER}@/postgres?host=${encodeURIComponent(sockets)}&port=${PORT}&sslmode=disable`;
   return { url, pid: child.pid, account: account?.name, sockets, exited, stop };
 }
 
-/** Under another name at first: a folder that is half filled must not be taken for a database. */
+/** Fills a folder with another name first: a half-filled folder must not pass for a database. */
 async function initialise(initdb: string, home: string, command: Deno.CommandOptions): Promise<void> {
   const fresh = `${home}/data.new`;
   await rm(fresh, { recursive: true, force: true });
@@ -160,14 +160,14 @@ async function serves(pid: number, data: string): Promise<boolean> {
   return line.replaceAll("\0", " ").includes(`/postgres -D ${data} `);
 }
 
-/** @returns the server, which takes connections, and what is resolved when it has said its last word */
+/** @returns the server, which accepts connections, and a promise of the end of its output */
 async function startServer(
   postgres: string,
   home: string,
   sockets: string,
   command: Deno.CommandOptions,
 ): Promise<[Deno.ChildProcess, Promise<unknown>]> {
-  // a list, whose entries may have anything between quotes
+  // a list, whose entries may hold anything between quotes
   const directory = `"${sockets.replaceAll('"', '""')}"`;
   const settings = Object.entries({ ...SETTINGS, unix_socket_directories: directory });
   const args = ["-D", `${home}/data`, ...settings.flatMap(([name, value]) => ["-c", `${name}=${value}`])];
@@ -178,7 +178,7 @@ async function startServer(
     const timer = setTimeout(() => signalTo(child, "SIGKILL"), START_MS);
     const failure = await failureIn(output);
     clearTimeout(timer);
-    // all that it says is read, so that it is never held up
+    // all its output is read, so that it is never blocked
     if (failure === undefined) return [child, output.pipeTo(new WritableStream())];
     await child.status;
     // children of a server that was killed need a moment to notice
@@ -189,7 +189,7 @@ async function startServer(
   }
 }
 
-/** What a server said before its end; undefined as soon as it serves. */
+/** The output of a server that ended; undefined as soon as it serves. */
 async function failureIn(output: ReadableStream<string>): Promise<string | undefined> {
   let said = "";
   for await (const chunk of output.values({ preventCancel: true })) {
@@ -208,10 +208,10 @@ async function socketFolder(home: string, account: Account | undefined, known: s
   return other;
 }
 
-/** The line that says why, of all that a program of PostgreSQL said. */
+/** The line that says why, from the output of a PostgreSQL program. */
 function complaint(said: string): string {
-  // what it says to those who call too early is no reason
+  // what it answers to early callers is no reason
   const lines = said.trim().split("\n").filter((text) => !text.includes("FATAL:  the database system is "));
   const line = lines.find((text) => /\b(?:FATAL|PANIC|error):/.test(text)) ?? lines.at(-1) ?? "";
-  return line.replace(/^.*?\b(?:FATAL|PANIC|error):\s*/, "") || "it does not say why";
+  return line.replace(/^.*?\b(?:FATAL|PANIC|error):\s*/, "") || "it gives no reason";
 }

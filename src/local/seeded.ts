@@ -1,4 +1,4 @@
-/** Mulberry32: numbers in [0, 1) from a seed, so that a failing run can be had again. */
+/** Mulberry32: numbers in [0, 1) from a seed, so that a failing run can be repeated. */
 export function seeded(seed: number): () => number {
   return () => {
     seed = seed + 0x6d2b79f5 | 0;

@@ -1,5 +1,5 @@
 /**
- * A stand-in for a payment processor that behaves as CONTRACT.md says, with faults that the real one has by accident only.
+ * A stand-in for a payment processor. It behaves as CONTRACT.md says, and can also fail in ways that the real one does by accident.
  * @module
  */
 import { setTimeout as after } from "node:timers/promises";
@@ -11,17 +11,17 @@ import { seeded } from "./seeded.ts";
 import { StandInBooks } from "./standin_books.ts";
 import { ConcurrencyLimiter, HealthWindow } from "./standin_limits.ts";
 import {
-  type Handler,
   type StandInAnswer,
   type StandInEnd,
+  type StandInHandler,
   type StandInRequest,
   StandInServer,
 } from "./standin_server.ts";
 
-/** How often a port that another process has taken meanwhile is tried again, every 10 ms. */
+/** How often a port that another process took meanwhile is tried again, every 10 ms. */
 const REOPEN_TRIES_MAX = 500;
 
-/** As long as a timer can wait, in milliseconds. */
+/** The longest wait of a timer, in milliseconds. */
 const delaySchema = z.number().min(0).max(2 ** 31 - 1);
 
 const faultSchema = z.object({
@@ -30,7 +30,7 @@ const faultSchema = z.object({
   probability: z.number().min(0).max(1).optional(),
   /** makes the choice of calls repeatable */
   seed: z.int().optional(),
-  /** how long `refuse` lasts, in milliseconds: callers cannot switch it off, being refused themselves */
+  /** how long `refuse` lasts, in milliseconds: it also refuses the call that would switch it off */
   forMs: delaySchema.optional(),
 }).refine(({ fault, forMs }) => fault !== "refuse" || forMs !== undefined, "refuse needs forMs");
 
@@ -45,7 +45,7 @@ const paymentSchema = z.object({
   { id, booking: { cents, requestedAt, at: instantMs(requestedAt) } }
 )).refine(({ booking }) => !Number.isNaN(booking.at));
 
-/** How calls to `POST /payments` end although they should not, or that connections are refused. */
+/** A fault: how calls to `POST /payments` fail, or that connections are refused. */
 type Fault = z.infer<typeof faultSchema>;
 
 /** Where a stand-in listens, and what it charges. */
@@ -57,7 +57,7 @@ interface StandInOptions {
   readonly feeRate: number;
 }
 
-/** Starts a stand-in. @throws an error with the code EADDRINUSE where a port is taken */
+/** Starts a stand-in. @throws an error with the code EADDRINUSE if a port is taken */
 export async function startStandIn(options: StandInOptions): Promise<StandIn> {
   const standIn = new StandIn(options);
   await standIn.open();
@@ -112,7 +112,7 @@ export class StandIn extends StandInServer {
     return this.close();
   }
 
-  readonly #routes: Record<string, Handler> = {
+  readonly #routes: Record<string, StandInHandler> = {
     "POST /payments": ({ body }) => this.#pay(body),
     "GET /payments/service-health": () => this.#tellHealth(),
     "GET /admin/payments-summary": ({ query }) => this.#summarise(query.get("from"), query.get("to")),
@@ -127,7 +127,7 @@ export class StandIn extends StandInServer {
     },
   };
 
-  #handle(request: StandInRequest): ReturnType<Handler> {
+  #handle(request: StandInRequest): ReturnType<StandInHandler> {
     const { method, path, headers } = request;
     if (path.startsWith("/admin/") && headers["x-rinha-token"] !== this.#token) return answer(401, "Unauthorized");
     const route = this.#routes[`${method} ${path}`];
@@ -152,7 +152,7 @@ export class StandIn extends StandInServer {
     }, fault.forMs);
   }
 
-  /** Whoever sleeps while it is stopped never wakes. */
+  /** What sleeps while it is stopped never wakes. */
   #sleep(ms: number): Promise<void> {
     return after(ms, undefined, { signal: this.#stopping.signal }).catch(() => new Promise<never>(() => {}));
   }
@@ -168,7 +168,7 @@ export class StandIn extends StandInServer {
     await place;
     try {
       if (!payment) return answer(400, "A payment has a correlationId, an amount and a requestedAt");
-      // at once, and without a place: callers that are given none get an answer
+      // at once, and without a place: callers without a place get an answer
       if (strike === "never-answer") return faultEnd;
       if (this.#delayMs > 0) await this.#sleep(this.#delayMs);
       // the caller may have left: that stops nothing
@@ -224,14 +224,14 @@ export class StandIn extends StandInServer {
     const { data: fault, error } = faultSchema.safeParse(parseObject(body));
     if (error) return answer(400, z.prettifyError(error));
     const ok = answer(200, "ok");
-    // refusing ends the connection that this came on: not before the answer has left
+    // to refuse connections ends this one too: not before the answer has left
     if (fault.fault === "refuse") return { ...ok, after: () => void this.setFault(fault) };
     await this.setFault(fault);
     return ok;
   }
 }
 
-function setting<T>(name: string, schema: z.ZodType<T>, set: (value: T) => void, status = 200): Handler {
+function setting<T>(name: string, schema: z.ZodType<T>, set: (value: T) => void, status = 200): StandInHandler {
   const whole = z.object({ [name]: schema });
   return ({ body }) => {
     const { data, error } = whole.safeParse(parseObject(body));
@@ -245,7 +245,7 @@ function answer(status: number, message: string): StandInAnswer {
   return { status, body: { message } };
 }
 
-/** NaN where the text is no instant. */
+/** NaN if the text is no instant. */
 function instantMs(text: string): number {
   return parseInstant(text)?.ms ?? NaN;
 }

@@ -3,7 +3,7 @@ import type { Cents } from "../payment/money.ts";
 import { Totals } from "../payment/totals.ts";
 
 /** A payment at a processor. */
-interface Booking {
+interface BookedPayment {
   readonly cents: Cents;
   /** as it was sent */
   readonly requestedAt: string;
@@ -13,8 +13,8 @@ interface Booking {
 
 /** The books of one stand-in: a payment once for each id, and how often each id came in. */
 export class StandInBooks {
-  readonly booked = new Map<string, Booking>();
-  /** how often a request to book an id came in; one may come in before a purge and be booked after it */
+  readonly booked = new Map<string, BookedPayment>();
+  /** how many requests to book an id came in; one may come in before a purge and be booked after it */
   readonly delivered = new Map<string, number>();
   /** of what is booked */
   totals = new Totals();
@@ -27,8 +27,8 @@ export class StandInBooks {
     this.delivered.set(id, (this.delivered.get(id) ?? 0) + 1);
   }
 
-  /** @returns whether it is booked now: false where it was booked already */
-  book(id: string, booking: Booking): boolean {
+  /** @returns whether it is booked now: false if it was booked already */
+  book(id: string, booking: BookedPayment): boolean {
     if (this.booked.has(id)) return false;
     this.booked.set(id, booking);
     this.totals.add(booking.at, booking.cents);

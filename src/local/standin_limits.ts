@@ -2,7 +2,7 @@
 
 /** Requests that run at once, and requests that wait for one of those to end; all others are answered 429. */
 export const RUNNING_MAX = 800, QUEUED_MAX = 500;
-/** In this window, in milliseconds, one health call is answered; so many wait for the windows after it. */
+/** The window in which one health call is answered, in milliseconds, and how many calls wait for the next windows. */
 const HEALTH_WINDOW_MS = 5_000;
 const HEALTH_QUEUED_MAX = 2;
 
@@ -11,7 +11,7 @@ export class ConcurrencyLimiter {
   #running = 0;
   #waiting: (() => void)[] = [];
 
-  /** @returns a promise of a place, or undefined where even the queue is full */
+  /** @returns a promise of a place, or undefined if even the queue is full */
   enter(): Promise<void> | undefined {
     if (this.#running < RUNNING_MAX) {
       this.#running++;
@@ -21,7 +21,7 @@ export class ConcurrencyLimiter {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Gives a place back: to the one that waits longest. */
+  /** Gives a place back, to the request that has waited longest. */
   leave(): void {
     const next = this.#waiting.shift();
     if (next) next();

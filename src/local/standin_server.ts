@@ -34,7 +34,7 @@ export interface StandInAnswer {
 export type StandInEnd = StandInAnswer | "drop";
 
 /** A promise that never settles is a call that goes on until the server is closed. */
-export type Handler = (request: StandInRequest) => StandInEnd | Promise<StandInEnd>;
+export type StandInHandler = (request: StandInRequest) => StandInEnd | Promise<StandInEnd>;
 
 /** A server on one port, which can be closed and opened again. */
 export class StandInServer {
@@ -42,13 +42,13 @@ export class StandInServer {
   #wanted = false;
 
   /** @param port 0 takes any free one, which is then kept */
-  constructor(public port: number, private readonly hostname: string, private readonly handle: Handler) {}
+  constructor(public port: number, private readonly hostname: string, private readonly handle: StandInHandler) {}
 
   get url(): string {
     return `http://${this.hostname}:${this.port}`;
   }
 
-  /** Takes connections. @throws an error with the code EADDRINUSE where the port is taken, after that many tries */
+  /** Takes connections. @throws an error with the code EADDRINUSE if the port is taken, after that many tries */
   async open(tries = 1): Promise<void> {
     this.#wanted = true;
     while (this.#wanted && !this.#server) {
@@ -68,7 +68,7 @@ export class StandInServer {
     }
   }
 
-  /** Refuses connections and ends those there are; calls go on, only that nobody hears of their end. */
+  /** Refuses connections and ends the open ones; their calls continue, but nobody gets their answers. */
   async close(): Promise<void> {
     this.#wanted = false;
     const server = this.#server;

@@ -1,11 +1,11 @@
 /** Locks as files in a folder that both replicas share: the kernel drops a lock at its holder's death, not at a pause. @module */
 import type { HeldLock, Locks } from "./lock.ts";
 
-/** `flock` on `${folder}/${name}.lock`. The files are never deleted: who opened a deleted one would hold a lock alone. */
+/** `flock` on `${folder}/${name}.lock`. The files are never deleted: a process that opened a deleted one would hold a lock of its own. */
 export class FileLocks implements Locks {
   constructor(private readonly folder: string) {}
 
-  /** @throws where the folder is missing or the file may not be opened */
+  /** @throws if the folder is missing or the file may not be opened */
   tryAcquire(name: string): HeldLock | undefined {
     const path = `${this.folder}/${name}.lock`;
     const file = Deno.openSync(path, { create: true, read: true, write: true, mode: 0o600 });
@@ -22,7 +22,7 @@ export class FileLocks implements Locks {
     };
     let isOurs = false;
     try {
-      // every open file has a lock of its own, so this process cannot hold it twice either
+      // every open file has its own lock, so this process cannot hold it twice either
       isOurs = file.tryLockSync(true) && held.valid;
     } finally {
       if (!isOurs) file.close();

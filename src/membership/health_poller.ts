@@ -1,6 +1,6 @@
 /**
- * Asks `service-health`, for the whole cluster: a processor answers once in five seconds whoever asks, so the replica
- * that holds the poll lock asks and tells the other.
+ * Polls `service-health` for the whole cluster: a processor answers one call in five seconds, so the replica that holds
+ * the poll lock asks, and informs the other.
  * @module
  */
 import { type Processor, PROCESSORS } from "../payment/fact.ts";
@@ -10,7 +10,7 @@ import type { Health, ProcessorClient } from "../routing/processor_client.ts";
 
 /** The window of `service-health` with a little to spare, in milliseconds (CONTRACT.md: one call in 5 s). */
 export const POLL_MS = 5_050;
-/** How often a replica that does not poll looks whether it should, in milliseconds. */
+/** How often a replica that does not poll checks whether it should, in milliseconds. */
 export const POLL_LOCK_MS = 500;
 
 /** Polls both processors for as long as it holds the lock `poll`. */
@@ -26,19 +26,19 @@ export class HealthPoller {
     private readonly heard: (processor: Processor, health: Health) => void,
   ) {}
 
-  /** Tries for the lock, and polls while it is had, until it is stopped. */
+  /** Tries for the lock, and polls while it holds the lock, until {@link stop}. */
   start(): void {
     if (this.#stopped) return;
     const hadLock = this.#held !== undefined;
     this.#held ??= this.locks.tryAcquire("poll");
-    // a holder before may have asked a moment ago
+    // the holder before may have asked a moment ago
     for (const processor of hadLock ? PROCESSORS : []) {
       this.client.health(processor).then((health) => health && !this.#stopped && this.heard(processor, health));
     }
     this.#next = this.clock.after(this.#held ? POLL_MS : POLL_LOCK_MS, () => this.start());
   }
 
-  /** Polls no more. */
+  /** Stops polling. */
   stop(): void {
     this.#stopped = true;
     this.#next?.();

@@ -2,14 +2,14 @@
 
 /** A lock that is held. */
 export interface HeldLock {
-  /** Whether it still is what the others would ask for: not where somebody has deleted or replaced its file. */
+  /** Whether it is still the lock that others would ask for: not if its file was deleted or replaced. */
   readonly valid: boolean;
-  /** Lets go. */
+  /** Releases it. */
   release(): void;
 }
 
-/** Locks by name, as one process may ask for them. */
+/** Locks by name, for one process. */
 export interface Locks {
-  /** @returns the lock, or undefined where somebody holds it, this process included, or has replaced its file */
+  /** @returns the lock, or undefined if a process holds it, this one included, or its file was replaced */
   tryAcquire(name: string): HeldLock | undefined;
 }

@@ -1,7 +1,7 @@
 /**
  * Which phase of its life a replica is in, and what it knows of its peer's. Pure: events come in, effects go out, and the
- * replica carries them out. A replica holds the lock of its own name for as long as it lives; whoever gets the other's
- * has proof of its death.
+ * replica carries them out. A replica holds the lock of its own name for as long as it lives; if it gets the
+ * other's lock, that is proof of the other's death.
  * @module
  */
 
@@ -10,7 +10,7 @@ export const PEER_TRY_MS = 500;
 /** Pause before the log is tried again, in milliseconds: while another process holds a lock, or nothing can be decided. */
 export const OPEN_AGAIN_MS = 50;
 
-/** How far a replica is. */
+/** The phase of a replica. */
 export type Phase =
   /** waits for its lock, and for its turn to open the log */
   | "starting"
@@ -18,11 +18,11 @@ export type Phase =
   | "reading"
   /** takes payments */
   | "serving"
-  /** takes nothing, and lets what is in flight end */
+  /** takes nothing, and lets calls in flight end */
   | "draining"
   | "stopped";
 
-/** The peer: `linked`: it is heard; `silent`: it may live; `dead`: its lock was to be had. */
+/** The peer: `linked`: it is heard; `silent`: it may live; `dead`: its lock was free. */
 export type PeerState = "none" | "linked" | "silent" | "dead";
 
 /** What a replica knows of itself and its peer. */
@@ -47,25 +47,25 @@ export type Event =
   | { readonly kind: "lost" }
   /** it is time to try for the peer's lock */
   | { readonly kind: "try" }
-  /** the peer's lock was to be had: what it owned is moved */
+  /** the peer's lock was free: what it owned is moved */
   | { readonly kind: "peer-dead" }
-  /** the peer's lock was not to be had */
+  /** the peer's lock was not free */
   | { readonly kind: "peer-lives" }
   | { readonly kind: "stop" }
   | { readonly kind: "drained" };
 
-/** What is to be done about it. */
+/** What the replica must do about it. */
 export type Effect =
   | { readonly kind: "open"; readonly afterMs: number }
   | { readonly kind: "read" }
   /** begins to dispatch and to poll */
   | { readonly kind: "serve" }
-  /** tries for the peer's lock; who gets it reads the log to its end, moves what the dead one owned, and lets go */
+  /** tries for the peer's lock; with it: reads the log to its end, moves what the dead replica owned, releases it */
   | { readonly kind: "take-over" }
-  /** has {@link Event} `try` come */
+  /** schedules the {@link Event} `try` */
   | { readonly kind: "try-later"; readonly afterMs: number }
   | { readonly kind: "drain" }
-  /** lets go of everything */
+  /** releases everything */
   | { readonly kind: "close" };
 
 const TRY_LATER: Effect = { kind: "try-later", afterMs: PEER_TRY_MS };
@@ -75,12 +75,12 @@ interface Transition {
   readonly effects: readonly Effect[];
 }
 
-/** Before anything has happened. */
+/** The state before any event. */
 export function unstarted(hasPeer: boolean): Membership {
   return { phase: "starting", peer: hasPeer ? "silent" : "none", tryPlanned: false, waits: "not started" };
 }
 
-/** What an event makes of a replica, and what is to be done. */
+/** The state after an event, and its effects. */
 export function transition(state: Membership, event: Event): Transition {
   const { phase, peer } = state;
   const to = (next: Partial<Membership>, ...effects: Effect[]): Transition => ({
@@ -98,10 +98,10 @@ export function transition(state: Membership, event: Event): Transition {
       return phase === "starting" ? to({ phase: "reading", waits: "" }, { kind: "read" }) : stays;
     case "read":
       if (phase !== "reading") return stays;
-      // where there is no peer there may have been one once, whose payments are nobody's now
+      // without a peer there may have been one once, whose payments have no owner now
       if (peer === "none") return to({ phase: "serving" }, { kind: "serve" }, { kind: "take-over" });
       if (peer === "linked") return to({ phase: "serving" }, { kind: "serve" });
-      // a peer that begins at the same time is given time to take its lock
+      // gives a peer that starts at the same time the time to take its lock
       return to({ phase: "serving", tryPlanned: true }, { kind: "serve" }, TRY_LATER);
     case "linked":
       return to({ peer: "linked" });

@@ -5,7 +5,7 @@ import { accept, doubt, follow, mayBeBooked, move, type Payment } from "./paymen
 import { SettledIndex } from "./settled.ts";
 import { type Total, Totals } from "./totals.ts";
 
-/** What both processors have booked, as far as the log tells. */
+/** What both processors have booked, as far as the log says. */
 export type Summary = Readonly<Record<Processor, Total>>;
 
 /** The fold of facts, in the order of the log. */
@@ -37,7 +37,7 @@ export class Book {
     return this.#settledBy;
   }
 
-  /** When the log last may have lost facts, as uptime of the machine in milliseconds; null where it never did. */
+  /** When the log last may have lost facts, as uptime of the machine in milliseconds; null if it never did. */
   get doubtedUptimeMs(): number | null {
     return this.#doubtedUptimeMs;
   }
@@ -46,7 +46,7 @@ export class Book {
   get(id: string): Payment | undefined {
     const payment = this.#pending.get(id);
     if (payment) return payment;
-    // what is settled now is asked for at once, and by everybody
+    // observers ask for a payment right after it is settled
     if (this.#newest?.id === id) return this.#newest;
     const at = this.#settled.find(id);
     return at === -1 ? undefined : this.#settled.at(at);
@@ -57,7 +57,7 @@ export class Book {
    *
    * @param position of the fact in the log
    * @returns whether it holds; otherwise it is void, and nothing has changed
-   * @throws where a total would not be exact: nothing may go on after that
+   * @throws if a total would not be exact: the process must not continue
    */
   fold(fact: Fact, position: number): boolean {
     switch (fact.kind) {
@@ -81,7 +81,7 @@ export class Book {
         if (!next) return false;
         this.#pendingCents -= payment.cents;
         if (next.stage === "settled") {
-          // not in #settle: V8 keeps each text that a Map is asked for a while, which counts where a million are loaded
+          // not in #settle: V8 keeps the key of each Map lookup for a while, which counts while a million are loaded
           this.#pending.delete(payment.id);
           this.#settle(next, fact.by);
         } else this.#keep(next);
@@ -90,7 +90,7 @@ export class Book {
     }
   }
 
-  /** Takes in what the store holds of a payment, before any fact is folded. */
+  /** Loads a payment from the store, before any fact is folded. */
   load(payment: Payment): void {
     if (payment.stage === "settled") this.#settle(payment);
     else this.#keep(payment);
@@ -101,7 +101,7 @@ export class Book {
     this.#change((payment) => ({ ...payment, doubtedUptimeMs: payment.doubtedUptimeMs ?? 0 }));
   }
 
-  /** Takes in when the log last may have lost facts, as the store has it. */
+  /** Loads from the store when the log last may have lost facts. */
   restoreDoubt(uptimeMs: number | null): void {
     this.#doubtedUptimeMs = uptimeMs;
   }

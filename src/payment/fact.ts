@@ -68,7 +68,7 @@ export interface Accepted extends Said {
   readonly doubt: boolean;
 }
 
-/** An attempt is bound to a processor: from here on it may be booked there. `at` is the `requestedAt` that it is told. */
+/** An attempt is bound to a processor: from here on it may be booked there. `at` is the `requestedAt` that it gets. */
 export interface Dispatched extends Followed {
   readonly kind: "dispatched";
   readonly processor: Processor;

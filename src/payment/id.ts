@@ -10,7 +10,7 @@ const UUID = new RegExp(UUID_PATTERN);
 /**
  * The canonical form of a correlation id.
  *
- * @returns the id in lower case, or undefined where `text` is no UUID (any version)
+ * @returns the id in lower case, or undefined if `text` is no UUID (any version)
  * @example
  * ```ts
  * import assert from "node:assert/strict";

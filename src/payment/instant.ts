@@ -23,7 +23,7 @@ const DAY_S = 86_400;
  * Reads a calendar date, or one and a time with or without minutes, seconds, digits of them, and a zone, with separators
  * or without. No zone is UTC, no time is midnight. The leap second 23:59:60 is, as POSIX counts, the second after it.
  *
- * @returns undefined where `text` is no such thing, or a day or time that does not exist
+ * @returns undefined if `text` is no such thing, or a day or time that does not exist
  * @example
  * ```ts
  * import assert from "node:assert/strict";

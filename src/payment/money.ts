@@ -10,8 +10,8 @@ export type Cents = number;
 export const CENTS_MAX: Cents = 10_000_000_000_000;
 
 /**
- * The largest total the book takes on. A few payments may go beyond it, where both replicas take them at once. Up to twice
- * as much is counted exactly, and each total is shown as a number of its own (above 2^46 units, two may be shown alike).
+ * The largest total that the book accepts. A few payments may exceed it, if both replicas take them at once: up to twice
+ * as much is counted exactly, and different totals look different in JSON (above 2^46 units two may look alike).
  */
 export const TOTAL_CENTS_MAX: Cents = 100 * 2 ** 45;
 
@@ -19,7 +19,7 @@ export const TOTAL_CENTS_MAX: Cents = 100 * 2 ** 45;
  * Cents of a decimal amount as JSON gave it.
  *
  * @param amount in units of the currency, for example `19.9`
- * @returns the cents, or undefined where `amount` is not positive, has more than two decimals or exceeds {@link CENTS_MAX}
+ * @returns the cents, or undefined if `amount` is not positive, has more than two decimals or exceeds {@link CENTS_MAX}
  * @example
  * ```ts
  * import assert from "node:assert/strict";
@@ -47,7 +47,7 @@ export function amountOf(cents: Cents): number {
   return assertCents(cents) / 100;
 }
 
-/** Throws where `cents` is no exact integer: a broken invariant, which the caller must not survive. */
+/** Throws if `cents` is no exact integer: a broken invariant, after which the process must not continue. */
 export function assertCents(cents: Cents): Cents {
   if (!Number.isSafeInteger(cents)) throw new Error(`invariant: ${cents} is not a whole number of cents`);
   return cents;

@@ -1,17 +1,17 @@
 /**
- * A payment as the log tells it up to some position, and what each fact makes of it. Pure: the rules of DESIGN.md's table
- * of facts stand here and nowhere else.
+ * A payment at some position of the log, and what each fact changes. Pure: the rules of DESIGN.md's table of facts stand
+ * here and nowhere else.
  * @module
  */
 import type { Accepted, Doubted, FollowUp, Moved, Processor, Reason, ReplicaId } from "./fact.ts";
 import type { Cents } from "./money.ts";
 
-/** How far a payment has come; the position is the code in the store. */
+/** The stages of a payment; the index is the code in the store. */
 export const STAGES = ["accepted", "dispatched", "released", "settled"] as const;
 /** One of {@link STAGES}. */
 export type Stage = typeof STAGES[number];
 
-/** How far one payment has come. Times are milliseconds since 1970, UTC. */
+/** The state of one payment. Times are milliseconds since 1970, UTC. */
 export interface Payment {
   /** the canonical correlation id */
   readonly id: string;
@@ -24,7 +24,7 @@ export interface Payment {
   readonly attempt: number;
   /** where the attempt is, or was, bound; null while only accepted */
   readonly processor: Processor | null;
-  /** what the processor is told, and once settled what is booked; 0 while only accepted */
+  /** the one sent to the processor, and once settled the one booked; 0 while only accepted */
   readonly requestedAt: number;
   readonly reason: Reason;
   /** of its newest fact in the log; 0 once it is settled, since no fact can follow */
@@ -53,7 +53,7 @@ export function accept(fact: Accepted, position: number, doubtedUptimeMs: number
   };
 }
 
-/** What a fact makes of the payment; undefined where it was not made from the payment's newest fact, and so is void. */
+/** The payment after a fact; undefined if the fact was not made from the payment's newest one, and so is void. */
 export function follow(payment: Payment, fact: FollowUp, position: number): Payment | undefined {
   if (payment.stage === "settled" || fact.over !== payment.position) return undefined;
   const next = { ...payment, reason: fact.reason, position, doubtedUptimeMs: null };
@@ -74,7 +74,7 @@ export function follow(payment: Payment, fact: FollowUp, position: number): Paym
   }
 }
 
-/** The dead owner's payment belongs to the heir. */
+/** The dead owner's payment belongs to the other replica. */
 export function move(payment: Payment, { by }: Moved, position: number): Payment {
   return { ...payment, owner: by, position };
 }

@@ -18,12 +18,12 @@ export const ATTEMPT_MAX = (1 << 20) - 1;
 /** What one settled payment usually takes: id, cents, two times, and attempt, processor, owner and reason in a word. */
 export const BYTES_PER_PAYMENT = 16 + 4 + 4 + 4 + 4;
 
-/** Whole numbers of one block: four bytes each where all are near the first one, otherwise eight. */
+/** Whole numbers of one block: four bytes each if all are near the first one, otherwise eight. */
 class Column {
   #values: Uint32Array | Float64Array = new Uint32Array(BLOCK);
   #base: number | undefined;
 
-  /** @param base of the four bytes; around the first value where left out */
+  /** @param base of the four bytes; around the first value if left out */
   constructor(base?: number) {
     this.#base = base;
   }
@@ -90,7 +90,7 @@ export class SettledIndex {
     };
   }
 
-  /** Adds a settled payment. @throws where its id is there: a payment is settled once */
+  /** Adds a settled payment. @throws if its id is there: a payment is settled once */
   add(payment: Payment): void {
     const slot = this.#slotOf(payment.id);
     if (this.#slots[slot] !== -1) throw new Error(`invariant: payment ${payment.id} is settled already`);
@@ -154,7 +154,7 @@ function newBlock(): Block {
 /** A random word for each value of each of the 16 bytes of an id. It decides where an id is found, never what is found. */
 const TABULATION = crypto.getRandomValues(new Uint32Array(16 * 256));
 
-/** Ids are of a caller's choice, and whoever knew which of them meet in a slot could make every look-up a long walk. */
+/** Ids are of a caller's choice, and a caller who knew which of them share a slot could make every look-up slow. */
 function hash(words: Uint32Array, at: number): number {
   let h = 0;
   for (let i = 0; i < 4; i++) {

@@ -38,7 +38,7 @@ export class Totals {
     return { count: this.#count, cents: this.#cents };
   }
 
-  /** Adds a payment, by its `requestedAt`. @throws where a sum is no exact number of cents */
+  /** Adds a payment, by its `requestedAt`. @throws if a sum is no exact number of cents */
   add(at: number, cents: Cents): void {
     this.#count++;
     this.#cents = assertCents(this.#cents + cents);
@@ -55,7 +55,7 @@ export class Totals {
     if (chunks[index]!.size === CHUNK_MAX) chunks.splice(index, 1, ...split(chunks[index]!, index === last));
   }
 
-  /** Payments with `from <= requestedAt <= to`; a bound that is left out does not bound. */
+  /** Payments with `from <= requestedAt <= to`; a bound that is left out is none. */
   window(from = -Infinity, to = Infinity): Total {
     if (from > to) return { count: 0, cents: 0 };
     const upper = this.#upTo(to, true);

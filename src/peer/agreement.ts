@@ -1,20 +1,20 @@
 /**
- * Whether both replicas make the same of the log. Each tells the other what it had folded at its checkpoints; the other has
- * folded the same records and must have come to the same.
+ * Whether both replicas fold the log to the same state. Each sends the other its checkpoints; the other has folded the same
+ * records, so its own checkpoints must agree.
  * @module
  */
 import type { Checkpoint } from "../ledger/ledger.ts";
 import { PROCESSORS, type ReplicaId, REPLICAS } from "../payment/fact.ts";
 
-/** Checkpoints of the peer that are kept until this replica has read as far; of more, the newest. */
+/** How many checkpoints of the peer are kept until this replica has read as far: the newest. */
 export const AHEAD_MAX = 64;
 
-/** What is settled in a checkpoint, in its order there. */
+/** The settled figures of a checkpoint, in their order. */
 const FIGURES = REPLICAS.flatMap((by) =>
   PROCESSORS.flatMap((at) => ["payments", "cents"].map((what) => `${what} settled by ${by} at ${at}`))
 );
 
-/** Compares what the peer tells, also where the peer is ahead: then once this replica has read as far. */
+/** Compares the peer's checkpoints; if the peer is ahead, once this replica has read as far. */
 export class Agreement {
   #ahead: Checkpoint[] = [];
   /** the one that was compared last */
@@ -23,13 +23,13 @@ export class Agreement {
   /** @param own this replica's checkpoints, oldest first */
   constructor(private readonly peer: ReplicaId, private readonly own: () => readonly Checkpoint[]) {}
 
-  /** The peer told of a checkpoint. @returns as {@link look} does */
+  /** A checkpoint of the peer came. @returns as {@link look} does */
   told(checkpoint: Checkpoint): string | undefined {
     if (this.#ahead.push(checkpoint) > AHEAD_MAX) this.#ahead.shift();
     return this.look();
   }
 
-  /** The peer is lost, or linked anew: it may come, or have come, with another log. */
+  /** The peer is lost, or linked again: it may have another log now. */
   forget(): void {
     this.#ahead = [];
     this.#before = undefined;

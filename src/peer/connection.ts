@@ -1,6 +1,5 @@
 /**
- * One connection to the peer: the hello that begins it, what is told over it, and its end where the peer is silent or talks
- * nonsense.
+ * One connection to the peer: its first frame, what is sent over it, and its end if the peer is silent or sends nonsense.
  * @module
  */
 import type { Cancel, Clock, Random } from "../clock.ts";
@@ -9,13 +8,13 @@ import { peerOf, type ReplicaId } from "../payment/fact.ts";
 import { Decoder, encode, type Frame, FRAME_VERSION, FrameError, type Progress } from "./frame.ts";
 import type { Channel, ChannelListener, Transport } from "./transport.ts";
 
-/** A peer that says nothing for so long is taken for lost, in milliseconds. */
+/** A peer that is silent for this long counts as lost, in milliseconds. */
 export const SILENT_MS = 800;
-/** What says nothing for so long says that it is there, in milliseconds: at most twice as long passes without a word. */
+/** After this much silence a replica sends a sign of life, in milliseconds: the silence is at most twice as long. */
 export const PING_MS = 250;
-/** The peer is told how far this replica is at most this often, in milliseconds. */
+/** The least time between two progress frames, in milliseconds. */
 export const TELL_MS = 200;
-/** Bytes that the peer may leave unread before the connection is given up. */
+/** Bytes that the peer may leave unread before the connection ends. */
 export const BACKLOG_BYTES_MAX = 4 << 20;
 
 /** What a link and its connections need of their replica. */
@@ -29,12 +28,12 @@ export interface LinkParts {
   checkpoints(): readonly Checkpoint[];
 }
 
-/** What a connection reports. */
+/** The events of a connection. */
 interface ConnectionEvents {
-  /** the peer's hello is in */
+  /** the peer's hello has come */
   greeted(): void;
   heard(frame: Frame): void;
-  /** called once, whoever ended it */
+  /** called once, whichever side ended it */
   ended(why: string): void;
 }
 
@@ -42,7 +41,7 @@ interface ConnectionEvents {
 export class Connection implements ChannelListener {
   /** when the peer was last heard, on the monotonic clock, in milliseconds */
   heardMs: number;
-  /** how far the peer has read the log, as it told here */
+  /** how far the peer has read the log, as it said on this connection */
   peerPosition = 0;
   readonly #decoder = new Decoder();
   #greeted = false;
@@ -52,9 +51,9 @@ export class Connection implements ChannelListener {
   #told: Progress = { position: 0, stored: 0 };
   #toldMs = -Infinity;
   #sentMs = -Infinity;
-  /** the position of the checkpoint that was told last */
+  /** the position of the checkpoint that was sent last */
   #toldCheckpointPosition = 0;
-  /** a position that the peer was told and has not read yet, as far as it said, and since when */
+  /** a position that was sent to the peer, and that it has not reported as read yet, and since when */
   #unread: { readonly position: number; readonly sinceMs: number } | undefined;
 
   constructor(
@@ -69,7 +68,7 @@ export class Connection implements ChannelListener {
     this.#ping();
   }
 
-  /** For how long the peer has not read what it was told of, in milliseconds; 0 where it has. */
+  /** For how long the peer has not read all that it was sent, in milliseconds; 0 if it has. */
   get lagMs(): number {
     return this.#unread ? this.parts.clock.monotonic() - this.#unread.sinceMs : 0;
   }
@@ -83,7 +82,7 @@ export class Connection implements ChannelListener {
     if (this.channel.backlog > BACKLOG_BYTES_MAX) this.end("the peer does not read what it is sent");
   }
 
-  /** Tells what has changed at this replica: soon, or {@link TELL_MS} after the last time. */
+  /** Sends what has changed at this replica: soon, or {@link TELL_MS} after the last time. */
   tell(): void {
     if (this.#telling || this.#ended) return;
     const { clock } = this.parts;
@@ -152,7 +151,7 @@ export class Connection implements ChannelListener {
     this.#told = { position, stored };
     this.#toldMs = this.parts.clock.monotonic();
     const checkpoint = this.parts.checkpoints().at(-1);
-    // the progress first: it makes the peer read on, and then it has something to compare with
+    // the progress first: it makes the peer read on, so that it can compare the checkpoint
     const frames: Frame[] = [{ type: "progress", position, stored }];
     if (checkpoint && checkpoint.position > this.#toldCheckpointPosition) {
       this.#toldCheckpointPosition = checkpoint.position;

@@ -1,20 +1,20 @@
-/** What replicas say to each other over a byte stream: frames of one line of JSON each. @module */
+/** The frames that replicas send each other over a byte stream: one line of JSON each. @module */
 import { z } from "@zod/zod";
 import { PROCESSORS, REPLICAS } from "../payment/fact.ts";
 
-/** The version of this format. A peer of another one costs the connection: nobody knows what it says. */
+/** The version of this format. A peer of another version is disconnected, since its frames cannot be read. */
 export const FRAME_VERSION = 4;
 
-/** The version of what a status is made of. A status of another one is skipped, since only people miss it. */
+/** The version of the status. A status of another version is skipped, since only the live page misses it. */
 export const STATUS_VERSION = 2;
 
-/** The longest frame, its newline included, in characters: room for a status of a later version. No more is buffered. */
+/** The longest frame, with its newline, in characters: a status of a later version may be longer than ours. No more is buffered. */
 export const FRAME_LENGTH_MAX = 1_024;
 
 /** The beginning of a line that is no frame, whatever follows. */
 const BROKEN = "\0";
 
-/** What came, or is to be sent, is no frame. The message is one line; a stream cannot be read any further. */
+/** What came, or is to be sent, is no frame. The message is one line; the stream cannot be read on. */
 export class FrameError extends Error {
   override name = "FrameError";
 }
@@ -24,7 +24,7 @@ const decimal = z.number().nonnegative();
 
 /** One message. Members that are not known are skipped. */
 const frameSchema = z.discriminatedUnion("type", [
-  // the first frame either way; the others need no version, since they come after it
+  // the first frame in each direction; the others need no version, since they come after it
   z.object({ type: z.literal("hello"), version: z.literal(FRAME_VERSION), replica: z.enum(REPLICAS) }),
   z.object({ type: z.literal("ping") }),
   // how far the sender is
@@ -35,12 +35,12 @@ const frameSchema = z.discriminatedUnion("type", [
     ...{ position: natural, hash: natural },
     settled: z.array(natural).length(2 * REPLICAS.length * PROCESSORS.length).readonly(),
   }),
-  // what `service-health` said to the sender just now
+  // the newest `service-health` answer to the sender
   z.object({ type: z.literal("health"), processor: z.enum(PROCESSORS), failing: z.boolean(), minResponseMs: decimal }),
-  // how the sender is, every second, for people who ask its peer; times in milliseconds
+  // the sender's status, every second, for the peer's live page; times in milliseconds
   z.object({
     ...{ type: z.literal("status"), version: z.literal(STATUS_VERSION) },
-    // since 1970, UTC; as far from there as a `Date` reaches
+    // since 1970, UTC; within the range of `Date`
     at: z.int().min(-8_640_000_000_000_000).max(8_640_000_000_000_000),
     // whether `POST /payments` is answered 202 there
     ready: z.boolean(),
@@ -53,19 +53,19 @@ const frameSchema = z.discriminatedUnion("type", [
   }),
 ]);
 
-/** What one replica says to the other, at once. */
+/** One message from a replica to the other. */
 export type Frame = z.infer<typeof frameSchema>;
 
-/** How far a replica has read the log, and how far it knows the store to hold it; 0 where it does not know. */
+/** How far a replica has read the log, and how far it knows the store to hold it; 0 if it does not know. */
 export type Progress = Pick<Frame & { type: "progress" }, "position" | "stored">;
 
-/** What a replica tells of itself. */
+/** The status of a replica. */
 export type Status = Omit<Frame & { type: "status" }, "type" | "version">;
 
 /**
  * The bytes of frames.
  *
- * @throws {FrameError} where a field is what no {@link Decoder} would take: a broken invariant of the caller
+ * @throws {FrameError} if a {@link Decoder} would not accept a field: a broken invariant of the caller
  * @example
  * ```ts
  * import assert from "node:assert/strict";
@@ -86,7 +86,7 @@ export class Decoder {
    * Takes the next bytes of the stream; they may be reused afterwards.
    *
    * @returns the frames that are complete with them, without a status of another version
-   * @throws {FrameError} where the bytes are no frame; no frame comes out from then on
+   * @throws {FrameError} if the bytes are no frame; no frame comes out from then on
    */
   push(bytes: Uint8Array): Frame[] {
     const lines = (this.#line + this.#text.decode(bytes, { stream: true })).split("\n");

@@ -1,4 +1,4 @@
-/** What the replicas tell each other over the UNIX socket: nobody waits for it. @module */
+/** The peer link: what replicas send each other over the UNIX socket. Nothing waits for it. @module */
 import { backoffMs, type Cancel } from "../clock.ts";
 import type { Checkpoint } from "../ledger/ledger.ts";
 import type { Processor } from "../payment/fact.ts";
@@ -15,21 +15,21 @@ const DIAL_MS_MIN = 20;
 export interface LinkEvents {
   /** the peer is heard */
   linked(): void;
-  /** it is not heard any more */
+  /** it is silent */
   lost(why: string): void;
   progress(progress: Progress): void;
-  /** what the peer had folded at a position, to be compared with what is folded here */
+  /** the peer's fold at a position, to be compared with the fold here */
   checkpoint(told: Checkpoint): void;
   health(processor: Processor, health: Health): void;
 }
 
-/** The way to the peer: replica `a` listens, `b` dials, again and again. */
+/** The link to the peer: replica `a` listens, `b` dials again and again. */
 export class PeerLink {
   bytesSent = 0;
   bytesReceived = 0;
-  /** What the peer told last, in whichever life of its. */
+  /** The peer's last progress, of any of its processes. */
   peerStatus: Status | undefined;
-  /** where the peer's hello is not in yet: it may be anybody, and does not end what is linked */
+  /** a connection whose hello has not come: it may be anybody, so it does not end the one that is linked */
   #greeting: Connection | undefined;
   #connection: Connection | undefined;
   #heardMs = -Infinity;
@@ -46,7 +46,7 @@ export class PeerLink {
     else this.#dial();
   }
 
-  /** Ends the connection; nothing is told or heard after it, not even that the peer is lost. */
+  /** Ends the connection; nothing is sent or heard after it, not even that the peer is lost. */
   stop(): void {
     this.#stopped = true;
     this.#dialling?.();
@@ -55,17 +55,17 @@ export class PeerLink {
     this.parts.transport.close();
   }
 
-  /** Something has changed here that the peer is told of, if it is there; nobody waits for it. */
+  /** Something has changed here: informs the peer, if it is linked. */
   tell(): void {
     this.#connection?.tell();
   }
 
-  /** Tells the peer, if it is there, what `service-health` said. */
+  /** Sends the peer, if it is linked, what `service-health` said. */
   tellHealth(processor: Processor, health: Health): void {
     this.#connection?.send({ type: "health", processor, ...health });
   }
 
-  /** Tells the peer, if it is there, how this replica is. */
+  /** Sends the peer, if it is linked, this replica's status. */
   tellStatus(status: Status): void {
     this.#connection?.send({ type: "status", version: STATUS_VERSION, ...status });
   }
@@ -74,12 +74,12 @@ export class PeerLink {
     return this.#connection !== undefined;
   }
 
-  /** How far the peer has read the log, as it told on this connection; 0 where it has not told, or is not linked. */
+  /** How far the peer has read the log, as it said on this connection; 0 if it has not, or is not linked. */
   get peerPosition(): number {
     return this.#connection?.peerPosition ?? 0;
   }
 
-  /** For how long the peer has not read what it was told of, in milliseconds; 0 where it has. */
+  /** For how long the peer has not read all that it was sent, in milliseconds; 0 if it has. */
   get lagMs(): number {
     return this.#connection?.lagMs ?? 0;
   }

@@ -10,18 +10,18 @@ export interface Channel {
   close(): void;
 }
 
-/** What the owner of a connection wants to hear of it. */
+/** The events of a channel. */
 export interface ChannelListener {
   received(bytes: Uint8Array): void;
   /** Called once, however the connection ended; not after {@link Channel.close}. */
   closed(): void;
 }
 
-/** The way to the peer. One of the two replicas listens, the other dials. */
+/** How to reach the peer. One of the two replicas listens, the other dials. */
 export interface Transport {
-  /** Hands every connection that comes in to `open`, which returns who listens to it. */
+  /** Passes every incoming connection to `open`, which returns its listener. */
   listen(open: (channel: Channel) => ChannelListener): void;
-  /** Tries once to connect. Calls `open` when that worked; resolves to whether it did. */
+  /** Tries once to connect. Calls `open` if that worked; resolves to whether it did. */
   dial(open: (channel: Channel) => ChannelListener): Promise<boolean>;
   /** Stops listening and dialling; channels stay. */
   close(): void;

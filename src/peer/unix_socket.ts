@@ -12,9 +12,9 @@ export class UnixTransport implements Transport {
   /** @param fail called with what a listener of the channel threw: a broken invariant */
   constructor(private readonly path: string, private readonly fail: (error: unknown) => void) {}
 
-  /** @throws where the socket cannot be made: a folder that is missing, a path that is too long */
+  /** @throws if the socket cannot be made: a folder that is missing, a path that is too long */
   listen(open: (channel: Channel) => ChannelListener): void {
-    // the lock of replica a is held, so what is left here is a dead replica's
+    // this process holds the lock of replica a, so a socket here is a dead replica's
     rmSync(this.path, { force: true });
     this.#server = createServer((socket) => this.#serve(socket, open)).on("error", this.fail).listen(this.path);
     Deno.chmodSync(this.path, 0o600);
@@ -54,7 +54,7 @@ export class UnixTransport implements Transport {
         },
       });
       socket.on("data", (bytes: Uint8Array) => handOn(() => listener.received(bytes)));
-      // an error is followed by the end of the connection, which is all that is told
+      // the end of the connection follows an error, and is all that listeners need
       socket.on("error", () => {}).on("close", () => handOn(() => listener.closed()));
     });
   }

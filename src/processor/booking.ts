@@ -1,4 +1,4 @@
-/** What a processor says of a payment that it was asked for. What can be meant in one way only is understood. @module */
+/** Reads a processor's answer to a lookup, if it has one possible meaning only. @module */
 import { type JsonObject, parseObject, repeatsName } from "../json.ts";
 import { parseInstant } from "../payment/instant.ts";
 import { type Cents, centsOf } from "../payment/money.ts";
@@ -7,7 +7,7 @@ import type { Lookup } from "../routing/processor_client.ts";
 /** The members of an answer, by their names without case, "_" and "-". */
 const NAMES = { correlationid: "correlationId", amount: "amount", requestedat: "requestedAt" } as const;
 type Name = typeof NAMES[keyof typeof NAMES];
-/** Of a value that is not understood, so many characters are shown. */
+/** How many characters of a value are shown that is not understood. */
 const SHOWN_MAX = 40;
 /** Dates as mail and HTTP write them. */
 const RFC_2822 = /^[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:GMT|UTC|[+-]\d{4})$/;
@@ -16,7 +16,7 @@ const RFC_2822 = /^[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:
  * Reads the answer to `GET /payments/{id}`.
  *
  * @param id the payment that was asked for, in its canonical form
- * @returns `found`, or `unclear` with the member that is not as it should be
+ * @returns `found`, or `unclear` with the member that is wrong
  * @example
  * ```ts
  * import assert from "node:assert/strict";
@@ -38,7 +38,7 @@ export function readBooking(text: string, id: string): Lookup {
   return { kind: "found", cents, requestedAt: at };
 }
 
-/** In several answers the same words, whatever ids are in them; what is nested may be so deeper than the stack is. */
+/** The complaint, the same for all answers with this mistake; nested values stay out, since they may be deeper than the stack. */
 function unclear(name: string, value: unknown): Lookup {
   if (value === undefined) return { kind: "unclear", error: `${name} is missing` };
   if (value === TWICE) return { kind: "unclear", error: `${name} stands there twice` };
@@ -47,7 +47,7 @@ function unclear(name: string, value: unknown): Lookup {
   return { kind: "unclear", error: `${name} is ${shown.slice(0, SHOWN_MAX)}` };
 }
 
-/** In place of a value that stands there more than once. */
+/** In place of a value whose name stands there twice. */
 const TWICE = Symbol("twice");
 
 function membersOf(body: JsonObject): Partial<Record<Name, unknown>> {
@@ -73,7 +73,7 @@ function centsIn(value: unknown): Cents | undefined {
   return /^\d+(?:\.\d{1,2}0*)?$/.test(text) ? centsOf(Number(text)) : undefined;
 }
 
-/** An instant in a common form, in milliseconds since 1970; UTC where there is no zone. */
+/** An instant in a common form, in milliseconds since 1970; UTC without a zone. */
 function msIn(value: unknown): number | undefined {
   if (typeof value !== "string") return undefined;
   const text = value.trim();

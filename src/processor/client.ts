@@ -9,7 +9,7 @@ import { type Ended, HttpPool } from "./http.ts";
 import { outcomeOf } from "./outcome.ts";
 import { retryAfterMs } from "./retry_after.ts";
 
-/** Where the processors are, and what a call may take. */
+/** Where the processors are, and the limits of a call. */
 interface ClientOptions {
   /** base URLs, `http` or `https`; a path in one goes before the API's own */
   readonly urls: Readonly<Record<Processor, string>>;
@@ -17,7 +17,7 @@ interface ClientOptions {
   readonly requestTimeoutMs: number;
   /** connections per processor */
   readonly connectionsMax: number;
-  /** told of every call about a payment */
+  /** sees every call about a payment */
   readonly observers?: readonly Observer[];
 }
 
@@ -48,12 +48,12 @@ export class HttpProcessorClient implements ProcessorClient {
       const { status = 0, text, error } = ended;
       if (error !== undefined) return { kind: "unanswered", error };
       if (status === 404) {
-        // what is in between says so in words of its own
+        // a proxy in between has a page of its own for it
         const isForeign = text.trim() !== "" && !parseObject(text);
         return isForeign ? { kind: "unclear", error: "status 404 without JSON" } : { kind: "absent" };
       }
       if (status === 200) return readBooking(text, id);
-      // what passes by itself, and what somebody has to set right
+      // temporary trouble, and trouble that a person must fix
       const passes = status >= 500 || status === 429 || status === 408;
       return { kind: passes ? "unanswered" : "unclear", error: `status ${status}`, ...later(ended) };
     });
@@ -89,7 +89,7 @@ export class HttpProcessorClient implements ProcessorClient {
   }
 }
 
-/** When the processor wants to be asked again, where it says so as it refuses: with 2xx and 3xx it is about one thing. */
+/** Retry-After in milliseconds, if it came with a refusal: with 2xx and 3xx it is about one resource only. */
 function later({ status = 0, retryAfter }: Ended): { retryAfterMs?: number } {
   const ms = retryAfter === undefined || status < 400 ? undefined : retryAfterMs(retryAfter, Date.now());
   return ms === undefined ? {} : { retryAfterMs: ms };

@@ -1,33 +1,33 @@
 /**
  * Just enough HTTP/1.1 to call a processor: keep-alive connections over Deno's own sockets, one request at a time on
- * each, answers read by Node's parser (llhttp), and nothing is ever sent twice. Libraries that know more cost twice the
- * CPU (bench/client_bench.ts).
+ * each, answers read by Node's parser (llhttp), and nothing is ever sent twice. Libraries cost more than twice the CPU
+ * (bench/client_bench.ts).
  * @module
  */
 
 import { HTTPParser } from "node:_http_common";
 import { errorLine } from "../errors.ts";
 
-/** More than this of an answer is not read, head and body, in bytes. */
+/** The longest answer that is read, head and body, in bytes. */
 const ANSWER_BYTES_MAX = 64 << 10;
 /** What is read at once, in bytes. */
 const READ_BYTES = 4 << 10;
-/** How often calls are looked at for their time, in milliseconds. */
+/** How often calls are checked for their timeout, in milliseconds. */
 const SWEEP_MS = 1_000;
-/** A connection that nobody used for so long is closed, in milliseconds. */
+/** A connection that is idle for this long is closed, in milliseconds. */
 const IDLE_MS = 30_000;
-/** So long before the server says that it closes a connection (Keep-Alive) it is used no more, in milliseconds; at most half of its time. */
+/** How long before the end that a server announces (Keep-Alive) a connection is no longer used, in milliseconds; at most half of its time. */
 const MARGIN_MS = 1_000;
 
 /** How a request ended. Text is read as Latin-1, which for numbers, times and ids makes no difference. */
 export interface Ended {
-  /** undefined where no whole head of an answer came */
+  /** undefined if no whole head of an answer came */
   readonly status: number | undefined;
-  /** what came of the body, without a byte order mark */
+  /** the part of the body that came, without a byte order mark */
   readonly text: string;
   /** the header Retry-After, in lower case */
   readonly retryAfter: string | undefined;
-  /** whether a single byte of the request may have left: false says for certain that the other side knows nothing of it */
+  /** whether any byte of the request may have left: false is proof that the other side knows nothing of it */
   readonly sent: boolean;
   /** why it did not end with a whole answer */
   readonly error: string | undefined;
@@ -37,7 +37,7 @@ export interface Ended {
 export class HttpPool {
   readonly #base: string;
   readonly #all = new Set<HttpConnection>();
-  /** the one used last is the first to be used again */
+  /** the one that was used last is used first */
   readonly #idle: HttpConnection[] = [];
   /** by when they began */
   readonly #calls = new Set<HttpCall>();
@@ -57,14 +57,14 @@ export class HttpPool {
   }
 
   /**
-   * Sends a request over a connection that is its own until it ends; it waits where all are in use.
+   * Sends a request over a connection of its own; it waits while all are in use.
    *
    * @param headers whole lines, beyond host and those of the body
    */
   async request(method: "GET" | "POST", path: string, body = "", headers = ""): Promise<Ended> {
     const { length } = new TextEncoder().encode(body);
     const ofBody = method === "GET" ? "" : `content-type: application/json\r\ncontent-length: ${length}\r\n`;
-    // without these some send pages, compress, or refuse
+    // without these some servers send pages, compress, or refuse
     const ours = "accept: application/json\r\naccept-encoding: identity\r\nuser-agent: galo\r\n";
     const head = `${method} ${this.#base}${path} HTTP/1.1\r\nhost: ${this.url.host}\r\n${ours}${ofBody}${headers}\r\n`;
     const call = new HttpCall(head + body);
@@ -85,7 +85,7 @@ export class HttpPool {
     for (const connection of this.#all) connection.end("the client is closed");
   }
 
-  /** Gives up calls that began `timeoutMs` ago or before, and closes connections that nobody uses any more. */
+  /** Gives up calls that began `timeoutMs` ago or before, and closes idle connections. */
   #sweep(timeoutMs: number, error: string): void {
     const now = performance.now();
     for (const call of this.#calls) {
@@ -99,7 +99,7 @@ export class HttpPool {
 
   #assign(): void {
     const now = performance.now();
-    for (let last; (last = this.#idle.at(-1)) && now > last.untilMs;) last.end("nobody used it");
+    for (let last; (last = this.#idle.at(-1)) && now > last.untilMs;) last.end("idle");
     while (this.#waiting.length > 0 && (this.#idle.length > 0 || this.#all.size < this.connectionsMax)) {
       const call = this.#waiting.shift()!;
       if (!call.done) (this.#idle.pop() ?? this.#open()).send(call);
@@ -150,22 +150,22 @@ class HttpCall {
 /** One connection, opened for its first call. */
 class HttpConnection {
   call: HttpCall | undefined;
-  /** so long it is kept where no call is on it */
+  /** when it is closed if no call is on it */
   untilMs = Infinity;
   #socket: Deno.Conn | undefined;
   #closed = false;
-  /** of the answer so far; of its fields, names and values in turn, where they are so many that they come in parts */
+  /** the length of the answer so far, and its fields if they are so many that they come in parts; names and values alternate */
   #bytes = 0;
   #fields: string[] = [];
   #whole = false;
   #keeps = false;
-  /** so long the server keeps it, in milliseconds, and for so many calls more */
+  /** how long the server keeps it, in milliseconds, and for how many more calls */
   #idleMs = IDLE_MS;
   #left = Infinity;
   readonly #parser = new HTTPParser();
   readonly #latin1 = new TextDecoder("latin1");
 
-  /** @param release whether it can be used again, or is closed */
+  /** @param release called with whether it can be used again, or is closed */
   constructor(private readonly url: URL, private readonly release: (free: boolean) => void) {
     const parser = this.#parser;
     parser.initialize(HTTPParser.RESPONSE, {}, ANSWER_BYTES_MAX);
@@ -173,7 +173,7 @@ class HttpConnection {
     parser[HTTPParser.kOnHeaders] = (fields: readonly string[]) => this.#fields.push(...fields);
     parser[HTTPParser.kOnHeadersComplete] = (...[, , fields, , , status, , , keeps]: unknown[]) => {
       if (status === 101) throw new Error("an answer in another protocol");
-      // another 1xx says that an answer is to come, and has no body; bytes after a whole answer are none
+      // another 1xx announces an answer, and has no body; bytes after a whole answer belong to none
       if (this.#whole || !this.call || Number(status) >= 100 && Number(status) < 200) return 1;
       this.call.status = Number(status);
       const lines = (fields ?? this.#fields) as readonly string[];
@@ -223,7 +223,7 @@ class HttpConnection {
     this.release(false);
   }
 
-  /** What the server says in Keep-Alive. */
+  /** A value of the header Keep-Alive. */
   #heed(hints: string): void {
     const [timeout = Infinity, max = Infinity] = ["timeout", "max"].map((name) =>
       Number(RegExp(`\\b${name} *= *"?(\\d+)`, "i").exec(hints)?.[1] ?? Infinity)
@@ -237,7 +237,7 @@ class HttpConnection {
       const buffer = new Uint8Array(READ_BYTES);
       for (let length; (length = await socket.read(buffer)) !== null;) {
         if (this.#closed) return;
-        if (!this.call?.sent) return this.end("bytes that nobody asked for");
+        if (!this.call?.sent) return this.end("bytes without a request");
         this.#bytes += length;
         this.#take(this.#parser.execute(buffer.subarray(0, length)));
       }
@@ -251,7 +251,7 @@ class HttpConnection {
     }
   }
 
-  /** Looks whether the answer is all there. */
+  /** Ends the call if the answer is complete. */
   #take(parsed?: number | Error): void {
     if (!this.#whole) {
       if (parsed instanceof Error) this.end(parsed.message);
@@ -267,12 +267,12 @@ class HttpConnection {
   }
 }
 
-/** What became of a connection, for the person who has to mend it. */
+/** Why a connection failed, for the person who must fix it. */
 function inWords(error: unknown): string {
   const { ConnectionRefused, ConnectionReset, BrokenPipe, InvalidData } = Deno.errors;
   if (error instanceof ConnectionRefused) return "nothing listens there";
   if (error instanceof ConnectionReset || error instanceof BrokenPipe) return "the connection was reset";
-  // a name that DNS does not know, and a host that cannot be reached, are said as they are
+  // an unknown name and an unreachable host are clear as they are
   return `${error instanceof InvalidData ? "TLS: " : ""}${errorLine(error)}`;
 }
 

@@ -4,7 +4,7 @@ import type { Outcome } from "../routing/processor_client.ts";
 import type { Ended } from "./http.ts";
 
 /**
- * @param ended where the body breaks off, the status line says enough of a refusal
+ * @param ended if the body breaks off, the status line is enough for a refusal
  * @example
  * ```ts
  * import assert from "node:assert/strict";
@@ -15,17 +15,17 @@ import type { Ended } from "./http.ts";
 export function outcomeOf({ status, text = "", sent, error = "no answer" }: Partial<Ended>): Outcome {
   if (status === undefined) return sent ? { kind: "unknown", error } : { kind: "refused", why: "unreachable", error };
   const unknown = { kind: "unknown", error: `status ${status}` } as const;
-  // 202 promises nothing (RFC 9110, 15.3.3), and what is no JSON something in between has made
+  // 202 promises nothing (RFC 9110, 15.3.3), and an answer without JSON comes from a proxy in between
   if (status >= 200 && status < 300 && status !== 202) {
     return parseObject(text) ? { kind: "booked" } : { ...unknown, error: `status ${status} without JSON` };
   }
   if (status === 422) return { kind: "already-booked" };
   if (status === 429) return { kind: "refused", why: "processor-full" };
-  // a page for people is not the processor's either
+  // an HTML page comes from a proxy too
   if (status === 500 && !text.trimStart().startsWith("<")) return { kind: "refused-as-far-as-known" };
   if (status >= 300 && status < 500 && !UNDECIDED.includes(status)) return { kind: "refused", why: "rejected", status };
   return unknown;
 }
 
-/** 4xx that do not say that it is not booked: of what is in between (460 and 499: its caller went away), and 409, that the id is in use. */
+/** 4xx that do not rule out a booking: those of a proxy (460 and 499: its caller went away), and 409: the id is in use. */
 const UNDECIDED = [408, 409, 425, 460, 499];

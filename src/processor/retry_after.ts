@@ -8,7 +8,7 @@ const DATE =
  * How long to wait, in milliseconds: `Infinity` at most.
  *
  * @param nowMs since 1970, UTC
- * @returns undefined where `text` is neither seconds nor a date, and where there is nothing to wait for
+ * @returns undefined if `text` is neither seconds nor a date, or if there is nothing to wait for
  * @example
  * ```ts
  * import assert from "node:assert/strict";

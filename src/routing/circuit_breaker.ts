@@ -1,6 +1,6 @@
 /**
- * What a replica knows of one processor: a circuit breaker with the latency beside it. It learns from every answer at
- * once and from `service-health`; it says when a processor that is down should be tried again.
+ * What a replica knows of one processor: a circuit breaker, and the latency beside it. Closed, the processor takes
+ * payments; open, it does not; half-open, a probe is due. Every answer and `service-health` move it.
  * @module
  */
 import type { Clock, Random } from "../clock.ts";
@@ -9,15 +9,15 @@ import type { ProcessorView } from "./route.ts";
 
 /** Pause before the first probe of a processor that went down, in milliseconds; it doubles with every failed probe. */
 export const PROBE_MS_MIN = 50, PROBE_MS_MAX = 1_000;
-/** Calls that wait this much longer than the last answers took mean that the processor has changed, in milliseconds. */
+/** How much longer than the last answers took calls must wait to show that the processor has changed, in milliseconds. */
 export const STALL_MS = 250;
-/** How long a processor that answered 429 is left alone, in milliseconds; it doubles up to {@link PROBE_MS_MAX} until a call is booked. */
+/** The backoff after a 429, in milliseconds; it doubles up to {@link PROBE_MS_MAX} until a call is booked. */
 export const FULL_MS = 100;
-/** How long a processor is left alone at most that says itself when it is to be asked again (Retry-After), in milliseconds. */
+/** The longest pause that a processor can ask for (Retry-After), in milliseconds. */
 export const RETRY_AFTER_MS_MAX = 60_000;
-/** So many different payments in a row that are rejected say that it is not for the payments. */
+/** How many different payments in a row must be rejected to open the circuit breaker. */
 export const REJECTED_MIN = 3;
-/** A processor that is slow by its last answer is asked again with a payment when nothing else was heard for so long. */
+/** How long a slow last answer counts, without any newer sign: then a payment tries the processor again. */
 const SLOW_STALE_MS = 12_000;
 /** Weight of the newest answer in the running latency. */
 const WEIGHT = 0.3;
@@ -33,16 +33,16 @@ export interface Call {
 /** One processor, seen by one replica. */
 export class CircuitBreaker {
   #up = true;
-  /** it is down by its own word only: no call has failed */
+  /** it is down by `service-health` only: no call has failed */
   #hearsay = false;
   #trouble = "";
   #latencyMs = 0;
-  /** when it last took a payment, or said how it is */
+  /** when it last took a payment, or answered `service-health` */
   #heardMs = -Infinity;
   #fullUntilMs = -Infinity;
   #fullPauseMs = FULL_MS / 2;
   #retryAtMs = -Infinity;
-  /** the payments that were rejected since anything else was answered, and the status of the last one */
+  /** the payments that were rejected since any other answer, and the status of the last one */
   readonly #rejected = new Set<string>();
   #rejectStatus = 0;
   #calls = new Set<Call>();
@@ -57,7 +57,7 @@ export class CircuitBreaker {
 
   constructor(private readonly clock: Clock, private readonly random: Random) {}
 
-  /** What the routing may rely on now. */
+  /** The state for the routing now. */
   view(): ProcessorView {
     const now = this.clock.monotonic();
     const waitingMs = this.#waitingMs(now);
@@ -67,29 +67,29 @@ export class CircuitBreaker {
     return {
       ...{ available: up && !full, full },
       latencyMs: stale ? 0 : Math.max(this.#latencyMs, waitingMs),
-      // a call now and then goes on, so that one lost answer does not end them all
+      // a call now and then still goes out, so that one lost answer does not stop all
       stalled: waitingMs > this.#latencyMs + STALL_MS && now - this.#newestStartMs < STALL_MS,
       inFlight: this.#calls.size,
       probeDue: !this.#up && this.#probes === 0 && now >= this.#probeAtMs && now >= this.#retryAtMs,
     };
   }
 
-  /** The status with which it refuses one payment after the other; undefined where it does not. */
+  /** The status with which it refuses one payment after the other; undefined if it does not. */
   get rejectsWith(): number | undefined {
     return this.#rejected.size < REJECTED_MIN ? undefined : this.#rejectStatus;
   }
 
-  /** Why it is down, in words; undefined where it is not. */
+  /** Why it is down, in words; undefined if it is not. */
   get trouble(): string | undefined {
     return this.#up ? undefined : this.#trouble;
   }
 
-  /** For how long it is still to be left alone, as it said itself; in milliseconds. */
+  /** How long it still asks for no calls (Retry-After), in milliseconds. */
   get retryInMs(): number {
     return Math.max(0, this.#retryAtMs - this.clock.monotonic());
   }
 
-  /** It said after how many milliseconds it is to be asked again, if it did. */
+  /** It sent Retry-After, in milliseconds, or not. */
   retryAfter(ms = 0): void {
     if (ms > 0) this.#retryAtMs = Math.max(this.#retryAtMs, this.clock.monotonic() + Math.min(ms, RETRY_AFTER_MS_MAX));
   }
@@ -110,7 +110,7 @@ export class CircuitBreaker {
     this.#learn(call, outcome);
   }
 
-  /** What `service-health` said. Where a call has failed it allows a probe only: real answers know better. */
+  /** What `service-health` said. After a failed call it only allows a probe: real answers know better. */
   heardHealth(health: Health): void {
     this.#heardMs = this.clock.monotonic();
     if (health.failing) {
@@ -122,7 +122,7 @@ export class CircuitBreaker {
       return;
     }
     this.#latencyMs = health.minResponseMs;
-    // down by its own word alone, it is up by its word; so it is where single payments alone were rejected
+    // if only its own word has it down, its word has it up; the same if only single payments were rejected
     this.#up ||= this.#hearsay || this.#rejected.size > 0 && this.rejectsWith === undefined;
     this.#hearsay = false;
     if (!this.#up) {
@@ -137,7 +137,7 @@ export class CircuitBreaker {
     if (outcome.kind === "refused" && outcome.why === "rejected") {
       if (this.#rejected.size < REJECTED_MIN) this.#rejected.add(call.id);
       this.#rejectStatus = outcome.status;
-      // it answers: what it says of a few payments says nothing of others, so that another is tried at once
+      // it answers: a few rejections say nothing of other payments, so another one is tried at once
       if (this.rejectsWith === undefined) return void (this.#probeAtMs = Math.min(this.#probeAtMs, now));
     } else if (outcome.kind !== "refused" || outcome.why !== "processor-full") this.#rejected.clear();
     this.retryAfter(outcome.retryAfterMs);
@@ -145,14 +145,14 @@ export class CircuitBreaker {
       case "booked":
       case "already-booked": {
         const tookMs = now - call.startedMs;
-        // a probe that took long says how slow it was when it was down: one more tells how slow it is now
+        // a slow probe shows how slow it was while it was down: one more shows how slow it is now
         if (!this.#up && tookMs > STALL_MS && !this.#slowProbe) {
           this.#slowProbe = true;
           this.#probeAtMs = now;
           return;
         }
         this.#slowProbe = false;
-        // what began before a call that was answered already says nothing about now
+        // a call that began before one that was answered already says nothing about now
         if (call.startedMs >= this.#newestAnsweredStartMs) this.#measure(tookMs);
         this.#heardMs = now;
         this.#newestAnsweredStartMs = Math.max(this.#newestAnsweredStartMs, call.startedMs);
@@ -197,7 +197,7 @@ export class CircuitBreaker {
     this.#probePauseMs = Math.min(2 * this.#probePauseMs, PROBE_MS_MAX);
   }
 
-  /** How long the oldest call waits of those that began after any that was answered. */
+  /** How long the oldest call waits that began after every answered one. */
   #waitingMs(now: number): number {
     for (const call of this.#calls) {
       if (call.startedMs > this.#newestAnsweredStartMs && !call.probe) return now - call.startedMs;

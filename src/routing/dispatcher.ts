@@ -36,31 +36,31 @@ import { type ProcessorView, route, type RouteLimits } from "./route.ts";
 import { NEW_TURN_MS, TURN_MS, Turns } from "./turns.ts";
 import { type Call, CircuitBreaker } from "./circuit_breaker.ts";
 
-/** Pause before a payment whose call said nothing useful is tried again, in milliseconds; it doubles each time. */
+/** The first backoff of a payment whose call brought no useful answer, in milliseconds; it doubles each time. */
 export const RETRY_MS_MIN = 100, RETRY_MS_MAX = 5_000;
-/** The longest pause of a payment that nothing but a person's help brings on, in milliseconds. */
+/** The longest backoff of a payment that only a person can help, in milliseconds. */
 export const RARELY_MS = 30_000;
-/** After so many pauses the next is at its longest. */
+/** After this many pauses the backoff is at its longest. */
 const PAUSES_RARELY = Math.ceil(Math.log2(RETRY_MS_MAX / RETRY_MS_MIN));
-/** Payments about which processors are being asked at one time. */
+/** How many payments are looked up at one time. */
 export const ASKING_MAX = 64;
 
-/** A lookup's 404 for what the processor's 422 called booked. */
+/** The verdict on a lookup's 404, if the processor's 422 had called the payment booked. */
 const DENIED: Lookup = { kind: "unclear", error: "status 404 for a payment that it answered with status 422" };
 
-/** What one processor looks like from here. */
+/** The state of one processor, for people. */
 export interface ProcessorStatus {
   readonly state: "up" | "down";
   /** typical time of an answer, in milliseconds */
   readonly latencyMs: number;
   readonly inFlight: number;
-  /** why it is down; left out where it is not, or `rejectsWith` says it */
+  /** why it is down; left out if it is not, or if `rejectsWith` says it */
   readonly error?: string;
-  /** the status with which it refuses one payment after the other; left out where it does not */
+  /** the status with which it refuses one payment after the other; left out if it does not */
   readonly rejectsWith?: number;
-  /** until when it is left alone, as it asked to be (Retry-After), ISO 8601; left out where it did not */
+  /** until when it gets no calls, as it asked (Retry-After), ISO 8601; left out if it did not */
   readonly retryAt?: string;
-  /** what is not understood of its answer about a payment; left out where all is */
+  /** what is not understood of its answer about a payment; left out if all is */
   readonly unclear?: string;
 }
 
@@ -74,7 +74,7 @@ interface DispatcherParts {
   readonly limits: RouteLimits & { readonly dispatchPerSecond: number; readonly horizonMs: number };
 }
 
-/** A processor to a payment that it has refused: it may be tried with it again, and is not the first choice. */
+/** A processor as a payment sees it that it has rejected: it may be tried again, but is not the first choice. */
 function asRejecter(view: ProcessorView): ProcessorView {
   return { ...view, available: false, probeDue: view.available ? !view.stalled : view.probeDue };
 }
@@ -85,11 +85,11 @@ export class Dispatcher implements LedgerObserver {
   readonly #turns: Turns;
   readonly #breakers: Record<Processor, CircuitBreaker>;
   readonly #work = new Map<string, Work>();
-  /** ids of queued and of bound payments; those that are neither any more are passed over */
+  /** ids of queued and of bound payments; those that are neither any more are skipped */
   readonly #queue = new Queue<string>();
   readonly #bound: Record<Processor, Queue<string>> = { default: new Queue(), fallback: new Queue() };
   #held: Reason | undefined;
-  /** the payment that a processor told of in words that are not understood, and what is wrong with them */
+  /** by processor: a payment whose lookup was not understood, and why */
   readonly #unclear: Partial<Record<Processor, { readonly id: string; readonly error: string }>> = {};
   #asking = 0;
   #calls = 0;
@@ -109,7 +109,7 @@ export class Dispatcher implements LedgerObserver {
     return this.#work.size - this.#calls;
   }
 
-  /** Why the payments that are to be routed wait, where any do. */
+  /** Why payments without a route wait, if any do. */
   get held(): Reason | undefined {
     return this.#queue.length > 0 ? this.#held : undefined;
   }
@@ -135,7 +135,7 @@ export class Dispatcher implements LedgerObserver {
     return count;
   }
 
-  /** What is not as it should be, one line each. */
+  /** What is wrong, one line each. */
   get notes(): string[] {
     const { rejected } = this;
     const notes = PROCESSORS.flatMap((processor) => {
@@ -143,12 +143,12 @@ export class Dispatcher implements LedgerObserver {
       return [
         rejectsWith !== undefined
           ? `the ${processor} processor refuses payments with status ${rejectsWith}`
-          : error && `the ${processor} processor takes nothing: ${error}` || "",
-        retryAt === undefined ? "" : `the ${processor} processor is left alone until ${retryAt}, as it asked to be`,
-        unclear && `the ${processor} processor is not understood when it is asked for a payment: ${unclear}` || "",
+          : error && `the ${processor} processor takes no payments: ${error}` || "",
+        retryAt === undefined ? "" : `the ${processor} processor gets no calls until ${retryAt} (Retry-After)`,
+        unclear && `the ${processor} processor's answer to a lookup is not understood: ${unclear}` || "",
       ];
     });
-    if (rejected > 0) notes.push(`payments that both processors refuse, and that are tried rarely: ${rejected}`);
+    if (rejected > 0) notes.push(`payments that both processors rejected, which are tried rarely: ${rejected}`);
     return notes;
   }
 
@@ -164,7 +164,7 @@ export class Dispatcher implements LedgerObserver {
     this.#offerAll();
   }
 
-  /** Binds and pays nothing new; a call that ends may still be looked up. Resolved when no call is in flight any more. */
+  /** Binds and sends nothing more; a call that ends may still be looked up. Resolved when no call is in flight. */
   stop(): Promise<void> {
     this.#running = false;
     this.#turns.stop();
@@ -176,7 +176,7 @@ export class Dispatcher implements LedgerObserver {
     if (!holds || !this.#running) return;
     if (fact.kind === "accepted") this.#offer(payment!);
     else if (fact.kind === "moved") {
-      // who was wrongly taken for dead drops what waits: its heir has it. Calls and lookups find that out at their end
+      // a failover to the peer by mistake: what waits here is dropped, the peer has it. Calls and lookups notice at their end
       for (const [id, { state }] of fact.from === this.#parts.self ? this.#work : []) {
         if (state === "queued" || state === "bound") this.#work.delete(id);
       }
@@ -200,7 +200,7 @@ export class Dispatcher implements LedgerObserver {
     } else this.#place(payment, work, false);
   }
 
-  /** It is no longer what this replica thought: begins anew with what the book says. */
+  /** The payment has changed: starts over with the book's state. */
   #beginAnew(id: string): void {
     this.#work.delete(id);
     const payment = this.#parts.ledger.book.pending.get(id);
@@ -217,7 +217,7 @@ export class Dispatcher implements LedgerObserver {
     if (budget === 0 || this.#waits) this.#turns.plan(TURN_MS, TURN_MS, 0);
   }
 
-  /** Moves one payment on; false when none can be now. */
+  /** Moves one payment on; false if none can be moved now. */
   #next(): boolean {
     const views = { default: this.#breakers.default.view(), fallback: this.#breakers.fallback.view() };
     return PROCESSORS.some((processor) => this.#resendBound(processor, views[processor])) || this.#routeQueued(views);
@@ -259,7 +259,7 @@ export class Dispatcher implements LedgerObserver {
       const seen = rejecter ? { ...views, [rejecter]: asRejecter(views[rejecter]) } : views;
       const decision = route(clock.now() - payment.acceptedAt, seen, limits, this.#queue.length);
       if (rejecter && "hold" in decision) {
-        // what is refused for its own sake must not hold up others
+        // a payment that is rejected for itself must not hold up others
         this.#queue.shift();
         this.#backOff(payment, work);
         continue;
@@ -324,7 +324,7 @@ export class Dispatcher implements LedgerObserver {
     else this.#backOff(payment, bound);
   }
 
-  /** Records how the binding ended. What the log does not take is kept until it does. */
+  /** Records how the binding ended. If the log does not take it, it is kept until the log does. */
   #end(payment: Payment, end: BindingEnd): void {
     const { ledger, self, clock } = this.#parts;
     const { id } = payment;
@@ -345,7 +345,7 @@ export class Dispatcher implements LedgerObserver {
     else if (end.kind === "settle") this.#work.delete(id);
     else {
       const queued: Queued = { state: "queued", pauses: 0, clearedPosition: 0 };
-      // a refusal that repeating will not mend is repeated rarely
+      // a rejection is repeated rarely
       if (end.reason === "rejected") this.#backOff(receipt.payment!, { ...queued, pauses: PAUSES_RARELY });
       else if (end.reason === "rejected-by-both") {
         this.#pause(receipt.payment!, queued, backoffMs(RARELY_MS, RARELY_MS, 0, this.#parts.random));
@@ -353,7 +353,7 @@ export class Dispatcher implements LedgerObserver {
     }
   }
 
-  /** Asks both processors for a payment in doubt once no call of before can be booked any more; puts it off until then. @returns whether it asks */
+  /** Looks a payment in doubt up at both processors, once no earlier call can be booked; puts it off until then. @returns whether it asks */
   #askBothIfDue(payment: Payment, work: Queued | Bound): boolean {
     const { clock, limits } = this.#parts;
     const doubtWaitMs = payment.doubtedUptimeMs! + limits.horizonMs - clock.uptime();
@@ -363,7 +363,7 @@ export class Dispatcher implements LedgerObserver {
     return false;
   }
 
-  /** Asks whether they have the payment, where few enough are being asked and `whom` may be; otherwise puts it off. @returns whether it asks */
+  /** Looks the payment up if few enough lookups run and `whom` may be asked; otherwise puts it off. @returns whether it asks */
   #askIfFree(payment: Payment, before: Queued | Bound, whom: readonly Processor[]): boolean {
     const isFree = this.#asking < ASKING_MAX && whom.every((processor) => this.#breakers[processor].retryInMs === 0);
     if (!isFree) {
@@ -400,7 +400,7 @@ export class Dispatcher implements LedgerObserver {
     if (before.state === "bound") {
       const next = concludeLookups(before, lookups, askedMs, this.#parts.limits.horizonMs);
       if (next.kind !== "keep") return this.#end(payment, next);
-      // not there, as far as the processor knows: sent again, unless that was done often enough
+      // absent, as far as the processor knows: sent again, unless that was done often enough
       const absent = lookups.every(([, { kind }]) => kind === "absent");
       const oftenEnough = before.unknowns >= UNKNOWNS_MAX || saidBooked && before.pauses <= PAUSES_RARELY;
       if (absent && payment.doubtedUptimeMs === null && !oftenEnough) return this.#place(payment, before);
@@ -412,16 +412,16 @@ export class Dispatcher implements LedgerObserver {
     this.#place(payment, { ...before, clearedPosition: payment.position });
   }
 
-  /** Keeps what a lookup says of its processor. The first that is not understood is told of until it is, or is settled. */
+  /** Notes what a lookup shows of its processor: the first that is not understood, until it is, or its payment is settled. */
   #noteLookup(processor: Processor, id: string, { retryAfterMs, ...lookup }: Lookup): void {
     this.#breakers[processor].retryAfter(retryAfterMs);
-    const told = this.#unclear[processor];
-    if (told && told.id !== id && this.#parts.ledger.book.pending.has(told.id)) return;
+    const shown = this.#unclear[processor];
+    if (shown && shown.id !== id && this.#parts.ledger.book.pending.has(shown.id)) return;
     if (lookup.kind === "unclear") this.#unclear[processor] = { id, error: lookup.error };
     else if (lookup.kind !== "unanswered") delete this.#unclear[processor];
   }
 
-  /** Leaves a payment alone for a while, longer each time; then one that is bound is looked up, which costs its processor less than a call. */
+  /** Puts a payment off with backoff. A bound one is looked up after it, which costs its processor less than a call. */
   #backOff(payment: Payment, before: Queued | Bound): void {
     const mostMs = before.state === "bound" && before.saidBooked ? RARELY_MS : RETRY_MS_MAX;
     const pauseMs = backoffMs(RETRY_MS_MIN, mostMs, before.pauses, this.#parts.random);
@@ -441,7 +441,7 @@ export class Dispatcher implements LedgerObserver {
     });
   }
 
-  /** Where a payment waits: bound ones for their processor, others for a route. Those that come again go first. */
+  /** The queue of a payment: bound ones wait for their processor, others for a route. Repeated ones go first. */
   #place({ id, processor }: Payment, work: Queued | Bound, again = true): void {
     this.#work.set(id, work);
     const queue = work.state === "bound" ? this.#bound[processor!] : this.#queue;

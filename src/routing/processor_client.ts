@@ -3,12 +3,12 @@ import type { Cents } from "../payment/money.ts";
 import type { Processor } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 
-/** What a processor is told of an attempt. */
+/** The attempt as the processor gets it. */
 export type Order = Pick<Payment, "id" | "cents" | "requestedAt">;
 
 /** What the processor asks for beside its answer. */
 interface WithRetryAfter {
-  /** so long it is to be left alone, in milliseconds (Retry-After); however long that is */
+  /** how long it wants no calls, in milliseconds (Retry-After), without a limit */
   readonly retryAfterMs?: number;
 }
 
@@ -18,12 +18,12 @@ export type Outcome =
   & (
     /** booked by this very call */
     | { readonly kind: "booked" }
-    /** booked earlier: under which `requestedAt`, a lookup tells */
+    /** booked earlier: a lookup shows under which `requestedAt` */
     | { readonly kind: "already-booked" }
-    /** not booked by this call, for certain: free for either processor. `rejected`: 3xx, 4xx, which repeating will not mend */
+    /** certainly not booked by this call: free for either processor. `rejected`: 3xx, 4xx, where repeating will not help */
     | { readonly kind: "refused"; readonly why: "processor-full" | "unreachable"; readonly error?: string }
     | { readonly kind: "refused"; readonly why: "rejected"; readonly status: number }
-    /** not booked as far as the processor knows (500): free for the other only after a lookup there said so */
+    /** not booked as far as the processor knows (500): free for the other one only after a lookup confirms it */
     | { readonly kind: "refused-as-far-as-known" }
     /** anything may have happened, and may still happen */
     | { readonly kind: "unknown"; readonly error: string }
@@ -36,7 +36,7 @@ export type Lookup =
     | { readonly kind: "found"; readonly cents: Cents; readonly requestedAt: number }
     | { readonly kind: "absent" }
     | { readonly kind: "unanswered"; readonly error: string }
-    /** an answer that nobody here understands: somebody has to look at it */
+    /** an answer that is not understood: a person must look at it */
     | { readonly kind: "unclear"; readonly error: string }
   );
 
@@ -54,6 +54,6 @@ export interface Health {
 export interface ProcessorClient {
   pay(processor: Processor, order: Order): Promise<Outcome>;
   lookup(processor: Processor, id: string): Promise<Lookup>;
-  /** undefined where there was no answer, or one that says nothing (429) */
+  /** undefined if there was no answer, or one that says nothing (429) */
   health(processor: Processor): Promise<Health | undefined>;
 }

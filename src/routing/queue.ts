@@ -36,7 +36,7 @@ export class Queue<T> {
     return this.#again.length + this.#new.length;
   }
 
-  /** The first of those that come again, else of the new ones; undefined where nobody waits. */
+  /** The first of those that come again, else of the new ones; undefined if none waits. */
   get first(): T | undefined {
     return this.#again.first ?? this.#new.first;
   }

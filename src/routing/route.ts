@@ -1,13 +1,13 @@
-/** Where a payment goes now, and why. Pure: everything it knows comes in. @module */
+/** Where a payment goes now, and why. Pure. @module */
 import { other, type Processor, type Reason } from "../payment/fact.ts";
 
 /** What is known of one processor at this moment. */
 export interface ProcessorView {
   /** it takes payments: nothing says that it is down, it is not full, and it asked for no pause (Retry-After) */
   readonly available: boolean;
-  /** it is not available, for a moment: it said that it has too many calls (429) */
+  /** it is not available for a moment: it answered 429 */
   readonly full: boolean;
-  /** what an answer takes, in milliseconds: the last ones, its own word, or how long the oldest call waits already */
+  /** how long an answer takes, in milliseconds: by the last ones, by `service-health`, or by the oldest call in flight */
   readonly latencyMs: number;
   /** calls wait far longer than the last answers took: how slow it has become is not known yet */
   readonly stalled: boolean;
@@ -17,11 +17,11 @@ export interface ProcessorView {
   readonly probeDue: boolean;
 }
 
-/** What the owner of the router is willing to trade. Times in milliseconds. */
+/** The routing policy: what to trade for fees. Times in milliseconds. */
 export interface RouteLimits {
   /** how long a payment waits for the default before the fallback's fee is paid */
   readonly patienceMs: number;
-  /** answers slower than this are worth the fallback's fee, if that is faster */
+  /** if the default's answers are slower than this, a faster fallback is worth its fee */
   readonly slowMs: number;
   /** calls in flight, per processor and replica */
   readonly maxInFlight: number;
@@ -38,7 +38,7 @@ type Decision =
  * Pays the least that the payment's patience allows.
  *
  * @param ageMs how long the payment waits already
- * @param backlog how many payments wait to be routed: with more, the default is taken to be full for longer
+ * @param backlog how many payments wait for a route: with more, the default is expected to be full for longer
  */
 export function route(
   ageMs: number,
@@ -65,7 +65,7 @@ export function route(
     if (second.available && second.latencyMs < first.latencyMs && second.latencyMs <= limits.slowMs) {
       return takes(second) ? { send: "fallback", reason: "default-slow" } : { hold: "no-place" };
     }
-    // it would be taken if it were up: perhaps it is again
+    // it would be chosen if it were up: perhaps it is again
     if (!second.available && probes(second)) return { send: "fallback", reason: "probe" };
     // both slow: a late booking can fall into a period that was audited already, so it waits for better times
     if (!impatient) return { hold: "default-slow" };

@@ -1,22 +1,22 @@
 /**
- * When payments are dispatched, and how many: in turns, so that a few of them share every message and every waking of the
- * process. Answers come first, so a lagging event loop slows dispatching down.
+ * When payments are dispatched, and how many: in turns, so that several share each message and each wake-up of the process.
+ * Answers come first, so a lagging event loop slows dispatching down.
  * @module
  */
 import type { Cancel, Clock } from "../clock.ts";
 
 /** Milliseconds between two turns. */
 export const TURN_MS = 20;
-/** The same where nothing but payments that came in since the last one waits: each turn has a cost of its own. */
+/** The same while only payments wait that came in since the last turn: each turn has a cost of its own. */
 export const NEW_TURN_MS = 80;
-/** How much later than it could a turn may begin, in milliseconds. */
+/** How much later than it could begin a turn may begin, in milliseconds. */
 const RIDE_MS = 20;
-/** A turn that comes this much too late shows an event loop with more to do, in milliseconds. */
+/** A turn that is later than this shows a busy event loop, in milliseconds. */
 const LAG_MS = 3;
-/** Payments a second and replica at least where nothing lags: more would drain a backlog faster, and leave less CPU for answers. */
+/** The least number of payments a second and replica when nothing lags: more would drain a backlog faster, and leave less CPU for answers. */
 const PER_SECOND_MIN = 800;
 
-/** How many payments a replica that may have so many calls in flight dispatches a second, when nothing lags. */
+/** How many payments a second a replica dispatches when nothing lags. @param maxInFlight its limit of calls in flight */
 export function dispatchPerSecond(maxInFlight: number): number {
   return Math.max(PER_SECOND_MIN, 2 * maxInFlight);
 }
@@ -32,16 +32,16 @@ export class Turns {
 
   /**
    * @param perSecond how many payments at most, when nothing lags
-   * @param run is told how many payments this turn may dispatch
+   * @param run called with how many payments this turn may dispatch
    */
   constructor(private readonly clock: Clock, perSecond: number, private readonly run: (budget: number) => void) {
     this.#budget = this.#budgetMax = Math.max(1, Math.round(perSecond * TURN_MS / 1_000));
   }
 
   /**
-   * The next turn is in `ms` milliseconds, but never sooner than `pauseMs` after the last.
+   * Plans a turn in `ms` milliseconds, but never sooner than `pauseMs` after the last.
    *
-   * @param rideMs how much later it may be: what comes in until then has its turn at once, and spares the process this one
+   * @param rideMs how much later it may be, so that payments that come in until then share it
    */
   plan(ms: number, pauseMs = TURN_MS, rideMs = RIDE_MS): void {
     const nowMs = this.clock.monotonic();

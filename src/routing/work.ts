@@ -13,7 +13,7 @@ export interface Queued {
   readonly state: "queued";
   /** how often it was put off: each pause is longer than the one before */
   readonly pauses: number;
-  /** at this position of the payment the processors that had to be asked did not have it; 0: not asked */
+  /** the position of the payment at which the processors that had to be asked did not have it; 0: not asked */
   readonly clearedPosition: number;
 }
 
@@ -22,7 +22,7 @@ export interface Bound {
   readonly state: "bound";
   /** as in {@link Queued} */
   readonly pauses: number;
-  /** end of the last call without a verdict or of the first 422, or when this process took the binding on; null: none */
+  /** the end of the last call without a verdict or of the first 422, or when this process read the binding; null: none */
   readonly unsureMs: number | null;
   /** calls of this binding that ended without a verdict */
   readonly unknowns: number;
@@ -40,12 +40,12 @@ export type Work =
   | { readonly state: "in-flight"; readonly over: number; readonly bound: Bound }
   /** processors are asked for it */
   | { readonly state: "asking"; readonly over: number; readonly before: Queued | Bound }
-  /** it is left alone for a while; `pause` tells one pause from another */
+  /** it waits; `pause` is the number of that backoff */
   | { readonly state: "backing-off"; readonly pause: number; readonly before: Queued | Bound }
   /** its end is known, and the log does not take it */
   | { readonly state: "unrecorded"; readonly end: BindingEnd };
 
-/** What ends a binding. */
+/** The end of a binding. */
 export type BindingEnd =
   | { readonly kind: "settle"; readonly booking: Booking; readonly reason: Reason }
   | { readonly kind: "release"; readonly reason: Reason; readonly askFirst: boolean };
@@ -53,10 +53,10 @@ export type BindingEnd =
 /** What is to be done next about a payment that is bound. */
 export type Next = BindingEnd | { readonly kind: "keep"; readonly bound: Bound; readonly askNow: boolean };
 
-/** After so many calls of one binding without a verdict it is looked up instead of sent: each call moves the horizon. */
+/** After this many calls without a verdict a binding is looked up instead of sent: each call moves the horizon. */
 export const UNKNOWNS_MAX = 3;
 
-/** A payment that comes into the dispatcher's hands. What was bound before may have been sent. */
+/** The work for a payment that the dispatcher takes on. If it was bound before, it may have been sent. */
 export function begin({ stage }: Payment, nowMs: number): Queued | Bound {
   if (stage !== "dispatched") return { state: "queued", pauses: 0, clearedPosition: 0 };
   return { state: "bound", pauses: 0, unsureMs: nowMs, unknowns: 0 };
@@ -71,7 +71,7 @@ export function conclude(payment: Payment, bound: Bound, outcome: Outcome, nowMs
       return { kind: "settle", booking: { processor: processor!, requestedAt, cents }, reason: payment.reason };
     }
     case "already-booked":
-      // by an earlier call of this binding, or by one that nobody knows of any more
+      // by an earlier call of this binding, or by one that is lost
       return {
         kind: "keep",
         bound: { ...bound, unsureMs: bound.unsureMs ?? nowMs, saidBooked: true },
@@ -80,7 +80,7 @@ export function conclude(payment: Payment, bound: Bound, outcome: Outcome, nowMs
     case "unknown":
       return { kind: "keep", bound: { ...bound, unsureMs: nowMs, unknowns: bound.unknowns + 1 }, askNow: false };
     case "refused-as-far-as-known":
-      // what it says of this call says nothing of an earlier one
+      // a refusal of this call says nothing about an earlier one
       return unsure ? { kind: "keep", bound, askNow: false } : { kind: "release", reason: "failed", askFirst: true };
     case "refused": {
       if (unsure) return { kind: "keep", bound, askNow: false };
@@ -91,7 +91,7 @@ export function conclude(payment: Payment, bound: Bound, outcome: Outcome, nowMs
   }
 }
 
-/** The processors that refused a payment for a reason that repeating will not mend, the one that did last behind. */
+/** The processors that rejected a payment, the last one at the end. */
 export function rejectersOf({ stage, reason, processor }: Payment): readonly Processor[] {
   if (stage !== "released") return [];
   if (reason === "rejected-by-both") return [other(processor!), processor!];
@@ -110,7 +110,7 @@ export function concludeLookups(bound: Bound, lookups: Lookups, askedMs: number,
   return { kind: "keep", bound, askNow: false };
 }
 
-/** A booking of another amount than was sent is not understood, unless the log may have lost that this amount was. */
+/** A booking of another amount than was sent is not understood, unless the log may have lost the fact that sent it. */
 export function withAmount({ cents, doubtedUptimeMs }: Payment, lookup: Lookup): Lookup {
   if (lookup.kind !== "found" || lookup.cents === cents) return lookup;
   // a hundred times as much is the same amount in another unit

@@ -1,20 +1,20 @@
-/** What happens at a replica, for those who look on: metrics, traces, stories, the live page, log lines. @module */
+/** The events of a replica, for metrics, traces, stories, the live page and log lines. @module */
 import type { LedgerObserver } from "../ledger/ledger.ts";
 import type { Processor } from "../payment/fact.ts";
 import type { Lookup, Outcome } from "../routing/processor_client.ts";
 
-/** What a call to a processor is for. */
+/** The purpose of a call to a processor. */
 export type Purpose = "pay" | "lookup";
 
-/** Who looks on, and takes no part: of facts those of both replicas, of anything else what this one does. */
+/** Sees the facts of both replicas, and all else that this one does; changes nothing. */
 export interface Observer extends LedgerObserver {
   /** A request has come, at a route such as `POST /payments`. */
   requested?(route: string): void;
-  /** It is answered, after so many milliseconds. */
+  /** A request is answered, after so many milliseconds. */
   answered?(route: string, status: number, tookMs: number): void;
-  /** The request that is being answered hands in this payment. */
+  /** The request that is being answered carries this payment. */
   handedIn?(id: string): void;
-  /** A processor is called. @returns what it is told of the trace (W3C Trace Context) */
+  /** A processor is called. @returns the `traceparent` for the call (W3C Trace Context), if any */
   calling?(purpose: Purpose, processor: Processor, id: string): string;
   /** Such a call has ended, after so many milliseconds. */
   called?(purpose: Purpose, processor: Processor, id: string, end: Outcome | Lookup, tookMs: number): void;

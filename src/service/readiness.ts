@@ -1,4 +1,4 @@
-/** What a replica says of itself at `/readyz`. @module */
+/** The state of a replica at `/readyz`. @module */
 import type { AckLevel } from "../config.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Retention } from "../ledger/retention.ts";
@@ -10,7 +10,7 @@ import type { Projector } from "../store/projector.ts";
 /** The state of a replica, for `/readyz` and the people who read it. */
 export type Readiness = ReturnType<typeof readinessOf>;
 
-/** The parts of a replica that knows what was known before. */
+/** The parts of a replica that has read the store and the log. */
 export interface Running {
   readonly ledger: Ledger;
   readonly retention: Retention;
@@ -20,13 +20,13 @@ export interface Running {
 
 /** At each of these POST is answered 503; `/readyz` and the log say so. */
 export const LIMITS = {
-  queue: "as many payments wait as may wait (QUEUE_MAX)",
-  log: "the log is as long as it may be (LOG_MAX_MB)",
+  queue: "QUEUE_MAX payments are waiting",
+  log: "the log has reached LOG_MAX_MB",
 } as const;
 
 const DOWN: ProcessorStatus = { state: "down", latencyMs: 0, inFlight: 0 };
 
-/** The readiness of a replica of which these parts run; none before it knows what was known before. */
+/** The readiness of a replica with these parts; none before it has read the store and the log. */
 export function readinessOf(
   { self: replica, ack, queueMax }: {
     readonly self: ReplicaId;
@@ -41,13 +41,13 @@ export function readinessOf(
   const store = projector?.state ?? (hasStore ? "connecting" as const : "none" as const);
   const pending = ledger?.book.pending.size ?? 0;
   const reached = [pending >= queueMax && LIMITS.queue, retention?.isOverLimit && LIMITS.log];
-  // one store that works covers what both take
+  // one working store commits the payments of both
   const isUncovered = ack === "store" && store !== "ready" && !(peer === "linked" && othersStore === "ready");
   const notes = [
     waits,
-    phase === "reading" ? "reading what was known before" : "",
+    phase === "reading" ? "reading the store and the log" : "",
     // it listens to the peer once it has its own lock
-    peer === "silent" && phase !== "starting" ? "the peer is not heard" : peer === "dead" ? "the peer is dead" : "",
+    peer === "silent" && phase !== "starting" ? "the peer does not answer" : peer === "dead" ? "the peer is dead" : "",
     projector?.trouble ?? "",
     ...reached,
     phase === "serving" && isUncovered
@@ -60,7 +60,7 @@ export function readinessOf(
     ...{ replica, phase, ack },
     peer: peer === "silent" ? "unreachable" as const : peer,
     store,
-    /** why it is not ready, or what is not as it should be, one line each */
+    /** why it is not ready, or what is wrong, one line each */
     notes: notes.filter((note) => !!note) as string[],
     /** payments waiting to be dispatched by this replica */
     queue: dispatcher?.waiting ?? 0,

@@ -1,32 +1,32 @@
-/** What a replica is to who asks it: HTTP, metrics, the live page. @module */
+/** A replica as HTTP, metrics and the live page see it. @module */
 import type { Summary } from "../payment/book.ts";
 import type { Cents } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { PeerLink } from "../peer/link.ts";
 import type { Readiness, Running } from "./readiness.ts";
 
-/** What became of a payment that was handed in. */
+/** The answer to a payment that came in. */
 export type Acceptance =
-  /** covered by what the acknowledgement level promises; also for an id that was accepted before with the same amount */
+  /** as safe as `ACK` promises; also for an id that was accepted before with the same amount */
   | "accepted"
   /** the id is taken by a payment with another amount */
   | "conflict"
-  /** as many payments are pending as may be, nothing was acknowledged: later it may be taken */
+  /** QUEUE_MAX payments are pending, so it was not acknowledged: later it may be taken */
   | "queue-full"
   /** the log takes nothing more, its limit is reached or the disk is full: later it may be taken */
   | "log-full"
   /** the totals could not be exact any more with this payment: only a purge, or a smaller amount, helps */
   | "total-full"
-  /** the store did not commit in time; the payment is taken, but not covered: asking again is safe */
+  /** the store did not commit in time; the payment is taken, but not as safe as `ACK` promises: sending it again is safe */
   | "uncovered"
   /** the replica is starting or stopping and takes nothing */
   | "not-serving";
 
-/** A replica, to who asks it and who looks at it. */
+/** A replica, for callers and for whatever looks at it. */
 export interface Service {
   /** Takes a payment in; resolved when the acknowledgement level is reached or cannot be. */
   accept(id: string, cents: Cents): Acceptance | Promise<Acceptance>;
-  /** What is known of a payment, up to the end of the log. */
+  /** The state of a payment, up to the end of the log. */
   find(id: string): Payment | undefined;
   /**
    * The totals of both replicas over `from <= requestedAt <= to` (milliseconds, each may be left out), up to the end of
@@ -35,13 +35,13 @@ export interface Service {
    * @returns undefined while the replica is starting
    */
   summary(from?: number, to?: number): Summary | undefined;
-  /** Forgets every payment, at both replicas, but what may be booked. @returns false where it is not serving, or the log did not take it */
+  /** Forgets every payment, at both replicas, but what may be booked. @returns false if it is not serving, or the log did not take it */
   purge(): boolean;
   readiness(): Readiness;
   readonly vitals: Vitals;
 }
 
-/** The parts of a replica, for what `/readyz` does not tell; the first three are left out while it is not known what was known before. */
+/** The parts of a replica, for what `/readyz` does not show; those of {@link Running} are missing until the store and the log are read. */
 export interface Vitals extends Partial<Running> {
   readonly link: PeerLink | undefined;
 }

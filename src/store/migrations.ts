@@ -1,6 +1,6 @@
 /**
- * The tables, version by version. What a version that was released makes is never changed, unless a later one
- * takes it away again: what comes later is a new one.
+ * The tables, version by version. A released version never changes, unless a later one removes what it makes; every
+ * change is a new version.
  * @module
  */
 import type pg from "pg";
@@ -8,18 +8,18 @@ import { PROCESSORS, REASONS, REPLICAS } from "../payment/fact.ts";
 import { STAGES } from "../payment/payment.ts";
 import { StoreError } from "./store.ts";
 
-/** Who holds this advisory lock migrates: one at a time. "galo" in ASCII. */
+/** The advisory lock of a migration: one at a time. "galo" in ASCII. */
 const MIGRATION_LOCK = 0x67616c6f;
 const SETTLED = STAGES.indexOf("settled");
 /** Of version 2: the peer was not heard, so that an attempt was not made. Its code is that of `rejected` now. */
 const PEER_LOST = 16;
 
-/** What a code stands for, as SQL, for people who read the view. */
+/** The name of a code, as SQL, for people who read the view. */
 function names(column: string, all: readonly string[]): string {
   return `(array[${all.map((name) => `'${name}'`).join(", ")}])[${column} + 1]`;
 }
 
-/** A time for people to read; to the millisecond, and absent where no calendar has it. */
+/** A time for people, to the millisecond; null if no calendar has it. */
 function time(column: string): string {
   return `case when ${column} between 1 and 253402300799999 then to_timestamp(${column} / 1000.0) end`;
 }
@@ -79,13 +79,13 @@ const MIGRATIONS: readonly string[] = [
   `drop view payment_audit; ${AUDIT}`,
 ];
 
-/** The version of the tables that this program works with. */
+/** The version of the tables that this program needs. */
 const SCHEMA_VERSION = MIGRATIONS.length;
 
 /**
- * Brings the tables to {@link SCHEMA_VERSION}, unless somebody has: safe to be called by everyone at once.
+ * Migrates the tables to {@link SCHEMA_VERSION}, if they are older: every replica may call it at once.
  *
- * @throws StoreError where the tables are from a newer version of the program
+ * @throws StoreError if the tables are from a newer version of the program
  */
 export async function migrate(client: pg.ClientBase): Promise<void> {
   if (await versionOf(client) === SCHEMA_VERSION) return;
@@ -101,7 +101,7 @@ export async function migrate(client: pg.ClientBase): Promise<void> {
   await client.query("commit");
 }
 
-/** The version of the tables; undefined where there are none yet. */
+/** The version of the tables; undefined if there are none yet. */
 async function versionOf(client: pg.ClientBase): Promise<number | undefined> {
   const { rows: [there] } = await client.query("select to_regclass('store_state') is not null as is");
   if (!there.is) return undefined;

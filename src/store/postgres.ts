@@ -8,11 +8,11 @@ import { ADVANCE, columns, PENDING, SETTLED_IN_ORDER, STORED, STORY, unpack, WRI
 import type { Batch, Store, Stored } from "./store.ts";
 import { serverOf, storeError } from "./trouble.ts";
 
-/** Payments that {@link PostgresStore.load} reads at once. */
+/** How many payments {@link PostgresStore.load} reads at once. */
 const PAGE = 512;
-/** Connections of a replica at most: two let a story be looked up while payments are written. */
+/** The most connections of a replica: with two it can read a story while it writes payments. */
 export const POOL_MAX = 2;
-/** SQLSTATE of a prepared statement that is not there, or is there already. */
+/** SQLSTATE of a prepared statement that is missing, or exists already. */
 const UNPREPARED = ["26000", "42P05"];
 /** Payments in one statement at most. */
 const CHUNK = 1_000;
@@ -20,34 +20,34 @@ const CHUNK = 1_000;
 interface PostgresOptions {
   /** see {@link connectionOf} */
   readonly url: string;
-  /** after so long a statement is given up, in milliseconds */
+  /** the timeout of a statement, in milliseconds */
   readonly statementTimeoutMs?: number;
-  /** after so long an attempt to connect is given up, in milliseconds */
+  /** the timeout of connecting, in milliseconds */
   readonly connectTimeoutMs?: number;
-  /** what is to be kept of a settled payment's story, where that is known */
+  /** the story of a settled payment to store, if it is known */
   readonly story?: (id: string) => string | undefined;
 }
 
-/** What the caller's own code threw while the store ran it: no trouble of the store's. */
+/** Wraps what the caller's own code threw while the store ran it: no trouble of the store's. */
 class CallersError {
   constructor(readonly error: unknown) {}
 }
 
-/** One replica's way to the tables. */
+/** One replica's access to the tables. */
 export class PostgresStore implements Store {
   readonly #pool: pg.Pool;
   readonly #where: string;
   readonly #story: (id: string) => string | undefined;
-  /** statements are prepared under a name: not with a pooler that hands one connection to many clients */
+  /** whether statements are prepared under a name: not with a pooler that shares connections between clients */
   #usesNames = true;
-  /** the tables are as they must be; asked again after every failure */
+  /** the tables were checked; checked again after every failure */
   #prepared: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
   /**
    * Connects to nothing yet.
    *
-   * @throws StoreError where the URL is none, or says something that is not heeded
+   * @throws StoreError if the URL is none, or has a parameter that is not supported
    */
   constructor(options: PostgresOptions) {
     const { url, statementTimeoutMs = 10_000, connectTimeoutMs = 2_000, story = () => undefined } = options;
@@ -62,10 +62,10 @@ export class PostgresStore implements Store {
       idle_in_transaction_session_timeout: statementTimeoutMs,
       // for a server that is frozen or cut off, and cannot keep its own time
       query_timeout: statementTimeoutMs + 1_000,
-      // connections stay: to make one costs more than to keep it
+      // connections stay open: to open one costs more than to keep it
       idleTimeoutMillis: 0,
       application_name: "galo",
-      // a connection in use that is lost fails its query, and says it again in an event, which would end the process
+      // a connection that is lost in use fails its query, and also emits an event, which would end the process
       onConnect: (client) => void client.on("error", () => {}),
     });
     // an idle connection was lost: the next call takes another
@@ -79,7 +79,7 @@ export class PostgresStore implements Store {
   async load(visit: (payment: Payment) => void): Promise<Stored> {
     return await this.#run(async (client) => {
       await client.query("begin isolation level repeatable read read only");
-      // before the snapshot is taken: a purge that came in between would be seen in the rows and not in the position
+      // before the snapshot: a purge in between would show in the rows and not in the position
       await client.query("lock table payment in access share mode");
       const where = await stored(client);
       for (const [name, rows] of Object.entries({ pending: PENDING, settled: SETTLED_IN_ORDER })) {
@@ -89,10 +89,10 @@ export class PostgresStore implements Store {
         for (let coming = fetch(); size === PAGE;) {
           const { rows } = await coming;
           size = rows.length;
-          // the server works on the next page while this one is read; where reading fails, nobody asks how that ended
+          // the server prepares the next page while this one is read; if reading fails, its result is ignored
           coming = fetch();
           coming.catch(() => {});
-          // one at a time, and none stays in the driver's result: garbage that lives longer is collected rarely
+          // one at a time, and none stays in the driver's result: long-lived garbage is collected rarely
           for (const [row] of rows.splice(0)) callers(() => visit(unpack(row)));
         }
       }
@@ -128,7 +128,7 @@ export class PostgresStore implements Store {
     });
   }
 
-  /** What was kept of a payment's story; undefined where nothing was. */
+  /** What was kept of a payment's story; undefined if nothing was. */
   async story(id: string): Promise<string | undefined> {
     return await this.#run(async (client) => {
       const query = { ...this.#named("story"), text: STORY, values: [id] };
@@ -146,7 +146,7 @@ export class PostgresStore implements Store {
     return this.#usesNames ? { name } : {};
   }
 
-  /** Runs `work` on a connection of its own, which is thrown away where it failed: with it goes its transaction. */
+  /** Runs `work` on a connection of its own, which is closed if it fails, and its transaction with it. */
   async #run<T>(work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
     let client: pg.PoolClient | undefined;
     let failed = true;
@@ -169,12 +169,12 @@ export class PostgresStore implements Store {
 async function stored(client: pg.ClientBase, toWrite = false): Promise<Stored> {
   const { rows: [row] } = await client.query<Stored & { only: boolean }>(STORED);
   const { only, ...where } = row!;
-  // SQLSTATE read_only_sql_transaction: what a write would be answered
+  // SQLSTATE read_only_sql_transaction: the answer to a write
   if (toWrite && only) throw { code: "25006" };
   return where;
 }
 
-/** Runs code of the caller's. */
+/** Runs the caller's code. */
 function callers<T>(code: () => T): T {
   try {
     return code();

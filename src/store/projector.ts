@@ -1,7 +1,7 @@
 /**
- * Keeps the store up with the log, behind the answer: a write brings it from where it is to the end of the log, with every
- * payment that changed in between. One replica does so at an interval. The other one, which knows as much, does so where
- * nobody does, and where its callers wait: the store takes the first of two who come from the same position.
+ * Keeps the store up with the log, after the answers: a write moves it to the end of the log, with every payment that
+ * changed in between. One replica writes at an interval. The other one writes if nobody does, or if its callers wait: of
+ * two writes from the same position the store takes the first.
  * @module
  */
 import { backoffMs, type Cancel, type Clock, type Random, within } from "../clock.ts";
@@ -11,11 +11,11 @@ import type { Payment } from "../payment/payment.ts";
 import { type Batch, type LogPosition, type Store, type Stored, StoreError } from "./store.ts";
 import { Unsaved } from "./unsaved.ts";
 
-/** The first pause after a failure; it doubles up to {@link RETRY_MS_MAX}. Milliseconds. */
+/** The first backoff after a failure, in milliseconds; it doubles up to {@link RETRY_MS_MAX}. */
 export const RETRY_MS_MIN = 50, RETRY_MS_MAX = 1_000;
-/** How long the store must have stood still, with something unsaved, before the other replica writes; in milliseconds. */
+/** How long the store must stand still, with unsaved changes, before the other replica writes; in milliseconds. */
 export const STANDBY_MS = 1_000;
-/** A store that works is asked so often whether it still does, where somebody wants to know; in milliseconds. */
+/** How often a working store is checked, in milliseconds. */
 export const CHECK_MS = 1_000;
 /** How long {@link Projector.covered} waits, in milliseconds. */
 export const COVER_MS = 1_500;
@@ -26,25 +26,25 @@ export interface ProjectorParts {
   readonly store: Store;
   readonly clock: Clock;
   readonly random: Random;
-  /** its book holds what was loaded, and nothing of the log is folded yet */
+  /** its book holds the loaded snapshot, and nothing of the log is folded yet */
   readonly ledger: Ledger;
   /** the identity of the ledger's log */
   readonly logId: string;
-  /** where the store was when it was loaded; log null and position 0 where it did not answer */
+  /** where the store was when it was loaded; log null and position 0 if it did not answer */
   readonly from: LogPosition;
-  /** between the starts of two writes at least, unless somebody waits; in milliseconds */
+  /** the least time between the starts of two writes, unless a caller waits; in milliseconds */
   readonly intervalMs: number;
-  /** Told once whenever the store begins to work, stops working, or fails for another reason. */
+  /** Called once whenever the store begins to work, stops working, or fails for another reason. */
   say(level: "info" | "warning", line: string): void;
-  /** Told of every write with payments that was committed here: how many, and how long it took in milliseconds. */
+  /** Called after every committed write with payments: how many, and how long it took in milliseconds. */
   onBatch(payments: number, tookMs: number): void;
-  /** Told whenever the store is known to hold more of the log than before. */
+  /** Called whenever the store is known to hold more of the log than before. */
   onStored(position: number): void;
-  /** Told once, after which nothing is written: the store knows more than this log, so that the replica must start anew. */
+  /** Called once, and nothing is written after it: the store knows more than this log, so the replica must restart. */
   onAhead(why: string): void;
 }
 
-/** One replica's part in it. It begins at once to try whether the store works. */
+/** One replica's projector. It begins at once to check whether the store works. */
 export class Projector implements LedgerObserver {
   /** `connecting` until the store answered for the first time, or did not */
   state: "connecting" | "ready" | "unavailable" = "connecting";
@@ -54,9 +54,9 @@ export class Projector implements LedgerObserver {
   readonly #parts: ProjectorParts;
   readonly #unsaved: Unsaved;
   #stored: LogPosition;
-  /** since when the store has stood there although there is more */
+  /** since when the store has stood still there although there is more */
   #standsSinceMs: number | undefined;
-  /** the last write of anybody, as far as is known, was made here */
+  /** the last known write was made here */
   #wroteLast = false;
   readonly #waiters = new Set<{ readonly position: number; resolve(reached: boolean): void }>();
   #busy = false;
@@ -64,11 +64,11 @@ export class Projector implements LedgerObserver {
   #cancel: Cancel | undefined;
   #startedMs = -Infinity;
   #failures = 0;
-  /** what was said since the store last worked: a server that comes and goes is in trouble for many reasons in turn */
+  /** the reasons that were logged since the store last worked: a server that comes and goes has many reasons in turn */
   readonly #said = new Set<string>();
   #stopped = false;
 
-  /** It is to observe the ledger from the first fact on that is folded after the store was loaded. */
+  /** It must observe the ledger from the first fact after the snapshot on. */
   constructor(parts: ProjectorParts) {
     this.#parts = parts;
     this.#stored = { logId: parts.from.logId, position: parts.from.position };
@@ -81,7 +81,7 @@ export class Projector implements LedgerObserver {
     return this.#stored.position;
   }
 
-  /** Payments that the store lacks, or has as they were. */
+  /** How many payments the store lacks, or has in an old state. */
   get unsaved(): number {
     return this.#unsaved.size;
   }
@@ -112,7 +112,7 @@ export class Projector implements LedgerObserver {
   /**
    * Waits until the store holds the log up to `position`.
    *
-   * @returns false where it does not after {@link COVER_MS}, and where this projector stops
+   * @returns false if it does not after {@link COVER_MS}, and if this projector stops
    */
   async covered(position: number): Promise<boolean> {
     if (await this.#reached(position, COVER_MS)) return true;
@@ -120,7 +120,7 @@ export class Projector implements LedgerObserver {
     return false;
   }
 
-  /** Has the store asked whether it still works, unless it was asked a moment ago, or is about to be. */
+  /** Checks whether the store still works, unless that was checked a moment ago, or is about to be. */
   check(): void {
     const isPlanned = this.#busy || this.#startPlanned || this.#cancel || this.#stopped;
     if (!isPlanned && this.#parts.clock.monotonic() >= this.#startedMs + CHECK_MS) void this.#write();
@@ -135,7 +135,7 @@ export class Projector implements LedgerObserver {
     return reached;
   }
 
-  /** Begins no write any more; one that is under way may still be committed. */
+  /** Begins no more writes; one that is under way may still be committed. */
   stop(): void {
     this.#stopped = true;
     this.#cancel?.();
@@ -147,7 +147,7 @@ export class Projector implements LedgerObserver {
     return this.#stored.position < this.#parts.ledger.position;
   }
 
-  /** Whether it is for this replica to write what there is. */
+  /** Whether this replica is the one to write. */
   get #isWriter(): boolean {
     if (!this.#isBehind) return false;
     const { self, clock } = this.#parts;
@@ -167,7 +167,7 @@ export class Projector implements LedgerObserver {
     return reached ?? false;
   }
 
-  /** Has the next write start when it is due. A store that does not work is tried again and again. */
+  /** Schedules the next write. A store that does not work is tried again and again. */
   #schedule(): void {
     const { clock, intervalMs, random } = this.#parts;
     if (this.#isBehind) this.#standsSinceMs ??= clock.monotonic();
@@ -202,7 +202,7 @@ export class Projector implements LedgerObserver {
     let now: Stored | undefined;
     let error: StoreError | undefined;
     try {
-      // also where there is nothing to write: it tells whether the store works, and what the peer has written
+      // also without anything to write: it shows whether the store works, and what the peer has written
       now = batch ? await store.write(batch) : await store.stored(true);
     } catch (thrown) {
       if (!(thrown instanceof StoreError)) throw thrown;
@@ -216,7 +216,7 @@ export class Projector implements LedgerObserver {
     this.#schedule();
   }
 
-  /** Everything up to the end of the log, taken at one instant. */
+  /** The batch up to the end of the log, taken at one instant. */
   #batch(): Batch {
     const { logId, ledger } = this.#parts;
     const { position, hash, book: { doubtedUptimeMs } } = ledger;
@@ -225,7 +225,7 @@ export class Projector implements LedgerObserver {
     return { from: this.#stored, to, replacesAll: unsaved.replacesAll, payments: unsaved.payments() };
   }
 
-  /** The store was at `known` or later when it was asked, and says where it is. */
+  /** The store says where it is; it was at `known` or later when it was asked. */
   #learned(now: Stored, known: LogPosition, batch: Batch | undefined, rows: number): void {
     const { ledger, logId, from, clock, onBatch } = this.#parts;
     if (now.logId === known.logId && now.position === known.position) return;
@@ -260,9 +260,9 @@ export class Projector implements LedgerObserver {
     onStored(position);
   }
 
-  /** What was stored behind that position is lost there, and nobody knows any more which payments that were. */
+  /** What was stored after that position is lost there, and nobody knows which payments that were. */
   #rewrite({ logId, position }: Stored): void {
-    this.#parts.say("warning", "the store is older than it was: everything is written anew");
+    this.#parts.say("warning", "the store is older than it was: everything is written again");
     this.#stored = { logId, position };
     this.#unsaved.markAll(this.#parts.ledger.position - 1, this.#parts.clock.monotonic());
   }
@@ -272,7 +272,7 @@ export class Projector implements LedgerObserver {
     this.#parts.onAhead(why);
   }
 
-  /** @param trouble empty where there is none */
+  /** @param trouble empty if there is none */
   #setTrouble(trouble: string): void {
     const isNew = trouble ? !this.#said.has(trouble) : this.state !== "ready";
     if (trouble) this.#said.add(trouble);

@@ -1,6 +1,6 @@
 /**
- * Payments as rows of the table `payment`: one array a column on the way in, so that any number of them is the same
- * statement; one text a row on the way out, since `pg` takes its time for every value.
+ * Payments as rows of the table `payment`. They are written as one array for each column, so that one statement serves any
+ * number of rows, and read as one text for each row, since `pg` is slow with many values.
  * @module
  */
 import { PROCESSORS, REASONS, REPLICAS } from "../payment/fact.ts";
@@ -9,7 +9,7 @@ import { StoreError } from "./store.ts";
 
 const SETTLED = STAGES.indexOf("settled");
 
-/** A column: the type in SQL, and the value in text; one that may be null says so in words, as SQL does. */
+/** A column: its type in SQL, and the value as text; `null` in words if it has none, as in SQL. */
 interface Column {
   readonly type: string;
   readonly of: (payment: Payment) => string | number;
@@ -32,7 +32,7 @@ const COLUMNS: Readonly<Record<string, Column>> = {
 };
 const NAMES = Object.keys(COLUMNS);
 
-/** Rows from the parameters `$first` and following, one for each of what {@link columns} makes; `where` may leave them out. */
+/** Rows from the parameters `$first` and following, which {@link columns} makes; none if `where` is false. */
 function upsert(first: number, where = "true"): string {
   const arrays = NAMES.map((name, i) => `$${first + i}::${COLUMNS[name]!.type}[]`);
   return `insert into payment as known (${NAMES.join(", ")}, story)
@@ -46,7 +46,7 @@ export const WRITE = upsert(1);
 
 /**
  * Advances the store from log `$1` and position `$2` to log `$3`, position `$4`, hash `$5`, doubt `$6`, and writes payments,
- * {@link columns} from `$7` on. Gives one row, or none where the store is somewhere else: then nothing is done.
+ * {@link columns} from `$7` on. Returns one row, or none if the store is somewhere else: then nothing is done.
  */
 export const ADVANCE = `with advanced as (
     update store_state set log = $3::uuid, position = $4::int8, hash = $5::int8, doubted_ms = $6::float8
@@ -54,7 +54,7 @@ export const ADVANCE = `with advanced as (
   ), written as (${upsert(7, "exists (select from advanced)")})
   select from advanced`;
 
-/** Where the store is, under the names of {@link Stored}, and whether it can `only` be read. */
+/** The position of the store, under the names of {@link Stored}, and whether it is read-only (`only`). */
 export const STORED = `select log as "logId", position::float8, hash::float8, doubted_ms as "doubtedUptimeMs",
   current_setting('transaction_read_only') = 'on' as only from store_state`;
 
@@ -64,22 +64,22 @@ export const STORY = "select story from payment where id = $1";
 /**
  * Payments as array literals, one a column, and one of stories.
  *
- * @param story of a settled payment, where it is known: without quotes and backslashes
+ * @param story of a settled payment, if it is known: without quotes and backslashes
  */
 export function columns(payments: readonly Payment[], story: (id: string) => string | undefined): string[] {
-  const told = ({ id, stage }: Payment) => {
+  const storyOf = ({ id, stage }: Payment) => {
     const text = stage === "settled" ? story(id) : undefined;
     return text === undefined ? "null" : `"${text}"`;
   };
   return [
     ...NAMES.map((name) => `{${payments.map(COLUMNS[name]!.of).join(",")}}`),
-    `{${payments.map(told).join(",")}}`,
+    `{${payments.map(storyOf).join(",")}}`,
   ];
 }
 
 const NULLABLE = ["processor", "refused_by", "doubted_ms"];
 
-/** A comma between all columns: what is null is nothing between two of them. */
+/** All columns with commas between them; null is empty. */
 const PACKED = `concat_ws(',', ${
   NAMES.map((name) => NULLABLE.includes(name) ? `coalesce(${name}::text, '')` : name).join(", ")
 })`;
@@ -98,7 +98,7 @@ export const SETTLED_IN_ORDER = `${
 /**
  * Reads a packed row: `4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3,1990,…`, in the order of the columns.
  *
- * @throws StoreError where a code means nothing to this version of the program
+ * @throws StoreError if this version of the program does not know a code
  */
 export function unpack(row: string): Payment {
   const text = row.split(",");

@@ -1,17 +1,17 @@
-/** What went wrong with Postgres, in one line for the person who can mend it. @module */
+/** The trouble of Postgres, in one line for the person who can fix it. @module */
 // @ts-types="@types/pg"
 import pg from "pg";
 import { errorLine } from "../errors.ts";
 import { StoreError } from "./store.ts";
 
-/** What a pooler has to be told (pgbouncer(5)). */
+/** The setting that a pooler needs (pgbouncer(5)). */
 const POOLER = "it is a pooler, whose ignore_startup_parameters must name statement_timeout and " +
   "idle_in_transaction_session_timeout";
 const NO_TLS = "it does not let the user in without TLS: write sslmode=require or sslmode=verify-full";
 
 /**
- * Code and message, and what they mean; the first that applies counts. Codes are SQLSTATEs (PostgreSQL manual, appendix A),
- * the system's, OpenSSL's and Node's; without one, the message is what `pg` says itself. `$` is the message.
+ * Patterns of code and message, and what they mean; the first that matches counts. Codes are SQLSTATEs (PostgreSQL manual,
+ * appendix A), or those of the system, OpenSSL and Node; errors of `pg` itself have none. `$` is the message.
  */
 const TROUBLE: readonly (readonly [RegExp, StoreError["kind"], string])[] = [
   [/^28000 .*no encryption$/s, "refused", NO_TLS],
@@ -48,13 +48,13 @@ const TROUBLE: readonly (readonly [RegExp, StoreError["kind"], string])[] = [
 ];
 
 /**
- * An error of `pg`, as a StoreError that says what to do; a mistake of ours is left as it is.
+ * An error of `pg`, as a StoreError that says what to do; a bug of ours is returned as it is.
  *
  * @param where the server, without user and password
  */
 export function storeError(error: unknown, where: string): Error {
   if (error instanceof StoreError) return error;
-  // a mistake in the program, which must not pass for trouble outside
+  // a bug of ours, which must not pass for trouble outside
   if ((error instanceof TypeError || error instanceof RangeError) && !("code" in error)) return error;
   const cause = error instanceof AggregateError ? error.errors[0] : error;
   const { code = "", message = String(cause) } = cause as { code?: string; message?: string };
@@ -62,7 +62,7 @@ export function storeError(error: unknown, where: string): Error {
     new StoreError(kind, `Postgres at ${where}: ${text}`, { cause: error });
   const [, kind, means = ""] = TROUBLE.find(([pattern]) => pattern.test(`${code} ${message}`)) ?? [];
   if (kind) return make(kind, means.replace("$", () => errorLine(cause)));
-  // connection exceptions, lack of resources and the like pass; what else a server says, it will say again
+  // connection exceptions, lack of resources and the like are temporary; other errors would come again
   const passes = !/^[0-9A-Z]{5}$/.test(code) || /^(08|40|53|55|57|58)/.test(code);
   return make(passes ? "unavailable" : "refused", `${errorLine(cause)}${code && ` (${code})`}`);
 }
@@ -70,7 +70,7 @@ export function storeError(error: unknown, where: string): Error {
 /**
  * The server that a URL names, as text without user and password, and its host or the folder of its socket.
  *
- * @throws StoreError where the URL is none
+ * @throws StoreError if the URL is none
  */
 export function serverOf(url: string): { readonly where: string; readonly host: string; readonly port: string } {
   try {
@@ -78,11 +78,11 @@ export function serverOf(url: string): { readonly where: string; readonly host: 
     const { protocol, username, hostname, port: own, pathname, search, searchParams } = new URL(
       url.replace("@/", "@-/"),
     );
-    // a "@" after a "/" or "?" is that of a password with one of them, which would be shown as a host or database
+    // a "@" after a "/" or "?" belongs to a password with one of these, which would be shown as a host or database
     const isSpoilt = /@/.test(pathname) || /^[^=]*@/.test(search);
     if (isSpoilt || !/^postgres(?:ql)?:$/.test(protocol)) throw new TypeError("not of Postgres");
     const user = searchParams.get("user") ?? decodeURIComponent(username);
-    // what is left out is the shell's, or the user's, as pg has it
+    // missing parts come from the shell's PG variables or the user's name, as in pg
     const shell = new pg.Client(user ? { user } : {});
     const database = decodeURIComponent(pathname.slice(1)) || shell.database;
     const host = searchParams.get("host") ?? (decodeURIComponent(hostname).replace(/^-$/, "") || shell.host);

@@ -1,18 +1,18 @@
 /**
- * What the store lacks of the book. Of pending payments: id, and position of the last change. Of settled ones: a position
- * each, 8 bytes, since the book's index has them in the order of the log, so that its end is what the store lacks.
+ * What the store lacks of the book. For pending payments: the id, and the position of the last change. For settled ones: a
+ * position each, 8 bytes; the book's index has them in the order of the log, so its end is what the store lacks.
  * @module
  */
 import type { Book } from "../payment/book.ts";
 import type { Fact } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 
-/** Between two marks at least, in milliseconds. */
+/** The least time between two marks, in milliseconds. */
 const MARK_MS = 10;
-/** Marks that are kept at most: of more, every second one goes, so that old ones are further apart. */
+/** The most marks that are kept: beyond it every second one is dropped, so old ones are further apart. */
 const MARKS_MAX = 256;
 
-/** The first change at or after a position came at this time, by the monotonic clock in milliseconds. */
+/** A mark: when the first change at or after a position came, on the monotonic clock in milliseconds. */
 interface Mark {
   readonly position: number;
   readonly atMs: number;
@@ -26,22 +26,22 @@ export class Unsaved {
   /** the first of the settled payments that is unsaved, and the positions where it and those behind it were settled */
   #settledFrom: number;
   #settledPositions: number[] = [];
-  /** {@link markAll} was called here, and the store does not hold the log up to here yet */
+  /** the position of {@link markAll}, until the store holds the log up to there */
   #replacedAt: number | undefined;
   #marks: Mark[] = [];
 
-  /** @param book holds what the store holds, and nothing else */
+  /** @param book holds exactly what the store holds */
   constructor(book: Book) {
     this.#book = book;
     this.#settledFrom = book.settled.size;
   }
 
-  /** Payments that differ. */
+  /** How many payments differ. */
   get size(): number {
     return this.#pending.size + this.#settledPositions.length;
   }
 
-  /** Whether all that the store holds goes first. */
+  /** Whether all rows of the store are deleted first. */
   get replacesAll(): boolean {
     return this.#replacedAt !== undefined;
   }
@@ -63,7 +63,7 @@ export class Unsaved {
     } else this.#pending.set(payment.id, position);
   }
 
-  /** All that the book holds is unsaved, as if it had changed at this position, and nothing else is to be stored. */
+  /** Marks all that the book holds as changed at this position, and all else in the store as superfluous. */
   markAll(position: number, nowMs: number): void {
     this.#mark(position, nowMs);
     this.#pending = new Map(Array.from(this.#book.pending.keys(), (id) => [id, position]));
@@ -72,7 +72,7 @@ export class Unsaved {
     this.#replacedAt = position;
   }
 
-  /** The store holds the log up to `position`. @param isEnd whether nothing behind it is folded */
+  /** The store holds the log up to `position`. @param isEnd whether nothing after it is folded */
   saved(position: number, isEnd: boolean): void {
     for (const [id, changed] of this.#pending) if (changed < position) this.#pending.delete(id);
     const first = this.#settledPositions.findIndex((settled) => settled >= position);
@@ -85,7 +85,7 @@ export class Unsaved {
     if (isEnd) this.#marks = [];
   }
 
-  /** What differs now, as it is now, whatever is folded while it is read. */
+  /** The payments that differ now, in their state now, whatever is folded meanwhile. */
   payments(): Iterable<Payment> {
     const { pending, settled } = this.#book;
     const changed = Array.from(this.#pending.keys(), (id) => pending.get(id)!);

@@ -1,4 +1,4 @@
-/** How a replica is at the moment of asking, as Prometheus' text. @module */
+/** The state of a replica at the moment of a scrape, in Prometheus' text format. @module */
 import { cpuUsage } from "node:process";
 import { PROCESSORS } from "../payment/fact.ts";
 import { HOLDS } from "../routing/route.ts";
@@ -6,7 +6,7 @@ import type { Readiness } from "../service/readiness.ts";
 import type { Service } from "../service/service.ts";
 import { Counter, Gauge, Registry } from "./prometheus.ts";
 
-/** Of what is not known there is no line. */
+/** An unknown value has no line. */
 type Value = number | boolean | undefined;
 type Values = readonly (readonly [labels: Readonly<Record<string, string>>, value: Value])[];
 type Tell = (name: string, help: string, values: Value | Values) => void;
@@ -15,8 +15,8 @@ type Tell = (name: string, help: string, values: Value | Values) => void;
 export function tellNow(replica: Service, self: string, version: string, inFlight: Values): Promise<string> {
   const registry = new Registry();
   registry.setDefaultLabels({ replica: self });
-  const teller = (Kind: typeof Counter | typeof Gauge): Tell => (name, help, told) => {
-    const values: Values = typeof told === "object" ? told : [[{}, told]];
+  const teller = (Kind: typeof Counter | typeof Gauge): Tell => (name, help, of) => {
+    const values: Values = typeof of === "object" ? of : [[{}, of]];
     const known = values.filter(([, value]) => Number.isFinite(Number(value)));
     if (known.length === 0) return;
     const labelNames = Object.keys(known[0]![0]);
@@ -44,7 +44,7 @@ function payments(gauge: Tell, replica: Service): void {
     PROCESSORS.map((processor) => [{ processor }, read(processors[processor])] as const);
   gauge("galo_queue_payments", "Payments in this replica's hands that wait for a call", queue);
   gauge("galo_payments_held", "Payments of both replicas that this one knows, by how far they are", known);
-  gauge("galo_payments_rejected", "Payments that both processors refused last, for good", dispatcher?.rejected);
+  gauge("galo_payments_rejected", "Payments that both processors rejected", dispatcher?.rejected);
   gauge("galo_queue_held", "1 for the reason why that queue is not dispatched now, else 0", why);
   gauge("galo_processor_calls_in_flight", "Calls bound or sent and not ended", each((of) => of.inFlight));
   const rejects = each((of) => of.rejectsWith ?? 0);
@@ -61,7 +61,7 @@ function parts(gauge: Tell, counter: Tell, replica: Service): void {
   gauge("galo_log_segments", "Segments of the log, 4 MiB each", retention?.segments);
   gauge("galo_log_segments_max", "With more, new payments are refused", retention?.segmentsMax);
   gauge("galo_peer_linked", "1 while the other replica is heard", link?.linked);
-  gauge("galo_peer_lag_seconds", "For how long the other has not read all it was told of", seconds(link?.lagMs));
+  gauge("galo_peer_lag_seconds", "How long the other has not read all it was sent", seconds(link?.lagMs));
   gauge("galo_peer_silence_seconds", "Since the other replica was last heard", seconds(link?.silentMs));
   counter("galo_peer_sent_bytes_total", "Bytes sent to the other replica", link?.bytesSent);
   counter("galo_peer_received_bytes_total", "Bytes heard of the other replica", link?.bytesReceived);

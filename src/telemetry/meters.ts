@@ -1,4 +1,4 @@
-/** What one replica counts. @module */
+/** The counters and histograms of one replica. @module */
 import { type Fact, type Processor, PROCESSORS, type ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Lookup, Outcome } from "../routing/processor_client.ts";
@@ -7,7 +7,7 @@ import { tellNow } from "./exposition.ts";
 import type { Service } from "../service/service.ts";
 import { Counter, Histogram, Registry } from "./prometheus.ts";
 
-/** How often the event loop's lag is looked at, in milliseconds. */
+/** How often the event loop's lag is measured, in milliseconds. */
 const LAG_EVERY_MS = 500;
 
 /** Upper bounds for the time of an answer or a call, in seconds. */
@@ -23,7 +23,7 @@ const COUNTERS = {
   dispatched: ["galo_dispatch_decisions_total", "Attempts bound to a processor, by reason", "processor reason"],
   released: ["galo_dispatch_releases_total", "Attempts that ended unbooked, for certain", "processor reason"],
   settled: ["galo_payments_settled_total", "Payments that this replica settled", "processor"],
-  calls: ["galo_processor_calls_total", "Calls that brought a payment, by what came of them", "processor outcome"],
+  calls: ["galo_processor_calls_total", "Calls that sent a payment, by outcome", "processor outcome"],
 } as const;
 /** The same, with bounds. */
 const HISTOGRAMS = {
@@ -35,7 +35,7 @@ const HISTOGRAMS = {
   loopLag: ["galo_event_loop_lag_seconds", "How much later than asked a timer fires", TIMES_S, ""],
 } as const;
 
-/** What may be named is there from the start, as 0. */
+/** Series with known labels exist from the start, as 0. */
 const REASONS = {
   dispatched: ["default-up", "default-slow", "default-full", "patience-over", "probe"],
   released: ["failed", "processor-full", "unreachable", "rejected", "not-found", "rejected-by-both"],
@@ -43,7 +43,7 @@ const REASONS = {
 const OUTCOMES = "booked already-booked processor-full unreachable rejected refused-as-far-as-known unknown".split(" ");
 
 /** The requests of one route. */
-interface Route {
+interface RouteMeters {
   readonly labels: { readonly method: string; readonly route: string };
   inFlight: number;
 }
@@ -59,7 +59,7 @@ export class Meters implements Observer {
     const [buckets, labelNames] = [[...bounds], labels.match(/\w+/g) ?? []];
     return new Histogram({ name, help, buckets, labelNames, registers: [this.#registry] });
   });
-  readonly #routes = new Map<string, Route>();
+  readonly #routes = new Map<string, RouteMeters>();
   #watching: ReturnType<typeof setInterval> | undefined;
 
   /** @param version of the program */
@@ -75,7 +75,7 @@ export class Meters implements Observer {
     }
   }
 
-  /** Begins to look at how late the event loop is. */
+  /** Begins to measure the event loop's lag. */
   start(): void {
     let dueMs = performance.now() + LAG_EVERY_MS;
     this.#watching = setInterval(() => {
@@ -123,13 +123,13 @@ export class Meters implements Observer {
     this.#histograms.writes.observe(tookMs / 1_000);
   }
 
-  /** All that is counted, and how the replica is now, as Prometheus' text, version 0.0.4. */
+  /** All that is counted, and the state of the replica now, in Prometheus' text format 0.0.4. */
   async scrape(replica: Service): Promise<string> {
     const inFlight = Array.from(this.#routes.values(), ({ labels, inFlight }) => [labels, inFlight] as const);
     return `${await this.#registry.metrics()}\n${await tellNow(replica, this.self, this.version, inFlight)}`;
   }
 
-  #route(name: string): Route {
+  #route(name: string): RouteMeters {
     let route = this.#routes.get(name);
     if (!route) {
       const [method, path] = name.split(" ") as [string, string];

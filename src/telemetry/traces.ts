@@ -1,6 +1,6 @@
 /**
  * Joins what happens to a payment in traces, with the OpenTelemetry that is built into Deno: the request that brought
- * it, the wait for its turn, and the calls to processors. Loaded where `OTEL_DENO` is true, and only there.
+ * it, the wait for its turn, and the calls to processors. Loaded only if `OTEL_DENO` is true.
  * @module
  */
 import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
@@ -10,21 +10,21 @@ import type { Payment } from "../payment/payment.ts";
 import type { Lookup, Outcome } from "../routing/processor_client.ts";
 import type { Observer, Purpose } from "../service/observer.ts";
 
-/** Payments whose spans are joined to their request's; of more, the oldest are joined to what {@link ofPayment} says. */
+/** How many payments have spans in their request's trace; those of older ones are in the trace of {@link ofPayment}. */
 const JOINED_MAX = 20_000;
 
 const NAMES: Readonly<Record<Purpose, string>> = { pay: "pay", lookup: "look up at" };
 
-/** What every replica knows of a payment's trace without being told: its id is the trace's id. */
+/** The trace that every replica knows for a payment: its id is the trace's id. */
 function ofPayment(id: string): SpanContext {
   const hex = id.replaceAll("-", "");
   return { traceId: hex, spanId: hex.slice(16), traceFlags: 1, isRemote: true };
 }
 
-/** Where the spans of a payment belong. */
+/** The parents of a payment's spans. */
 interface Joined {
   readonly origin: SpanContext;
-  /** the last attempt, whose calls belong to it */
+  /** the span of the last attempt, the parent of its calls */
   attempt?: SpanContext;
 }
 
@@ -41,7 +41,7 @@ export class Traces implements Observer {
 
   constructor(readonly self: ReplicaId) {}
 
-  /** A handler whose requests are active spans on a port as well: Node's server makes a span, and keeps it to itself. */
+  /** A handler whose requests are active spans, on a port too: Node's server makes a span there, but does not activate it. */
   activating<Answer>(handler: (request: Request) => Answer): (request: Request, outgoing?: object) => Answer {
     return (request, outgoing = {}) => {
       const [span] = Object.getOwnPropertySymbols(outgoing).filter(({ description }) => description === "kOtelSpan")
@@ -50,15 +50,15 @@ export class Traces implements Observer {
     };
   }
 
-  /** Its request is remembered. */
+  /** Remembers the request of a payment. */
   handedIn(id: string): void {
     const request = trace.getActiveSpan();
     request?.setAttribute("galo.payment", id);
-    // also where the peer took it before: should that die, this replica goes on; of the same id twice the first counts
+    // also if the peer took it before: after a failover this replica continues; of two requests with one id the first counts
     if (request && !this.#joined.has(id)) this.#join(id, request.spanContext());
   }
 
-  /** Every call is a span, which the processor is told of. */
+  /** Every call is a span, which the processor gets as `traceparent`. */
   calling(purpose: Purpose, processor: Processor, id: string): string {
     const options = { kind: SpanKind.CLIENT, attributes: attributesOf(id, processor) };
     const { attempt, origin = ofPayment(id) } = this.#joined.get(id) ?? {};
@@ -77,7 +77,7 @@ export class Traces implements Observer {
     span?.end();
   }
 
-  /** An attempt is bound: the wait for that is a span, from which the call goes on. */
+  /** An attempt is bound: the wait for it is a span, the parent of its calls. */
   folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
     if (!holds) return;
     if (fact.kind === "settled") return void this.#joined.delete(fact.id);
@@ -89,7 +89,7 @@ export class Traces implements Observer {
       "galo.attempt": attempt,
       "galo.replica": this.self,
     };
-    // of a further attempt it is not remembered since when it waited
+    // since when a later attempt has waited is not remembered
     const startTime = attempt === 1 ? acceptedAt : fact.at;
     const joined = this.#joined.get(id) ?? this.#join(id, ofPayment(id));
     const span = this.#tracer.startSpan("dispatch", { startTime, attributes }, childOf(joined.origin));

@@ -30,7 +30,7 @@ Deno.test("answers 404 when nothing is at a path", async () => {
   }
 });
 
-Deno.test("answers 405 with what is allowed when a path does not know the method", async () => {
+Deno.test("answers 405 with what is allowed when a path does not allow the method", async () => {
   const { app } = fakeApp();
   for (const [path, allow] of PATHS) {
     for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "BREW"]) {
@@ -38,7 +38,7 @@ Deno.test("answers 405 with what is allowed when a path does not know the method
       const answer = await app.request(path, { method });
       assert.equal(answer.status, 405, `${method} ${path}`);
       assert.equal(answer.headers.get("allow"), allow);
-      assert.equal((await problemOf(answer)).detail, `The path knows ${allow}`);
+      assert.equal((await problemOf(answer)).detail, `This path allows ${allow}`);
     }
   }
 });

@@ -33,7 +33,7 @@ Deno.test("a socket that somebody listens on is left to him", real, () =>
     await first.shutdown();
   }));
 
-Deno.test("a socket that nobody listens on any more is taken", real, () =>
+Deno.test("a socket without a listener is taken over", real, () =>
   socketOf(async (path) => {
     const dead = Deno.listen({ transport: "unix", path: `${path}.dead` });
     await Deno.rename(`${path}.dead`, path);
@@ -44,7 +44,7 @@ Deno.test("a socket that nobody listens on any more is taken", real, () =>
     await next.shutdown();
   }));
 
-Deno.test("who is shut down before he is open stays closed", real, () =>
+Deno.test("a listener that is shut down before it is open stays closed", real, () =>
   socketOf(async (path) => {
     for (const listen of [{ path }, { hostname: "127.0.0.1", port: 0 }]) {
       const stopped = listener(listen);

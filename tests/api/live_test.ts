@@ -51,7 +51,7 @@ Deno.test("the page names files that are served, and nothing of another host, in
   }
 });
 
-Deno.test("who watches is sent the charts so far and the state at once, then the state whenever it is told", async () => {
+Deno.test("a watcher gets the charts so far and the state at once, then each new state", async () => {
   const { app, watching, payments } = fakeApp();
   payments.settle(ID, 1990, NOW);
   const answer = await app.request("/live");
@@ -68,7 +68,7 @@ Deno.test("who watches is sent the charts so far and the state at once, then the
   assert.equal((await stream.next()).done, true);
 });
 
-Deno.test("a watcher that leaves makes room, and one over the limit is told to come again", async () => {
+Deno.test("a watcher that leaves makes room, and one over the limit gets Retry-After", async () => {
   const { app } = fakeApp();
   const first = await app.request("/live");
   const others = await Promise.all(Array.from({ length: WATCHERS_MAX - 1 }, () => app.request("/live")));

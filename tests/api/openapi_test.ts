@@ -28,11 +28,11 @@ Deno.test("the document is valid OpenAPI 3.1", needs("read"), async () => {
   assert.equal(validator.version, "3.1");
   const { version } = JSON.parse(await Deno.readTextFile(new URL("../../deno.json", import.meta.url)));
   assert.equal(DOCUMENT.info.version, version);
-  // some linters refuse a document that leaves open whether its operations are for everybody
+  // some linters refuse a document that does not say whether its operations need authorisation
   assert.deepEqual(DOCUMENT.security, []);
 });
 
-Deno.test("the document tells of every route of the app, and of no other", () => {
+Deno.test("the document has every route of the app, and no other", () => {
   const { app } = fakeApp();
   const routes = app.routes.filter(({ method }) => method !== "ALL").map(({ method, path }) =>
     `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`
@@ -43,7 +43,7 @@ Deno.test("the document tells of every route of the app, and of no other", () =>
   assert.deepEqual(told.sort(), [...new Set(routes)].sort());
 });
 
-Deno.test("the document tells of every problem, under its status", () => {
+Deno.test("the document has every problem, under its status", () => {
   const answers = [
     ...Object.values(DOCUMENT.paths).flatMap((operations) =>
       Object.values(operations).flatMap(({ responses }) => Object.entries(responses))
@@ -57,7 +57,7 @@ Deno.test("the document tells of every problem, under its status", () => {
   assert.deepEqual([...new Set(told)].sort(), known.sort());
 });
 
-Deno.test("everything that the document tells of is answered", needs("read"), async () => {
+Deno.test("everything in the document is answered", needs("read"), async () => {
   seen.clear();
   const { app, payments, watching } = fakeApp({ adminToken: "s3cret" });
   const bearer = { method: "POST", headers: { authorization: "Bearer s3cret" } };

@@ -41,13 +41,13 @@ Deno.test("answers 202 again when the same payment comes again, in either case o
   assert.equal(payments.book.pending.size, 1);
 });
 
-Deno.test("answers 409 when the id is taken by another amount", async () => {
+Deno.test("answers 409 when the id is in use with another amount", async () => {
   const { app } = fakeApp();
   await app.request("/payments", post(VALID));
   const answer = await app.request("/payments", post({ correlationId: ID.toUpperCase(), amount: 19.91 }));
   assert.deepEqual(await problemOf(answer), {
     type: "/problems/conflict",
-    title: "The id is taken by another amount",
+    title: "The id is in use with another amount",
     status: 409,
     detail: `Payment ${ID} is known with another amount`,
     instance: `/payments/${ID}`,
@@ -195,7 +195,7 @@ Deno.test("answers 400 when the body is not UTF-8", async () => {
   assert.equal(problem.detail, "The body is not UTF-8");
 });
 
-Deno.test("takes keys that are known to nobody, or named like JavaScript's own", async () => {
+Deno.test("takes keys that are unknown, or named like JavaScript's own", async () => {
   const { app, payments } = fakeApp();
   const body = `{"__proto__":{"amount":"x"},"constructor":{"prototype":{"polluted":1}},"toString":1,
     "correlationId":"${ID}","amount":19.90}`;
@@ -260,7 +260,7 @@ Deno.test("answers 400 when the caller goes away before the body's end", async (
   }
   const problem = await problemOf(await app.request("/payments", chunked(broken())));
   assert.equal(problem.status, 400);
-  assert.equal(problem.detail, "The body ended before its end");
+  assert.equal(problem.detail, "The body broke off");
 });
 
 Deno.test("takes JSON under every name it has, and answers 415 to what is declared as something else", async () => {
@@ -307,7 +307,7 @@ Deno.test("answers 415 to a body that is declared as compressed, and says what i
     assert.deepEqual(await problemOf(response), {
       type: "/problems/not-json",
       ...{ title: "The body is declared as something other than JSON", status: 415 },
-      detail: "A payment is sent without Content-Encoding",
+      detail: "A payment must come without Content-Encoding",
     });
   }
   assert.equal(payments.book.pending.size, 0);
@@ -340,10 +340,10 @@ Deno.test("says which limit is reached when a payment is not taken", async () =>
     payments.refusal = refusal;
     return (await problemOf(await app.request("/payments", post(VALID)))).detail;
   };
-  assert.equal(await detail("queue-full"), "The payment was not taken: as many wait as may wait (QUEUE_MAX)");
+  assert.equal(await detail("queue-full"), "The payment was not taken: QUEUE_MAX payments are waiting already");
   assert.equal(
     await detail("log-full"),
-    "The payment was not taken: the log is as long as it may be (LOG_MAX_MB), or its disk is full",
+    "The payment was not taken: the log has reached LOG_MAX_MB, or its disk is full",
   );
 });
 
@@ -359,7 +359,7 @@ function fact(at: string, state: string, attempt: number, processor: string | nu
   return { at, state, attempt, processor, replica: "a", reason, why };
 }
 
-Deno.test("tells of a payment that waits", async () => {
+Deno.test("shows a payment that waits", async () => {
   const { app } = fakeApp();
   await app.request("/payments", post(VALID));
   const answer = await app.request(`/payments/${ID.toUpperCase()}`);
@@ -385,7 +385,7 @@ Deno.test("tells of a payment that waits", async () => {
   paymentAnswer.parse(story);
 });
 
-Deno.test("tells where a settled payment is booked, and why there", async () => {
+Deno.test("shows where a settled payment is booked, and why there", async () => {
   const { app, payments } = fakeApp();
   payments.settle(ID, 2005, NOW + 7);
   const story = await (await app.request(`/payments/${ID}`)).json();
@@ -417,7 +417,7 @@ Deno.test("tells where a settled payment is booked, and why there", async () => 
   paymentAnswer.parse(story);
 });
 
-Deno.test("tells the last attempt of a payment that was refused", async () => {
+Deno.test("shows the last attempt of a payment that was refused", async () => {
   const { app, payments: { facts } } = fakeApp();
   facts.accept(ID, 100, NOW, "b");
   facts.dispatch(ID, "default", "default-up", NOW + 20, "b");
@@ -431,7 +431,7 @@ Deno.test("tells the last attempt of a payment that was refused", async () => {
   assert.equal(story.owner, "b");
 });
 
-Deno.test("answers 503 while it is not known yet what was known before the start", async () => {
+Deno.test("answers 503 until the store and the log are read", async () => {
   const { app, payments } = fakeApp();
   for (const phase of ["starting", "reading"] as const) {
     payments.phase = phase;

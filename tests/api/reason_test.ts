@@ -21,13 +21,13 @@ Deno.test("says how far a payment has come and why it went there", () => {
   );
 });
 
-Deno.test("says that the log may have lost what came after", () => {
+Deno.test("says that the log may have lost its newest facts", () => {
   const facts = new Facts();
   facts.accept(ID, 1990, NOW);
   facts.doubt(1_000);
   assert.equal(
     progressOf(facts.book.get(ID)!, NOW + 499),
-    "Waiting for its first attempt for 499 ms: no processor was chosen yet; the log may have lost what came after, so both processors are asked.",
+    "Waiting for its first attempt for 499 ms: no processor was chosen yet; the log may have lost its newest facts, so both processors are asked first.",
   );
 });
 

@@ -4,7 +4,7 @@ import { DOCUMENT } from "./documented.ts";
 import { fakeApp } from "./fake_payments.ts";
 import { TempFolder } from "../support/temp_folder.ts";
 
-Deno.test("the document is sent with an ETag, and not again to whom has it", async () => {
+Deno.test("the document is sent with an ETag, and not again to a caller that has it", async () => {
   const { app } = fakeApp();
   const first = await app.request("/openapi.json");
   assert.equal(first.status, 200);
@@ -83,7 +83,7 @@ Deno.test(
     using temp = new TempFolder();
     const profile = temp.path;
     await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, app.fetch);
-    // any other host is one that cannot be found
+    // no other host can be found
     const flags = [
       "--headless=new",
       "--no-sandbox",

@@ -17,7 +17,7 @@ interface Server {
   fetch(path: string, init?: RequestInit): Promise<Response>;
 }
 
-/** A port as a replica has it. @returns its number, and what shuts it down */
+/** Serves a port as a replica does. @returns its number, and a function that shuts it down */
 async function listening(handler: Handler): Promise<{ port: number; shutdown: () => Promise<void> }> {
   const listen = { port: 0, hostname: "127.0.0.1" };
   const listener = new Listener({ listen, shared: false, handler, failed: assert.fail });
@@ -143,7 +143,7 @@ row("a body that comes slowly holds up nobody else", async ({ port, fetch, payme
 });
 
 row(
-  "who ends its side of the connection after a whole payment is answered, and the payment taken",
+  "a caller that ends its side of the connection after a whole payment is answered, and the payment taken",
   async ({ port, payments }) => {
     const half = async (...parts: string[]) => {
       using connection = await Deno.connect({ hostname: "127.0.0.1", port });
@@ -174,7 +174,7 @@ row(
 );
 
 Deno.test(
-  "over HTTP: who ends its side of the connection is answered also where the answer takes a while",
+  "over HTTP: a caller that ends its side of the connection is answered, also if the answer takes a while",
   needs("net"),
   async () => {
     const { app, payments } = fakeApp({ allowPurge: true });
@@ -197,7 +197,7 @@ Deno.test(
       }
       await connection.write(encoder.encode(parts.at(-1)!));
       await connection.closeWrite();
-      // by then the end has been read as well
+      // by then the server has read the end as well
       while (waiting === 0) await alive();
       for (let i = 0; i < 5; i++) await alive();
       held.resolve();
@@ -227,7 +227,7 @@ Deno.test(
 );
 
 row(
-  "requests sent all at once before the end are answered in turn, and one that breaks off is not taken",
+  "requests sent at once before the end are answered in turn, and one that breaks off is not taken",
   async ({ port, payments }) => {
     const texts = Array.from({ length: 3 }, () => JSON.stringify({ correlationId: crypto.randomUUID(), amount: 1 }));
     const requests = texts.map((text) => `${head(`Content-Length: ${text.length}`)}${text}`).join("");
@@ -424,7 +424,7 @@ row("a Host that is none is answered 400, whatever it makes of the path", async 
     }
   }
   for (const second of ["x", "y"]) assert.equal((await ask("/livez", "x", second))[0], "400");
-  // where the target is the whole URL, Host says nothing
+  // if the target is a whole URL, Host does not count
   for (const target of ["http://x/livez", "http://y:80/livez?q", "http://xx/livez", "HTTP://X/livez"]) {
     assert.deepEqual(await ask(target, "x"), alive, target);
   }

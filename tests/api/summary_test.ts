@@ -101,7 +101,7 @@ Deno.test("answers 400 when a parameter is repeated, even with the same value", 
   }
 });
 
-Deno.test("answers 503 while what was known before the start is still being read", async () => {
+Deno.test("answers 503 until the store and the log are read", async () => {
   const { app, payments } = fakeApp();
   for (const phase of ["starting", "reading"] as const) {
     payments.phase = phase;

@@ -39,7 +39,7 @@ Deno.test("growth() is that of all replicas since before, of that name alone", (
   });
 });
 
-Deno.test("growth() reads what a replica tells, of the series with these labels", async () => {
+Deno.test("growth() reads a replica's metrics, of the series with these labels", async () => {
   const meters = new Meters("a", "1.2.3");
   const payments = new FakePayments();
   meters.answered("POST /payments", 202, 250);

@@ -49,7 +49,7 @@ Deno.test("at ACK=store a POST waits for the commit: that is the acknowledgement
   assert.deepEqual(findings(slow).map(({ rule, ms }) => [rule, ms]), [["acknowledgement", 40]]);
 });
 
-Deno.test("what the machine makes everybody wait for is nobody's fault", () => {
+Deno.test("what the machine makes every process wait for is no process's fault", () => {
   const slow = withTimings({ "loop-lag": spread(1, 20) }, {
     machineLag: spread(1, 18),
     edge: { through: spread(1, 22), direct: spread(1, 2) },
@@ -97,7 +97,7 @@ Deno.test("that POST waits for the commit is said where it does", () => {
   assert.ok(shown("store").includes("replica: POST, head to head, with the commit"));
 });
 
-Deno.test("verdict() tells the gap to the target in milliseconds and percent", () => {
+Deno.test("verdict() gives the gap to the target in milliseconds and percent", () => {
   assert.equal(verdict({ p99: 5.5, targetMs: 11 }), "p99 5.50 ms, 5.50 ms (50 %) below the target of 11 ms");
   assert.equal(verdict({ p99: 13.75, targetMs: 11 }), "p99 13.75 ms, 2.75 ms (25 %) above the target of 11 ms");
 });

@@ -96,10 +96,10 @@ Deno.test("the live page shows an outage as it happens, and its numbers are the 
     await untilText(
       page,
       "#state",
-      /^▲ the default processor takes nothing: (status 500|service-health says that it fails)$/,
+      /^▲ the default processor takes no payments: (status 500|service-health says that it fails)$/,
     );
-    await untilText(page, "#default.out dl", /▲ takes nothing/);
-    await page.waitForFunction(() => document.title.startsWith("▲ the default processor takes nothing: "));
+    await untilText(page, "#default.out dl", /▲ takes no payments/);
+    await page.waitForFunction(() => document.title.startsWith("▲ the default processor takes no payments: "));
     await untilText(page, "#default ul", /^Down from \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}, lasts/);
     await untilText(page, "#held", /sends nothing now: the default processor refuses payments/);
     await untilText(page, "#decisions", /fallback.*it had waited for as long as is worth the fallback's fee/);
@@ -257,7 +257,7 @@ Deno.test("a page that is refused says so, and comes to life once there is room"
   const first = await browser.open(`http://127.0.0.1:${port}/`);
   await untilText(first.page, "#state", /^✓ All is well$/);
   await using second = await browser.open(`http://127.0.0.1:${port}/`);
-  await untilText(second.page, "#state", /^▲ No news: the replica cannot tell, or as many watch as may$/);
+  await untilText(second.page, "#state", /^▲ No news: the replica does not answer, or too many pages are open$/);
   await first[Symbol.asyncDispose]();
   await untilText(second.page, "#state", /^✓ All is well$/);
   assert.match(

@@ -127,7 +127,7 @@ Deno.test("the page says what a 202 means now, and turns red where it means less
     [{ ack: "store", store: "unavailable" }, `Now a 202 means: ${both}; ${other}.`, "bad"],
     [
       { ack: "store", store: "unavailable", ready: false },
-      "▲ Now replica a answers POST with 503: it takes nothing.",
+      "▲ Now replica a answers POST with 503: it takes no payments.",
       "bad",
     ],
   ];
@@ -150,13 +150,17 @@ Deno.test(
     const { page, complaints } = shown;
     const retryAt = "2025-07-01T00:00:09.000Z";
     const { processors } = stage.payments.readiness();
-    const notes = ["the peer is not heard", `the default processor is left alone until ${retryAt}, as it asked to be`];
+    const notes = ["the peer does not answer", `the default processor gets no calls until ${retryAt} (Retry-After)`];
     const down = { ...processors.default, state: "down", retryAt } as const;
     stage.state = { peer: "unreachable", notes, processors: { ...processors, default: down } };
     await untilNews(page, 1, () => stage.clock.advance(LOOK_MS));
-    const local = "the default processor is left alone until 2025-07-01 05:30:09.000, as it asked to be";
-    await untilText(page, "#state.bad", new RegExp(`^▲ the peer is not heard; ${local}$`));
-    assert.equal(await page.title(), `▲ the peer is not heard; ${local} · Galo`);
+    const local = "the default processor gets no calls until 2025-07-01 05:30:09.000 (Retry-After)";
+    await untilText(
+      page,
+      "#state.bad",
+      /^▲ the peer does not answer; the default processor gets no calls until .{23} \(Retry-After\)$/,
+    );
+    assert.equal(await page.title(), `▲ the peer does not answer; ${local} · Galo`);
     const out = await page.$$eval("article", (cards) => cards.map(({ id, className }) => [id, className]));
     assert.deepEqual(out, [["default", "out"], ["fallback", ""]]);
     await untilText(page, "#link.bad", /^▲ The other replica is unreachable, never heard\.$/);
@@ -189,7 +193,7 @@ Deno.test(
     const rows = await cellsOf(page, "#replicas tr");
     assert.deepEqual(rows.map(([name, state]) => [name, state]), [
       ["a, which tells this", "✓ answers"],
-      ["b", "tells no figures here"],
+      ["b", "shows no figures here"],
     ]);
     assert.equal(
       await page.$eval("#link", ({ textContent }) => textContent),

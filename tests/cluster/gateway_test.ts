@@ -114,7 +114,7 @@ together(
   async (status) => {
     await using fronted = await Fronted.start({ PATIENCE_MS: "1500" });
     const { cluster, first, second } = fronted;
-    // everything is redirected to the fallback, which must not get it that way
+    // redirects everything to the fallback, which must not get it that way
     first.rule = (asked, pass) =>
       asked.method === "POST" ? { status, headers: { location: `${second.url}/elsewhere` } } : pass();
     const { accepted } = await load((id) => cluster.a.pay(id), { count: 20 });
@@ -139,7 +139,7 @@ together(
 );
 
 Deno.test(
-  "one payment that both refuse is tried rarely and shown as such, and nobody counts as down for it",
+  "one payment that both refuse is tried rarely and shown as such, and no processor counts as down for it",
   real,
   async () => {
     await using fronted = await Fronted.start({ PATIENCE_MS: "0" });
@@ -162,8 +162,8 @@ Deno.test(
       ],
     );
     assert.equal(state, "released");
-    assert.match(why, /both processors refused it in a way that does not pass by itself/);
-    assert.match(await fronted.notes(), /payments that both processors refuse, and that are tried rarely: 1/);
+    assert.match(why, /both processors rejected it, so it is tried again rarely/);
+    assert.match(await fronted.notes(), /payments that both processors rejected, which are tried rarely: 1/);
     const { accepted } = await load((id) => cluster.a.pay(id), { count: 50 });
     await until(async () => (await cluster.a.summary()).default.totalRequests === 50);
     cluster.assertBookedOnce(accepted);
@@ -185,7 +185,7 @@ together(
     ["503 and seconds", 503, (): string => "2"],
   ] as const,
   real,
-  ([what]) => `a processor is left alone for as long as it asks for with ${what}`,
+  ([what]) => `a processor gets no calls for as long as it asks for with ${what}`,
   async ([, status, header]) => {
     await using fronted = await Fronted.start({});
     const { cluster, first } = fronted;
@@ -195,7 +195,7 @@ together(
     const { accepted } = await load((id) => cluster.a.pay(id), { count: 1 });
     await until(async () => (await fronted.status("default")).retryAt !== undefined);
     const { retryAt } = await fronted.status("default");
-    assert.match(await fronted.notes(), /the default processor is left alone until 20\d\d-.*Z, as it asked to be/);
+    assert.match(await fronted.notes(), /the default processor gets no calls until 20\d\d-.*Z \(Retry-After\)/);
     const more = await load((id) => cluster.a.pay(id), { count: 20 });
     await cluster.untilSettled();
     cluster.assertBookedOnce([...accepted, ...more.accepted]);
@@ -228,7 +228,10 @@ Deno.test(
     assert.equal(await cluster.a.pay(id), 202);
     await until(async () => (await fronted.status("default")).unclear !== undefined);
     assert.equal((await fronted.status("default")).unclear, "requestedAt is 1751371200007");
-    assert.match(await fronted.notes(), /default processor is not understood .*: requestedAt is 1751371200007/);
+    assert.match(
+      await fronted.notes(),
+      /default processor's answer to a lookup is not understood: requestedAt is 1751371200007/,
+    );
     assert.equal((await cluster.a.find(id))?.state, "dispatched");
     first.rule = (_, pass) => pass();
     await cluster.untilSettled();

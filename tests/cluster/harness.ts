@@ -35,7 +35,7 @@ export class ReplicaProcess {
     return this.#process!.pid;
   }
 
-  /** Starts the process; resolved once the replica knows what was known before, and serves. */
+  /** Starts the process; resolved once the replica has read the store and the log, and serves. */
   async start(env: Record<string, string> = {}): Promise<void> {
     this.#ended = false;
     const serving = Promise.withResolvers<void>();

@@ -21,7 +21,7 @@ async function grow(cluster: Cluster): Promise<string> {
 }
 
 Deno.test(
-  "a log at its limit answers 503 and says why, what was accepted goes on, and Postgres makes room",
+  "a log at its limit answers 503 and says why, accepted payments go on, and Postgres makes room",
   real,
   async () => {
     await using postgres = await TestPostgres.start();
@@ -37,7 +37,7 @@ Deno.test(
       const { type } = await answer.json();
       assert.deepEqual([answer.status, type, answer.headers.has("retry-after")], [503, "/problems/log-full", true]);
       const { notes } = await replica.readyz();
-      assert.ok((notes as string[]).includes("the log is as long as it may be (LOG_MAX_MB)"), `${notes}`);
+      assert.ok((notes as string[]).includes("the log has reached LOG_MAX_MB"), `${notes}`);
     }
     cluster.processors.default.setFailing(false);
     await cluster.untilSettled(cluster.b);
@@ -49,7 +49,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a log that may grow no more (ulimit -f) answers 503, ends no replica, and goes on once it may",
+  "a log at its size limit (ulimit -f) answers 503, ends no replica, and continues once it may grow",
   needsOf(real, () => program("prlimit") !== undefined, "no prlimit on the PATH: Debian's package util-linux"),
   async () => {
     await using cluster = await Cluster.start({ env: { REPLICAS: "1" } });

@@ -70,7 +70,7 @@ Deno.test("a replica does not take the socket of a process that lives", real, as
   (await connecting).close();
 });
 
-Deno.test("purging needs authority, and nothing of the processors' admin API is passed on", real, async () => {
+Deno.test("a purge needs authority, and nothing of the processors' admin API is passed on", real, async () => {
   await using cluster = await Cluster.start({ env: { ALLOW_PURGE: "false", ADMIN_TOKEN: "s3cret" } });
   const purge = (authorization?: string) =>
     statusOf(cluster.a.request("/purge-payments", { method: "POST", headers: authorization ? { authorization } : {} }));
@@ -106,7 +106,7 @@ Deno.test("folder, log, locks and sockets are private to the user, that for paym
   });
 });
 
-Deno.test("an error tells what the caller did wrong, and nothing of the inside", real, async () => {
+Deno.test("an error says what the caller did wrong, and nothing of the inside", real, async () => {
   await using cluster = await Cluster.start();
   const requests: readonly (readonly [path: string, init?: RequestInit])[] = [
     ["/payments", payment("no id")],

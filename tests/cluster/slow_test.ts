@@ -124,7 +124,7 @@ function chunks(text: string): string {
 }
 
 Deno.test(
-  "at a port, who trickles a header or a body, or says nothing, is cut off, and others are not",
+  "at a port, a caller that trickles a header or a body, or sends nothing, is cut off, and others are not",
   real,
   async () => {
     const { app, payments, watching } = fakeApp();
@@ -132,7 +132,7 @@ Deno.test(
     const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
     const { shutdown } = servePort(listener, app.fetch, (error) => assert.fail(`${error}`), times);
     const { port } = listener.addr;
-    // who watches stays for longer than that
+    // a watcher stays for longer than that
     const live = await fetch(`http://127.0.0.1:${port}/live`);
     const sized = `${POST}Content-Length: 1000\r\n\r\n`;
     const slow: [what: string, text: string, more?: string][] = [
@@ -164,7 +164,7 @@ Deno.test(
 );
 
 Deno.test(
-  "behind Caddy, who offers an upgrade with a payment is answered as who does not",
+  "behind Caddy, a caller that offers an upgrade with a payment is answered like any other",
   proxied,
   () =>
     withCaddy(async ({ port }, behind) => {
@@ -192,7 +192,7 @@ Deno.test(
 );
 
 Deno.test(
-  "behind Caddy, who trickles a header or a body, or says nothing, is cut off without an answer",
+  "behind Caddy, a caller that trickles a header or a body, or is silent, is cut off without an answer",
   proxied,
   () =>
     withCaddy(async ({ port }, behind) => {
@@ -214,7 +214,7 @@ Deno.test(
 );
 
 Deno.test(
-  "behind Caddy, who sends too much is told so, and its connection ends",
+  "behind Caddy, a caller that sends too much is answered 413, and its connection ends",
   proxied,
   () =>
     withCaddy(async ({ port }, behind) => {
@@ -260,7 +260,7 @@ Deno.test(
 );
 
 Deno.test(
-  "behind Caddy, what reaches a replica is one caller's body, whoever else sends too much, breaks off, or is sent again",
+  "behind Caddy, what reaches a replica is one caller's body, even if others send too much, break off, or are sent again",
   proxied,
   () => {
     // the other replica takes a request in and dies of it
@@ -304,7 +304,7 @@ Deno.test(
 );
 
 Deno.test(
-  "behind Caddy, who ends its side of the connection early is answered 202 for what is taken, or nothing whole",
+  "behind Caddy, a caller that ends its side of the connection early is answered 202 for what is taken, or nothing whole",
   proxied,
   () =>
     withCaddy(async ({ port }, { payments }) => {
@@ -400,7 +400,7 @@ Deno.test("a replica that has run out of open files takes connections again once
       const to = i % 2 ? port : operations;
       await Deno.connect({ port: to, hostname: "127.0.0.1" }).then((more) => connections.push(more), () => {});
     }
-    assert.match(await troubled, /takes no connections for a moment.*Too many open files/);
+    assert.match(await troubled, /cannot accept connections, tries again.*Too many open files/);
     for (const connection of connections.splice(0)) connection.close();
     for (const where of [url, `http://127.0.0.1:${operations}`]) {
       await until(() => statusOf(fetch(`${where}/payments/${ID}`)).then((status) => status === 200, () => false));

@@ -67,7 +67,7 @@ for (const replicas of ["1", "2"]) {
           assert.deepEqual(await asked("/payments", post), [503, "/problems/not-serving", "1"]);
           assert.deepEqual(await asked("/payments-summary"), [503, "/problems/not-serving", "1"]);
         }
-        // at other moments one of two waits for the other
+        // at other moments one of the two replicas waits for the other
         await until(async () => (await asked("/readyz")).join() === [503, why, null].join());
         await postgres.start();
         await serving;
@@ -136,48 +136,52 @@ Deno.test(
   },
 );
 
-Deno.test("at ACK=store who ends his side of the connection to a port is answered as who does not", real, async () => {
-  await using postgres = await TestPostgres.start();
-  const port = freePort();
-  const env = { DATABASE_URL: postgres.url, ACK: "store", OPS_LISTEN: `${port}` };
-  await using cluster = await Cluster.start({ env });
-  const half = async (...parts: string[]) => {
-    using connection = await Deno.connect({ hostname: "127.0.0.1", port });
-    for (const part of parts) await connection.write(new TextEncoder().encode(part));
-    await connection.closeWrite();
-    const answer = await new Response(connection.readable).text();
-    return [answer.slice(9, 12), /\r\nretry-after: (.*)\r\n/i.exec(answer)?.[1]];
-  };
-  const head = "POST /payments HTTP/1.1\r\nHost: galo\r\n";
-  const ids = Array.from({ length: 20 }, () => crypto.randomUUID());
-  const texts = ids.map((correlationId) => JSON.stringify({ correlationId, amount: 19.9 }));
-  const sized = (text: string) => [`${head}Content-Length: ${text.length}\r\n\r\n${text}`];
-  const chunks = (text: string) => [
-    `${head}Transfer-Encoding: chunked\r\n\r\n`,
-    `${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`,
-  ];
-  const get = (path: string) => half(`GET ${path} HTTP/1.1\r\nHost: galo\r\n\r\n`);
-  for (const text of texts) {
-    for (const parts of [sized(text), chunks(text)]) assert.deepEqual(await half(...parts), ["202", undefined]);
-  }
-  await cluster.untilSettled();
-  cluster.assertBookedOnce(ids);
-  await postgres.stop();
-  const uncovered = JSON.stringify({ correlationId: crypto.randomUUID(), amount: 19.9 });
-  assert.deepEqual(await half(...sized(uncovered)), ["503", "1"]);
-  await postgres.start();
-  for (const replica of cluster.replicas) await until(async () => (await replica.readyz()).store === "ready");
-  // its story is in Postgres by now, and in no replica's memory
-  for (const replica of cluster.replicas) await replica.end("SIGTERM");
-  await Promise.all(cluster.replicas.map((replica) => replica.start()));
-  assert.deepEqual(await get(`/payments/${ids[0]}`), ["200", undefined]);
-  assert.deepEqual(await get("/payments-summary?from=2020-01-01T00:00:00Z"), ["200", undefined]);
-  assert.deepEqual(await half("POST /purge-payments HTTP/1.1\r\nHost: galo\r\nContent-Length: 0\r\n\r\n"), [
-    "200",
-    undefined,
-  ]);
-  for (const replica of cluster.replicas) await replica.end("SIGTERM");
-});
+Deno.test(
+  "at ACK=store a caller that ends its side of a connection to a port is answered like any other",
+  real,
+  async () => {
+    await using postgres = await TestPostgres.start();
+    const port = freePort();
+    const env = { DATABASE_URL: postgres.url, ACK: "store", OPS_LISTEN: `${port}` };
+    await using cluster = await Cluster.start({ env });
+    const half = async (...parts: string[]) => {
+      using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+      for (const part of parts) await connection.write(new TextEncoder().encode(part));
+      await connection.closeWrite();
+      const answer = await new Response(connection.readable).text();
+      return [answer.slice(9, 12), /\r\nretry-after: (.*)\r\n/i.exec(answer)?.[1]];
+    };
+    const head = "POST /payments HTTP/1.1\r\nHost: galo\r\n";
+    const ids = Array.from({ length: 20 }, () => crypto.randomUUID());
+    const texts = ids.map((correlationId) => JSON.stringify({ correlationId, amount: 19.9 }));
+    const sized = (text: string) => [`${head}Content-Length: ${text.length}\r\n\r\n${text}`];
+    const chunks = (text: string) => [
+      `${head}Transfer-Encoding: chunked\r\n\r\n`,
+      `${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`,
+    ];
+    const get = (path: string) => half(`GET ${path} HTTP/1.1\r\nHost: galo\r\n\r\n`);
+    for (const text of texts) {
+      for (const parts of [sized(text), chunks(text)]) assert.deepEqual(await half(...parts), ["202", undefined]);
+    }
+    await cluster.untilSettled();
+    cluster.assertBookedOnce(ids);
+    await postgres.stop();
+    const uncovered = JSON.stringify({ correlationId: crypto.randomUUID(), amount: 19.9 });
+    assert.deepEqual(await half(...sized(uncovered)), ["503", "1"]);
+    await postgres.start();
+    for (const replica of cluster.replicas) await until(async () => (await replica.readyz()).store === "ready");
+    // its story is in Postgres by now, and in no replica's memory
+    for (const replica of cluster.replicas) await replica.end("SIGTERM");
+    await Promise.all(cluster.replicas.map((replica) => replica.start()));
+    assert.deepEqual(await get(`/payments/${ids[0]}`), ["200", undefined]);
+    assert.deepEqual(await get("/payments-summary?from=2020-01-01T00:00:00Z"), ["200", undefined]);
+    assert.deepEqual(await half("POST /purge-payments HTTP/1.1\r\nHost: galo\r\nContent-Length: 0\r\n\r\n"), [
+      "200",
+      undefined,
+    ]);
+    for (const replica of cluster.replicas) await replica.end("SIGTERM");
+  },
+);
 
 /** What POST is answered: status, kind of problem, and whether it says when to come again. */
 async function posted(replica: ReplicaProcess, id: string): Promise<unknown[]> {
@@ -230,7 +234,7 @@ together(
       ]
     ) {
       await away!();
-      // also where nobody sends anything
+      // also without any request
       await until503();
       await refused();
       await back!();
@@ -238,7 +242,7 @@ together(
       assert.deepEqual(await readiness(a), READY);
       assert.deepEqual(await posted(a, ids.at(-1)!), [202, "", null]);
     }
-    // a start without it serves what it knows, and answers
+    // a start without the store serves what it knows, and answers
     await a.end("SIGTERM");
     await readOnly(true);
     await a.start();
@@ -258,7 +262,7 @@ together(
   },
 );
 
-Deno.test("after SIGTERM of both the next start knows everything and asks nobody", real, async () => {
+Deno.test("after SIGTERM of both the next start knows everything and asks no processor", real, async () => {
   await using postgres = await TestPostgres.start();
   // what is in doubt would wait for as long
   const env = { DATABASE_URL: postgres.url, HORIZON_MS: "600000" };

@@ -16,7 +16,7 @@ async function story(replica: ReplicaProcess, id: string): Promise<Payment> {
   return await (await replica.request(`/payments/${id}`)).json();
 }
 
-Deno.test("either replica tells a payment's story, and after a restart Postgres does", real, async () => {
+Deno.test("either replica shows a payment's story, and after a restart Postgres does", real, async () => {
   await using postgres = await TestPostgres.start();
   await using cluster = await Cluster.start({ env: { DATABASE_URL: postgres.url } });
   const { a, b } = cluster;
@@ -113,7 +113,7 @@ async function milestones({ log }: Alone): Promise<Line[]> {
   return lines.filter(({ message }) => /^(?:starting|payments are taken|stopp)/.test(message));
 }
 
-Deno.test("a life's log tells its beginning and its end, in lines for machines, and no secret", real, async () => {
+Deno.test("a process logs its start and its stop, in lines for machines, and no secret", real, async () => {
   await using cluster = await Cluster.start();
   const secrets = ["hunter2-database", "hunter2-admin", "hunter2-processor"];
   const { default: first, fallback } = cluster.processors;
@@ -131,7 +131,7 @@ Deno.test("a life's log tells its beginning and its end, in lines for machines, 
   assert.deepEqual({ ...starting!.properties, version: "" }, { version: "", ack: "log", replicas: 1, store: false });
   const nothing = { where: before.socket, afterMs: 0, pending: 0, settled: 0 };
   assert.deepEqual({ ...taken!.properties, afterMs: 0 }, nothing);
-  assert.deepEqual([stopped!.level, stopped!.message], ["INFO", "stopped, and the next start finds everything"]);
+  assert.deepEqual([stopped!.level, stopped!.message], ["INFO", "stopped; the next start finds everything"]);
 
   // its log goes on, and nobody listens where it is to store
   const replica = new Alone(before.socket, {
@@ -152,7 +152,7 @@ Deno.test("a life's log tells its beginning and its end, in lines for machines, 
   for (const [path, init] of requests) told.push(await (await replica.ask(path, init)).text());
   assert.notEqual(await replica.stop(), 0);
   const last = (await milestones(replica)).at(-1)!;
-  const unclean = "stopped before everything had ended; the next start goes on from the log";
+  const unclean = "stopped before everything had ended; the next start continues from the log";
   assert.deepEqual([last.level, last.message], ["WARN", unclean]);
   for (const secret of [...secrets, "hunter2-wrong"]) {
     assert.ok(!(await replica.log).includes(secret), `the log tells ${secret}`);

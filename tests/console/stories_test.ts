@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Processor, PROCESSORS, REASONS, REPLICAS } from "../../src/payment/fact.ts";
 import { type Payment, STAGES } from "../../src/payment/payment.ts";
-import { decodeStory, isComplete, leadsTo, Stories, STORIES_MIN, told } from "../../src/console/stories.ts";
-import type { Told } from "../../src/console/watching.ts";
+import { decodeStory, isComplete, leadsTo, stepOf, Stories, STORIES_MIN } from "../../src/console/stories.ts";
+import type { StoryStep } from "../../src/console/watching.ts";
 import { Facts } from "../support/facts.ts";
 import { storyText } from "./story_text.ts";
 
@@ -11,14 +11,14 @@ const NOW = Date.UTC(2025, 6, 15);
 const idOf = (n: number) => `4a7901b8-7d26-4d9d-aa19-${n.toString(16).padStart(12, "0")}`;
 
 /** Every step of a payment that b dispatches and that is refused once, and then booked at the fallback by a; and where it is after each. */
-function story(id: string): { readonly lines: readonly Told[]; readonly payments: readonly Payment[] } {
-  const lines: Told[] = [];
+function story(id: string): { readonly lines: readonly StoryStep[]; readonly payments: readonly Payment[] } {
+  const lines: StoryStep[] = [];
   const payments: Payment[] = [];
   const facts = new Facts({
     folded(fact, _, payment) {
       payments.push(payment!);
       if (fact.kind === "dispatched" || fact.kind === "released" || fact.kind === "settled") {
-        lines.push(told(fact, payment!));
+        lines.push(stepOf(fact, payment!));
       }
     },
   });
@@ -30,7 +30,7 @@ function story(id: string): { readonly lines: readonly Told[]; readonly payments
   return { lines, payments };
 }
 
-const LINES: readonly Told[] = [
+const LINES: readonly StoryStep[] = [
   { replica: "b", at: NOW + 10, stage: "dispatched", attempt: 1, processor: "default", reason: "default-up" },
   { replica: "b", at: NOW + 20, stage: "released", attempt: 1, processor: "default", reason: "failed" },
   { replica: "a", at: NOW + 500, stage: "dispatched", attempt: 2, processor: "fallback", reason: "patience-over" },
@@ -40,7 +40,7 @@ const LINES: readonly Told[] = [
 /** What is kept of a payment, read. */
 const linesOf = (stories: Stories, id: string) => decodeStory(stories.get(id) ?? "");
 
-Deno.test("a story tells every step with its time, replica and reason", () => {
+Deno.test("a story has every step with its time, replica and reason", () => {
   const stories = new Stories();
   for (const line of story(idOf(1)).lines) stories.add(idOf(1), line);
   assert.deepEqual(linesOf(stories, idOf(1)), LINES);
@@ -87,8 +87,8 @@ Deno.test("the stories of those that went on last are kept", () => {
 });
 
 Deno.test("a story is complete where every attempt is there with its end", () => {
-  const [first, refused, , end] = LINES as readonly [Told, Told, Told, Told];
-  const isIt = (...lines: Told[]) => isComplete(lines);
+  const [first, refused, , end] = LINES as readonly [StoryStep, StoryStep, StoryStep, StoryStep];
+  const isIt = (...lines: StoryStep[]) => isComplete(lines);
   for (let n = 1; n <= 4; n++) assert.ok(isIt(...LINES.slice(0, n)), `the first ${n}`);
   // found booked before anything was sent
   assert.ok(isIt({ ...end, attempt: 0 }));
@@ -108,7 +108,7 @@ Deno.test("a story leads to where its last line brought the payment", () => {
   }
 });
 
-const anyLine: fc.Arbitrary<Told> = fc.record({
+const anyLine: fc.Arbitrary<StoryStep> = fc.record({
   at: fc.integer({ min: -8_640_000_000_000_000, max: 8_640_000_000_000_000 }),
   replica: fc.constantFrom(...REPLICAS),
   stage: fc.constantFrom(...STAGES),

@@ -1,9 +1,9 @@
 /** A story as {@link Stories} keeps it, however long it is. @module */
 import assert from "node:assert/strict";
 import { Stories } from "../../src/console/stories.ts";
-import type { Told } from "../../src/console/watching.ts";
+import type { StoryStep } from "../../src/console/watching.ts";
 
-export function storyText(lines: readonly Told[]): string {
+export function storyText(lines: readonly StoryStep[]): string {
   return lines.map((line) => {
     const stories = new Stories();
     stories.add("", line);

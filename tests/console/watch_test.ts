@@ -57,7 +57,7 @@ async function request({ clock, watch }: ReturnType<typeof setup>, tookMs: numbe
   watch.answered("GET /livez", 500, 9_999);
 }
 
-Deno.test("every second the peer is told what happened in it", async () => {
+Deno.test("every second the peer gets what happened in it", async () => {
   const set = setup();
   set.state.queue = 5;
   for (const ms of [1, 2, 3.0004, 10.1236]) await request(set, ms);
@@ -79,7 +79,7 @@ Deno.test("every second the peer is told what happened in it", async () => {
   assert.deepEqual(set.told.slice(1), [{ at: at + LOOK_MS, ...quiet }]);
 });
 
-Deno.test("who watches sees both replicas, until the peer is silent", async () => {
+Deno.test("a watcher sees both replicas, until the peer is silent", async () => {
   const set = setup();
   const { clock, watch, link, payments } = set;
   await clock.advance(900);
@@ -116,7 +116,7 @@ const IDLE = {
   memoryBytes: 1,
 } as const;
 
-Deno.test("no more watch than may, and all of them are told when the replica stops", () => {
+Deno.test("no more watch than may, and all of them are notified when the replica stops", () => {
   const { watch } = setup();
   let ended = 0;
   const watcher = { tell() {}, end: () => void ended++ };
@@ -145,7 +145,7 @@ Deno.test("an outage is a line at its beginning and one at its end, and a stretc
   assert.deepEqual(watch.live().processors.default.outages, [{ from, to: from + 3 * LOOK_MS }]);
   assert.deepEqual(watch.live().processors.fallback.outages, []);
   assert.deepEqual(logged, [
-    'warning a processor takes nothing {"processor":"default"}',
+    'warning a processor takes no payments {"processor":"default"}',
     'info a processor takes payments again {"processor":"default","afterMs":3000}',
   ]);
 });
@@ -158,7 +158,7 @@ Deno.test("of processors nothing is said before the replica serves", async () =>
     state.phase = phase;
     await clock.advance(2 * LOOK_MS);
   }
-  assert.deepEqual(logged, ['warning a processor takes nothing {"processor":"default"}']);
+  assert.deepEqual(logged, ['warning a processor takes no payments {"processor":"default"}']);
 });
 
 Deno.test("a queue that is full is a line when it begins and one when it ends", async () => {
@@ -168,12 +168,12 @@ Deno.test("a queue that is full is a line when it begins and one when it ends", 
   Object.assign(state, { pending: 2, notes: [] });
   await clock.advance(2 * LOOK_MS);
   assert.deepEqual(logged, [
-    'warning as many payments wait as may wait (QUEUE_MAX): new payments are refused {"pending":3}',
+    'warning QUEUE_MAX payments are waiting: new payments are refused {"pending":3}',
     'info payments are taken again {"pending":2,"afterMs":2000}',
   ]);
 });
 
-Deno.test("a processor that refuses every payment is a line with its status, also where that comes later; so is why it takes nothing, and until when it is left alone", async () => {
+Deno.test("a processor that refuses every payment is a line with its status, also where that comes later; so is why it takes nothing, and until when it gets no calls", async () => {
   const { clock, logged, state, payments } = setup();
   const is = (processor: Processor, more: object) => {
     const { processors } = payments.readiness();
@@ -187,9 +187,9 @@ Deno.test("a processor that refuses every payment is a line with its status, als
   is("fallback", { rejectsWith: 401, error: undefined });
   await clock.advance(2 * LOOK_MS);
   assert.deepEqual(logged, [
-    'warning a processor takes nothing {"processor":"default","status":403}',
-    `warning a processor takes nothing {"processor":"fallback","why":"nothing listens there","until":"${retryAt}"}`,
-    `warning a processor takes nothing {"processor":"fallback","status":401,"until":"${retryAt}"}`,
+    'warning a processor takes no payments {"processor":"default","status":403}',
+    `warning a processor takes no payments {"processor":"fallback","why":"nothing listens there","until":"${retryAt}"}`,
+    `warning a processor takes no payments {"processor":"fallback","status":401,"until":"${retryAt}"}`,
   ]);
 });
 
@@ -206,7 +206,7 @@ Deno.test("a processor that is not understood is one line, however often it is a
   await clock.advance(LOOK_MS);
   is("status 403");
   await clock.advance(2 * LOOK_MS);
-  const line = "warning a processor is not understood when it is asked for a payment";
+  const line = "warning a processor's answer to a lookup is not understood";
   assert.deepEqual(logged, [
     `${line} {"processor":"fallback","unclear":"amount is true"}`,
     `${line} {"processor":"fallback","unclear":"status 403"}`,
@@ -221,7 +221,7 @@ Deno.test("a log that is full is a line when it begins and one when it ends", as
   state.notes = [];
   await clock.advance(2 * LOOK_MS);
   assert.deepEqual(logged, [
-    'warning the log is as long as it may be (LOG_MAX_MB): new payments are refused {"pending":0}',
+    'warning the log has reached LOG_MAX_MB: new payments are refused {"pending":0}',
     'info payments are taken again {"pending":0,"afterMs":2000}',
   ]);
 });
@@ -233,9 +233,9 @@ Deno.test("the fallback's turn is a line when it begins and one when it is over"
   await clock.advance(4_000);
   send(3, "fallback", "default-slow");
   await clock.advance(9_000);
-  assert.deepEqual(logged, ['info the fallback is sent payments {"reason":"default-slow"}']);
+  assert.deepEqual(logged, ['info the fallback gets payments {"reason":"default-slow"}']);
   await clock.advance(2_000);
-  assert.deepEqual(logged.slice(1), ['info the fallback is sent no more payments {"payments":2,"forMs":4000}']);
+  assert.deepEqual(logged.slice(1), ['info the fallback gets no more payments {"payments":2,"forMs":4000}']);
 });
 
 Deno.test("the newest decisions of each reason are shown, newest first, of both replicas", async () => {
@@ -296,7 +296,7 @@ Deno.test("a story comes from memory, from the store, or from where the payment 
   assert.deepEqual(await alone.story(booked), snapshot);
 });
 
-Deno.test("a story tells who took it, who sent it and who settled it, whatever replica that was", async () => {
+Deno.test("a story says which replica took, sent and settled the payment", async () => {
   const { clock, watch, facts } = setup();
   const at = clock.now();
   facts.accept(idOf(1), 1990, at, "b");
@@ -310,7 +310,7 @@ Deno.test("a story tells who took it, who sent it and who settled it, whatever r
   assert.equal(complete, true);
 });
 
-Deno.test("what was read at the start was not heard: memory that is behind is not told", async () => {
+Deno.test("a story in memory that misses what was read at the start is not shown", async () => {
   const { clock, watch, send } = setup({ stored: { [idOf(1)]: storyText(STORED) } });
   send(1, "default", "default-up");
   const at = clock.now();

@@ -151,7 +151,7 @@ class World {
 }
 
 for (const [segmentRecords, length, numRuns] of [[4, 60, 300], [70, 300, 60]] as const) {
-  Deno.test(`with ${segmentRecords} records a segment, what was told of a fact is what the log says, to everybody`, () => {
+  Deno.test(`with ${segmentRecords} records a segment, each receipt says what the log says, to every reader`, () => {
     fc.assert(
       fc.property(fc.array(act, { minLength: length / 2, maxLength: length, size: "max" }), (acts) => {
         const world = new World(segmentRecords);

@@ -99,7 +99,7 @@ function segments(test: Test): void {
     for (const file of [one, other]) file.close();
   });
 
-  test("a segment that is removed is gone, but for who has it open", (home) => {
+  test("a segment that is removed is gone, but for a reader that has it open", (home) => {
     const files = home.files();
     files.create(1, Uint8Array.of(1));
     const file = files.open(1)!;
@@ -255,7 +255,7 @@ class LateFiles implements SegmentFiles {
 }
 
 function rotating(test: Test): void {
-  test("a segment is sealed after its records, and the next one says that it goes on", (home) => {
+  test("a segment is sealed after its records, and the next one says that it continues the log", (home) => {
     using pair = new Pair(home, { segmentRecords: 3 });
     const { a, b } = pair;
     for (let n = 1; n <= 7; n++) assert.equal(n % 2 ? a.accept(n) : b.accept(n, "b"), "holds");
@@ -303,7 +303,7 @@ function rotating(test: Test): void {
     assert.deepEqual(home.files().list(), [1, 2, 3]);
   });
 
-  test("who died after it made the next segment, and before the seal, is followed all the same", (home) => {
+  test("a writer that died after it made the next segment, before the seal, is followed all the same", (home) => {
     using pair = new Pair(home, { segmentRecords: 2 });
     const { a, b } = pair;
     assert.equal(home.files().create(2, bytesOf(header(2))), true);
@@ -355,7 +355,7 @@ function torn(test: Test): void {
     assert.equal(a.ledger.position, positionOf(2, 3));
   });
 
-  test("who cut off its own write hears that the log is full, and the next segment takes what comes then", (home) => {
+  test("a writer whose write was cut off finds the log full, and the next segment takes what comes then", (home) => {
     begin(home.files());
     const files = new ShortFiles(home.files());
     using a = new Side(files, 0);
@@ -371,7 +371,7 @@ function torn(test: Test): void {
     assert.equal(a.payments, "2 1");
   });
 
-  test("a record of which not all is taken counts for nobody, and append() says so", (home) => {
+  test("a record that is cut off does not count, and append() says so", (home) => {
     begin(home.files());
     const files = new ShortFiles(home.files());
     using a = new Side(files, 0);
@@ -384,7 +384,7 @@ function torn(test: Test): void {
     assert.equal(a.log.append(record), true);
   });
 
-  test("a full log that can make no next segment takes nothing more, and goes on once it can", (home) => {
+  test("a full log that can make no next segment takes nothing, and continues once it can", (home) => {
     begin(home.files());
     const files = new ShortFiles(home.files());
     using a = new Side(files, 0, { segmentRecords: 2 });
@@ -396,7 +396,7 @@ function torn(test: Test): void {
     assert.equal(a.payments, "1 3");
   });
 
-  test("a broken segment that can have no next one takes nothing more, and the log goes on once it can", (home) => {
+  test("a broken segment that can have no next one takes nothing, and the log continues once it can", (home) => {
     begin(home.files());
     const files = new ShortFiles(home.files());
     using a = new Side(files, 0);
@@ -454,7 +454,7 @@ class ShortFiles implements SegmentFiles {
 }
 
 function missing(test: Test): void {
-  test("a segment that is gone behind a seal is told once; then the log is full, and at its end", (home) => {
+  test("a segment that is gone after a seal is reported once; then the log is full, and at its end", (home) => {
     using pair = new Pair(home, { segmentRecords: 2 });
     const { a, b } = pair;
     for (const n of [1, 2, 3]) a.accept(n);

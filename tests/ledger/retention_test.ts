@@ -21,7 +21,7 @@ Deno.test("segments that end before a place are deleted, and the one it is in is
   assert.deepEqual(files.list(), [6, 7], "an earlier place deletes nothing more");
 });
 
-Deno.test("what is not read here yet is kept, whoever else has read it", () => {
+Deno.test("what is not read here yet is kept, even if the peer has read it", () => {
   const { files, ledger, retention } = setup();
   ledger.position = positionOf(6, 3);
   retention.trim(Infinity, Infinity);

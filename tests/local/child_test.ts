@@ -19,7 +19,7 @@ async function lives(script: string, more: Partial<ChildSpec> = {}) {
   };
 }
 
-Deno.test("a child that asks to be started again is, and is ready when the next one is", real, async () => {
+Deno.test("a child that asks for a restart gets it, and is ready when the next one is", real, async () => {
   const { child, count, remove } = await lives(`[ $n = 1 ] && exit ${EXIT_RESTART}; echo ready; exec sleep 60`);
   await child.ready;
   assert.equal(await count(), 2);

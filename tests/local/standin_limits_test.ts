@@ -37,7 +37,7 @@ Deno.test("the limiter is empty again once all have left", async () => {
   assert.equal(entered, 800);
 });
 
-Deno.test("health is told once in 5 s, the next two wait for the windows after it, more may come back later", () => {
+Deno.test("health is answered once in 5 s, the next two calls wait for the next windows, more may come back later", () => {
   const window = new HealthWindow();
   assert.equal(window.enter(1_000), 0);
   assert.equal(window.enter(1_000), 5_000);
@@ -49,7 +49,7 @@ Deno.test("health is told once in 5 s, the next two wait for the windows after i
   assert.equal(window.enter(6_000), -5_000);
 });
 
-Deno.test("health is told at once to whoever asks every 5 s", () => {
+Deno.test("a caller that asks every 5 s gets health at once", () => {
   const window = new HealthWindow();
   for (const at of [0, 5_000, 10_000, 17_000, 22_000]) assert.equal(window.enter(at), 0);
   assert.equal(window.enter(26_999), 1);

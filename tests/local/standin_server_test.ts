@@ -1,13 +1,13 @@
 /** The stand-in's HTTP, byte by byte: what only a connection can show. @module */
 import assert from "node:assert/strict";
-import { type Handler, StandInServer } from "../../src/local/standin_server.ts";
+import { type StandInHandler, StandInServer } from "../../src/local/standin_server.ts";
 import { needs } from "../support/permissions.ts";
 
 const net = needs("net");
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-async function serving(handle: Handler, test: (server: StandInServer) => Promise<void>): Promise<void> {
+async function serving(handle: StandInHandler, test: (server: StandInServer) => Promise<void>): Promise<void> {
   const server = new StandInServer(0, "127.0.0.1", handle);
   await server.open();
   try {
@@ -60,7 +60,7 @@ Deno.test("what is no request is answered and ends its connection, and no other"
 });
 
 Deno.test("a request is read whole, in however many pieces and chunks it arrives", net, async () => {
-  const echo: Handler = ({ method, path, query, headers, body }) => (
+  const echo: StandInHandler = ({ method, path, query, headers, body }) => (
     { status: 200, body: [method, path, [...query], headers["x-rinha-token"], body] }
   );
   const head = "POST /payments?a=1&b=%20 HTTP/1.1\r\nX-Rinha-TOKEN:  Abc \r\nConnection: close\r\n";
@@ -98,7 +98,7 @@ Deno.test("calls that hang get not one byte, and end together, one that comes to
   const fault = Promise.withResolvers<"drop">();
   const both = Promise.withResolvers<void>();
   let arrived = 0;
-  const hang: Handler = () => {
+  const hang: StandInHandler = () => {
     if (++arrived === 2) both.resolve();
     return fault.promise;
   };
@@ -117,7 +117,7 @@ Deno.test(
   async () => {
     let arrive = () => {};
     const arrived = new Promise<void>((resolve) => arrive = resolve);
-    const endless: Handler = () => {
+    const endless: StandInHandler = () => {
       arrive();
       return new Promise<never>(() => {});
     };

@@ -110,7 +110,7 @@ Deno.test("what is no payment is answered 400 and booked nowhere", net, async ()
   assert.deepEqual([standIn.books.booked.size, standIn.books.deliveries], [0, 0]);
 });
 
-Deno.test("a target that is no URL is answered 400 and stops nobody", net, async () => {
+Deno.test("a target that is no URL is answered 400 and stops nothing", net, async () => {
   await using standIn = await start();
   const connection = await Deno.connect({ hostname: "127.0.0.1", port: standIn.port });
   await connection.write(new TextEncoder().encode("GET //[ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
@@ -176,23 +176,27 @@ Deno.test(
   },
 );
 
-Deno.test("health is told at once, then to two that wait, and refused with Retry-After to more", net, async () => {
-  await using standIn = await start();
-  standIn.setDelay(42);
-  standIn.setFailing(true);
-  const health = `${standIn.url}/payments/service-health`;
-  assert.deepEqual(await call(health), { status: 200, body: { failing: true, minResponseTime: 42 } });
-  const leave = new AbortController();
-  const others = Array.from({ length: 3 }, () => fetch(health, { signal: leave.signal }));
-  // whichever came last is the only one that has an answer
-  const refused = await Promise.race(others);
-  assert.equal(refused.status, 429);
-  assert.match(refused.headers.get("retry-after")!, /^[1-5]$/);
-  await refused.body?.cancel();
-  leave.abort();
-  const ends = await Promise.allSettled(others);
-  assert.equal(ends.filter(({ status }) => status === "rejected").length, 2);
-});
+Deno.test(
+  "health is answered at once, then to two calls that wait, and refused with Retry-After to more",
+  net,
+  async () => {
+    await using standIn = await start();
+    standIn.setDelay(42);
+    standIn.setFailing(true);
+    const health = `${standIn.url}/payments/service-health`;
+    assert.deepEqual(await call(health), { status: 200, body: { failing: true, minResponseTime: 42 } });
+    const leave = new AbortController();
+    const others = Array.from({ length: 3 }, () => fetch(health, { signal: leave.signal }));
+    // whichever came last is the only one that has an answer
+    const refused = await Promise.race(others);
+    assert.equal(refused.status, 429);
+    assert.match(refused.headers.get("retry-after")!, /^[1-5]$/);
+    await refused.body?.cancel();
+    leave.abort();
+    const ends = await Promise.allSettled(others);
+    assert.equal(ends.filter(({ status }) => status === "rejected").length, 2);
+  },
+);
 
 Deno.test("the summary counts both ends, and everything where either is missing", net, async () => {
   await using standIn = await start();
@@ -421,7 +425,7 @@ Deno.test("a port that is taken is an error", net, async () => {
   await assert.rejects(startStandIn({ port: standIn.port, feeRate: 0.05 }), { code: "EADDRINUSE" });
 });
 
-Deno.test("close() books nothing any more, whatever hangs", net, async () => {
+Deno.test("after close() nothing is booked, whatever hangs", net, async () => {
   const standIn = await start();
   standIn.setDelay(600_000);
   const paying = pay(standIn, crypto.randomUUID()).catch(() => "dropped");

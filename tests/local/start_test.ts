@@ -57,7 +57,7 @@ Deno.test("a store that does not come up ends start with one line and 1", real, 
   );
   assert.equal(
     await refusal({ DATABASE_URL: "postgres://me:secret@127.0.0.1/galo?sslmode=prefer" }),
-    "galo: DATABASE_URL: sslmode=prefer is not known here: write disable, require, verify-ca or verify-full",
+    "galo: DATABASE_URL: sslmode=prefer is not supported: write disable, require, verify-ca or verify-full",
   );
   await using postgres = await TestPostgres.start();
   const store = new PostgresStore({ url: postgres.url });
@@ -74,7 +74,7 @@ Deno.test("a store that does not come up ends start with one line and 1", real, 
   assert.match(await refusal({}, folder), /^galo: PostgreSQL cannot use FOLDER\/postgres: [^\n]+$/);
 });
 
-Deno.test("a Postgres that cannot start is started again and again, said once, and nothing is lost", real, async () => {
+Deno.test("a Postgres that cannot start is tried again and again, logged once, and nothing is lost", real, async () => {
   await using started = await Started.start(await newFolder());
   await pay(started, 10);
   await until(async () => await started.stored() === 10);
@@ -82,7 +82,7 @@ Deno.test("a Postgres that cannot start is started again and again, said once, a
   await Deno.chmod(data, 0o777);
   Deno.kill(await started.postgres(), "SIGKILL");
   const why = `PostgreSQL does not start: data directory "${data}" has invalid permissions`;
-  const ended = `ERROR: Postgres ended, and is started again until it runs: ${why}`;
+  const ended = `ERROR: Postgres ended, and restarts until it runs: ${why}`;
   await until(() => started.lines.length === 1);
   assert.deepEqual(started.lines, [ended]);
   await until(async () => (await started.readyz()).store === "unavailable");
@@ -97,14 +97,14 @@ Deno.test("a Postgres that cannot start is started again and again, said once, a
   Deno.kill(await started.postgres(), "SIGKILL");
   await until(() => started.lines.length === 4);
   assert.deepEqual(started.lines.slice(2), [
-    "ERROR: Postgres ended, and was started again",
+    "ERROR: Postgres ended, and restarted",
     "INFO: Postgres runs again",
   ]);
   await pay(started, 5);
   await until(async () => await started.stored() === 45);
 });
 
-Deno.test("a Postgres that runs again and cannot be used is not said to be back", real, async () => {
+Deno.test("a Postgres that runs again but cannot be used is not logged as back", real, async () => {
   await using started = await Started.start(await newFolder());
   await pay(started, 1);
   await until(async () => await started.stored() === 1);
@@ -113,8 +113,8 @@ Deno.test("a Postgres that runs again and cannot be used is not said to be back"
   await until(() => started.lines.length === 2);
   const why = `Postgres at ${started.folder}/postgres, database postgres: the database is read-only`;
   assert.deepEqual(started.lines, [
-    "ERROR: Postgres ended, and was started again",
-    `ERROR: Postgres runs again, and cannot be used: ${why}`,
+    "ERROR: Postgres ended, and restarted",
+    `ERROR: Postgres runs again, but cannot be used: ${why}`,
   ]);
 });
 
@@ -179,7 +179,7 @@ Deno.test("a Postgres whose disk is full comes back when there is room, and noth
   // it ends itself once its own log finds no room any more
   await assert.rejects(started.query(FLOOD));
   await until(() => started.lines.length === 1);
-  assert.match(started.lines[0]!, /^ERROR: Postgres ended, and is started again until it runs: .*No space left/);
+  assert.match(started.lines[0]!, /^ERROR: Postgres ended, and restarts until it runs: .*No space left/);
   await pay(started, 200);
   await until(async () => (await started.readyz()).store === "unavailable");
   disk.clear();
@@ -224,7 +224,7 @@ Deno.test("what nohup starts outlives its terminal", real, async () => {
   for (const pid of usersOf(started.folder)) Deno.kill(Number(pid), "SIGHUP");
   Deno.kill(await started.postgres(), "SIGKILL");
   await until(() => started.lines.length === 2);
-  assert.deepEqual(started.lines, ["ERROR: Postgres ended, and was started again", "INFO: Postgres runs again"]);
+  assert.deepEqual(started.lines, ["ERROR: Postgres ended, and restarted", "INFO: Postgres runs again"]);
   await pay(started, 1);
   assert.equal((await started.end("SIGTERM")).code, 0);
   assert.deepEqual(usersOf(started.folder), []);

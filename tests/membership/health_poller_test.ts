@@ -65,7 +65,7 @@ Deno.test("the other takes over when the holder dies, and waits a whole window f
   assert.deepEqual(world.asked, polls);
 });
 
-Deno.test("a window is waited for again by whoever takes over from one that died waiting", async () => {
+Deno.test("a replica that takes over from one that died waiting waits for the window again", async () => {
   const world = new Pollers();
   const pollers = ["a", "b", "c"].map((replica) => world.start(replica));
   pollers[0]!.stop();
@@ -87,7 +87,7 @@ Deno.test("no answer says nothing, and the next window comes all the same", asyn
   assert.deepEqual(world.heard, []);
 });
 
-Deno.test("a poller that is stopped neither asks nor tells any more, and its lock is free", async () => {
+Deno.test("a stopped poller neither asks nor informs any more, and its lock is free", async () => {
   const world = new Pollers();
   const { promise, resolve } = Promise.withResolvers<Health>();
   world.answer = promise;

@@ -1,14 +1,14 @@
-/** What all {@link Locks} do, whatever they are made of. @module */
+/** The contract of all {@link Locks}. @module */
 import assert from "node:assert/strict";
 import type { Locks } from "../../src/membership/lock.ts";
 
 /** Locks of a folder that a test has to itself. */
 export interface Folder extends AsyncDisposable {
-  /** one process' way to them */
+  /** the locks as one process sees them */
   locks(): Locks;
   /** another process, which holds the lock `x`, or has found it taken */
   holder(): Promise<{ readonly held: boolean; kill(): Promise<void> }>;
-  /** somebody deletes a lock's file */
+  /** deletes a lock's file, as a person might */
   delete(name: string): Promise<void>;
 }
 
@@ -44,7 +44,7 @@ const TESTS: Readonly<Record<string, (folder: Folder) => void | Promise<void>>> 
     assert.deepEqual([first.valid, second.valid], [true, true]);
     await folder.delete("x");
     assert.equal(first.valid, false);
-    // whoever asks now gets another file, and is right to believe that its lock is valid
+    // the next process gets another file, and its lock is valid
     const again = folder.locks().tryAcquire("x")!;
     assert.deepEqual([first.valid, again.valid, second.valid], [false, true, true]);
     first.release();
@@ -53,7 +53,7 @@ const TESTS: Readonly<Record<string, (folder: Folder) => void | Promise<void>>> 
   },
 };
 
-/** Has every test of the contract run on locks of a folder that `make` makes. */
+/** Runs every test of the contract on locks of a folder from `make`. */
 export function testLocks(name: string, options: { ignore: boolean }, make: () => Folder): void {
   for (const [says, test] of Object.entries(TESTS)) {
     Deno.test(`${name}: ${says}`, options, async () => {

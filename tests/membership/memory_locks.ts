@@ -8,7 +8,7 @@ export class MemoryLocks<Process> {
   /**
    * The locks as one process sees them.
    *
-   * @param may asked before anything happens, and with `false` before something is only looked at: throws where it may not
+   * @param may asked before anything happens, and with `false` before something is only looked at: throws if it may not
    */
   of(process: Process, may: (acts: boolean) => void = () => {}): Locks {
     return {
@@ -41,7 +41,7 @@ export class MemoryLocks<Process> {
     for (const [name, { by }] of this.#held) if (by === process) this.#held.delete(name);
   }
 
-  /** Somebody deletes the file of a lock: whoever asks now gets another one. */
+  /** Deletes the file of a lock: the next process gets another one. */
   delete(name: string): void {
     this.#held.delete(name);
   }

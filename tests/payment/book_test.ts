@@ -64,7 +64,7 @@ function shown(book: Book) {
   return { pending: [...book.pending.values()], settled, windows, all: book.summary(), settledBy, doubtedUptimeMs };
 }
 
-Deno.test("a payment goes from pending to settled and is counted once, in cents, for who settled it", () => {
+Deno.test("a payment goes from pending to settled and is counted once, in cents, for the replica that settled it", () => {
   const told = new Told();
   const { book } = told;
   told.accept(ID);
@@ -115,7 +115,7 @@ Deno.test("of two that were made from the same fact the first holds and the seco
   assert.deepEqual([told.book.get(ID)!.processor, told.book.get(ID)!.attempt], ["default", 1]);
 });
 
-Deno.test("moved gives the heir all that the dead owner had not settled, and nothing else", () => {
+Deno.test("moved gives the other replica all that the dead owner had not settled, and nothing else", () => {
   const told = new Told();
   told.accept(ID, 1, "a");
   told.bind(ID);
@@ -181,7 +181,7 @@ Deno.test("what was settled before a purge stays in what the peer is compared wi
   assert.deepEqual(told.book.settledBy.b, { default: NONE, fallback: { count: 1, cents: 1990 } });
 });
 
-Deno.test("what the store held is known and counted, but settled by nobody since the log was read", () => {
+Deno.test("what the store held is known and counted, but not as settled since the log was read", () => {
   const first = new Told();
   first.accept(ID);
   first.bind(ID);
@@ -329,7 +329,7 @@ Deno.test("totals are those of the settled payments that the book shows, and pen
   );
 });
 
-Deno.test("whoever folds the same facts in the same order has the same book, also from what another one knew midway", () => {
+Deno.test("the same facts in the same order give the same book, also from another one's state midway", () => {
   fc.assert(
     fc.property(moves, fc.nat(80), (all, cut) => {
       const { log, book } = play(all);

@@ -45,7 +45,7 @@ Deno.test("dispatched binds an accepted payment, and a released one as its next 
   assert.deepEqual(bind(FREE, 13, "fallback", 1_030), { ...again, reason: "default-up", position: 13 });
 });
 
-Deno.test("released frees a bound payment, and tells where it was bound", () => {
+Deno.test("released frees a bound payment, and says where it was bound", () => {
   assert.deepEqual(FREE, { ...BOUND, stage: "released", reason: "failed", position: 12 });
 });
 
@@ -107,7 +107,7 @@ Deno.test("a refusal that is certain leaves an earlier one that was not", () => 
   assert.equal(free(bind(refused, 13, "fallback"), 14, true).askFirst, "fallback");
 });
 
-Deno.test("moved gives the payment to the heir, and what was made before it is void", () => {
+Deno.test("moved gives the payment to the other replica, and facts from before it are void", () => {
   const moved = move(BOUND, { kind: "moved", by: "b", from: "a", at: 1 }, 20);
   assert.deepEqual(moved, { ...BOUND, owner: "b", position: 20 });
   assert.equal(follow(moved, settled(BOUND, "a", 1, BOOKING, "booked"), 21), undefined);
@@ -123,7 +123,7 @@ Deno.test("doubted says since when, what was made before it is void, and every n
   assert.equal(after(found, settled(found, "a", 1, BOOKING, "found-booked"), 21).doubtedUptimeMs, null);
 });
 
-Deno.test("what is bound, was refused by who may have booked it, or is in doubt, may be booked", () => {
+Deno.test("a payment may be booked if it is bound, was refused with 500, or is in doubt", () => {
   const doubted = (payment: Payment) => ({ ...payment, doubtedUptimeMs: 0 });
   const table: readonly (readonly [string, Payment, boolean])[] = [
     ["accepted", TAKEN, false],

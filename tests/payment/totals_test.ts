@@ -84,7 +84,7 @@ Deno.test("windows are exact at the edges of every chunk", () => {
   }
 });
 
-Deno.test("totals stop everything when a sum is not exact any more", () => {
+Deno.test("totals throw when a sum is no longer exact", () => {
   const totals = totalsOf([{ at: 1, cents: Number.MAX_SAFE_INTEGER }]);
   assert.throws(() => totals.add(2, 1), /invariant/);
   assert.throws(() => new Totals().add(1, 0.5), /invariant/);

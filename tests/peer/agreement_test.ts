@@ -34,7 +34,7 @@ function more(checkpoint: Checkpoint, change: readonly number[]): Checkpoint {
   return { ...checkpoint, settled: checkpoint.settled.map((figure, i) => figure + (change[i] ?? 0)) };
 }
 
-Deno.test("an agreement says nothing when both are the same, whenever each began to read and how much was told", () => {
+Deno.test("an agreement finds nothing when both are the same, whenever each began to read and however much was sent", () => {
   fc.assert(
     fc.property(fc.nat(40), fc.nat(40), fc.subarray(checkpoints(1, 80)), (began, otherBegan, positions) => {
       const all = checkpoints(1, 80, began);
@@ -61,7 +61,7 @@ Deno.test("an agreement says by how much when totals differ, every one of them",
   ]);
 });
 
-Deno.test("an agreement compares the hash alone when none was told before, or it is trimmed here", () => {
+Deno.test("an agreement compares only the hash when no checkpoint came before, or it is trimmed here", () => {
   const wrong = more(ELEVENTH, PAGE);
   const differs = "invariant: replica b differs at 704: hash 13, here 7011";
   assert.deepEqual(said(OWN, wrong), [undefined]);
@@ -95,7 +95,7 @@ Deno.test("an agreement keeps what the peer is ahead with and compares it once t
   assert.equal(agreement.look(), undefined, "it is told once");
 });
 
-Deno.test("an agreement forgets what it was told when the peer may come back with another log", () => {
+Deno.test("an agreement forgets the peer's checkpoints when the peer may come back with another log", () => {
   let own = checkpoints(1, 2);
   const agreement = new Agreement("b", () => own);
   const [second, third, fourth] = checkpoints(2, 4) as [Checkpoint, Checkpoint, Checkpoint];

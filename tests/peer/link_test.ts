@@ -122,7 +122,7 @@ Deno.test("facts of one turn share a frame, which goes out right after the turn"
   assert.equal(b.link.peerPosition, 103);
 });
 
-Deno.test("of what changes often only the latest is told, every TELL_MS", async () => {
+Deno.test("of several changes only the latest is sent, every TELL_MS", async () => {
   const { clock, a, b, link } = setUp();
   await link();
   for (let ms = 0; ms < 3 * TELL_MS; ms++) {
@@ -133,7 +133,7 @@ Deno.test("of what changes often only the latest is told, every TELL_MS", async 
   assert.deepEqual(b.events, ["progress 100 0", ...told]);
 });
 
-Deno.test("where the store is known to be is told as well as the position", async () => {
+Deno.test("the known position of the store is sent as well as the own one", async () => {
   const { clock, a, b, link } = setUp();
   await link();
   a.at(100, 0);
@@ -143,7 +143,7 @@ Deno.test("where the store is known to be is told as well as the position", asyn
   assert.deepEqual(b.events, ["progress 100 0", "progress 100 70"]);
 });
 
-Deno.test("nothing is told when nothing changed, or has changed back by the time it would be told", async () => {
+Deno.test("nothing is sent when nothing changed, or changed back in time", async () => {
   const { clock, a, b, link } = setUp();
   await link();
   a.at(100);
@@ -165,7 +165,7 @@ Deno.test("nothing is told when nothing changed, or has changed back by the time
   assert.deepEqual(b.events, ["progress 100 0", "progress 101 0", "progress 102 0"]);
 });
 
-Deno.test("a peer that comes later is told where this replica is, once it is linked", async () => {
+Deno.test("a peer that comes later gets this replica's progress, once it is linked", async () => {
   const { clock, a, b } = setUp();
   a.link.start();
   a.at(100, 50);
@@ -194,7 +194,7 @@ Deno.test("the newest checkpoint goes out behind the progress, once", async () =
   assert.deepEqual(b.told, a.checkpoints.slice(1));
 });
 
-Deno.test("a new connection is told everything anew", async () => {
+Deno.test("a new connection gets everything again", async () => {
   const { clock, pipe, a, b, link } = setUp();
   await link();
   a.checkpoints = checkpoints(2);
@@ -210,7 +210,7 @@ Deno.test("a new connection is told everything anew", async () => {
   ]);
 });
 
-Deno.test("health and status are heard when there is a link, and are nobody's otherwise", async () => {
+Deno.test("health and status are heard when there is a link, and dropped otherwise", async () => {
   const { clock, a, b, link } = setUp();
   a.link.tellHealth("default", { failing: true, minResponseMs: 0 });
   a.link.tellStatus({ ...STATUS, posts: 1 });
@@ -295,7 +295,7 @@ Deno.test("a broken frame, or one of another version, ends the connection with a
   }
 });
 
-Deno.test("whoever connects and is not the peer loses its connection and leaves the link as it is", async () => {
+Deno.test("a stranger that connects loses its connection and leaves the link as it is", async () => {
   const cases: [string, Uint8Array][] = [
     ["of another version", LATER_HELLO],
     ["of another protocol", bytesOf("GET / HTTP/1.1\r\n\r\n")],
@@ -335,7 +335,7 @@ Deno.test("of those whose hello is not in, only the last to come is listened to"
   assert.equal(a.link.linked, true);
 });
 
-Deno.test("a peer that connects anew is linked in place of its old connection", async () => {
+Deno.test("a peer that connects again is linked in place of its old connection", async () => {
   const { clock, pipe, a, link } = setUp();
   await link();
   const anew = await outsider(pipe, clock);
@@ -375,7 +375,7 @@ Deno.test("the pause is short again when the peer was linked in between", async 
   assert.equal(b.link.linked, true);
 });
 
-Deno.test("a link that is stopped tells nobody anything and leaves no timer; the peer loses it", async () => {
+Deno.test("a stopped link sends nothing and leaves no timer; the peer loses it", async () => {
   const { clock, pipe, a, b, link } = setUp();
   await link();
   a.at(100);
@@ -395,7 +395,7 @@ Deno.test("a link that is stopped tells nobody anything and leaves no timer; the
   assert.deepEqual(b.events, []);
 });
 
-Deno.test("a link that is stopped dials nobody, and closes what connects to it or is about to", async () => {
+Deno.test("a stopped link does not dial, and closes connections that come in or are about to", async () => {
   const { clock, pipe, a, b } = setUp();
   // a connection may be under way while it stops
   pipe.listening.close = () => {};
@@ -428,7 +428,7 @@ Deno.test("the peer of a link that is stopped hears that it is lost, and dials u
   assert.equal(b.link.linked, true);
 });
 
-Deno.test("the lag is for how long the peer has not read what it was told of", async () => {
+Deno.test("the lag is for how long the peer has not read what it was sent", async () => {
   const { clock, a, b, link } = setUp();
   await link();
   a.at(100);

@@ -1,8 +1,8 @@
-/** What every {@link Transport} does, whatever carries the bytes. @module */
+/** The contract of every {@link Transport}, whatever carries the bytes. @module */
 import assert from "node:assert/strict";
 import type { Channel, ChannelListener, Transport } from "../../src/peer/transport.ts";
 
-/** The ways of two replicas to each other; bytes arrive by themselves. */
+/** The transports of two replicas; bytes arrive by themselves. */
 export interface Way extends AsyncDisposable {
   /** replica a's, which listens */
   readonly listening: Transport;
@@ -18,7 +18,7 @@ export interface Ends {
 
 const NOTHING: ChannelListener = { received() {}, closed() {} };
 
-/** Connects, with who hears what at either end. */
+/** Connects, and records what each end hears. */
 export async function connect(
   way: Way,
   heard: { readonly listening?: Partial<ChannelListener>; readonly dialling?: Partial<ChannelListener> } = {},
@@ -115,7 +115,7 @@ const TESTS: Readonly<Record<string, (way: Way) => Promise<void>>> = {
   },
 };
 
-/** Has every test of the contract run on a way that `make` makes. */
+/** Runs every test of the contract on transports from `make`. */
 export function testTransport(name: string, make: () => Way, options = { ignore: false }): void {
   for (const [says, test] of Object.entries(TESTS)) {
     Deno.test(`${name}: ${says}`, options, async () => {

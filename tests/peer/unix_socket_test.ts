@@ -55,7 +55,7 @@ testTransport("UnixTransport", () => {
   };
 }, real);
 
-Deno.test("dial() finds nobody where the socket is a dead replica's", real, async () => {
+Deno.test("dial() fails when the socket is a dead replica's", real, async () => {
   using place = new Place();
   const open = () => assert.fail("nobody is there");
   Deno.listen({ transport: "unix", path: place.path }).close();

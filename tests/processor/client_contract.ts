@@ -1,4 +1,4 @@
-/** What every {@link ProcessorClient} does with processors as CONTRACT.md describes them. @module */
+/** The contract of every {@link ProcessorClient}, with processors as CONTRACT.md describes them. @module */
 import assert from "node:assert/strict";
 import type { Processor } from "../../src/payment/fact.ts";
 import type { Order, ProcessorClient } from "../../src/routing/processor_client.ts";
@@ -55,7 +55,7 @@ const TESTS: Readonly<Record<string, (both: Both) => Promise<void>>> = {
   },
 };
 
-/** Has every test of the contract run on processors that `make` makes. */
+/** Runs every test of the contract on processors from `make`. */
 export function testClient(name: string, make: () => Promise<Both>, options = { ignore: false }): void {
   for (const [says, test] of Object.entries(TESTS)) {
     Deno.test(`${name}: ${says}`, options, async () => {

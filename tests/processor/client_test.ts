@@ -34,7 +34,7 @@ async function outcomeAt(
   return { outcome, requests: server.requests.length };
 }
 
-/** An address where nobody listens. */
+/** An address where nothing listens. */
 const deadUrl = () => `http://127.0.0.1:${freePort()}`;
 
 const refusedFor = (error: string): Outcome => ({ kind: "refused", why: "unreachable", error });
@@ -64,7 +64,7 @@ Deno.test("pay() posts the payment, amount in decimals and time in milliseconds 
   assert.deepEqual(await client.pay("default", PAYMENT), { kind: "booked" });
   const { head, body } = server.requests[0]!;
   assert.equal(body, `{"correlationId":"${ID}","amount":19.9,"requestedAt":"2025-07-01T12:00:00.007Z"}`);
-  // who does not say what it understands, or who it is, is sent pages, compressed answers, or 403
+  // some servers send pages, compressed answers or 403 to a client without these headers
   assert.deepEqual(head.split("\r\n"), [
     "POST /payments HTTP/1.1",
     `host: ${new URL(server.url).host}`,
@@ -93,7 +93,7 @@ for (
   });
 }
 
-Deno.test("pay() is refused where nobody listens", net, async () => {
+Deno.test("pay() is refused if nothing listens", net, async () => {
   await using client = clientOf(deadUrl());
   assert.deepEqual(await client.pay("default", PAYMENT), refusedFor("nothing listens there"));
 });
@@ -161,7 +161,7 @@ for (
     ["a gateway's own 500 that is cut off", "HTTP/1.1 500 X\r\ncontent-length: 100\r\n\r\n <!doctype html>"],
   ] as const
 ) {
-  Deno.test(`pay() takes ${what} for nobody's word`, net, async () => {
+  Deno.test(`pay() is unknown after ${what}`, net, async () => {
     const status = text.slice(9, 12);
     const error = `status ${status}${status === "200" ? " without JSON" : ""}`;
     assert.deepEqual(await outcomeAt((socket) => socket.end(text)), {
@@ -171,7 +171,7 @@ for (
   });
 }
 
-Deno.test("pay() takes a page that never ends for nobody's word, within its time", net, async () => {
+Deno.test("pay() is unknown after a page that never ends, within its time", net, async () => {
   const text = "HTTP/1.1 500 X\r\ncontent-length: 100\r\n\r\n<html>";
   const outcome = { kind: "unknown", error: "status 500" } as const;
   assert.deepEqual(await outcomeAt((socket) => socket.write(text), SHORT_MS), { outcome, requests: 1 });
@@ -497,7 +497,7 @@ for (
   });
 }
 
-Deno.test("pay() and lookup() tell nothing of Retry-After where nothing is refused", net, async () => {
+Deno.test("pay() and lookup() ignore Retry-After unless the call is refused", net, async () => {
   const text = (status: number) => answer(status).replace("\r\n", "\r\nRetry-After: 30\r\n");
   for (
     const [status, outcome] of [

@@ -48,7 +48,7 @@ class Answering implements AsyncDisposable {
     return new URL(`http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`);
   }
 
-  /** Until both sides of every connection have closed it. */
+  /** Waits until both sides of every connection have closed it. */
   async empty(): Promise<void> {
     if (this.#open === 0) return;
     this.#empty = Promise.withResolvers<void>();
@@ -243,7 +243,7 @@ const cuts = fc.oneof(
 );
 
 Deno.test(
-  "an answer ends as it was made, however it is cut up, and its connection is used again where it may",
+  "an answer ends as it was made, however it is cut up, and its connection is used again if it may be",
   net,
   async () => {
     await using server = new Answering();
@@ -271,7 +271,7 @@ Deno.test(
   },
 );
 
-Deno.test("of an answer that is cut off is known what came of it, and that it is not all", net, async () => {
+Deno.test("an answer that is cut off ends with the part that came, and an error", net, async () => {
   await using server = new Answering();
   const url = await server.start();
   const pool = new HttpPool(url, 1, TIMEOUT_MS);
@@ -409,7 +409,7 @@ for (
 }
 
 for (const [count, length] of [[0, 0], [30, 0], [31, 0], [32, 0], [2_000, 0], [1, 60_000]] as const) {
-  Deno.test(`what an answer says is heeded beside ${count} other fields of ${length} bytes`, net, async () => {
+  Deno.test(`the headers of an answer count beside ${count} other fields of ${length} bytes`, net, async () => {
     await using server = new Answering();
     server.ends = false;
     const said = ["Retry-After: 7", "Keep-Alive: max=1", "Content-Length: 2"];

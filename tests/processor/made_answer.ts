@@ -1,6 +1,6 @@
 /**
- * Answers that are right by construction: status, fields, body and framing are drawn first and then written down, so that
- * what has to become of them, whole or cut off anywhere, is known without a parser.
+ * Answers that are right by construction: status, fields, body and framing are drawn first and then written down. So the
+ * expected end of each, whole or cut off anywhere, is known without a parser.
  * @module
  */
 import fc from "fast-check";
@@ -28,7 +28,7 @@ export function wire({ parts }: MadeAnswer): string {
   return parts.map(({ bytes }) => bytes).join("");
 }
 
-/** What a request has to end with whose answer is this one, or its first so many bytes and then the connection's end. */
+/** The expected end of a request that gets this answer, or its first bytes only and then the end of the connection. */
 export function verdict({ status, retryAfter, parts, endless }: MadeAnswer, length = Infinity): Ended {
   let [left, body, headCame, whole] = [length, "", false, true];
   for (const { bytes, of } of parts) {
@@ -56,7 +56,7 @@ const name = fc.string({ unit: fc.constantFrom(..."azAZ09!#$%&'*+.^_`|~-"), maxL
 const value = fc.string({ unit: fc.constantFrom(...'aZ09:;,="\\ \t\x80é\xff'), maxLength: 20 })
   .map((text) => text.replaceAll(/^[ \t]+|[ \t]+$/g, ""));
 const others = (maxLength: number) => fc.array(field(name, value), { maxLength }).map((lines) => lines.join(""));
-/** As many that a parser hands them over in parts. */
+/** So many that a parser passes them on in parts. */
 const crowd = fc.integer({ min: 31, max: 70 })
   .map((count) => Array.from({ length: count }, (_, n) => `X-${n}: ${n}\r\n`).join(""));
 const seldom = <T>(usual: T, other: fc.Arbitrary<T>) => fc.oneof({ weight: 5, arbitrary: fc.constant(usual) }, other);
@@ -65,7 +65,7 @@ const body = fc.oneof(
   fc.constantFrom(4_000, 4_095, 4_096, 4_097, 9_999).map((length) => new Uint8Array(length).fill(97)),
 ).map((bytes): Part => ({ bytes: String.fromCharCode(...bytes), of: "body" }));
 
-/** A body with what says where it ends. */
+/** A body, and the field that says where it ends. */
 interface Framed {
   readonly version: string;
   readonly fields: string;
@@ -73,7 +73,7 @@ interface Framed {
 }
 
 const VERSION = "HTTP/1.1";
-/** Node's parser, unlike RFC 9112, takes no tab behind the value of a field that says where the body ends. */
+/** Node's parser, unlike RFC 9112, takes no tab after the value of a field that says where the body ends. */
 const framed = (name: string, value: fc.Arbitrary<string>) =>
   field(cased(name), value).map((line) => line.replace(/[ \t]+\r/, " \r"));
 const lengthField = (digits: string) => framed("Content-Length", fc.constant(digits));

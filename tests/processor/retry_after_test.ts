@@ -25,7 +25,7 @@ for (
   });
 }
 
-Deno.test("retryAfterMs() ignores what is neither seconds nor a date, and what is over", () => {
+Deno.test("retryAfterMs() ignores what is neither seconds nor a date, and a time in the past", () => {
   const past = ["0", "Sun, 06 Nov 1994 08:49:37 GMT", "Sat, 05 Nov 1994 08:49:40 GMT", "Sun Nov  6 08:49:36 1994"];
   const malformed = [
     "",

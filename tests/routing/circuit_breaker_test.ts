@@ -103,7 +103,7 @@ Deno.test("calls that wait far longer than the last answers took stop new ones, 
   assert.equal(health.view().stalled, false);
 });
 
-Deno.test("a full processor is left alone for a moment, and is not down after it", async () => {
+Deno.test("a full processor gets no calls for a moment, and is not down after it", async () => {
   const { clock, health, call } = setUp();
   await call(5, { kind: "refused", why: "processor-full" });
   assert.equal(health.view().available, false);
@@ -112,7 +112,7 @@ Deno.test("a full processor is left alone for a moment, and is not down after it
   assert.equal(health.view().available, true);
 });
 
-Deno.test("a processor that stays full is left alone for longer each time, until a call is booked", async () => {
+Deno.test("the backoff of a processor that stays full grows each time, until a call is booked", async () => {
   const { clock, health, call } = setUp();
   const full: Outcome = { kind: "refused", why: "processor-full" };
   for (const pauseMs of [FULL_MS, 2 * FULL_MS, 4 * FULL_MS, 8 * FULL_MS, PROBE_MS_MAX, PROBE_MS_MAX]) {
@@ -200,7 +200,7 @@ for (const outcome of [{ kind: "refused", why: "processor-full" }, { kind: "unkn
   });
 }
 
-Deno.test("a processor is left alone for a limited time, however long it asks for", async () => {
+Deno.test("a processor gets no calls for a limited time, however long it asks for", async () => {
   const { clock, health, call } = setUp();
   for (const retryAfterMs of [1e9, Infinity]) {
     await call(0, { kind: "refused", why: "processor-full", retryAfterMs });
@@ -210,7 +210,7 @@ Deno.test("a processor is left alone for a limited time, however long it asks fo
   }
 });
 
-Deno.test("a single payment that is rejected does not have its processor left alone", async () => {
+Deno.test("a single rejection with Retry-After does not pause its processor", async () => {
   const { health, call } = setUp();
   await call(0, { ...rejected(413), retryAfterMs: 60_000 }, "1");
   assert.deepEqual([health.view().available, health.retryInMs], [true, 0]);

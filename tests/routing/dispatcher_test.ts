@@ -251,7 +251,7 @@ Deno.test("no more calls are in flight than the limit allows", async () => {
   assert.equal(world.client.sent("default"), MAX_IN_FLIGHT);
 });
 
-Deno.test("a bound payment is no probe for who has as many calls as he may have", async () => {
+Deno.test("a bound payment does not probe a processor that has its maximum of calls", async () => {
   const world = new World(...bound(MAX_IN_FLIGHT + 1));
   world.client.answers.default = never;
   await world.clock.advance(10);
@@ -260,7 +260,7 @@ Deno.test("a bound payment is no probe for who has as many calls as he may have"
   assert.equal(world.client.sent("default"), MAX_IN_FLIGHT);
 });
 
-Deno.test("a default that refuses is probed by one payment at a time, and nobody else is sent anywhere", async () => {
+Deno.test("a default that refuses is probed by one payment at a time, and no other payment is sent", async () => {
   const world = new World();
   const { client, clock, dispatcher } = world;
   let running = 0;
@@ -410,7 +410,7 @@ Deno.test("a processor that is full is not down, and payments wait for a place",
   assert.deepEqual([world.dispatcher.status("default").state, world.dispatcher.held], ["up", "default-full"]);
 });
 
-Deno.test("already booked is looked up at once, also after a refusal that repeating does not mend", async () => {
+Deno.test("already booked is looked up at once, also after a rejection", async () => {
   const world = new World();
   const { client, clock } = world;
   const answers: Outcome[] = [{ kind: "refused", why: "rejected", status: 401 }];
@@ -422,7 +422,7 @@ Deno.test("already booked is looked up at once, also after a refusal that repeat
   assert.equal(world.book.get(idOf(1))!.stage, "settled");
 });
 
-Deno.test("a payment that is called booked and is not found is told, and sent there again, more and more rarely, until it is", async () => {
+Deno.test("a payment that is called booked and is not found is shown, and sent there again with backoff, until it is found", async () => {
   const world = new World();
   const { client, clock, dispatcher } = world;
   client.answers.default = () => ({ kind: "already-booked" });
@@ -495,7 +495,7 @@ Deno.test("a payment that was bound before the doubt and is booked nowhere is fr
   assert.equal(world.book.get(idOf(1))!.processor, "fallback");
 });
 
-Deno.test("a payment whose writer had doubts is asked for, once nothing of before can be booked any more", async () => {
+Deno.test("a payment that was accepted in doubt is looked up, once no earlier call can be booked any more", async () => {
   const world = new World(DOUBTED);
   const { client, clock } = world;
   await clock.advance(HORIZON_MS / 2);
@@ -508,7 +508,7 @@ Deno.test("a payment whose writer had doubts is asked for, once nothing of befor
   assert.deepEqual([client.paid.length, world.book.get(idOf(1))!.requestedAt], [1, 77]);
 });
 
-Deno.test("what processors said before a payment was doubted anew does not clear it", async () => {
+Deno.test("what processors said before a payment was doubted again does not clear it", async () => {
   const world = new World(accepted(1), DOUBTED);
   const { client, clock } = world;
   const waiting: ((lookup: Lookup) => void)[] = [];
@@ -625,7 +625,7 @@ Deno.test("the outcome of a call that is no longer this replica's is the new own
   assert.deepEqual([world.client.paid.length, world.dispatcher.waiting], [1, 0]);
 });
 
-Deno.test("what waits when this replica is taken for dead is the heir's: nothing of it is sent from here any more", async () => {
+Deno.test("payments that wait when this replica is taken for dead are the other's: this one sends none of them", async () => {
   const world = new World(...bound(1));
   const { client, clock, dispatcher } = world;
   // one that is bound and one that is not wait for a default that is down
@@ -645,7 +645,7 @@ Deno.test("what waits when this replica is taken for dead is the heir's: nothing
   assert.deepEqual(client.paid.map(([, { id }]) => id), [idOf(3)]);
 });
 
-Deno.test("a refusal that repeating will not mend is repeated rarely", async () => {
+Deno.test("a rejection is repeated rarely", async () => {
   const world = new World();
   const { client, clock } = world;
   client.answers.default = () => ({ kind: "refused", why: "rejected", status: 401 });
@@ -658,7 +658,7 @@ Deno.test("a refusal that repeating will not mend is repeated rarely", async () 
   assert.ok(length >= 2 && length <= 6, `${length} calls`);
 });
 
-Deno.test("a payment that both refuse is tried rarely at either, holds nobody up, and is booked once one takes it", async () => {
+Deno.test("a payment that both refuse is tried rarely at either, holds no other up, and is booked once one takes it", async () => {
   const world = new World();
   const { client, clock, dispatcher } = world;
   const poison = idOf(1);
@@ -673,7 +673,7 @@ Deno.test("a payment that both refuse is tried rarely at either, holds nobody up
   assert.equal(client.sent("fallback"), 1);
   assert.deepEqual([dispatcher.rejected, world.book.get(poison)!.reason], [1, "rejected-by-both"]);
   assert.deepEqual(dispatcher.notes.filter((note) => note !== ""), [
-    "payments that both processors refuse, and that are tried rarely: 1",
+    "payments that both processors rejected, which are tried rarely: 1",
   ]);
   const before = client.paid.length;
   await clock.advance(20 * RARELY_MS);
@@ -717,7 +717,7 @@ Deno.test("nothing is sent or asked of a processor before it wants to be asked a
   const { state, retryAt: told } = dispatcher.status("default");
   assert.equal(state, "down");
   assert.ok(Math.abs(Date.parse(told!) - Date.parse(retryAt)) <= 40, `${told}, not ${retryAt}`);
-  assert.match(dispatcher.notes.join(""), /the default processor is left alone until .*Z, as it asked to be/);
+  assert.match(dispatcher.notes.join(""), /the default processor gets no calls until .*Z \(Retry-After\)/);
   await clock.advance(PATIENCE_MS - 1_000);
   assert.deepEqual([client.sent("default"), client.asked.length, client.sent("fallback")], [1, 0, 0]);
   await clock.advance(10_000);
@@ -725,7 +725,7 @@ Deno.test("nothing is sent or asked of a processor before it wants to be asked a
   assert.deepEqual([world.book.get(idOf(1))!.stage, world.book.get(idOf(2))!.stage], ["settled", "settled"]);
 });
 
-Deno.test("a lookup that is not understood is told until it is", async () => {
+Deno.test("a lookup that is not understood is shown until it is", async () => {
   const world = new World(...bound(2, "a", 2));
   const { client, clock, dispatcher } = world;
   client.answers.default = () => UNKNOWN;
@@ -740,7 +740,7 @@ Deno.test("a lookup that is not understood is told until it is", async () => {
   await clock.advance(HORIZON_MS + 2 * RETRY_MS_MAX);
   assert.ok(client.asked.length > 4);
   assert.equal(dispatcher.status("default").unclear, "amount is true");
-  const note = "the default processor is not understood when it is asked for a payment: amount is true";
+  const note = "the default processor's answer to a lookup is not understood: amount is true";
   assert.ok(dispatcher.notes.includes(note));
   assert.equal(world.book.get(idOf(1))!.stage, "dispatched");
   delete unclear[idOf(1)];
@@ -752,7 +752,7 @@ Deno.test("a lookup that is not understood is told until it is", async () => {
   assert.equal(dispatcher.status("default").unclear, undefined);
 });
 
-Deno.test("a booking of another amount than was sent settles nothing, and is told with both amounts", async () => {
+Deno.test("a booking of another amount than was sent settles nothing, and is shown with both amounts", async () => {
   for (const cents of [199_000, 1_989, 1]) {
     const world = new World();
     const { client, clock, dispatcher } = world;
@@ -764,7 +764,7 @@ Deno.test("a booking of another amount than was sent settles nothing, and is tol
     assert.equal(client.paid.length, 1);
     const unclear = `amount is ${(cents / 100).toFixed(2)}, and 19.90 was sent`;
     assert.equal(dispatcher.status("default").unclear, unclear);
-    const note = `the default processor is not understood when it is asked for a payment: ${unclear}`;
+    const note = `the default processor's answer to a lookup is not understood: ${unclear}`;
     assert.ok(dispatcher.notes.includes(note));
     client.found.default = { kind: "found", cents: 1990, requestedAt: 2 };
     await clock.advance(RARELY_MS);
@@ -808,13 +808,13 @@ for (
     [{ kind: "unknown", error: "no answer within 1500 ms" }, "no answer within 1500 ms"],
   ] as const
 ) {
-  Deno.test(`a processor that is down is told with the last reason: ${error}`, async () => {
+  Deno.test(`a processor that is down is shown with the last reason: ${error}`, async () => {
     const world = new World();
     const { client, clock, dispatcher } = world;
     client.answers.default = () => ({ kind: "refused", why: "unreachable", error: "another reason" });
     world.accept();
     await clock.advance(10);
-    assert.deepEqual(dispatcher.notes.filter(Boolean), ["the default processor takes nothing: another reason"]);
+    assert.deepEqual(dispatcher.notes.filter(Boolean), ["the default processor takes no payments: another reason"]);
     client.answers.default = () => outcome;
     await clock.advance(PROBE_MS_MAX);
     assert.equal(dispatcher.status("default").error, error);
@@ -825,11 +825,11 @@ for (
   });
 }
 
-Deno.test("a processor that says itself that it fails is told with that", () => {
+Deno.test("a processor that says itself that it fails is shown with that", () => {
   const { dispatcher } = new World();
   dispatcher.hearHealth("fallback", { failing: true, minResponseMs: 0 });
   assert.deepEqual(dispatcher.notes.filter(Boolean), [
-    "the fallback processor takes nothing: service-health says that it fails",
+    "the fallback processor takes no payments: service-health says that it fails",
   ]);
 });
 
@@ -864,7 +864,7 @@ Deno.test("a payment that was bound again is looked up when the processor has it
   assert.equal(client.sent("default"), 1);
 });
 
-Deno.test("why payments are held is told while there are any", async () => {
+Deno.test("why payments are held is shown while there are any", async () => {
   const world = new World();
   assert.equal(world.dispatcher.held, undefined);
   world.dispatcher.hearHealth("default", { failing: true, minResponseMs: 0 });
@@ -875,7 +875,7 @@ Deno.test("why payments are held is told while there are any", async () => {
   assert.equal(world.dispatcher.status("default").state, "down");
 });
 
-Deno.test("payments in doubt that nobody answers for are in no other payment's way", async () => {
+Deno.test("payments in doubt whose lookups have no answer are in no other payment's way", async () => {
   const count = 3 * ASKING_MAX;
   const world = new World(...Array.from({ length: count }, (_, i) => accepted(100 + i)), DOUBTED);
   const { clock, client } = world;

@@ -56,7 +56,7 @@ Deno.test("route() waits for a place at a full default, unless waiting outlasts 
   assert.deepEqual(decide(0, busy, full, 1_000), { hold: "default-full" });
 });
 
-Deno.test("route() says that the default is full where that is why it takes nothing", () => {
+Deno.test("route() says that the default is full if that is why it takes nothing", () => {
   const said: ProcessorView = { ...down, full: true };
   assert.deepEqual(decide(0, said, up), { hold: "default-full" });
   assert.deepEqual(decide(0, down, said), { hold: "default-refusing" });
@@ -72,7 +72,7 @@ Deno.test("route() probes a fallback that was down while the default is slow", (
   assert.deepEqual(decide(0, slow, down), { hold: "default-slow" });
 });
 
-Deno.test("route() probes nobody who has as many calls as he may have", () => {
+Deno.test("route() does not probe a processor that has its maximum of calls", () => {
   const due: ProcessorView = { ...full, available: false, probeDue: true };
   assert.deepEqual(decide(0, due, up), { hold: "default-refusing" });
   assert.deepEqual(decide(10_000, due, due), { hold: "both-refusing" });

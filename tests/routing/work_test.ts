@@ -74,7 +74,7 @@ Deno.test("conclude() says where both processors rejected a payment", () => {
   }
 });
 
-Deno.test("rejectersOf() tells from the log who rejected a payment, the last one behind", () => {
+Deno.test("rejectersOf() finds in the log which processors rejected a payment, the last one at the end", () => {
   const at = (reason: Payment["reason"], stage: Payment["stage"] = "released") =>
     rejectersOf({ ...BOUND, stage, reason });
   assert.deepEqual(at("rejected"), ["default"]);
@@ -105,7 +105,7 @@ Deno.test("concludeLookups() settles a payment where it is found, as it is booke
   }
 });
 
-Deno.test("concludeLookups() frees a payment that is not there once no call can be booked any more, and no sooner", () => {
+Deno.test("concludeLookups() frees an absent payment once no call can be booked any more, and no sooner", () => {
   const at = (askedMs: number, ...lookups: Lookup[]) =>
     concludeLookups(UNSURE, lookups.map((lookup) => ["default", lookup] as const), askedMs, HORIZON_MS);
   const horizonMs = UNSURE.unsureMs! + HORIZON_MS;
@@ -120,7 +120,7 @@ Deno.test("concludeLookups() frees a payment at once where every call had a verd
   assert.deepEqual(concludeLookups(SURE, [["default", ABSENT]], 0, HORIZON_MS), released("not-found"));
 });
 
-Deno.test("foundIn() tells the first booking there is", () => {
+Deno.test("foundIn() returns the first booking", () => {
   assert.equal(foundIn([["default", ABSENT], ["fallback", UNANSWERED]]), undefined);
   const both = [["default", FOUND], ["fallback", { ...FOUND, requestedAt: 78 }]] as const;
   assert.deepEqual(foundIn(both), { processor: "default", requestedAt: 77, cents: 1_989 });

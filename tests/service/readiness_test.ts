@@ -9,7 +9,7 @@ const SERVING: Membership = { phase: "serving", peer: "linked", tryPlanned: fals
 const UP = { state: "up", latencyMs: 7, inFlight: 2 } as const;
 const DOWN = { state: "down", latencyMs: 0, inFlight: 0 } as const;
 
-/** As much of the parts as a readiness is made of. */
+/** The parts that a readiness needs. */
 type Parts = { -readonly [Name in keyof Running]?: Partial<Running[Name]> };
 
 /** The parts of a replica that holds three payments, of which one is settled. */
@@ -28,14 +28,14 @@ function parts(more: Parts = {}): Running {
   return all as Running;
 }
 
-Deno.test("a replica that serves tells of its parts, and has nothing to note", () => {
+Deno.test("a replica that serves shows its parts, and has no notes", () => {
   assert.deepEqual(readinessOf(SETTINGS, SERVING, true, parts()), {
     ...{ ready: true, replica: "b", phase: "serving", ack: "store", peer: "linked", store: "ready", notes: [] },
     ...{ queue: 1, pending: 2, settled: 1, processors: { default: UP, fallback: DOWN } },
   });
 });
 
-Deno.test("a replica that does not know what was known before has nothing, and says what it waits for", () => {
+Deno.test("a replica that has not read the store and the log has nothing, and says what it waits for", () => {
   const waiting = { ...unstarted(true), waits: "the other replica opens the log" };
   assert.deepEqual(readinessOf(SETTINGS, waiting, true), {
     ...{ ready: false, replica: "b", phase: "starting", ack: "store", peer: "unreachable", store: "connecting" },
@@ -45,7 +45,7 @@ Deno.test("a replica that does not know what was known before has nothing, and s
   const reading = readinessOf(SETTINGS, { ...SERVING, phase: "reading", peer: "none" }, false);
   const { ready, peer, store, notes } = reading;
   assert.deepEqual({ ready, peer, store, notes }, {
-    ...{ ready: false, peer: "none", store: "none", notes: ["reading what was known before"] },
+    ...{ ready: false, peer: "none", store: "none", notes: ["reading the store and the log"] },
   });
 });
 
@@ -56,14 +56,14 @@ Deno.test("what is not as it should be is a line each, and ready is whether POST
   const more = { retention: { isOverLimit: true }, projector: { state: "unavailable", trouble } } as const;
   const { ready, peer, store, notes } = readinessOf(SETTINGS, { ...SERVING, peer: "silent" }, true, parts(more));
   assert.deepEqual({ ready, peer, store }, { ready: false, peer: "unreachable", store: "unavailable" });
-  assert.deepEqual(notes, ["the peer is not heard", trouble, LIMITS.log, NO_202]);
+  assert.deepEqual(notes, ["the peer does not answer", trouble, LIMITS.log, NO_202]);
   const dead = readinessOf(SETTINGS, { ...SERVING, peer: "dead" }, true, parts());
   assert.deepEqual([dead.ready, dead.notes], [true, ["the peer is dead"]]);
   const noted = { dispatcher: { ...parts().dispatcher, notes: ["", "the default processor refuses"] } };
   const said = readinessOf(SETTINGS, SERVING, true, parts(noted));
   assert.deepEqual([said.ready, said.notes], [true, ["the default processor refuses"]]);
   const crowded = readinessOf({ ...SETTINGS, queueMax: 2 }, SERVING, true, parts());
-  assert.deepEqual([crowded.ready, crowded.notes], [false, ["as many payments wait as may wait (QUEUE_MAX)"]]);
+  assert.deepEqual([crowded.ready, crowded.notes], [false, ["QUEUE_MAX payments are waiting"]]);
 });
 
 Deno.test("without a store that works a replica at ACK=store is ready only where the linked peer's works", () => {

@@ -173,5 +173,5 @@ export class SimulatedClient implements ProcessorClient {
 }
 
 const GATEWAY = [501, 502, 503, 504, 520, 408];
-/** As long as a processor wants to be left alone at most, in milliseconds. */
+/** The longest time for which a processor asks for no calls (Retry-After), in milliseconds. */
 const RETRY_AFTER_MS = 3_000;

@@ -230,7 +230,7 @@ export class Disk {
     this.world.acks.deleted();
   }
 
-  /** @returns undefined where it begins with no record */
+  /** @returns undefined if it begins with no record */
   #read(records: Uint8Array): ReturnType<RecordBuffer["read"]> | undefined {
     this.#scratch.bytes.fill(0);
     this.#scratch.bytes.set(records.subarray(0, RECORD_BYTES));

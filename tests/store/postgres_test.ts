@@ -187,7 +187,7 @@ Deno.test("a settled payment's story is stored with it, and stays when it is wri
 });
 
 Deno.test(
-  "a database that is read-only is read, and refuses who asks whether it can be written",
+  "a read-only database can be read, and a check for writing is refused",
   needsServer,
   async () => {
     const url = await server.database();

@@ -56,7 +56,7 @@ Deno.test("a projector tries at once whether the store works", async () => {
   assert.deepEqual(world.written, []);
 });
 
-Deno.test("replica a writes which log it is at once, and b only where nobody else does", async () => {
+Deno.test("replica a writes which log it is at once, and b only if a does not", async () => {
   for (const [self, ms] of [["a", 0], ["b", STANDBY_MS]] as const) {
     const world = new Projected();
     const side = new Side(self, world);
@@ -250,7 +250,7 @@ Deno.test("jitter shortens a pause to as little as half", async () => {
   assert.equal(calls, 2);
 });
 
-Deno.test("each trouble of an outage is said once, however often it comes in turn with others", async () => {
+Deno.test("each trouble of an outage is logged once, however often it alternates with others", async () => {
   const side = await started();
   const { clock } = side.world;
   side.lines.length = 0;
@@ -416,7 +416,7 @@ Deno.test("b writes at once where its callers wait", async () => {
   assertStored(side);
 });
 
-Deno.test("whose write came too late goes on from where the other has brought the store", async () => {
+Deno.test("a projector whose write came too late continues from where the other has moved the store", async () => {
   const world = new Projected();
   const [a, b] = [new Side("a", world), new Side("b", world)];
   await world.clock.advance(100);
@@ -432,7 +432,7 @@ Deno.test("whose write came too late goes on from where the other has brought th
   assert.deepEqual([a.projector.unsaved, a.batches.length], [0, 1]);
 });
 
-Deno.test("who did not hear the store at the start drops what it turns out to hold", async () => {
+Deno.test("a projector that did not hear the store at the start drops what it turns out to hold", async () => {
   const world = new Projected();
   const a = new Side("a", world);
   a.accept(1, 2);
@@ -443,7 +443,7 @@ Deno.test("who did not hear the store at the start drops what it turns out to ho
   assert.deepEqual([b.projector.unsaved, b.projector.position], [0, a.ledger.position]);
 });
 
-Deno.test("a store that knows more than the log is left alone, and who waits is told", async () => {
+Deno.test("a store that knows more than the log is not written, and callers that wait get an answer", async () => {
   const side = await started();
   const { clock, store, written } = side.world;
   await store.write(batch(store.content.stored, side.ledger.position + 5, [settled(9)]));
@@ -459,7 +459,7 @@ Deno.test("a store that knows more than the log is left alone, and who waits is 
   assert.deepEqual([written, clock.timers, store.content], [[], 0, content]);
 });
 
-Deno.test("a store that holds another log is left alone", async () => {
+Deno.test("a store that holds another log is not written", async () => {
   const side = await started();
   const { clock, store } = side.world;
   const stored = { ...store.content.stored, logId: OTHER_LOG };
@@ -470,7 +470,7 @@ Deno.test("a store that holds another log is left alone", async () => {
   assert.deepEqual([store.content.stored, clock.timers], [stored, 0]);
 });
 
-Deno.test("a store of which an older backup was restored, or that was made anew, is written anew", async () => {
+Deno.test("a store that was restored from an older backup, or created again, is written again", async () => {
   const side = await started();
   const { clock, store, written } = side.world;
   const empty = { stored: { logId: null, position: 0, hash: 0, doubtedUptimeMs: null }, rows: new Map() };
@@ -488,10 +488,10 @@ Deno.test("a store of which an older backup was restored, or that was made anew,
     assert.deepEqual([written.at(-1)?.payments, written.at(-1)?.replacesAll], [[3, 4, 1, 2], true]);
     assertStored(side);
   }
-  assert.equal(side.lines.at(-1), "warning: the store is older than it was: everything is written anew");
+  assert.equal(side.lines.at(-1), "warning: the store is older than it was: everything is written again");
 });
 
-Deno.test("what the peer tells while the store answers does not make that answer an older store", async () => {
+Deno.test("what the peer sends while the store answers does not make that answer an older store", async () => {
   const side = await started("b");
   const { clock, store } = side.world;
   const open = hold(side);

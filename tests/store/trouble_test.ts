@@ -54,7 +54,7 @@ Deno.test("a wrong or missing password is said plainly", needsServer, async () =
   );
 });
 
-Deno.test("a pooler that takes no time limits is told apart, and what it has to be told", () => {
+Deno.test("a pooler that refuses time limits is recognised, and its error says what to set", () => {
   const { message } = storeError({ code: "08P01", message: "unsupported startup parameter: statement_timeout" }, "x");
   assert.equal(
     message,
@@ -63,7 +63,7 @@ Deno.test("a pooler that takes no time limits is told apart, and what it has to 
   );
 });
 
-Deno.test("a user that nobody names is said plainly", () => {
+Deno.test("a missing user is said plainly", () => {
   const { message } = storeError(
     { code: "28000", message: "no PostgreSQL user name specified in startup packet" },
     "x",
@@ -90,7 +90,7 @@ Deno.test("a read-only database is said plainly, and written again once it is no
   assert.equal(await refusal(url), "refused: the database is read-only");
 });
 
-Deno.test("tables of a newer version are left alone and said plainly", needsServer, async () => {
+Deno.test("tables of a newer version are not touched, and the error says so", needsServer, async () => {
   const url = await server.database();
   assert.equal(await refusal(url), "none");
   await server.query(url, "update store_state set schema_version = 99");

@@ -1,4 +1,4 @@
-/** A folder that is gone with the test. @module */
+/** A folder that a test removes at its end. @module */
 
 /** `using` removes it, with all that is in it. */
 export class TempFolder implements Disposable {

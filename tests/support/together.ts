@@ -1,7 +1,7 @@
-/** Tests that mostly wait, as long together as one of them. @module */
+/** Runs tests that mostly wait at the same time. @module */
 import type { Needs } from "./permissions.ts";
 
-/** Has a test for each of some cases; the first that runs starts all of them. */
+/** Makes a test for each case; the first one that runs starts all of them. */
 export function together<T>(
   cases: readonly T[],
   options: Needs,

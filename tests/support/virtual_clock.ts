@@ -1,17 +1,17 @@
-/** A clock that stands still until it is told to go on: time for every test and for the simulation. @module */
+/** A clock that stands still until it is advanced: time for every test and for the simulation. @module */
 import { setImmediate } from "node:timers";
 import type { Cancel, Clock } from "../../src/clock.ts";
 
-/** What will be done, unless it is called off. */
+/** A planned action, unless it is cancelled. */
 interface Timer {
   readonly atMs: number;
-  /** of those for one time, the one that was set first is first */
+  /** of actions at one time, the one that was set first runs first */
   readonly order: number;
   action: (() => void) | undefined;
 }
 
 /**
- * Virtual time: what is due is done one after the other, and after each all that it set off.
+ * Virtual time: due actions run one after the other, and after each all that it started.
  *
  * @example
  * ```ts
@@ -40,7 +40,7 @@ export class VirtualClock implements Clock {
   /**
    * @param startMs what {@link now} says at first, in milliseconds since 1970
    * @param hops turns of the microtask queue after each action, the same every time; without it a turn of the event loop,
-   * in which every promise that can go on has gone on
+   * in which every promise that can continue has continued
    */
   constructor(private readonly startMs = Date.UTC(2025, 6, 1), private readonly hops?: number) {}
 
@@ -70,7 +70,7 @@ export class VirtualClock implements Clock {
     this.#soon.push(action);
   }
 
-  /** Does everything that is ready now. */
+  /** Runs everything that is ready now. */
   async settle(): Promise<void> {
     do {
       for (const action of this.#soon.splice(0)) action();
@@ -84,7 +84,7 @@ export class VirtualClock implements Clock {
     return this.pass(this.#ms + ms);
   }
 
-  /** Lets time go by until {@link monotonic} is `untilMs`, or `done` says so. */
+  /** Lets time pass until {@link monotonic} is `untilMs`, or `done` says so. */
   async pass(untilMs: number, done: () => boolean = () => false): Promise<void> {
     await this.settle();
     while (!done()) {
@@ -102,7 +102,7 @@ export class VirtualClock implements Clock {
     if (!done()) this.#ms = Math.max(this.#ms, untilMs);
   }
 
-  /** Lets time go by by itself, a millisecond in each turn of the event loop, until that is disposed of. */
+  /** Lets time pass by itself, a millisecond in each turn of the event loop, until that is disposed of. */
   running(): AsyncDisposable {
     let ends = false;
     const run = async () => {

@@ -140,7 +140,7 @@ Deno.test("GET /metrics tells how far behind the store is, and of every payment 
   }
 });
 
-Deno.test("GET /metrics has no more series after paths and ids that nobody knows", clusters, async () => {
+Deno.test("GET /metrics gets no new series from unknown paths and ids", clusters, async () => {
   await using cluster = await Cluster.start();
   const { a } = cluster;
   const visit = async (times: number) => {
@@ -166,7 +166,7 @@ Deno.test("GET /metrics has no more series after paths and ids that nobody knows
   assert.equal(requests("unrouted", "4xx"), 102);
 });
 
-Deno.test("GET /metrics tells for how long the peer has not read what it was told of", clusters, async () => {
+Deno.test("GET /metrics shows for how long the peer has not read what it was sent", clusters, async () => {
   await using cluster = await Cluster.start();
   const { a, b } = cluster;
   b.signal("SIGSTOP");
@@ -186,7 +186,7 @@ Deno.test("GET /metrics tells for how long the peer has not read what it was tol
   assert.equal(valueOf(await scrape(a), "galo_peer_lag_seconds"), 0);
 });
 
-Deno.test("GET /metrics tells why payments wait, and what came of calls, in an outage", clusters, async () => {
+Deno.test("GET /metrics shows why payments wait, and the outcomes of calls, in an outage", clusters, async () => {
   await using cluster = await Cluster.start({ env: { PATIENCE_MS: "60000" } });
   const { a, b, processors } = cluster;
   processors.default.setFailing(true);
@@ -244,7 +244,7 @@ function whole(): Promise<string> {
   return meters.scrape(replica);
 }
 
-Deno.test("times are told in seconds, and the version that runs", async () => {
+Deno.test("times are in seconds, and the running version is shown", async () => {
   const text = await whole();
   assert.equal(valueOf(text, "galo_peer_lag_seconds"), 1.5);
   assert.equal(valueOf(text, "galo_peer_silence_seconds"), 0.25);
@@ -259,7 +259,7 @@ Deno.test("times are told in seconds, and the version that runs", async () => {
   assert.equal(valueOf(text, "galo_build_info", `version="1.2.3"`), 1);
 });
 
-Deno.test("attempts and settlements are counted by who made them, where they hold", async () => {
+Deno.test("attempts and settlements are counted by the replica that made them, if they hold", async () => {
   const [a, b] = [new Meters("a", "1.2.3"), new Meters("b", "1.2.3")];
   const facts = new Facts(a, b);
   const id = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";

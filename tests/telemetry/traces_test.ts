@@ -148,7 +148,7 @@ Deno.test("what waits in the queue and is sent again stays in its request's trac
 });
 
 Deno.test(
-  "what the other replica goes on with after a takeover is in the trace of the payment's id",
+  "after a failover the other replica's spans are in the trace of the payment's id",
   real,
   async () => {
     const { collector, processor, cluster } = await started({ OTEL_DENO: "true" });
@@ -171,7 +171,7 @@ Deno.test(
   },
 );
 
-Deno.test("without OTEL_DENO nobody is told of anything", real, async () => {
+Deno.test("without OTEL_DENO no span is sent", real, async () => {
   const { collector, processor, cluster } = await started({});
   await using _0 = collector, _1 = processor, _2 = cluster;
   assert.equal(await statusOf(cluster.a.request("/payments", traced(crypto.randomUUID()))), 202);

@@ -1,4 +1,4 @@
-/** The live page: listens to /live, and shows what it hears. What is heard is in src/console/watching.ts. */
+/** The live page: shows what comes from /live. src/console/watching.ts has the types. */
 import {
   amount,
   byId,
@@ -17,23 +17,23 @@ import {
 
 /** How far back the outages are shown, in milliseconds. */
 const OUTAGES_MS = 600_000;
-/** After so long without news the page says that it is old, in milliseconds. */
+/** How long the page may be without news before it says that it is old, in milliseconds. */
 const STALE_MS = 3_500;
 /** How long after a refusal the page asks again, in milliseconds. */
 const RETRY_MS = 2_000;
-/** As much as the charts show at most, and at least, in milliseconds. */
+/** The most and the least that the charts show, in milliseconds. */
 const [CHARTS_MS_MAX, CHARTS_MS_MIN] = [3_600_000, 60_000];
-/** For so long the other replica may not have read the log before it is worth a word, in milliseconds. */
+/** How long the other replica may be behind in the log before the page says so, in milliseconds. */
 const LAG_MS = 1_000;
 
-/** Changes a text only where it is another: a screen reader is told of changes. */
+/** Changes a text only if it differs: screen readers announce changes. */
 function say(id, text, className = "") {
   const where = byId(id);
   if (where.textContent !== text) where.textContent = text;
   if (where.className !== className) where.className = className;
 }
 
-/** Says what is not as it should be, on the page and in its tab; nothing where all is well. */
+/** Shows what is wrong on the page and in its tab; an empty text if all is well. */
 function sayState(trouble) {
   say("state", trouble ? `▲ ${trouble}` : "✓ All is well", trouble ? "bad" : "good");
   document.title = trouble ? `▲ ${trouble} · Galo` : "Galo: live";
@@ -56,7 +56,7 @@ let charts = [];
 
 const range = () => document.querySelector("[name=range]:checked");
 
-/** From when to when the charts go: as far back as is chosen, and there is something to show. */
+/** The span of the charts: as far back as is chosen, and as there is something to show. */
 function chartsWindow() {
   const to = points.at(-1)?.at ?? Date.now();
   const first = Math.min(points[0]?.at ?? to, to - CHARTS_MS_MIN);
@@ -154,7 +154,7 @@ function showNow(live) {
 
 /** What a 202 promises at this moment. */
 function showPromise({ replica, peer, ready, ack, store }) {
-  if (!ready) return say("promise", `▲ Now replica ${replica} answers POST with 503: it takes nothing.`, "bad");
+  if (!ready) return say("promise", `▲ Now replica ${replica} answers POST with 503: it takes no payments.`, "bad");
   const isAway = store !== "ready" && store !== "none";
   const who = peer === "none" ? "the replica" : "both replicas";
   const log = `the log holds the payment, and it survives the death of ${who}`;
@@ -181,7 +181,7 @@ function showProcessor(name, live) {
     facts.append(element("dt", term), element("dd", text, { class: className }))
   );
   const isUp = state === "up";
-  row("State", isUp ? "✓ takes payments" : `▲ takes nothing${error ? `: ${error}` : ""}`, isUp ? "good" : "bad");
+  row("State", isUp ? "✓ takes payments" : `▲ takes no payments${error ? `: ${error}` : ""}`, isUp ? "good" : "bad");
   row("Typical answer", ms(latencyMs));
   row("In flight", whole(inFlight));
   row("Booked", `${whole(booked)} payments, ${amount(cents / 100)}`);
@@ -232,8 +232,8 @@ function showReplicas(live) {
 function replicaRow(name, { replica, replicas, peer }) {
   const status = replicas[name];
   const isThis = name === replica;
-  // one that is linked and tells nothing has a page of another version
-  const silent = isThis || peer === "linked" ? "tells no figures here" : "▲ not heard";
+  // one that is linked without a status has a page of another version
+  const silent = isThis || peer === "linked" ? "shows no figures here" : "▲ not heard";
   const state = status ? status.ready ? "✓ answers" : "▲ answers 503" : silent;
   const isOut = state.startsWith("▲");
   const answered = (value) => status.posts > 0 ? ms(value) : "–";
@@ -254,11 +254,11 @@ function replicaRow(name, { replica, replicas, peer }) {
 
 // payments
 
-/** Shows what became of a payment, and again with each news until it is settled. @returns how it is, in words */
+/** Shows a payment's story, and again with each news until it is settled. @returns its state in words */
 async function showStory(where, id) {
   where.dataset.id = id;
   const payment = await ask(`/payments/${id}`).catch((error) => error);
-  // another one may have been asked for meanwhile
+  // another payment may have been opened meanwhile
   if (where.dataset.id !== id) return "";
   const isKnown = !(payment instanceof Error);
   const link = element("a", element("code", id), { href: `/payments/${id}` });
@@ -294,7 +294,7 @@ function toggle(row) {
 
 byId("decisions").addEventListener("click", ({ target }) => {
   const row = target.closest("tr[data-id]");
-  // who selects a text does not want the row
+  // a click that ends a selection of text does not open the row
   if (row && getSelection().isCollapsed) toggle(row);
 });
 
@@ -311,7 +311,7 @@ byId("id").addEventListener("input", ({ target }) => {
 
 // the summary
 
-/** The ends of the window that is written in the form; undefined for one that is empty. @throws {Error} where one is no time */
+/** The ends of the window that is written in the form; undefined for one that is empty. @throws {Error} if one is no time */
 function windowIn(form) {
   const [from, to] = ["from", "to"].map((name) => {
     const text = form.elements[name].value.trim();
@@ -396,7 +396,7 @@ function listen() {
   source.addEventListener("live", ({ data }) => show(JSON.parse(data)));
   source.addEventListener("error", () => {
     if (source.readyState !== EventSource.CLOSED) return;
-    if (heardAt === undefined) sayState("No news: the replica cannot tell, or as many watch as may");
+    if (heardAt === undefined) sayState("No news: the replica does not answer, or too many pages are open");
     setTimeout(listen, RETRY_MS);
   });
 }

@@ -23,7 +23,7 @@ export function time(at) {
   return local.toISOString().slice(0, -1).replace("T", " ");
 }
 
-/** The moment that is written so, also without its end, or a time of today; NaN where it is none. */
+/** The moment of a text in this form, with or without its end, or of a time of today; NaN if it is none. */
 export function readTime(text) {
   const whole = /^\d\d:/.test(text) ? `${time(Date.now()).slice(0, 10)} ${text}` : text;
   const [, day, clock = "00:00"] = /^(\d{4}-\d\d-\d\d)(?:[ T]+(\d\d:\d\d\S*))?$/.exec(whole) ?? [];
@@ -43,7 +43,7 @@ export function timeElement(at) {
   return element("time", time(at), { datetime: new Date(at).toISOString() });
 }
 
-/** A table that can be scrolled where it is too wide; `columns` have the class of their cells by their name. */
+/** A table that scrolls if it is too wide; `columns` are the classes of their cells by name. */
 export function table(caption, columns, rows) {
   const [names, classes] = [Object.keys(columns), Object.values(columns)];
   const head = names.map((name, i) => element("th", name, { scope: "col", class: classes[i] }));
@@ -54,19 +54,18 @@ export function table(caption, columns, rows) {
 }
 
 const SOURCES = {
-  memory: "Told from memory.",
-  postgres: "Told from Postgres.",
-  snapshot:
-    "Only where it is now is known: what happened in between is not known any more, or Postgres cannot be asked.",
+  memory: "From memory.",
+  postgres: "From Postgres.",
+  snapshot: "Only the state now is known: the steps before it are no longer kept, or Postgres does not answer.",
 };
 
-/** What became of a payment, as `GET /payments/{id}` tells it. */
+/** A payment's story, from the answer of `GET /payments/{id}`. */
 export function storyOf({ amount: value, state, why, facts, source, complete }) {
   const columns = { When: "", What: "", Attempt: "figure", Processor: "", Replica: "", Why: "why" };
   const rows = facts.map((
     { at, state, attempt, processor, replica, why },
   ) => [timeElement(at), state, String(attempt || ""), processor ?? "", replica, why]);
-  const gaps = complete || source === "snapshot" ? "" : " Some steps are not known any more.";
+  const gaps = complete || source === "snapshot" ? "" : " Some steps are missing.";
   return [
     element("p", `${amount(value)}, ${state}. ${why}`, { class: "lead" }),
     table(`What happened, oldest first; the time zone is ${ZONE}`, columns, rows),

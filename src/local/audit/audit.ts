@@ -1,33 +1,33 @@
-/** Compares what the four say of a window, and finds the ids and instants at which they differ. @module */
+/** Compares the four sides over a window, and finds the ids and instants at which they differ. @module */
 import type { Summary } from "../../payment/book.ts";
 import { other, type Processor, PROCESSORS } from "../../payment/fact.ts";
 import type { Total } from "../../payment/totals.ts";
 import type { Booked, Sides, Window } from "./sides.ts";
 
-/** Ids that are asked for at one time. */
+/** How many ids are asked for at one time. */
 const ASKING_MAX = 32;
-/** Instants that are looked for, of one side at one processor. */
+/** How many instants are looked for, of one side at one processor. */
 const GAPS_MAX = 100;
 
-/** What the four have under one id. */
+/** What the four sides have under one id. */
 type Says = Readonly<Record<"store" | "router" | Processor, Booked | null>>;
 
-/** An id of which not all say the same. */
+/** An id on which the sides differ. */
 export interface Difference {
   readonly id: string;
   /** what is wrong, for people */
   readonly what: string;
-  /** what each says; null where it does not have the id */
+  /** what each says; null if it does not have the id */
   readonly says: Says;
 }
 
-/** Milliseconds in which somebody has more or less than the ids that are known account for. */
+/** A span in which a side has more or less than the known ids account for, in milliseconds. */
 export interface Gap {
   readonly who: Processor | "router";
   readonly at: Processor;
   readonly from: number;
   readonly to: number;
-  /** more than is known where positive */
+  /** positive: more than the known ids account for */
   readonly count: number;
   readonly cents: number;
 }
@@ -46,15 +46,15 @@ export interface Report {
 /**
  * Audits a window.
  *
- * @param deep asks for every id, also where all totals agree: two mistakes can make up for one another
- * @param told how far it is: ids asked for, of so many
- * @throws AuditError where one of the four cannot be asked
+ * @param deep asks for every id, even if all totals agree: two mistakes can hide each other
+ * @param progress called with the progress: ids asked for, and ids in all
+ * @throws AuditError if one of the four cannot be asked
  */
 export async function audit(
   sides: Sides,
   window: Window,
   deep: boolean,
-  told: (asked: number, all: number) => void,
+  progress: (asked: number, all: number) => void,
 ): Promise<Report> {
   const [router, rows, byDefault, byFallback] = await Promise.all([
     sides.router(window),
@@ -83,7 +83,7 @@ export async function audit(
       booked.push(...[first, second].filter((booking) => booking && isIn(window, booking)) as Booked[]);
       const what = wrong(row, says);
       if (what) differences.push({ id: row.id, what, says });
-      told(++asked, rows.length);
+      progress(++asked, rows.length);
     }
   };
   await Promise.all(Array.from({ length: ASKING_MAX }, askForIds));
@@ -97,7 +97,7 @@ export async function audit(
   return { ...report, differences, gaps, asked, agree: differences.length === 0 && gaps.length === 0 };
 }
 
-/** What is wrong with what the others have of a stored payment; undefined where nothing is. */
+/** How the other sides differ on a stored payment; undefined if they do not. */
 function wrong(row: Booked, says: Says): string | undefined {
   const there = says[row.processor];
   const elsewhere = says[other(row.processor)];
@@ -112,7 +112,7 @@ function wrong(row: Booked, says: Says): string | undefined {
   return same ? undefined : "the router says otherwise";
 }
 
-/** Halves the window until only the milliseconds are left in which somebody says otherwise than the bookings. */
+/** Halves the window until only the milliseconds are left in which a side differs from the bookings. */
 async function narrow(
   within: Omit<Gap, "count" | "cents">,
   said: Total,

@@ -5,21 +5,21 @@ import { PROCESSORS } from "../../payment/fact.ts";
 import { audit, type Difference, type Gap, type Report } from "./audit.ts";
 import { type Addresses, AuditError, type Booked, Sides, type Window } from "./sides.ts";
 
-/** After so long progress is shown, in milliseconds, and then as often. */
+/** When progress is shown first, and how often after that, in milliseconds. */
 const PROGRESS_MS = 2_000;
 
-/** Audits and prints. @returns how the process is to end: 0 all agree, 1 some differ, 2 one could not be asked */
+/** Audits and prints. @returns the exit code: 0 all agree, 1 some differ, 2 one could not be asked */
 export async function auditCommand(
   addresses: Addresses,
   window: Window,
   { deep = false, json = false }: { readonly deep?: boolean; readonly json?: boolean },
 ): Promise<0 | 1 | 2> {
   const sides = new Sides(addresses);
-  let toldMs = performance.now();
+  let shownMs = performance.now();
   try {
     const report = await audit(sides, window, deep, (asked, all) => {
-      if (performance.now() - toldMs < PROGRESS_MS) return;
-      toldMs = performance.now();
+      if (performance.now() - shownMs < PROGRESS_MS) return;
+      shownMs = performance.now();
       console.error(`${asked} of ${all} ids asked for`);
     });
     console.log(json ? JSON.stringify(report, null, 2) : text(report));

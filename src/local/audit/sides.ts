@@ -1,4 +1,4 @@
-/** The four who say what was booked: the router, Postgres, and both processors. @module */
+/** The four sides of an audit: the router, Postgres, and both processors. @module */
 // @ts-types="@types/pg"
 import pg from "pg";
 import { z } from "@zod/zod";
@@ -11,10 +11,10 @@ import type { Total } from "../../payment/totals.ts";
 import { errorLine } from "../../errors.ts";
 import { connectionOf } from "../../store/connection.ts";
 
-/** A call may take so long, in milliseconds. */
+/** How long a call may take, in milliseconds. */
 const TIMEOUT_MS = 10_000;
 
-/** One of the four cannot be asked; the message is one line, without secrets. */
+/** One of the four does not answer; the message is one line, without secrets. */
 export class AuditError extends Error {
   override name = "AuditError";
 }
@@ -30,12 +30,12 @@ export interface Booked extends Booking {
   readonly id: string;
 }
 
-/** Where the four are. */
+/** The addresses of the four. */
 export interface Addresses {
   readonly router: string;
   readonly processors: Readonly<Record<Processor, string>>;
   readonly database: string;
-  /** what a processor's admin API wants to see */
+  /** the token of the processors' admin API */
   readonly token: string;
 }
 
@@ -74,7 +74,7 @@ export class Sides {
         statement_timeout: 6 * TIMEOUT_MS,
         application_name: "galo-audit",
       });
-      // the query is told
+      // the query gets the error
       database.on("error", () => {});
       await database.connect();
       const { rows } = await database.query<{ id: string; cents: string; processor: number; at: string }>(
@@ -90,14 +90,14 @@ export class Sides {
     }
   }
 
-  /** What a processor says of an id; null where it does not have it. */
+  /** What a processor says of an id; null if it does not have it. */
   async lookup(processor: Processor, id: string): Promise<Booked | null> {
     const url = `${this.addresses.processors[processor]}/payments/${id}`;
     const booked = await ask(`the ${processor} processor`, url, bookedSchema.nullable());
     return booked && { id, processor, cents: booked.amount, requestedAt: booked.requestedAt };
   }
 
-  /** Where the router says that an id is settled; null where it is not. */
+  /** Where the router says that an id is settled; null if it is not. */
   async routerHas(id: string): Promise<Booked | null> {
     const url = `${this.addresses.router}/payments/${id}`;
     const settled = await ask("the router", url, z.union([settledSchema, unsettledSchema]).nullable());
@@ -113,11 +113,11 @@ async function ask<T>(who: string, url: string, schema: z.ZodType<T>, headers: H
     throw new AuditError(`${who} does not answer: ${shown(error)}`);
   });
   const body = await response.json().catch(() => undefined);
-  if (response.status === 401) throw new AuditError(`${who} does not take the token`);
+  if (response.status === 401) throw new AuditError(`${who} rejects the token`);
   if (!response.ok && response.status !== 404) throw new AuditError(`${who} answers ${response.status}`);
   const { success, data } = schema.safeParse(response.ok ? body : null);
   if (success) return data;
-  throw new AuditError(`${who} answers what makes no sense: ${new URL(url).pathname}`);
+  throw new AuditError(`${who} gives an answer that makes no sense: ${new URL(url).pathname}`);
 }
 
 function query({ from, to }: Window): string {

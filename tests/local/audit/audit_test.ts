@@ -135,7 +135,7 @@ Deno.test("galo audit finds what a doctored book has lost, doubled, moved and ch
   await t.step("a wrong token and a missing database are one line and exit code 2, without the secret", async () => {
     const wrong = await galo(["--to", to], { PROCESSOR_TOKEN: "s3cret" });
     assert.deepEqual([wrong.code, wrong.stdout], [2, ""]);
-    assert.match(wrong.stderr, /^galo audit: the (default|fallback) processor does not take the token\n$/);
+    assert.match(wrong.stderr, /^galo audit: the (default|fallback) processor rejects the token\n$/);
     const away = await galo(["--to", to], { DATABASE_URL: "postgres://u:s3cret@127.0.0.1:1/none" });
     assert.equal(away.code, 2);
     assert.match(away.stderr, /^galo audit: Postgres \(DATABASE_URL\) cannot be asked: [^\n]*\n$/);
