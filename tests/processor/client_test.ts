@@ -436,7 +436,8 @@ Deno.test("pay(), lookup() and health() read over a byte order mark", net, async
   };
   const booking = marked({ correlationId: ID, amount: 19.9, requestedAt: new Date(AT).toISOString() });
   assert.deepEqual((await asked(booking, lookup))[0], { kind: "found", cents: 1990, requestedAt: AT });
-  assert.deepEqual(await outcomeAt((socket) => socket.write(marked({ message: "ok" }))), [{ kind: "booked" }, 1]);
+  const booked = { outcome: { kind: "booked" }, requests: 1 };
+  assert.deepEqual(await outcomeAt((socket) => socket.write(marked({ message: "ok" }))), booked);
   const health = (client: HttpProcessorClient) => client.health("default");
   const [said] = await asked(marked({ failing: false, minResponseTime: 5 }), health);
   assert.deepEqual(said, { failing: false, minResponseMs: 5 });
@@ -506,7 +507,7 @@ Deno.test("pay() and lookup() ignore Retry-After unless the call is refused", ne
       [301, { kind: "refused", why: "rejected", status: 301 }],
     ] as const
   ) {
-    assert.deepEqual(await outcomeAt((socket) => socket.write(text(status))), [outcome, 1]);
+    assert.deepEqual(await outcomeAt((socket) => socket.write(text(status))), { outcome, requests: 1 });
   }
   assert.deepEqual((await asked(text(301), lookup))[0], { kind: "unclear", error: "status 301" });
 });

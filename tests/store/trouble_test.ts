@@ -198,11 +198,12 @@ Deno.test("a server is named without user and password", needsServer, () => {
 
 Deno.test("a server that DATABASE_URL leaves to the shell is named as pg finds it", needsServer, () => {
   try {
-    Deno.env.set("PGPORT", "5433");
+    const port = "5433";
+    Deno.env.set("PGPORT", port);
     for (const [host, where] of [["/run/pg", "/run/pg"], ["there", "there:5433"]] as const) {
       Deno.env.set("PGHOST", host);
       for (const url of ["postgres:///galo", "postgres://me@/galo"]) {
-        assert.deepEqual(serverOf(url), { where: `${where}, database galo`, host, port: "5433" });
+        assert.deepEqual(serverOf(url), { where: `${where}, database galo`, host, port });
       }
       assert.equal(serverOf("postgres://me@db/galo").where, "db:5433, database galo");
     }
