@@ -58,7 +58,7 @@ export async function startReportSystem(options: SystemOptions): Promise<ReportS
   const start = (name: string, program: string, args: string[], env: Record<string, string>, port?: number) => {
     const child = new Child({
       ...{ name, program, args, env: { LOG_LEVEL: "error", ...env }, restarts: false },
-      ...port !== undefined && { port },
+      ...port !== undefined && { at: { port } },
     });
     stops.push(() => child.stop());
     return child.ready;

@@ -1,12 +1,12 @@
 /**
  * HTTP on a TCP port, by Node's server: it also answers a caller that ends its own side of the connection, which Deno's
- * server, in use on sockets, does only if the answer takes no time. Deno accepts the connections: Node's listener dies once
- * the process has no file descriptor left.
+ * server, in use on sockets, does only if the answer takes no time.
  * @module
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { Duplex, Readable } from "node:stream";
+import { type Duplex, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { acceptFrom, streamOf } from "../connections.ts";
 
 /** Answers a request. @param outgoing the response of Node's server, on a port */
 export type Handler = (request: Request, outgoing?: object) => Response | Promise<Response>;
@@ -14,8 +14,6 @@ export type Handler = (request: Request, outgoing?: object) => Response | Promis
 /** The time that a caller has, in milliseconds: for a head, a whole request, and until the next one; and how often that is checked. */
 const TIMES = { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 60_000 };
 const CHECK_MS = 500;
-/** The pause after a connection could not be accepted, in milliseconds. */
-const ACCEPT_AGAIN_MS = 200;
 
 /** Serves a port. @param failed called with the reason when it cannot accept connections for a moment */
 export function servePort(listener: Deno.TcpListener, handler: Handler, failed: (why: unknown) => void, times = TIMES) {
@@ -26,50 +24,35 @@ export function servePort(listener: Deno.TcpListener, handler: Handler, failed: 
     const breakOff = () => incoming.complete || incoming.emit("error", new Error("broken off"));
     const { socket } = incoming.on("error", () => {}).once("close", () => socket.off("end", breakOff));
     socket.on("end", breakOff);
-    await send(await handler(requestOf(incoming), outgoing), outgoing);
+    const answer = await handler(requestOf(incoming), outgoing);
+    if (!server.listening) outgoing.shouldKeepAlive = false;
+    await send(answer, outgoing);
   });
   Object.defineProperties(server, { httpAllowHalfOpen: { value: true }, listening: { value: true, writable: true } });
   server.emit("listening");
-  const accept = async () => {
-    for await (const connection of listener) {
-      const caller = streamOf(connection);
-      callers.add(caller.once("close", () => callers.delete(caller)));
-      server.emit("connection", caller);
-    }
+  const take = (connection: Deno.TcpConn | Deno.UnixConn) => {
+    const caller = callerOf(connection);
+    callers.add(caller.once("close", () => callers.delete(caller)));
+    server.emit("connection", caller);
   };
-  const acceptOn = (): Promise<unknown> =>
-    accept().catch((why) => (failed(why), setTimeout(acceptOn, ACCEPT_AGAIN_MS)));
-  void acceptOn();
+  void acceptFrom(listener, take, failed);
   /** Takes no new connections; resolved once each has ended, after its last answer. */
   const shutdown = async () => {
-    listener.close();
+    if (server.listening) listener.close();
     Object.assign(server, { listening: false }).closeIdleConnections();
+    // to Node a connection that never asked anything is not idle
+    for (const caller of callers) if (!caller.readableDidRead) caller.destroy();
     await Promise.all([...callers].map((caller) => new Promise((resolve) => caller.once("close", resolve))));
     server.close();
   };
   return { addr: listener.addr, shutdown };
 }
 
-/** A connection in the form that Node expects. */
-function streamOf(connection: Deno.TcpConn): Duplex {
-  const buffer = new Uint8Array(16 << 10);
+/** A connection, with what Node's server asks of a socket. */
+function callerOf(connection: Deno.TcpConn | Deno.UnixConn): Duplex {
+  const stream = streamOf(connection, true).setMaxListeners(0);
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const write = async (bytes: Uint8Array) => {
-    for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await connection.write(rest));
-  };
-  const stream = new Duplex({
-    read() {
-      const got = (size: number | null) => this.push(size === null ? null : buffer.slice(0, size));
-      connection.read(buffer).then(got, (error) => this.destroy(error));
-    },
-    writev: (chunks, done) => void write(Buffer.concat(chunks.map(({ chunk }) => chunk))).then(() => done(), done),
-    final: (done) => void connection.closeWrite().then(() => done(), done),
-    destroy(error, done) {
-      clearTimeout(timer);
-      connection.close();
-      done(error);
-    },
-  }).setMaxListeners(0);
+  stream.once("close", () => clearTimeout(timer));
   return Object.assign(stream, {
     destroySoon: () => stream.end(() => stream.destroy()),
     setTimeout(ms: number) {
@@ -97,6 +80,7 @@ async function send(answer: Response, outgoing: ServerResponse): Promise<void> {
   outgoing.setHeaders(headers).statusCode = status;
   const isStream = body && headers.get("content-type") === "text/event-stream";
   if (!isStream) return void outgoing.end(await answer.bytes());
-  // a watcher may leave at any time
-  await pipeline(Readable.from(body), outgoing).catch(() => {});
+  // a watcher may leave at any time; one that ends its side has left
+  outgoing.socket?.once("end", () => outgoing.destroy());
+  await pipeline(Readable.fromWeb(body as unknown as Parameters<typeof Readable.fromWeb>[0]), outgoing).catch(() => {});
 }

@@ -1,12 +1,11 @@
 /** The peer over a UNIX socket: replica `a` listens in the folder both share, `b` dials. @module */
-import { once } from "node:events";
 import { rmSync } from "node:fs";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { acceptFrom, streamOf } from "../connections.ts";
 import type { Channel, ChannelListener, Transport } from "./transport.ts";
 
 /** A {@link Transport} over the socket file `path`, private to the user both replicas run as. */
 export class UnixTransport implements Transport {
-  #server: Server | undefined;
+  #listener: Deno.UnixListener | undefined;
   #closed = false;
 
   /** @param fail called with what a listener of the channel threw: a broken invariant */
@@ -16,24 +15,27 @@ export class UnixTransport implements Transport {
   listen(open: (channel: Channel) => ChannelListener): void {
     // this process holds the lock of replica a, so a socket here is a dead replica's
     rmSync(this.path, { force: true });
-    this.#server = createServer((socket) => this.#serve(socket, open)).on("error", this.fail).listen(this.path);
+    this.#listener = Deno.listen({ transport: "unix", path: this.path });
     Deno.chmodSync(this.path, 0o600);
+    // the peer dials again, and readiness says that it is missing
+    void acceptFrom(this.#listener, (connection) => this.#serve(connection, open), () => {});
   }
 
   async dial(open: (channel: Channel) => ChannelListener): Promise<boolean> {
-    const socket = connect(this.path);
-    const connected = await once(socket, "connect").then(() => true, () => false);
-    if (this.#closed) socket.destroy();
-    else if (connected) this.#serve(socket, open);
-    return connected;
+    const connection = await Deno.connect({ transport: "unix", path: this.path }).catch(() => undefined);
+    if (this.#closed) connection?.close();
+    else if (connection) this.#serve(connection, open);
+    return connection !== undefined;
   }
 
   close(): void {
     this.#closed = true;
-    this.#server?.close();
+    this.#listener?.close();
+    this.#listener = undefined;
   }
 
-  #serve(socket: Socket, open: (channel: Channel) => ChannelListener): void {
+  #serve(connection: Deno.TcpConn | Deno.UnixConn, open: (channel: Channel) => ChannelListener): void {
+    const socket = streamOf(connection, false);
     let closed = false;
     const handOn = (event: () => void) => {
       try {

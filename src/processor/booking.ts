@@ -43,7 +43,7 @@ function unclear(name: string, value: unknown): Lookup {
   if (value === undefined) return { kind: "unclear", error: `${name} is missing` };
   if (value === TWICE) return { kind: "unclear", error: `${name} stands there twice` };
   if (name === "correlationId") return { kind: "unclear", error: `${name} is not the one that was asked for` };
-  const shown = JSON.stringify(value, (key, inside) => key && typeof inside === "object" ? "…" : inside);
+  const shown = JSON.stringify(value, (_, inside) => typeof inside === "object" && inside !== value ? "…" : inside);
   return { kind: "unclear", error: `${name} is ${shown.slice(0, SHOWN_MAX)}` };
 }
 

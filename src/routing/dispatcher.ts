@@ -302,7 +302,6 @@ export class Dispatcher implements LedgerObserver {
     this.#parts.client.pay(processor!, { id, cents, requestedAt }).then((outcome) => {
       breaker.end(call, outcome);
       this.#ended(id, over, outcome);
-      if (this.#waits) this.#turns.plan(0);
     });
   }
 

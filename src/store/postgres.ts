@@ -168,7 +168,8 @@ export class PostgresStore implements Store {
 
 async function stored(client: pg.ClientBase, toWrite = false): Promise<Stored> {
   const { rows: [row] } = await client.query<Stored & { only: boolean }>(STORED);
-  const { only, ...where } = row!;
+  if (!row) throw new Error("its table store_state is empty");
+  const { only, ...where } = row;
   // SQLSTATE read_only_sql_transaction: the answer to a write
   if (toWrite && only) throw { code: "25006" };
   return where;

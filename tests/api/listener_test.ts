@@ -44,6 +44,21 @@ Deno.test("a socket without a listener is taken over", real, () =>
     await next.shutdown();
   }));
 
+Deno.test(
+  "a listener is shut down as often as is asked for, and a connection without a request delays nothing",
+  real,
+  async () => {
+    const serving = listener({ hostname: "127.0.0.1", port: 0 });
+    const { port } = new URL((await serving.open())!);
+    using silent = await Deno.connect({ port: Number(port) });
+    using asking = await Deno.connect({ port: Number(port) });
+    await asking.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+    await asking.read(new Uint8Array(1_000));
+    await Promise.all([serving.shutdown(false), serving.shutdown()]);
+    assert.equal(await silent.read(new Uint8Array(1)), null);
+  },
+);
+
 Deno.test("a listener that is shut down before it is open stays closed", real, () =>
   socketOf(async (path) => {
     for (const listen of [{ path }, { hostname: "127.0.0.1", port: 0 }]) {

@@ -286,6 +286,43 @@ row("who offers an upgrade with a payment is answered as who does not", async ({
   }
 });
 
+Deno.test("over HTTP: a stream ends as soon as its reader leaves", needs("net"), async () => {
+  const cancelled = Promise.withResolvers<void>();
+  const body = new ReadableStream({
+    start: (controller) => controller.enqueue(encoder.encode("data: 1\n\n")),
+    cancel: () => cancelled.resolve(),
+  });
+  const headers = { "content-type": "text/event-stream" };
+  const { port, shutdown } = await listening(() => new Response(body, { headers }));
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  await connection.write(encoder.encode("GET / HTTP/1.1\r\nHost: galo\r\n\r\n"));
+  await connection.read(new Uint8Array(1_000));
+  connection.close();
+  await cancelled.promise;
+  await shutdown();
+});
+
+Deno.test(
+  "over HTTP: an answer that is given while the replica stops ends its connection, and says so",
+  needs("net"),
+  async () => {
+    const [asked, stopping] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const { port, shutdown } = await listening(async () => {
+      asked.resolve();
+      await stopping.promise;
+      return new Response("done");
+    });
+    const answer = talk(port, "GET / HTTP/1.1\r\nHost: galo\r\n\r\n");
+    await asked.promise;
+    const shut = shutdown();
+    stopping.resolve();
+    const { head, body } = await answer;
+    assert.equal(body, "done");
+    assert.match(head, /\r\nconnection: close/);
+    await shut;
+  },
+);
+
 row("a body whose sender goes away is not taken", async ({ port, fetch, payments }) => {
   const text = JSON.stringify(VALID);
   const gone = await Deno.connect({ hostname: "127.0.0.1", port });

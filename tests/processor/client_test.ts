@@ -449,10 +449,11 @@ Deno.test("lookup() understands an answer that is nested deeper than the stack i
     const text = `{"correlationId":"${ID}","amount":${amount},"requestedAt":"2025-07-01T12:00:00Z","x":{"y":${more}}}`;
     return (await asked(`HTTP/1.1 200 X\r\ncontent-length: ${text.length}\r\n\r\n${text}`, lookup))[0];
   };
-  const objects = `${'{"a":'.repeat(10_000)}1${"}".repeat(10_000)}`;
+  const objects = `${'{"":'.repeat(10_000)}1${"}".repeat(10_000)}`;
   const found = { kind: "found", cents: 1990, requestedAt: Date.UTC(2025, 6, 1, 12) };
   for (const more of [deep(30_000), objects]) assert.deepEqual(await said("19.9", more), found);
   assert.deepEqual(await said(deep(30_000), "1"), { kind: "unclear", error: 'amount is ["…"]' });
+  assert.deepEqual(await said(objects, "1"), { kind: "unclear", error: 'amount is {"":"…"}' });
   assert.deepEqual(await said("19.9", `{"a":1,"b":${deep(30_000)},"a":2}`), {
     kind: "unclear",
     error: "a name stands there twice",

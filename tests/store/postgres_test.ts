@@ -108,6 +108,23 @@ Deno.test(
   },
 );
 
+Deno.test("a store whose state is lost is unavailable until it is there again", needsServer, async () => {
+  const url = await server.database();
+  await withStores(url, async (make) => {
+    const store = make();
+    const state = await store.stored();
+    const [row] = await server.query(url, "delete from store_state returning schema_version, log, position, hash");
+    await assert.rejects(store.stored(), {
+      name: "StoreError",
+      kind: "unavailable",
+      message: /its table store_state is empty/,
+    });
+    const columns = "insert into store_state (schema_version, log, position, hash) values";
+    await server.query(url, `${columns} (${row!.schema_version}, ${row!.log}, ${row!.position}, ${row!.hash})`);
+    assert.deepEqual(await store.stored(), state);
+  });
+});
+
 Deno.test("the audit shows amounts, names and times to the millisecond", needsServer, async () => {
   const url = await server.database();
   await withStores(url, async (make) => {
