@@ -69,8 +69,10 @@ class Fuzz {
   /** One run of schemathesis against `url`; the books are compared after it, and everything is forgotten. */
   async round(url: string, seed: number, authorised: boolean): Promise<void> {
     const { cluster, folder } = this;
-    const document = await (await fetch(`${url}/openapi.json`)).text();
-    await Deno.writeTextFile(`${folder}/openapi.json`, document);
+    const document = await (await fetch(`${url}/openapi.json`)).json();
+    // the operators' pages are at the port alone
+    if (url === cluster.url) { for (const path of ["/", "/live", "/metrics"]) delete document.paths[path]; }
+    await Deno.writeTextFile(`${folder}/openapi.json`, JSON.stringify(document));
     const report = `${folder}/report.ndjson`;
     const args = ["--config-file", CONFIG, "--no-color", "run", `${folder}/openapi.json`, "--url", url];
     args.push("--workers", "2", "--max-examples", `${EXAMPLES}`, "--seed", `${seed}`, "--continue-on-failure");
