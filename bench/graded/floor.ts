@@ -3,7 +3,8 @@ import { startLoad } from "./generator.ts";
 import { Latency, type LatencySummary } from "./latency.ts";
 import type { LoadSecond } from "./load_event.ts";
 import type { Scenario } from "./scenario.ts";
-import { type Caddy, freePort } from "./system.ts";
+import { freePort } from "../../tests/support/free_port.ts";
+import type { Caddy } from "./system.ts";
 
 const CONNECT_MS = 20;
 const CONNECT_TRIES = 250;

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Addresses } from "./api.ts";
+import { freePort } from "../../tests/support/free_port.ts";
 import { TextLineStream } from "./lines.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -148,14 +149,6 @@ class GaloProcess {
       // it has ended
     }
   }
-}
-
-/** A TCP port of loopback that is free at this moment. */
-export function freePort(): number {
-  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  return port;
 }
 
 async function which(name: string): Promise<string> {

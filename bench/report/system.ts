@@ -8,7 +8,8 @@ import { readConfig } from "../../src/config.ts";
 import { startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import type { Addresses } from "../graded/api.ts";
 import type { Scenario } from "../graded/scenario.ts";
-import { type Caddy, freePort, SystemError } from "../graded/system.ts";
+import { type Caddy, SystemError } from "../graded/system.ts";
+import { freePort } from "../../tests/support/free_port.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const CADDYFILE = new URL("../../Caddyfile", import.meta.url).pathname;
