@@ -38,6 +38,7 @@ export class Nats {
     readonly manager: JetStreamManager,
     /** on how many servers a stream is: three in a cluster */
     readonly copies: 1 | 3,
+    private readonly fail: (error: unknown) => void,
   ) {
     this.client = jetstream(connection, { timeout: ANSWER_MS });
     this.#follow();
@@ -47,17 +48,24 @@ export class Nats {
    * Connects to one of the servers, after a look at each.
    *
    * @param name shown by the server's own tools
+   * @param fail called with what a listener threw: a broken invariant, which the client would only print
    * @throws NatsError `refused` if a server that answers cannot be used; `unavailable` if none answers
    */
-  static async connect(servers: NatsServers, name: string): Promise<Nats> {
+  static async connect(servers: NatsServers, name: string, fail: (error: unknown) => void): Promise<Nats> {
     const found = await Promise.all(servers.servers.map((server) => lookAt(server, servers)));
-    const error = found.find((error) => error?.kind === "refused") ?? (found.every(Boolean) ? found[0] : undefined);
-    if (error) throw error;
+    const refused = found.find((error) => error?.kind === "refused");
+    if (refused) throw refused;
+    if (found.every((error) => error !== undefined)) {
+      throw new NatsError(
+        "unavailable",
+        `no NATS server to be used: ${found.map(({ message }) => message).join("; ")}`,
+      );
+    }
     const options = { ...optionsOf(servers), servers: [...servers.servers], name, waitOnFirstConnect: true };
     const connection = await connect(options);
     try {
       const manager = await jetstreamManager(connection, { checkAPI: false, timeout: ANSWER_MS });
-      return new Nats(connection, manager, connection.info!.cluster ? 3 : 1);
+      return new Nats(connection, manager, connection.info!.cluster ? 3 : 1, fail);
     } catch (error) {
       await connection.close();
       throw error;
@@ -68,6 +76,15 @@ export class Nats {
   onLeft(listener: () => void): () => void {
     this.#left.add(listener);
     return () => void this.#left.delete(listener);
+  }
+
+  /** Passes something on to a listener. */
+  handOn(event: () => void): void {
+    try {
+      event();
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   /** Leaves the server for another one. */
@@ -121,7 +138,11 @@ async function lookAt(server: string, servers: NatsServers): Promise<NatsError |
     if (!(major! > OLDEST[0] || major === OLDEST[0] && minor! >= OLDEST[1])) {
       return refused(`has version ${version}, but must have ${OLDEST.join(".")} or newer`);
     }
-    return jetstream ? undefined : refused("has JetStream turned off: start it with --jetstream");
+    // a server without JetStream may pass on to others of its cluster
+    if (!jetstream) await jetstreamManager(connection, { timeout: ANSWER_MS });
+    return undefined;
+  } catch {
+    return refused("has JetStream turned off: start it with --jetstream");
   } finally {
     await connection.close();
   }
@@ -130,14 +151,13 @@ async function lookAt(server: string, servers: NatsServers): Promise<NatsError |
 function connectError(server: string, { user, token }: NatsServers, cause: unknown): NatsError {
   if (cause instanceof errors.AuthorizationError || cause instanceof errors.UserAuthenticationExpiredError) {
     const what = user !== undefined
-      ? `user ${user} or its password`
-      : token !== undefined
+      ? `the user ${user} or its password`
+      : token
       ? "the token"
-      : "a client without user and password";
+      : "clients without a user";
     return new NatsError("refused", `the NATS server at ${server} refuses ${what}`);
   }
-  const code = (cause as { code?: string }).code ?? "";
   const line = cause instanceof errors.TimeoutError ? `no answer for ${ANSWER_MS} ms` : errorLine(cause);
-  const tls = /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO/.test(code) || /certificate|'tls'|UnknownIssuer/i.test(line);
-  return new NatsError(tls ? "refused" : "unavailable", `no NATS server to be used at ${server}: ${line}`, { cause });
+  const tls = /certificate|'tls'|UnknownIssuer/i.test(line);
+  return new NatsError(tls ? "refused" : "unavailable", `${server}: ${line}`, { cause });
 }
