@@ -134,9 +134,9 @@ export class Watch implements Observer {
     const { self, clock, fees } = this.#parts;
     const replica = this.#replica!;
     const { ready, ack, notes, peer, store, pending, settled, processors } = replica.readiness();
-    const { link, dispatcher } = replica.vitals;
+    const { link, dispatcher, ledger } = replica.vitals;
     const silentMs = link?.silentMs ?? Infinity;
-    const totals = replica.summary() ?? NOTHING;
+    const totals = ledger?.book.summary() ?? NOTHING;
     const of = (processor: Processor) => ({ ...processors[processor], outages: this.#outages.of(processor) });
     const [own = null, others = null] = [this.#own, this.#peerNow()];
     return {

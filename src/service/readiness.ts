@@ -43,6 +43,7 @@ export function readinessOf(
   const reached = [pending >= queueMax && LIMITS.queue, retention?.isOverLimit && LIMITS.log];
   // one working store commits the payments of both
   const isUncovered = ack === "store" && store !== "ready" && !(peer === "linked" && othersStore === "ready");
+  const isCutOff = ledger?.isCurrent === false;
   const notes = [
     waits,
     phase === "reading" ? "reading the store and the log" : "",
@@ -50,13 +51,14 @@ export function readinessOf(
     peer === "silent" && phase !== "starting" ? "the peer does not answer" : peer === "dead" ? "the peer is dead" : "",
     projector?.trouble ?? "",
     ...reached,
+    isCutOff ? "the log is not heard, so nothing new is taken or sent here" : "",
     phase === "serving" && isUncovered
       ? "POST is answered 503: a 202 says that Postgres holds the payment (ACK=store)"
       : "",
     ...dispatcher?.notes ?? [],
   ];
   return {
-    ready: phase === "serving" && !isUncovered && !reached.some(Boolean),
+    ready: phase === "serving" && !isCutOff && !isUncovered && !reached.some(Boolean),
     ...{ replica, phase, ack },
     peer: peer === "silent" ? "unreachable" as const : peer,
     store,

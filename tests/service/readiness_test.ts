@@ -57,6 +57,9 @@ Deno.test("what is not as it should be is a line each, and ready is whether POST
   const { ready, peer, store, notes } = readinessOf(SETTINGS, { ...SERVING, peer: "silent" }, true, parts(more));
   assert.deepEqual({ ready, peer, store }, { ready: false, peer: "unreachable", store: "unavailable" });
   assert.deepEqual(notes, ["the peer does not answer", trouble, LIMITS.log, NO_202]);
+  const cutOff = readinessOf(SETTINGS, SERVING, true, parts({ ledger: { book: new Facts().book, isCurrent: false } }));
+  const heard = "the log is not heard, so nothing new is taken or sent here";
+  assert.deepEqual([cutOff.ready, cutOff.notes], [false, [heard]]);
   const dead = readinessOf(SETTINGS, { ...SERVING, peer: "dead" }, true, parts());
   assert.deepEqual([dead.ready, dead.notes], [true, ["the peer is dead"]]);
   const noted = { dispatcher: { ...parts().dispatcher, notes: ["", "the default processor refuses"] } };
