@@ -1,11 +1,12 @@
 /**
  * The ledger: the only way to record facts. It appends a fact to the log, reads the log up to it, and folds what it reads,
- * the peer's facts included. Only then does it know whether the fact holds.
+ * the other replicas' facts included. Only then does it know whether the fact holds.
  * @module
  */
 import { Book } from "../payment/book.ts";
 import type { Fact } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
+import { PAIR, type Roster } from "../payment/roster.ts";
 import { indexOf, type Log, segmentOf } from "./log.ts";
 import { mix, RecordBuffer } from "./record.ts";
 
@@ -32,12 +33,12 @@ export const CHECKPOINT_RECORDS = 64;
 /** Checkpoints that are kept to be compared with. */
 const CHECKPOINTS_MAX = 1_024;
 
-/** What a replica had folded up to a position: all of it must be the same at both. */
+/** What a replica had folded up to a position: all of it must be the same at each. */
 export interface Checkpoint {
   readonly position: number;
   /** the hash of every record up to there, and of whether it held */
   readonly hash: number;
-  /** what each replica had settled by then, since this process began to read: a, b; default, fallback; count, cents */
+  /** what each replica of the roster had settled by then, since this process began to read: default, fallback; count, cents */
   readonly settled: readonly number[];
 }
 
@@ -46,8 +47,9 @@ export class Ledger {
   readonly book: Book;
   readonly #log: Log;
   readonly #observers: LedgerObserver[] = [];
-  readonly #written = new RecordBuffer();
-  readonly #read = new RecordBuffer();
+  readonly #roster: Roster;
+  readonly #written: RecordBuffer;
+  readonly #read: RecordBuffer;
   #nonce: number;
   #hash: number;
   #folding = false;
@@ -58,7 +60,10 @@ export class Ledger {
    * @param hash at that position
    * @param nonce a number that is not likely to be near another writer's
    */
-  constructor(log: Log, nonce: number, book = new Book(), hash = 0) {
+  constructor(log: Log, nonce: number, book = new Book(), hash = 0, roster = PAIR) {
+    this.#roster = roster;
+    this.#written = new RecordBuffer(roster);
+    this.#read = new RecordBuffer(roster);
     this.#log = log;
     this.book = book;
     this.#nonce = nonce;
@@ -86,8 +91,8 @@ export class Ledger {
   }
 
   /**
-   * Records a fact. It is void if the log has a fact of the same payment that is newer than `over`: the peer may have
-   * recorded it a moment before.
+   * Records a fact. It is void if the log has a fact of the same payment that is newer than `over`: another
+   * replica may have recorded it a moment before.
    *
    * @param isRead whether the log was read to its end just now
    */
@@ -121,7 +126,7 @@ export class Ledger {
       // the hash starts over here: a replica that starts from the store has not folded what stands before
       if (record.base !== null) {
         this.#hash = 0;
-        // before this position an earlier process of the peer may have folded an earlier log
+        // before this position an earlier process of another replica may have folded an earlier log
         this.#checkpoints = [];
       }
       return true;
@@ -142,8 +147,8 @@ export class Ledger {
   }
 
   #checkpoint(position: number): void {
-    const { a, b } = this.book.settledBy;
-    const settled = [a, b].flatMap((by) => [by.default, by.fallback]).flatMap(({ count, cents }) => [count, cents]);
+    const settled = this.#roster.names.map((name) => this.book.settledBy(name))
+      .flatMap((by) => [by.default, by.fallback]).flatMap(({ count, cents }) => [count, cents]);
     this.#checkpoints.push({ position, hash: this.#hash, settled });
     if (this.#checkpoints.length > 2 * CHECKPOINTS_MAX) this.#checkpoints = this.#checkpoints.slice(-CHECKPOINTS_MAX);
   }

@@ -2,7 +2,7 @@
 import type { Summary } from "../payment/book.ts";
 import type { Cents } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
-import type { PeerLink } from "../peer/link.ts";
+import type { PeerLinks } from "../peer/link.ts";
 import type { Readiness, Running } from "./readiness.ts";
 
 /** The answer to a payment that came in. */
@@ -29,13 +29,13 @@ export interface Service {
   /** The state of a payment, up to the end of the log. */
   find(id: string): Payment | undefined;
   /**
-   * The totals of both replicas over `from <= requestedAt <= to` (milliseconds, each may be left out), up to the end of
+   * The totals of all replicas over `from <= requestedAt <= to` (milliseconds, each may be left out), up to the end of
    * the log.
    *
    * @returns undefined while the replica is starting
    */
   summary(from?: number, to?: number): Summary | undefined;
-  /** Forgets every payment, at both replicas, but what may be booked. @returns false if it is not serving, or the log did not take it */
+  /** Forgets every payment, at every replica, but what may be booked. @returns false if it is not serving, or the log did not take it */
   purge(): boolean;
   readiness(): Readiness;
   readonly vitals: Vitals;
@@ -43,5 +43,5 @@ export interface Service {
 
 /** The parts of a replica, for what `/readyz` does not show; those of {@link Running} are missing until the store and the log are read. */
 export interface Vitals extends Partial<Running> {
-  readonly link: PeerLink | undefined;
+  readonly links: PeerLinks | undefined;
 }
