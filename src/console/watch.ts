@@ -148,11 +148,12 @@ export class Watch implements Observer {
       /** null for a replica that this one does not hear */
       replicas: Object.fromEntries(roster.names.map((name) => [name, heard.get(name) ?? null])),
       /** of each peer its state, how long ago it was heard (null: never), and for how long it has not read all it was sent */
-      peers: Object.fromEntries((links?.all ?? []).map(({ peer, silentMs, lagMs }) => [peer, {
-        state: peers[peer]!,
-        silentMs: Number.isFinite(silentMs) ? Math.round(silentMs) : null,
-        lagMs,
-      }])),
+      peers: Object.fromEntries(
+        Object.entries(peers).map(([peer, state]) => {
+          const { silentMs = Infinity, lagMs = 0 } = links?.all.find((link) => link.peer === peer) ?? {};
+          return [peer, { state, silentMs: Number.isFinite(silentMs) ? Math.round(silentMs) : null, lagMs }];
+        }),
+      ),
       /** why waiting payments are not sent; null if none waits */
       held: dispatcher?.held ?? null,
       /** the fees saved against a router that uses only the fallback; rounded down */

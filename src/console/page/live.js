@@ -153,10 +153,10 @@ function showNow(live) {
 }
 
 /** What a 202 promises at this moment. */
-function showPromise({ replica, replicas, ready, ack, store }) {
+function showPromise({ replica, peers, ready, ack, store }) {
   if (!ready) return say("promise", `▲ Now replica ${replica} answers POST with 503: it takes no payments.`, "bad");
   const isAway = store !== "ready" && store !== "none";
-  const who = ["", "the replica", "both replicas"][Object.keys(replicas).length] ?? "all replicas";
+  const who = ["the replica", "both replicas"][Object.keys(peers).length] ?? "all replicas";
   const log = `the log holds the payment, and it survives the death of ${who}`;
   const later = {
     ready: "Postgres holds it moments later, and then it survives the loss of this machine",
