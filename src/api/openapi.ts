@@ -97,7 +97,7 @@ const READINESS = {
   replica: "a",
   phase: "serving",
   ack: "log",
-  peer: "linked",
+  peers: { b: "linked" },
   store: "ready",
   notes: [],
   queue: 0,
@@ -144,7 +144,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
     ],
   }),
   "POST /purge-payments": route("operations", purgePayments, "Forget every payment", {
-    200: answer("They are forgotten, at all replicas", json("Purged", { message: "All payments are purged." })),
+    200: answer("They are forgotten, at every replica", json("Purged", { message: "All payments are purged." })),
     ...problems("forbidden", "internal", "log-full", "cut-off", "not-serving"),
   }, {
     description: "Needs the ADMIN_TOKEN as bearer, unless ALLOW_PURGE=true lets everybody in. A body is not read. A " +
@@ -157,7 +157,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   "GET /readyz": route(
     "operations",
     showReadiness,
-    "Whether payments are taken, and the state of peer, store and processors",
+    "Whether payments are taken, and the state of peers, store and processors",
     {
       200: answer("They are taken", json("Readiness", READINESS)),
       503: answer("Not yet, or no longer", json("Readiness", NOT_READY)),
@@ -166,7 +166,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   "GET /metrics": route("operations", showMetrics, "What this replica has counted and measured, for Prometheus", {
     200: answer("Prometheus' text, version 0.0.4", some("text/plain")),
   }),
-  "GET /": route("operations", showLive, "What both replicas are doing now, as a page", {
+  "GET /": route("operations", showLive, "What the replicas are doing now, as a page", {
     200: answer("The page", HTML, "Content-Security-Policy"),
   }),
   "GET /live": route("operations", streamLive, "What that page shows, as it happens", {

@@ -5,6 +5,7 @@
  */
 import { Book } from "../payment/book.ts";
 import type { Fact } from "../payment/fact.ts";
+import { PAIR } from "../payment/roster.ts";
 import { Fold } from "./fold.ts";
 import type { Checkpoint, Ledger, LedgerObserver, Receipt } from "./ledger.ts";
 import { type Log, segmentOf } from "./log.ts";
@@ -16,8 +17,8 @@ export class FileLedger implements Ledger {
   readonly isCurrent = true;
   readonly #log: Log;
   readonly #fold: Fold;
-  readonly #written = new RecordBuffer();
-  readonly #read = new RecordBuffer();
+  readonly #written: RecordBuffer;
+  readonly #read: RecordBuffer;
   #nonce: number;
 
   /**
@@ -25,11 +26,13 @@ export class FileLedger implements Ledger {
    * @param hash at that position
    * @param nonce a number that is not likely to be near another writer's
    */
-  constructor(log: Log, nonce: number, book = new Book(), hash = 0) {
+  constructor(log: Log, nonce: number, book = new Book(), hash = 0, roster = PAIR) {
     this.#log = log;
     this.#nonce = nonce;
     this.book = book;
-    this.#fold = new Fold(book, hash);
+    this.#fold = new Fold(book, hash, roster);
+    this.#written = new RecordBuffer(roster);
+    this.#read = new RecordBuffer(roster);
   }
 
   get position(): number {

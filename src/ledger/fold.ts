@@ -1,6 +1,7 @@
 /** The fold of the log, the same for every kind of log: the book, its hash, its checkpoints, and who is told. @module */
 import { Book } from "../payment/book.ts";
 import type { Fact } from "../payment/fact.ts";
+import { PAIR } from "../payment/roster.ts";
 import type { Checkpoint, LedgerObserver } from "./ledger.ts";
 import { mix } from "./record.ts";
 
@@ -17,7 +18,7 @@ export class Fold {
   readonly #observers: LedgerObserver[] = [];
 
   /** @param hash where the book ends */
-  constructor(readonly book = new Book(), hash = 0) {
+  constructor(readonly book = new Book(), hash = 0, private readonly roster = PAIR) {
     this.#hash = hash;
   }
 
@@ -61,13 +62,13 @@ export class Fold {
   /** The log begins anew here, on what the store holds: a replica that starts from the store has not folded what stands before. */
   beginAnew(): void {
     this.#hash = 0;
-    // before this position an earlier process of the peer may have folded an earlier log
+    // before this position an earlier process of another replica may have folded an earlier log
     this.#checkpoints = [];
   }
 
   #checkpoint(position: number): void {
-    const { a, b } = this.book.settledBy;
-    const settled = [a, b].flatMap((by) => [by.default, by.fallback]).flatMap(({ count, cents }) => [count, cents]);
+    const settled = this.roster.names.map((name) => this.book.settledBy(name))
+      .flatMap((by) => [by.default, by.fallback]).flatMap(({ count, cents }) => [count, cents]);
     this.#checkpoints.push({ position, hash: this.#hash, settled });
     if (this.#checkpoints.length > 2 * CHECKPOINTS_MAX) this.#checkpoints = this.#checkpoints.slice(-CHECKPOINTS_MAX);
   }

@@ -25,12 +25,12 @@ export interface LedgerObserver {
   folded(fact: Fact, holds: boolean, payment: Payment | undefined): void;
 }
 
-/** What a replica had folded up to a position: all of it must be the same at all of them. */
+/** What a replica had folded up to a position: all of it must be the same at each. */
 export interface Checkpoint {
   readonly position: number;
   /** the hash of every record up to there, and of whether it held */
   readonly hash: number;
-  /** what each replica had settled by then, since this process began to read: a, b; default, fallback; count, cents */
+  /** what each replica of the roster had settled by then, since this process began to read: default, fallback; count, cents */
   readonly settled: readonly number[];
 }
 

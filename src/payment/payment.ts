@@ -75,7 +75,7 @@ export function follow(payment: Payment, fact: FollowUp, position: number): Paym
   }
 }
 
-/** The dead owner's payment belongs to the other replica. */
+/** The dead owner's payment belongs to another replica. */
 export function move(payment: Payment, { by }: Moved, position: number): Payment {
   return { ...payment, owner: by, position };
 }

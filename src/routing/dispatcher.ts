@@ -136,7 +136,7 @@ export class Dispatcher implements LedgerObserver {
     };
   }
 
-  /** Payments of both replicas that both processors refused last. */
+  /** Payments of all replicas that both processors refused last. */
   get rejected(): number {
     let count = 0;
     for (const payment of this.#parts.ledger.book.pending.values()) if (rejectersOf(payment).length > 1) count++;

@@ -2,7 +2,7 @@
 import type { Summary } from "../payment/book.ts";
 import type { Cents } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
-import type { PeerLink } from "../peer/link.ts";
+import type { PeerLinks } from "../peer/link.ts";
 import type { Readiness, Running } from "./readiness.ts";
 
 /** The answer to a payment that came in. */
@@ -49,5 +49,5 @@ export interface Service {
 
 /** The parts of a replica, for what `/readyz` does not show; those of {@link Running} are missing until the store and the log are read. */
 export interface Vitals extends Partial<Running> {
-  readonly link: PeerLink | undefined;
+  readonly links: PeerLinks | undefined;
 }

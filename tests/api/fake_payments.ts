@@ -1,4 +1,5 @@
 /** A replica that takes payments into a book and does nothing with them. @module */
+import { PAIR } from "../../src/payment/roster.ts";
 import assert from "node:assert/strict";
 import { createApp, type Edge } from "../../src/api/app.ts";
 import type { Problem } from "../../src/api/problem.ts";
@@ -30,7 +31,7 @@ export class FakePayments implements Service {
   isCutOff = false;
   /** whether the log takes a purge */
   purges = true;
-  #vitals: Vitals = { link: undefined };
+  #vitals: Vitals = { links: undefined };
   /** the windows that were asked for */
   readonly windows: (readonly [number | undefined, number | undefined])[] = [];
 
@@ -85,7 +86,7 @@ export class FakePayments implements Service {
       replica: "a",
       phase: this.phase,
       ack: "log",
-      peer: "none",
+      peers: {},
       store: "none",
       notes: this.phase === "serving" ? [] : ["not now"],
       queue: 0,
@@ -107,6 +108,7 @@ export class FakePayments implements Service {
 export function fakeWatch(payments: FakePayments): Watch {
   const watch = new Watch({
     self: "a",
+    roster: PAIR,
     clock: { now: () => NOW, monotonic: () => 0, uptime: () => 0, after: () => () => {}, soon() {} },
     fees: { default: 0.05, fallback: 0.15 },
     memory: () => 0,

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { FileLedger } from "../../src/ledger/file_ledger.ts";
 import { positionOf, segmentOf } from "../../src/ledger/log.ts";
+import { PAIR } from "../../src/payment/roster.ts";
 import { locate, NOTHING_STORED, type Opening, type OpeningParts, openLog } from "../../src/ledger/opening.ts";
 import { RECORD_BYTES, RecordBuffer, type SegmentHeader } from "../../src/ledger/record.ts";
 import { SegmentLog } from "../../src/ledger/segment_log.ts";
@@ -44,7 +45,7 @@ function open(files: MemorySegments, held: Held | undefined, options: Partial<Op
     rereads: REREADS,
     peerHasLock: false,
   } as const;
-  return openLog({ files, stored: held?.stored, uuid: () => UUID, ...parts, ...options });
+  return openLog({ files, roster: PAIR, stored: held?.stored, uuid: () => UUID, ...parts, ...options });
 }
 
 /** Loads the store and reads the log to its end. */

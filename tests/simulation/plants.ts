@@ -7,10 +7,10 @@ import { FileLedger } from "../../src/ledger/file_ledger.ts";
 import { positionOf, type SegmentFiles, segmentOf } from "../../src/ledger/log.ts";
 import { RECORD_BYTES, RecordBuffer } from "../../src/ledger/record.ts";
 import { Book } from "../../src/payment/book.ts";
-import { type Fact, peerOf, released } from "../../src/payment/fact.ts";
+import { type Fact, released } from "../../src/payment/fact.ts";
 import type { Payment } from "../../src/payment/payment.ts";
 import { Totals } from "../../src/payment/totals.ts";
-import { PeerLink } from "../../src/peer/link.ts";
+import { PeerLinks } from "../../src/peer/link.ts";
 import { Replica } from "../../src/replica.ts";
 import { Dispatcher } from "../../src/routing/dispatcher.ts";
 import type { Lookup, Outcome } from "../../src/routing/processor_client.ts";
@@ -170,7 +170,8 @@ const FACTS: Readonly<Record<string, Plant>> = {
         return {
           tryAcquire: (name) => {
             const held = lock.tryAcquire(name);
-            if (held || name !== peerOf(life.replica) || this.holder("log") === life) return held;
+            const isPeer = ![life.replica, "log", "poll"].includes(name);
+            if (held || !isPeer || this.holder("log") === life) return held;
             return { valid: true, release() {} };
           },
         };
@@ -213,7 +214,11 @@ const STORES: Readonly<Record<string, Plant>> = {
         return positionOf(segmentOf(position) + 1, 0);
       } as never),
   "a segment deleted before the peer has read it": () =>
-    replace(PeerLink.prototype, "peerPosition", () => (() => Infinity) as never),
+    replace(PeerLinks.prototype, "all", (was) =>
+      function (this: PeerLinks) {
+        const all = (was as unknown as () => PeerLinks["all"]).call(this);
+        return all.map((link) => Object.create(link, { position: { value: Infinity } }));
+      } as never),
   "a segment's number used again": () =>
     replace(Disk.prototype, "of", (was) =>
       function (this: Disk, life) {

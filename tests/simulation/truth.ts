@@ -91,7 +91,7 @@ export class Truth implements LedgerObserver {
       const gone = (why: string) => world.violate("invariants", why);
       try {
         const log = new SegmentLog({ files: world.disk.view, boot: 0, position, rereads: 0, gone });
-        const begun = new FileLedger(log, 0, mine, hash);
+        const begun = new FileLedger(log, 0, mine, hash, world.roster);
         begun.observe(this);
         for (const asked of world.asked.payments.values()) asked.pending = mine.pending.has(asked.id);
         return begun;

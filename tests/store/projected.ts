@@ -31,7 +31,7 @@ export class Side {
     const { clock, store } = world;
     this.ledger = world.ledger(self === "a" ? 0 : 2 ** 31);
     this.projector = new Projector({
-      ...{ self, store, clock, ledger: this.ledger, logId: LOG, intervalMs: INTERVAL_MS },
+      ...{ isFirst: self === "a", store, clock, ledger: this.ledger, logId: LOG, intervalMs: INTERVAL_MS },
       // no jitter: a pause is as long as it can be
       random: () => 1,
       from: store.content.stored,
