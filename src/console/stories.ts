@@ -95,7 +95,8 @@ export function isComplete(lines: readonly StoryStep[]): boolean {
     const before = lines[i - 1];
     // found booked before anything was sent
     if (stage === "settled" && !before) return attempt === 0;
-    if (stage === "dispatched") return attempt === (before?.attempt ?? 0) + 1 && before?.stage !== "dispatched";
+    // another replica may have gone on with the same attempt
+    if (stage === "dispatched") return attempt === (before?.attempt ?? 0) + Number(before?.stage !== "dispatched");
     return before?.attempt === attempt && (before.stage === "dispatched" || stage === "settled");
   });
 }

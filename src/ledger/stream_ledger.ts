@@ -7,6 +7,7 @@
 import { backoffMs, type Clock, type Random, within } from "../clock.ts";
 import type { Book } from "../payment/book.ts";
 import type { Fact } from "../payment/fact.ts";
+import type { Roster } from "../payment/roster.ts";
 import { Fold } from "./fold.ts";
 import type { Checkpoint, Ledger, LedgerObserver, Receipt } from "./ledger.ts";
 import { type LogRecord, RecordBuffer } from "./record.ts";
@@ -38,6 +39,7 @@ export interface StreamLedgerParts {
   readonly book: Book;
   /** at the position */
   readonly hash: number;
+  readonly roster: Roster;
   /** The stream is lost, or another one: this ledger reads and records nothing any more. */
   lost(why: string): void;
 }
@@ -59,7 +61,7 @@ export class StreamLedger implements Ledger {
   readonly book: Book;
   readonly #parts: StreamLedgerParts;
   readonly #fold: Fold;
-  readonly #read = new RecordBuffer();
+  readonly #read: RecordBuffer;
   /** by nonce, the oldest first */
   readonly #own = new Map<number, Own>();
   #waiting: { readonly position: number; readonly go: () => void }[] = [];
@@ -76,10 +78,11 @@ export class StreamLedger implements Ledger {
 
   /** Begins to read; {@link barrier} says when all there was is read. */
   constructor(parts: StreamLedgerParts) {
-    const { stream, clock, position, base, nonce, book, hash } = parts;
+    const { stream, clock, position, base, nonce, book, hash, roster } = parts;
     this.#parts = parts;
     this.book = book;
-    this.#fold = new Fold(book, hash);
+    this.#fold = new Fold(book, hash, roster);
+    this.#read = new RecordBuffer(roster);
     this.#nonce = nonce;
     this.#position = position;
     this.#heardMs = clock.monotonic();
@@ -147,7 +150,7 @@ export class StreamLedger implements Ledger {
 
   #make(record: LogRecord, resolve: (receipt: Receipt) => void): Own {
     const nonce = this.#nonce = this.#nonce + 1 >>> 0;
-    const { bytes, sum } = new RecordBuffer().write(record, nonce);
+    const { bytes, sum } = new RecordBuffer(this.#parts.roster).write(record, nonce);
     const own: Own = {
       ...{ record, bytes, sum, nonce, sentMs: this.#parts.clock.monotonic() },
       end: (receipt) => {

@@ -13,7 +13,8 @@ export type Readiness = ReturnType<typeof readinessOf>;
 /** The parts of a replica that has read the store and the log. */
 export interface Running {
   readonly ledger: Ledger;
-  readonly retention: Retention;
+  /** none where the log is no files */
+  readonly retention: Retention | undefined;
   readonly dispatcher: Dispatcher;
   readonly projector: Projector | undefined;
 }

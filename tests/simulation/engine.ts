@@ -4,7 +4,7 @@
  * compared and set. Everything else happens: answers are lost, late, or of a server that was cut off long ago.
  * @module
  */
-import type { Published, Stream, StreamEvents, StreamState } from "../../src/ledger/stream.ts";
+import { type Published, type Stream, StreamError, type StreamEvents, type Streams, type StreamState } from "../../src/ledger/stream.ts";
 import type { VirtualClock } from "../support/virtual_clock.ts";
 import type { Life } from "./life.ts";
 import type { Prng } from "./prng.ts";
@@ -137,9 +137,32 @@ export class Engine {
     return was.all.length - kept.length;
   }
 
-  /** The engine as one process on a host has it. */
+  /** The stream as one process on a host has it; there is one. */
   of(life: Life, host: number): Stream {
-    return new Connection(this, life, host);
+    return new Connection(this, life, host, this.#messages!.id);
+  }
+
+  /** Which stream counts, as one process on a host has it: a majority says so. */
+  streams(life: Life, host: number): Streams {
+    const ask = <T>(answer: () => T) => {
+      const { promise, resolve, reject } = Promise.withResolvers<T>();
+      if (!life.acts()) return promise;
+      this.world.clock.after(this.wayMs() + this.wayMs(), () => {
+        const entry = this.entry(host);
+        const isHeard = entry !== undefined && this.#leaderOf(({ host }) => this.reaches(entry.host, host)) !== undefined;
+        life.hear(() => isHeard ? resolve(answer()) : reject(new StreamError("no server answers")));
+      });
+      return promise;
+    };
+    return {
+      current: () => ask(() => this.#messages && this.of(life, host)),
+      begin: (first, instead) =>
+        ask(() => {
+          if (this.#messages?.id === instead) this.delete();
+          this.create(`${this.prng.word().toString(16).padStart(8, "0")}-0000-4000-8000-000000000000`, first);
+          return this.of(life, host);
+        }),
+    };
   }
 
   reaches(one: number, other: number): boolean {
@@ -331,7 +354,12 @@ class Connection implements Stream {
   #tail: Tail | undefined;
   #closed = false;
 
-  constructor(private readonly engine: Engine, private readonly life: Life, private readonly host: number) {}
+  constructor(
+    private readonly engine: Engine,
+    private readonly life: Life,
+    private readonly host: number,
+    readonly id: string,
+  ) {}
 
   publish(subject: string, bytes: Uint8Array, over: number | undefined): Promise<Published> {
     const { promise, resolve } = Promise.withResolvers<Published>();
@@ -414,7 +442,7 @@ class Tail {
     private readonly events: StreamEvents,
   ) {
     this.#heardMs = engine.world.clock.monotonic();
-    this.#id = engine.stream?.id;
+    this.#id = id;
     this.#server = engine.entry(host);
     this.#beat();
   }

@@ -6,6 +6,7 @@ import { CURRENT_MS, StreamLedger } from "../../src/ledger/stream_ledger.ts";
 import { Book } from "../../src/payment/book.ts";
 import { dispatched, type Fact, PROCESSORS, released, settled } from "../../src/payment/fact.ts";
 import { idOf } from "../ledger/side.ts";
+import { PAIR } from "../../src/payment/roster.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { HOPS } from "./clock.ts";
 import { Engine, type EngineFaults } from "./engine.ts";
@@ -61,7 +62,7 @@ class Hosts {
     this.ledgers = this.lives.map((life, host) => {
       const ledger = new StreamLedger({
         ...{ stream: this.engine.of(life, host), clock: this.clock, random: prng.fork().float, nonce: prng.word() },
-        ...{ position: 1, base: 1, book: new Book(), hash: 0, lost: (why: string) => assert.fail(why) },
+        ...{ position: 1, base: 1, book: new Book(), hash: 0, roster: PAIR, lost: (why: string) => assert.fail(why) },
       });
       const told: string[] = this.told[host] = [];
       this.own[host] = new Set();
