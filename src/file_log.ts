@@ -13,7 +13,15 @@ import { SegmentLog } from "./ledger/segment_log.ts";
 import type { HeldLock, Locks } from "./membership/lock.ts";
 import type { ReplicaId } from "./payment/fact.ts";
 import type { Payment } from "./payment/payment.ts";
-import { answer, type ClusterLog, type Known, loadStore, type LogHost, type Opened, STORE_AGAIN_MS } from "./recovery.ts";
+import {
+  answer,
+  type ClusterLog,
+  type Known,
+  loadStore,
+  type LogHost,
+  type Opened,
+  STORE_AGAIN_MS,
+} from "./recovery.ts";
 import type { ReplicaPorts, ReplicaSettings } from "./replica.ts";
 import type { Stored } from "./store/store.ts";
 

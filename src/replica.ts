@@ -155,9 +155,7 @@ export class Replica implements Service {
         await projector?.flush(GIVE_UP_MS);
       },
     };
-    return "streams" in ports
-      ? new StreamLog(this.#settings, ports, host)
-      : new FileLog(this.#settings, ports, host);
+    return "streams" in ports ? new StreamLog(this.#settings, ports, host) : new FileLog(this.#settings, ports, host);
   }
 
   /** Begins to look for the peers, to read the store and the log, and then to serve. */

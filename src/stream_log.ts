@@ -11,7 +11,15 @@ import type { Stream, Streams } from "./ledger/stream.ts";
 import { ALL, StreamLedger } from "./ledger/stream_ledger.ts";
 import type { Processor, ReplicaId } from "./payment/fact.ts";
 import type { Payment } from "./payment/payment.ts";
-import { answer, type ClusterLog, type Known, loadStore, type LogHost, type Opened, STORE_AGAIN_MS } from "./recovery.ts";
+import {
+  answer,
+  type ClusterLog,
+  type Known,
+  loadStore,
+  type LogHost,
+  type Opened,
+  STORE_AGAIN_MS,
+} from "./recovery.ts";
 import type { ReplicaPorts, ReplicaSettings } from "./replica.ts";
 import type { Stored } from "./store/store.ts";
 

@@ -7,6 +7,7 @@
 import { backoffMs, type Clock, type Random, within } from "../clock.ts";
 import type { Book } from "../payment/book.ts";
 import type { Fact } from "../payment/fact.ts";
+import type { Payment } from "../payment/payment.ts";
 import type { Roster } from "../payment/roster.ts";
 import { Fold } from "./fold.ts";
 import type { Checkpoint, Ledger, LedgerObserver, Receipt } from "./ledger.ts";
@@ -30,6 +31,7 @@ export interface StreamLedgerParts {
   readonly stream: Stream;
   readonly clock: Clock;
   readonly random: Random;
+  readonly roster: Roster;
   /** the end of what the book holds: the tail begins there */
   readonly position: number;
   /** the position of the stream's first message, which is no payment's; nothing before it is in this stream */
@@ -78,7 +80,7 @@ export class StreamLedger implements Ledger {
 
   /** Begins to read; {@link barrier} says when all there was is read. */
   constructor(parts: StreamLedgerParts) {
-    const { stream, clock, position, base, nonce, book, hash, roster } = parts;
+    const { stream, clock, roster, position, base, nonce, book, hash } = parts;
     this.#parts = parts;
     this.book = book;
     this.#fold = new Fold(book, hash, roster);
@@ -199,7 +201,7 @@ export class StreamLedger implements Ledger {
     return !("id" in record) || this.book.get(record.id) === undefined;
   }
 
-  #paymentOf(record: LogRecord) {
+  #paymentOf(record: LogRecord): Payment | undefined {
     return "id" in record ? this.book.get(record.id) : undefined;
   }
 

@@ -24,8 +24,8 @@ class Scene {
   constructor({ position = 1, base = 1, book = new Book() } = {}) {
     this.stream = new ScriptedStream(Math.max(position, base));
     this.ledger = new StreamLedger({
-      ...{ stream: this.stream, clock: this.clock, random: () => 0.5, nonce: 7, hash: 0 },
-      ...{ position, base, book, roster: PAIR, lost: (why: string) => this.lost.push(why) },
+      ...{ stream: this.stream, clock: this.clock, random: () => 0.5, roster: PAIR, nonce: 7, hash: 0 },
+      ...{ position, base, book, lost: (why: string) => this.lost.push(why) },
     });
   }
 

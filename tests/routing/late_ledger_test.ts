@@ -96,7 +96,14 @@ class World {
       health: () => Promise.resolve(undefined),
     };
     this.dispatcher = new Dispatcher({
-      ...{ self: "a", isOwn: ({ owner }) => this.acts.includes(owner), ledger: this.ledger, clock: this.clock, client, random: () => 0.5 },
+      ...{
+        self: "a",
+        isOwn: ({ owner }) => this.acts.includes(owner),
+        ledger: this.ledger,
+        clock: this.clock,
+        client,
+        random: () => 0.5,
+      },
       limits: {
         ...{ patienceMs: 5_000, slowMs: 1_000, maxInFlight: MAX_IN_FLIGHT },
         ...{ dispatchPerSecond: 1_000, horizonMs: HORIZON_MS },
