@@ -3,7 +3,7 @@
  * @module
  */
 import { within } from "./clock.ts";
-import { Ledger } from "./ledger/ledger.ts";
+import { FileLedger } from "./ledger/file_ledger.ts";
 import { type Beginning, locate, NOTHING_STORED, openLog } from "./ledger/opening.ts";
 import { SegmentLog } from "./ledger/segment_log.ts";
 import type { HeldLock } from "./membership/lock.ts";
@@ -16,7 +16,7 @@ export const STORE_WAIT_MS = 3_000;
 
 /** The result of a recovery. */
 interface Known {
-  readonly ledger: Ledger;
+  readonly ledger: FileLedger;
   /** the identity of the log */
   readonly logId: string;
   /** where the store was when it was loaded */
@@ -106,7 +106,7 @@ export async function load(
   const { logId, ...from } = beginning;
   const nonce = Math.floor(random() * 2 ** 32);
   const segments = new SegmentLog({ files, boot, segmentRecords, rereads, gone, ...from });
-  return { ledger: new Ledger(segments, nonce, book, stored.hash, roster), logId, stored };
+  return { ledger: new FileLedger(segments, nonce, book, stored.hash, roster), logId, stored };
 }
 
 /** The answer of a store; undefined if there is none in time, or it fails: `failed` gets the reason. */

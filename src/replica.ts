@@ -5,16 +5,15 @@
  */
 import { type Clock, type Random, within } from "./clock.ts";
 import type { AckLevel } from "./config.ts";
-import type { Ledger } from "./ledger/ledger.ts";
+import type { Ledger, Receipt } from "./ledger/ledger.ts";
 import type { SegmentFiles } from "./ledger/log.ts";
 import { Retention } from "./ledger/retention.ts";
 import { HealthPoller } from "./membership/health_poller.ts";
 import type { HeldLock, Locks } from "./membership/lock.ts";
 import { type Effect, type Event, type Membership, transition, unstarted } from "./membership/membership.ts";
-import type { Summary } from "./payment/book.ts";
+import type { Book } from "./payment/book.ts";
 import type { ReplicaId } from "./payment/fact.ts";
 import type { Cents } from "./payment/money.ts";
-import type { Payment } from "./payment/payment.ts";
 import type { Roster } from "./payment/roster.ts";
 import { Agreement } from "./peer/agreement.ts";
 import { PeerLinks } from "./peer/link.ts";
@@ -33,6 +32,8 @@ import type { Observer } from "./service/observer.ts";
 const LOCK_CHECK_MS = 5_000;
 /** How often loading may fail before the replica restarts. */
 const READINGS_MAX = 4;
+/** How long a caller waits until the log has a payment, in milliseconds. */
+const RECORD_MS = 2_000;
 /** The part of the time for stopping that calls in flight may take. */
 const DRAIN_SHARE = 0.6;
 
@@ -103,6 +104,8 @@ export class Replica implements Service {
   isAwaitingStore = false;
   /** how often loading the store has failed */
   #readings = 0;
+  /** payments that wait until the log has them */
+  #accepting = 0;
 
   constructor(settings: ReplicaSettings, ports: ReplicaPorts) {
     this.#settings = settings;
@@ -154,36 +157,61 @@ export class Replica implements Service {
     if (!this.#running || this.#member.phase !== "serving") return "not-serving";
     const { ledger, retention } = this.#running;
     const { book } = ledger;
+    if (!ledger.isCurrent) return "cut-off";
     // another replica may have taken it, or purged it, or brought all to a limit
     this.#catchUp(ledger);
     const known = book.get(id);
     if (known) return known.cents === cents ? this.#covered() : "conflict";
-    if (book.pending.size >= queueMax) return "queue-full";
+    if (book.pending.size + this.#accepting >= queueMax) return "queue-full";
     if (!book.hasRoomFor(cents)) return "total-full";
     if (retention.isOverLimit) return "log-full";
     const doubt = book.doubtedUptimeMs !== null && clock.uptime() < book.doubtedUptimeMs + this.#readMs + recallMs;
     const receipt = ledger.append({ kind: "accepted", by: self, id, cents, at: clock.now(), doubt }, true);
+    return receipt instanceof Promise ? this.#recorded(receipt, cents) : this.#accepted(receipt, cents);
+  }
+
+  /** Recording goes on for as long as it takes, and the caller may send the payment again. */
+  async #recorded(recording: Promise<Receipt>, cents: Cents): Promise<Acceptance> {
+    this.#accepting++;
+    const receipt = await within(this.#ports.clock, RECORD_MS, recording.finally(() => this.#accepting--));
+    return receipt ? this.#accepted(receipt, cents) : "uncovered";
+  }
+
+  #accepted(receipt: Receipt, cents: Cents): Acceptance | Promise<Acceptance> {
     if (receipt.kind === "not-taken") return "log-full";
-    // another replica took the id first: that is the payment
-    return receipt.payment!.cents === cents ? this.#covered() : "conflict";
+    // a purge was recorded at the same time
+    if (!receipt.payment) return "uncovered";
+    // another replica may have taken the id first: that is the payment
+    return receipt.payment.cents === cents ? this.#covered() : "conflict";
   }
 
-  find(id: string): Payment | undefined {
-    if (!this.#running) return undefined;
-    this.#catchUp(this.#running.ledger);
-    return this.#running.ledger.book.get(id);
+  find(id: string): ReturnType<Service["find"]> {
+    return this.#readToEnd((book) => book.get(id));
   }
 
-  summary(from?: number, to?: number): Summary | undefined {
-    if (!this.#running) return undefined;
-    this.#catchUp(this.#running.ledger);
-    return this.#running.ledger.book.summary(from, to);
+  summary(from?: number, to?: number): ReturnType<Service["summary"]> {
+    return this.#readToEnd((book) => book.summary(from, to));
   }
 
-  purge(): boolean {
+  /** What the book says once all is folded that was recorded before the call. */
+  #readToEnd<T>(read: (book: Book) => T): T | undefined | Promise<T | "cut-off"> {
+    const { ledger } = this.#running ?? {};
+    if (!ledger) return undefined;
+    const reached = ledger.barrier();
+    if (reached) return reached.then((isRead) => isRead ? read(ledger.book) : "cut-off");
+    this.#look();
+    return read(ledger.book);
+  }
+
+  purge(): ReturnType<Service["purge"]> {
     const { ledger } = this.#running ?? {};
     if (!ledger || this.#member.phase !== "serving") return false;
-    return ledger.append({ kind: "purged", by: this.#settings.self, at: this.#ports.clock.now() }).kind === "holds";
+    if (!ledger.isCurrent) return "cut-off";
+    const receipt = ledger.append({ kind: "purged", by: this.#settings.self, at: this.#ports.clock.now() });
+    if (!(receipt instanceof Promise)) return receipt.kind === "holds";
+    return within(this.#ports.clock, RECORD_MS, receipt).then((receipt) =>
+      receipt ? receipt.kind === "holds" : "cut-off"
+    );
   }
 
   get vitals(): Vitals {
@@ -321,7 +349,8 @@ export class Replica implements Service {
     const owned = dead.length > 0 ? this.#owned() : new Map<ReplicaId, number>();
     for (const from of dead) {
       const [by, payments] = [this.#settings.self, owned.get(from)];
-      if (payments && ledger.append({ kind: "moved", by, from, at: clock.now() }).kind === "holds") {
+      const moved = payments && ledger.append({ kind: "moved", by, from, at: clock.now() });
+      if (moved && "kind" in moved && moved.kind === "holds") {
         say("warning", "failover: a peer is dead, and this replica takes over its payments", { peer: from, payments });
       }
     }

@@ -5,8 +5,10 @@ import type { Clock } from "../src/clock.ts";
 import type { SegmentFile, SegmentFiles } from "../src/ledger/log.ts";
 import { RECORD_BYTES } from "../src/ledger/record.ts";
 import type { Locks } from "../src/membership/lock.ts";
-import { type Fact, type Processor, type ReplicaId } from "../src/payment/fact.ts";
+import type { Fact, Processor, ReplicaId } from "../src/payment/fact.ts";
 import { PAIR, Roster } from "../src/payment/roster.ts";
+import type { Summary } from "../src/payment/book.ts";
+import type { Payment } from "../src/payment/payment.ts";
 import type { Transport } from "../src/peer/transport.ts";
 import { Replica, type ReplicaSettings } from "../src/replica.ts";
 import type { Lookup, Order, Outcome, ProcessorClient } from "../src/routing/processor_client.ts";
@@ -41,6 +43,12 @@ export interface PairOptions {
   readonly peer?: boolean;
   readonly settings?: Partial<ReplicaSettings>;
 }
+
+/** A replica whose log is files: it never has to wait for what it says of it. */
+export type AtOnce = {
+  find(id: string): Payment | undefined;
+  summary(from?: number, to?: number): Summary | undefined;
+} & Replica;
 
 /** A call to a processor. */
 export interface Paid extends Omit<Order, "cents"> {
@@ -96,12 +104,12 @@ export class Pair {
     return pair;
   }
 
-  get a(): Replica {
-    return this.#lives.a!.replica;
+  get a(): AtOnce {
+    return this.#lives.a!.replica as AtOnce;
   }
 
-  get b(): Replica {
-    return this.#lives.b!.replica;
+  get b(): AtOnce {
+    return this.#lives.b!.replica as AtOnce;
   }
 
   /** @param peer whether it is told that there is another replica */

@@ -2,6 +2,7 @@
  * A run of a scenario on virtual time: the production replicas, with processors and callers that follow a small model.
  * @module
  */
+import type { Summary } from "../../src/payment/book.ts";
 import type { Cents } from "../../src/payment/money.ts";
 import { type Processor, PROCESSORS } from "../../src/payment/fact.ts";
 import { Totals } from "../../src/payment/totals.ts";
@@ -129,7 +130,7 @@ export async function run(scenario: Scenario, policy: Policy, seed: number): Pro
       const window = [clock.now() - 1_000 * fromSecondsAgo, clock.now() - 1_000 * toSecondsAgo] as const;
       const differences = PROCESSORS.map((name) =>
         processors[name].totals.window(...window).count -
-        replicas.reduce((sum, replica) => sum + replica.summary(...window)![name].count, 0)
+        replicas.reduce((sum, replica) => sum + (replica.summary(...window) as Summary)[name].count, 0)
       );
       inconsistencies += compare === "sum"
         ? Math.abs(differences[0]! + differences[1]!)

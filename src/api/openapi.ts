@@ -128,13 +128,13 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   "GET /payments/:id": route("payments", showPayment, "What happened to a payment, and why", {
     200: answer("What is known of it, as JSON or as a page", { ...json("Payment", PAYMENT), ...HTML }, "Vary"),
     404: answer(UNKNOWN.description, { ...UNKNOWN.content, ...HTML }, "Vary"),
-    ...problems("internal", "not-serving"),
+    ...problems("internal", "cut-off", "not-serving"),
   }, {
     parameters: [inPath("id", ID, "the correlation id, in either case; anything else is answered 404")],
   }),
   "GET /payments-summary": route("payments", showSummary, "What is booked where", {
     200: answer("The totals of both processors", json("Summary", TOTALS)),
-    ...problems("invalid-query", "internal", "not-serving"),
+    ...problems("invalid-query", "internal", "cut-off", "not-serving"),
   }, {
     description: "The totals of all replicas at the time of asking, by `requestedAt` at the processors, " +
       "both ends inclusive.",
@@ -144,8 +144,8 @@ export const ROUTES: Readonly<Record<string, Route>> = {
     ],
   }),
   "POST /purge-payments": route("operations", purgePayments, "Forget every payment", {
-    200: answer("They are forgotten, at every replica", json("Purged", { message: "All payments are purged." })),
-    ...problems("forbidden", "internal", "log-full", "not-serving"),
+    200: answer("They are forgotten, at all replicas", json("Purged", { message: "All payments are purged." })),
+    ...problems("forbidden", "internal", "log-full", "cut-off", "not-serving"),
   }, {
     description: "Needs the ADMIN_TOKEN as bearer, unless ALLOW_PURGE=true lets everybody in. A body is not read. A " +
       "payment that a processor may be booking now is not forgotten: it ends first, and counts.",

@@ -137,8 +137,8 @@ export class Watch implements Observer {
     const { self, roster, clock, fees } = this.#parts;
     const replica = this.#replica!;
     const { ready, ack, notes, peers, store, pending, settled, processors } = replica.readiness();
-    const { links, dispatcher } = replica.vitals;
-    const totals = replica.summary() ?? NOTHING;
+    const { links, dispatcher, ledger } = replica.vitals;
+    const totals = ledger?.book.summary() ?? NOTHING;
     const of = (processor: Processor) => ({ ...processors[processor], outages: this.#outages.of(processor) });
     const heard = this.#statuses();
     return {

@@ -48,6 +48,7 @@ export function readinessOf(
   const reached = [pending >= queueMax && LIMITS.queue, retention?.isOverLimit && LIMITS.log];
   // one working store commits the payments of all
   const isUncovered = ack === "store" && store !== "ready" && !isStoredElsewhere;
+  const isCutOff = ledger?.isCurrent === false;
   const notes = [
     waits,
     phase === "reading" ? "reading the store and the log" : "",
@@ -58,13 +59,14 @@ export function readinessOf(
     }),
     projector?.trouble ?? "",
     ...reached,
+    isCutOff ? "the log is not heard, so nothing new is taken or sent here" : "",
     phase === "serving" && isUncovered
       ? "POST is answered 503: a 202 says that Postgres holds the payment (ACK=store)"
       : "",
     ...dispatcher?.notes ?? [],
   ];
   return {
-    ready: phase === "serving" && !isUncovered && !reached.some(Boolean),
+    ready: phase === "serving" && !isCutOff && !isUncovered && !reached.some(Boolean),
     ...{ replica, phase, ack },
     peers: Object.fromEntries(Object.entries(peers).map(([peer, state]) => [peer, PEER[state]])),
     store,
