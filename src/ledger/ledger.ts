@@ -25,7 +25,7 @@ export interface LedgerObserver {
   folded(fact: Fact, holds: boolean, payment: Payment | undefined): void;
 }
 
-/** What a replica had folded up to a position: all of it must be the same at each. */
+/** What a replica had folded up to a position: all of it must be the same at all of them. */
 export interface Checkpoint {
   readonly position: number;
   /** the hash of every record up to there, and of whether it held */
