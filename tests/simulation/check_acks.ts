@@ -100,7 +100,8 @@ export class AckChecker {
   }
 
   #inLog({ position }: AskedPayment): boolean {
-    return position !== undefined && this.world.disk.has(segmentOf(position));
+    if (position === undefined) return false;
+    return this.world.engine ? this.world.isOfStream(position) : this.world.disk.has(segmentOf(position));
   }
 
   #lose(payment: AskedPayment, restoredMs: number): void {

@@ -110,7 +110,7 @@ export class Engine {
   #messages: Messages | undefined;
   #tails = new Set<Tail>();
   #electing = false;
-  #made = 0;
+  readonly #claimedMs = new Map<string, number>();
 
   constructor(readonly world: EngineWorld, readonly prng: Prng, readonly faults: EngineFaults) {
     this.servers = Array.from({ length: SERVERS }, (_, host) => ({
@@ -126,7 +126,7 @@ export class Engine {
   /** Makes a stream, in place of the one that is there. */
   create(first: number): Messages {
     this.delete();
-    return this.#messages = new Messages(`stream-${++this.#made}`, first);
+    return this.#messages = new Messages(this.prng.uuid(), first);
   }
 
   /** The stream is gone, with all that it had. */
@@ -159,6 +159,16 @@ export class Engine {
           return this.open(life, host);
         }),
     };
+  }
+
+  /** Whether a process may ask a processor how it is: one of all processes in that time, if a majority answers. */
+  claim(life: Life, host: number, key: string, everyMs: number): Promise<boolean> {
+    return this.#ask(life, host, () => {
+      const nowMs = this.world.clock.monotonic();
+      const claims = nowMs - (this.#claimedMs.get(key) ?? -Infinity) >= everyMs;
+      if (claims) this.#claimedMs.set(key, nowMs);
+      return claims;
+    }).catch(() => false);
   }
 
   /** Asks what a majority answers, or nobody. */
