@@ -28,7 +28,7 @@ export class SummaryChecker {
   #compare({ life, replica }: Running, summary: Summary | undefined, least: number, from?: number, to?: number): void {
     const { world } = this;
     // it does not know yet what was before its life
-    if (!summary || !life.alive) return;
+    if (!summary || !life.alive || !world.isSound(life)) return;
     world.note("summary", life, summary.default.count, summary.fallback.count);
     const truth = world.truth.catchUp();
     const { position } = replica.ledger!;
@@ -70,7 +70,7 @@ export class SummaryChecker {
   #compareOne({ life, replica }: Running, id: string, found: Payment | undefined): void {
     const { world } = this;
     const truth = world.truth.catchUp();
-    if (!life.alive || !truth || truth.position !== replica.ledger?.position) return;
+    if (!life.alive || !world.isSound(life) || !truth || truth.position !== replica.ledger?.position) return;
     const [said, known] = [found, truth.book.get(id)].map((payment) => payment && JSON.stringify(payment, FIELDS));
     if (said !== known) world.violate("summary", `${life.replica} says of ${id}: ${said}, the log says ${known}`);
   }

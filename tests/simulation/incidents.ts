@@ -105,8 +105,13 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
     engine!.full = true;
     clock.after(lastMs, () => engine!.full = false);
   },
-  "stream-lost": (world) => world.loseStream(),
-  "stream-shortened": (world, prng) => world.loseStream(prng.whole(1, 20)),
+  "stream-lost"(world) {
+    world.loseStream();
+    world.engine!.delete();
+  },
+  "stream-shortened"(world, prng) {
+    if (world.engine!.stream) world.shortenStream(prng.whole(1, 20));
+  },
 };
 
 const SPARED: readonly Loss[] = ["none", "tail"];

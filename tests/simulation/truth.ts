@@ -89,7 +89,7 @@ export class Truth implements LedgerObserver {
       const { ledger } = replica;
       if (!life.alive || !ledger || replica.readiness().phase !== "serving") continue;
       const { book, position, hash } = ledger;
-      if (world.engine && !world.isOfStream(position)) continue;
+      if (!world.isSound(life)) continue;
       const mine = new Book();
       for (let i = 0; i < book.settled.size; i++) mine.load(book.settled.at(i));
       for (const payment of book.pending.values()) mine.load(payment);

@@ -86,8 +86,6 @@ export class World {
   closing = false;
   /** until when hosts are down, in milliseconds */
   readonly #downUntilMs: Record<ReplicaId, number> = {};
-  /** the stream that was lost last */
-  #lostStream: string | undefined;
   #lives = 0;
   #overtaking = false;
 
@@ -109,6 +107,7 @@ export class World {
     this.network = new Network(this, this.prng.fork(), { ...plan.network });
     this.disk = new Disk(this, this.prng.fork(), { ...plan.disk });
     this.engine = plan.engine && new Engine(this, this.prng.fork(), { ...plan.engine });
+    if (this.engine) this.engine.replaced = () => this.loseStream();
     if (plan.store) this.database = new Database(this, this.prng.fork(), { ...plan.storeFaults });
     this.callers = new Callers(this);
   }
@@ -118,10 +117,9 @@ export class World {
     return this.roster.names;
   }
 
-  /** Whether a position is of the stream that counts: not of one that was lost, and that some may still use. */
-  isOfStream(position: number): boolean {
-    const { stream } = this.engine!;
-    return stream !== undefined && stream.id !== this.#lostStream && position > stream.first;
+  /** Whether what a process has read of the log is there: not where a stream was lost, until that is noticed. */
+  isSound(life: Life): boolean {
+    return this.engine?.isSound(life) ?? true;
   }
 
   /** Those whose process is alive. */
@@ -189,14 +187,14 @@ export class World {
       observers: [{
         folded: () => {
           const { ledger } = replica;
-          if (ledger && (!this.engine || this.isOfStream(ledger.position))) this.logs.folded(life, ledger);
+          if (ledger && this.isSound(life)) this.logs.folded(life, ledger);
         },
       }],
       say: (_, message, fields) => this.#log(life, message, fields),
       fail: (error) => {
         if (!life.alive) return;
-        // on a stream that lost messages, who has read them differs from who has not
-        if (this.engine && !this.isOfStream(replica.ledger?.position ?? 0)) life.die();
+        // where a stream has lost messages, who has read them differs from who has not
+        if (this.living.some(({ life, replica }) => replica.ledger && !this.isSound(life))) life.die();
         else {
           this.violate("invariants", error instanceof Error ? error.stack ?? error.message : String(error));
         }
@@ -251,16 +249,22 @@ export class World {
     this.clock.after(downMs, () => this.engine!.revive(this.hostOf(name)));
   }
 
-  /** The engine loses the stream, or its last messages. Some who have read them go on for a while. */
-  loseStream(messages = Infinity): void {
-    const { engine } = this;
+  /** The stream is gone: nobody holds any more what only it held. */
+  loseStream(): void {
     this.truth.catchUp();
-    this.#lostStream = engine!.stream?.id;
-    if (messages === Infinity) engine!.delete();
-    else engine!.shorten(messages);
     this.acks.logLost(() => true);
     this.truth.forget();
     this.logs.forget();
+  }
+
+  /** The stream loses its last messages. Who has read them notices it after a while, and others never. */
+  shortenStream(count: number): void {
+    const { engine, asked } = this;
+    const { all } = engine!.stream!;
+    this.loseStream();
+    // what happens to them until then nobody can know
+    for (const { subject } of all.slice(-count)) Object.assign(asked.get(subject) ?? {}, { excused: true });
+    engine!.shorten(count);
   }
 
   /** Kills a process between two of its effects, the `after`-th from now, or at the latest in a moment. */
