@@ -56,7 +56,7 @@ export async function claimAndOpen(settings: ReplicaSettings, ports: ReplicaPort
     if (follows) return { own, doubted: opening.doubted, isAlone };
     own.release();
     const why = opening.kind === "wait" ? opening.why + trouble : "the store did not take the log that begins anew";
-    return { why, isAlone, ...!stored && { afterMs: STORE_AGAIN_MS } };
+    return stored ? { why, isAlone } : { why, isAlone, afterMs: STORE_AGAIN_MS };
   } finally {
     logLock.release();
   }

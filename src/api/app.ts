@@ -5,7 +5,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Observer } from "../service/observer.ts";
 import type { Service } from "../service/service.ts";
 import type { Watching } from "../console/watching.ts";
-import { ROUTES } from "./openapi.ts";
+import { routesOf } from "./openapi.ts";
 import { takePayment } from "./payments.ts";
 import { problem } from "./problem.ts";
 
@@ -33,9 +33,6 @@ export interface Edge {
   readonly scrape?: () => Promise<string>;
 }
 
-/** What is at `OPS_LISTEN` only, if that is set. */
-const INTERNAL = ["GET /", "GET /live", "GET /metrics"];
-
 /** A name or address, and perhaps a port. */
 const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d*)?$/i;
 /** A URL whose path begins where {@link getPath} says. */
@@ -57,8 +54,7 @@ export function createApp(edge: Edge): Hono {
   const { onInvariant, internal = true, observers = [] } = edge;
   const log = getLogger(["galo", "http"]);
   const app = new Hono({ getPath: pathOf });
-  for (const [route, { handlerOf }] of Object.entries(ROUTES)) {
-    if (!internal && INTERNAL.includes(route)) continue;
+  for (const [route, { handlerOf }] of Object.entries(routesOf(internal))) {
     const [method, path] = route.split(" ") as [string, string];
     app.on(method, path, measured(observers, route, handlerOf(edge)));
   }

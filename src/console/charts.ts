@@ -4,8 +4,8 @@ import type { Point } from "./watching.ts";
 /** How many points there are of each age, youngest first, and how many then become one: 3, 12 and 45 minutes. */
 const AGES = [{ points: 180, become: 5 }, { points: 144, become: 4 }, { points: 135, become: 1 }] as const;
 
-/** The most points that are kept. */
-export const POINTS_MAX = 466;
+/** The most points that are kept, among them those of each age that wait to become one. */
+export const POINTS_MAX = AGES.reduce((sum, { points, become }) => sum + points + become - 1, 0);
 
 /** The points of an hour. */
 export class Charts {

@@ -9,7 +9,6 @@ import { type Dispatched, type Fact, type Processor, PROCESSORS } from "../payme
 import type { Reason, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Status } from "../peer/frame.ts";
-import type { ProcessorStatus } from "../routing/dispatcher.ts";
 import type { Observer } from "../service/observer.ts";
 import { LIMITS, type Readiness } from "../service/readiness.ts";
 import type { Service } from "../service/service.ts";
@@ -68,7 +67,10 @@ export class Watch implements Observer {
   /** stories are read one at a time, so that writes do not wait for reads */
   #recalls: Promise<unknown> = Promise.resolve();
   /** by processor, what was logged last: the status with which it refuses, and what is not understood of it */
-  readonly #said: Record<Processor, Pick<ProcessorStatus, "rejectsWith" | "unclear">> = { default: {}, fallback: {} };
+  readonly #said: Record<Processor, { rejectsWith?: number | undefined; unclear?: string | undefined }> = {
+    default: {},
+    fallback: {},
+  };
   #fallback: { readonly since: number; readonly lastAt: number; readonly payments: number } | undefined;
 
   constructor(parts: WatchParts) {
@@ -254,7 +256,7 @@ export class Watch implements Observer {
     for (const processor of PROCESSORS) {
       const { state, error, rejectsWith, retryAt, unclear } = processors[processor];
       const said = this.#said[processor];
-      this.#said[processor] = { ...rejectsWith && { rejectsWith }, ...unclear && { unclear } };
+      this.#said[processor] = { rejectsWith, unclear };
       const change = this.#outages.look(processor, state === "up", at);
       if (change?.to === null || state === "down" && rejectsWith && rejectsWith !== said.rejectsWith) {
         const why = { ...error && { why: error }, ...rejectsWith && { status: rejectsWith } };

@@ -23,7 +23,7 @@ export interface ChildSpec {
   /** how long the child may take to stop before it is killed, in milliseconds */
   readonly killMs?: number;
   /** ready when this answers; without one, when the child writes to its standard output */
-  readonly at?: Deno.ConnectOptions;
+  readonly at?: Deno.ConnectOptions | undefined;
 }
 
 /** A child process of `start`. */
@@ -50,8 +50,8 @@ export class Child {
   }
 
   #spawn(): Deno.ChildProcess {
-    const { program, args, env, cwd, at } = this.spec;
-    const options = { args: [...args], env, ...cwd && { cwd } };
+    const { program, args, env, cwd = ".", at } = this.spec;
+    const options = { args: [...args], env, cwd };
     try {
       const command = new Deno.Command(program, { ...options, stdin: "piped", stdout: "piped", stderr: "inherit" });
       const child = command.spawn();

@@ -3,11 +3,11 @@
  * payments; open, it does not; half-open, a probe is due. Every answer and `service-health` move it.
  * @module
  */
-import type { Clock, Random } from "../clock.ts";
+import { backoffMs, type Clock, type Random } from "../clock.ts";
 import type { Health, Outcome } from "./processor_client.ts";
 import type { ProcessorView } from "./route.ts";
 
-/** Pause before the first probe of a processor that went down, in milliseconds; it doubles with every failed probe. */
+/** The longest pause before the first probe of a processor that went down, and before any later one: {@link backoffMs}. */
 export const PROBE_MS_MIN = 50, PROBE_MS_MAX = 1_000;
 /** How much longer than the last answers took calls must wait to show that the processor has changed, in milliseconds. */
 export const STALL_MS = 250;
@@ -53,7 +53,8 @@ export class CircuitBreaker {
   /** the last probe was booked, but only after a long time */
   #slowProbe = false;
   #probeAtMs = 0;
-  #probePauseMs = PROBE_MS_MIN;
+  /** probes that failed one after the other */
+  #failedProbes = 0;
 
   constructor(private readonly clock: Clock, private readonly random: Random) {}
 
@@ -128,7 +129,7 @@ export class CircuitBreaker {
     if (!this.#up) {
       this.#probes = 0;
       this.#probeAtMs = 0;
-      this.#probePauseMs = PROBE_MS_MIN;
+      this.#failedProbes = 0;
     }
   }
 
@@ -159,7 +160,7 @@ export class CircuitBreaker {
         this.#up = true;
         this.#hearsay = false;
         this.#probes = 0;
-        this.#probePauseMs = PROBE_MS_MIN;
+        this.#failedProbes = 0;
         this.#fullPauseMs = FULL_MS / 2;
         return;
       }
@@ -188,13 +189,12 @@ export class CircuitBreaker {
     this.#up = false;
     this.#slowProbe = false;
     this.#probes = 0;
-    this.#probePauseMs = PROBE_MS_MIN;
+    this.#failedProbes = 0;
     this.#backOff();
   }
 
   #backOff(): void {
-    this.#probeAtMs = this.clock.monotonic() + this.#probePauseMs * (0.5 + this.random());
-    this.#probePauseMs = Math.min(2 * this.#probePauseMs, PROBE_MS_MAX);
+    this.#probeAtMs = this.clock.monotonic() + backoffMs(PROBE_MS_MIN, PROBE_MS_MAX, this.#failedProbes++, this.random);
   }
 
   /** How long the oldest call waits that began after every answered one. */
