@@ -37,8 +37,11 @@ const DRAIN_SHARE = 0.6;
 
 /** The options of one replica; times in milliseconds. */
 export interface ReplicaSettings extends RouteLimits {
+  /** which of the two replicas it is */
   readonly self: ReplicaId;
+  /** what a 202 promises */
   readonly ack: AckLevel;
+  /** payments that it dispatches a second at most */
   readonly dispatchPerSecond: number;
   /** payments that may be pending at both replicas together */
   readonly queueMax: number;
@@ -54,15 +57,21 @@ export interface ReplicaSettings extends RouteLimits {
   readonly segmentsMax: number;
   /** see {@link SegmentLogOptions} */
   readonly segmentRecords: number;
+  /** see {@link SegmentLogOptions} */
   readonly rereads: number;
 }
 
 /** Everything outside. */
 export interface ReplicaPorts {
+  /** the time */
   readonly clock: Clock;
+  /** for jitter, and for numbers that are not likely to meet */
   readonly random: Random;
+  /** the processors */
   readonly client: ProcessorClient;
+  /** the locks of both replicas */
   readonly locks: Locks;
+  /** the segments of the log */
   readonly files: SegmentFiles;
   /** a number that only this boot of the machine has */
   readonly boot: number;
@@ -70,9 +79,11 @@ export interface ReplicaPorts {
   uuid(): string;
   /** the way to the peer; none for a replica on its own */
   readonly transport?: Transport;
+  /** the store; none for a replica that has only the log */
   readonly store?: Store;
   /** sees every fact after the start, after the replica's own parts */
   readonly observers?: readonly Observer[];
+  /** Logs a line. */
   say(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
   /** An invariant is broken: the replica must not go on. */
   fail(error: unknown): void;
@@ -102,6 +113,7 @@ export class Replica implements Service {
   /** how often loading the store has failed */
   #readings = 0;
 
+  /** Does nothing yet: see {@link start}. */
   constructor(settings: ReplicaSettings, ports: ReplicaPorts) {
     this.#settings = settings;
     this.#ports = ports;

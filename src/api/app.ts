@@ -14,6 +14,7 @@ export type Handler = (c: Context) => Response | Promise<Response>;
 
 /** What handlers answer from, and the options of the HTTP edge. */
 export interface Edge {
+  /** the replica that takes them */
   readonly payments: Service;
   /** whether everyone may purge */
   readonly allowPurge: boolean;

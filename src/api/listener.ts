@@ -20,6 +20,7 @@ export class Listener {
   #server: { readonly addr: Deno.Addr; shutdown(): Promise<void> } | undefined;
   #stopping = false;
 
+  /** Opens nothing yet. */
   constructor(private readonly parts: ListenerParts) {}
 
   /**

@@ -20,6 +20,7 @@ export class Outages {
     return begun;
   }
 
+  /** The outages of a thing, oldest first. */
   of(name: string): Outage[] {
     return (this.#outages.get(name) ?? []).map((outage) => ({ ...outage }));
   }

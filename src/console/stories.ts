@@ -43,11 +43,12 @@ export class Stories {
     this.#young.set(id, kept === undefined ? line : [shortened(kept), line].join(";"));
   }
 
-  /** @returns undefined if nothing is kept, else what {@link decodeStory} reads */
+  /** The story of a payment, as {@link decodeStory} reads it; undefined if nothing is kept. */
   get(id: string): string | undefined {
     return this.#young.get(id) ?? this.#old.get(id);
   }
 
+  /** Forgets every story. */
   clear(): void {
     this.#young.clear();
     this.#old.clear();

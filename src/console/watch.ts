@@ -73,6 +73,7 @@ export class Watch implements Observer {
   };
   #fallback: { readonly since: number; readonly lastAt: number; readonly payments: number } | undefined;
 
+  /** Looks at nothing yet: see {@link start}. */
   constructor(parts: WatchParts) {
     this.#parts = parts;
     this.#since = parts.clock.now();
@@ -113,13 +114,14 @@ export class Watch implements Observer {
     });
   }
 
+  /** Stops looking, and ends every open page. */
   stop(): void {
     this.#stopped = true;
     this.#next?.();
     for (const watcher of this.#watchers) watcher.end();
   }
 
-  /** @returns how to stop watching; undefined if {@link WATCHERS_MAX} are, or the replica stops */
+  /** Adds a page. @returns what removes it; undefined if {@link WATCHERS_MAX} are open, or the replica stops */
   watch(watcher: Watcher): (() => void) | undefined {
     if (this.#stopped || this.#watchers.size >= WATCHERS_MAX) return undefined;
     this.#watchers.add(watcher);
@@ -166,6 +168,7 @@ export class Watch implements Observer {
     return this.#stories.get(id);
   }
 
+  /** The story of a payment: from memory, else from the store, else its state now. */
   async story(payment: Payment): Promise<Story> {
     const { id, stage } = payment;
     const first = beginning(payment);

@@ -21,6 +21,8 @@ type Receipt =
 /** Called with every fact of the log, in order, once it is folded. It must not append: that would be out of order. */
 export interface LedgerObserver {
   /**
+   * Takes the next fact.
+   *
    * @param holds whether the fact holds
    * @param payment what is known of its payment now, if it is about one
    */
@@ -34,6 +36,7 @@ const CHECKPOINTS_MAX = 1_024;
 
 /** What a replica had folded up to a position: all of it must be the same at both. */
 export interface Checkpoint {
+  /** in the log */
   readonly position: number;
   /** the hash of every record up to there, and of whether it held */
   readonly hash: number;
@@ -43,6 +46,7 @@ export interface Checkpoint {
 
 /** The only way to record a fact: appends it, and folds the log. */
 export class Ledger {
+  /** the fold of the log up to {@link position} */
   readonly book: Book;
   readonly #log: Log;
   readonly #observers: LedgerObserver[] = [];
@@ -54,6 +58,8 @@ export class Ledger {
   #checkpoints: Checkpoint[] = [];
 
   /**
+   * Continues from a position.
+   *
    * @param log its position is where the book ends
    * @param hash at that position
    * @param nonce a number that is not likely to be near another writer's

@@ -18,16 +18,23 @@ export interface Beginning extends Required<Pick<SegmentLogOptions, "position" |
 
 /** What opening the log needs. */
 export interface OpeningParts {
+  /** the log's segments */
   readonly files: SegmentFiles;
+  /** the boot of the machine now: {@link SegmentHeader.boot} */
   readonly boot: number;
+  /** the replica that opens the log */
   readonly self: ReplicaId;
   /** where the store is; undefined if it does not answer */
   readonly stored: Stored | undefined;
   /** whether the peer's lock is held: then the peer reads the log and appends to it */
   readonly peerHasLock: boolean;
+  /** see {@link SegmentLogOptions} */
   readonly rereads: number;
+  /** the time now, in milliseconds since 1970, UTC */
   readonly at: number;
+  /** the machine's uptime now, in milliseconds */
   readonly uptimeMs: number;
+  /** Makes a new UUID. */
   uuid(): string;
 }
 

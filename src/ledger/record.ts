@@ -13,9 +13,11 @@ const VERSION = 1;
 
 /** The first record of a segment. */
 export interface SegmentHeader {
+  /** tells it from a fact */
   readonly kind: "header";
   /** the identity of the log: {@link LogId} in text */
   readonly logId: string;
+  /** its number */
   readonly segment: number;
   /** the boot of the machine that it is of: segments of an older boot are never appended to */
   readonly boot: number;
@@ -70,6 +72,7 @@ const OTHER = 6; // of `settled` requestedAt, of `doubted` uptimeMs: boot
 
 /** The bytes of one record, to be written and read. Numbers are in the byte order of the machine: a log never leaves it. */
 export class RecordBuffer {
+  /** the record, {@link RECORD_BYTES} long */
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #words: Uint32Array;
   readonly #doubles: Float64Array;

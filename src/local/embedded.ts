@@ -54,6 +54,7 @@ const ENVIRONMENT = { clearEnv: true, env: { LC_ALL: "C" } } as const;
 export interface EmbeddedPostgres {
   /** for `pg` and `psql`; it needs no password, since nobody else may enter the socket's folder */
   readonly url: string;
+  /** the number of its process */
   readonly pid: number;
   /** the account it runs as, if that is not this process's own */
   readonly account: string | undefined;

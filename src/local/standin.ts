@@ -66,6 +66,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 
 /** A stand-in that runs. */
 export class StandIn extends StandInServer {
+  /** what it has booked */
   readonly books = new StandInBooks();
   #delayMs = 0;
   #failing = false;
@@ -80,6 +81,7 @@ export class StandIn extends StandInServer {
   #switching: Promise<void> = Promise.resolve();
   readonly #stopping = new AbortController();
 
+  /** Listens nowhere yet: see {@link open}. */
   constructor(private readonly options: StandInOptions) {
     super(options.port, options.hostname ?? "127.0.0.1", (request) => this.#handle(request));
   }
@@ -108,6 +110,7 @@ export class StandIn extends StandInServer {
     await Promise.all([super.close(), this.#switching]);
   }
 
+  /** Closes it. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -27,7 +27,9 @@ export type PeerState = "none" | "linked" | "silent" | "dead";
 
 /** What a replica knows of itself and its peer. */
 export interface Membership {
+  /** the replica's own */
   readonly phase: Phase;
+  /** the peer, as far as it is known */
   readonly peer: PeerState;
   /** whether the event `try` is to come */
   readonly tryPlanned: boolean;

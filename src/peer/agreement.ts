@@ -20,7 +20,7 @@ export class Agreement {
   /** the one that was compared last */
   #before: Checkpoint | undefined;
 
-  /** @param own this replica's checkpoints, oldest first */
+  /** Has compared nothing yet. @param own this replica's checkpoints, oldest first */
   constructor(private readonly peer: ReplicaId, private readonly own: () => readonly Checkpoint[]) {}
 
   /** A checkpoint of the peer came. @returns as {@link look} does */

@@ -16,6 +16,7 @@ const BROKEN = "\0";
 
 /** What came, or is to be sent, is no frame. The message is one line; the stream cannot be read on. */
 export class FrameError extends Error {
+  /** what a stack shows */
   override name = "FrameError";
 }
 

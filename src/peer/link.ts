@@ -17,15 +17,19 @@ export interface LinkEvents {
   linked(): void;
   /** it is silent */
   lost(why: string): void;
+  /** how far the peer is */
   progress(progress: Progress): void;
   /** the peer's fold at a position, to be compared with the fold here */
   checkpoint(told: Checkpoint): void;
+  /** what `service-health` said to the peer */
   health(processor: Processor, health: Health): void;
 }
 
 /** The link to the peer: replica `a` listens, `b` dials again and again. */
 export class PeerLink {
+  /** over all connections so far */
   bytesSent = 0;
+  /** over all connections so far */
   bytesReceived = 0;
   /** The peer's last progress, of any of its processes. */
   peerStatus: Status | undefined;
@@ -38,6 +42,7 @@ export class PeerLink {
   #dials = 0;
   #stopped = false;
 
+  /** Looks for nobody yet: see {@link start}. */
   constructor(private readonly parts: LinkParts, private readonly events: LinkEvents) {}
 
   /** Begins to look for the peer. */
@@ -70,6 +75,7 @@ export class PeerLink {
     this.#connection?.send({ type: "status", version: STATUS_VERSION, ...status });
   }
 
+  /** Whether the peer is heard. */
   get linked(): boolean {
     return this.#connection !== undefined;
   }

@@ -8,10 +8,10 @@ export class UnixTransport implements Transport {
   #listener: Deno.UnixListener | undefined;
   #closed = false;
 
-  /** @param fail called with what a listener of the channel threw: a broken invariant */
+  /** Connects to nothing yet. @param fail called with what a listener of the channel threw: a broken invariant */
   constructor(private readonly path: string, private readonly fail: (error: unknown) => void) {}
 
-  /** @throws if the socket cannot be made: a folder that is missing, a path that is too long */
+  /** Listens at the path. @throws if the socket cannot be made: a folder that is missing, a path that is too long */
   listen(open: (channel: Channel) => ChannelListener): void {
     // this process holds the lock of replica a, so a socket here is a dead replica's
     rmSync(this.path, { force: true });

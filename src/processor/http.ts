@@ -46,6 +46,8 @@ export class HttpPool {
   #closed = false;
 
   /**
+   * Connects to nothing yet.
+   *
    * @param url `http` or `https`; a path in it goes before those of requests
    * @param timeoutMs milliseconds from {@link request} to the whole answer: it may be up to {@link SWEEP_MS} less
    */

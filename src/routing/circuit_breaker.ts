@@ -24,7 +24,9 @@ const WEIGHT = 0.3;
 
 /** A call in flight, as {@link CircuitBreaker.begin} gave it. */
 export interface Call {
+  /** on the monotonic clock, in milliseconds */
   readonly startedMs: number;
+  /** whether it tests a processor that was down */
   readonly probe: boolean;
   /** of the payment */
   readonly id: string;
@@ -56,6 +58,7 @@ export class CircuitBreaker {
   /** probes that failed one after the other */
   #failedProbes = 0;
 
+  /** Closed, until something says otherwise. */
   constructor(private readonly clock: Clock, private readonly random: Random) {}
 
   /** The state for the routing now. */

@@ -31,6 +31,8 @@ export class Turns {
   #budget: number;
 
   /**
+   * Plans nothing yet.
+   *
    * @param perSecond how many payments at most, when nothing lags
    * @param run called with how many payments this turn may dispatch
    */
@@ -69,6 +71,7 @@ export class Turns {
     return () => cancelled = true;
   }
 
+  /** Runs no further turn. */
   stop(): void {
     this.#stopped = true;
     this.#planned?.();

@@ -10,6 +10,7 @@ import type { Lookup, Lookups, Outcome } from "./processor_client.ts";
 
 /** It waits for a route. */
 export interface Queued {
+  /** tells it from other work */
   readonly state: "queued";
   /** how often it was put off: each pause is longer than the one before */
   readonly pauses: number;
@@ -19,6 +20,7 @@ export interface Queued {
 
 /** It is bound to a processor, and waits to be sent there. */
 export interface Bound {
+  /** tells it from other work */
   readonly state: "bound";
   /** as in {@link Queued} */
   readonly pauses: number;

@@ -12,9 +12,13 @@ export type Readiness = ReturnType<typeof readinessOf>;
 
 /** The parts of a replica that has read the store and the log. */
 export interface Running {
+  /** records and folds facts */
   readonly ledger: Ledger;
+  /** deletes segments */
   readonly retention: Retention;
+  /** sends payments */
   readonly dispatcher: Dispatcher;
+  /** writes the store; undefined without one */
   readonly projector: Projector | undefined;
 }
 

@@ -37,11 +37,14 @@ export interface Service {
   summary(from?: number, to?: number): Summary | undefined;
   /** Forgets every payment, at both replicas, but what may be booked. @returns false if it is not serving, or the log did not take it */
   purge(): boolean;
+  /** The state that `/readyz` shows. */
   readiness(): Readiness;
+  /** its parts, as they are now */
   readonly vitals: Vitals;
 }
 
 /** The parts of a replica, for what `/readyz` does not show; those of {@link Running} are missing until the store and the log are read. */
 export interface Vitals extends Partial<Running> {
+  /** the link to the peer; undefined without one */
   readonly link: PeerLink | undefined;
 }

@@ -22,9 +22,13 @@ export const COVER_MS = 1_500;
 
 /** What a projector works with. */
 export interface ProjectorParts {
+  /** the replica that writes: `a` writes at the interval, `b` when it must */
   readonly self: ReplicaId;
+  /** what is written to */
   readonly store: Store;
+  /** the time */
   readonly clock: Clock;
+  /** for jitter */
   readonly random: Random;
   /** its book holds the loaded snapshot, and nothing of the log is folded yet */
   readonly ledger: Ledger;

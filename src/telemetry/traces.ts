@@ -39,6 +39,7 @@ export class Traces implements Observer {
   /** under way, by purpose, processor and id */
   readonly #calls = new Map<string, Span>();
 
+  /** Adds spans for this replica. */
   constructor(readonly self: ReplicaId) {}
 
   /** A handler whose requests are active spans, on a port too: Node's server makes a span there, but does not activate it. */
