@@ -12,7 +12,7 @@ import { peerOf } from "./payment/fact.ts";
 import type { ReplicaPorts, ReplicaSettings } from "./replica.ts";
 import { type Stored, StoreError } from "./store/store.ts";
 
-/** How long a start waits for the store before it tries to do with the log alone, in milliseconds. */
+/** How long a start waits for the store before it tries with the log alone, in milliseconds. */
 export const STORE_WAIT_MS = 3_000;
 
 /** The result of a recovery. */
@@ -66,7 +66,7 @@ export async function claimAndOpen(settings: ReplicaSettings, ports: ReplicaPort
  * Moves the store to a log that began anew, before anything is recorded there: what a dead process sent to the store, and
  * is not committed yet, then comes too late, as it must, since the new log does not have it.
  *
- * @returns whether it does
+ * @returns whether the store is there now
  */
 async function moveStoreTo(ports: ReplicaPorts, stored: Stored | undefined, rereads: number): Promise<boolean> {
   const { files, store } = ports;

@@ -36,10 +36,10 @@ export interface Edge {
 
 /** A name or address, and perhaps a port. */
 const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d*)?$/i;
-/** A URL whose path begins where {@link getPath} says. */
+/** A URL in which {@link getPath} finds the path. */
 const PLAIN = /^[^:]+:\/\/[^/?#\\@]+\//;
 
-/** No route is at it: every path begins with a slash. */
+/** Stands for a path that no route has: every path begins with a slash. */
 const NO_PATH = "none";
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -76,10 +76,10 @@ export function createApp(edge: Edge): Hono {
   return app;
 }
 
-/** The request before; most requests are for the same path. */
+/** The previous request: most requests are for the same path. */
 let last = { url: "", host: null as string | null, path: NO_PATH };
 
-/** The path; {@link NO_PATH} if Host, or the host of a target that is a whole URL, would change the path: `x/metrics?`. */
+/** The path; {@link NO_PATH} if Host, or the host in a target that is a whole URL, would change it: `x/metrics?`. */
 function pathOf(request: Request): string {
   const { headers, url } = request;
   const host = headers.get("host");

@@ -60,9 +60,9 @@ const DESCRIPTION = `Payments go to the cheapest processor that can carry them, 
 
 Every error is a problem (RFC 9457, \`${PROBLEM_TYPE}\`); its \`type\` says which. Every path answers HEAD where it
 answers GET, and OPTIONS with \`Allow\`. What any request may be answered is in \`components.responses\`: another path
-404, another method 405, a Host that is none 400; and from the load balancer 413 for a body of 10,000 bytes, 503 while
-no replica answers. What is no HTTP, or comes too slowly, is
-answered without a body on a port (400, 408, 431). A caller that takes longer than 10 s to send a request is cut off.`;
+404, another method 405, a Host header that is not valid 400; and from the load balancer 413 for a body of 10,000 bytes,
+503 while no replica answers. A port answers without a body what is not HTTP or comes too slowly (400, 408, 431). A
+caller that takes longer than 10 s to send a request is cut off.`;
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 const STORY = {

@@ -18,7 +18,7 @@ export function showSummary({ payments }: Edge): Handler {
     const parsed = summaryQuery.safeParse(query);
     if (!parsed.success) return schemaProblem("invalid-query", parsed.error, query);
     const { from, to } = parsed.data;
-    // payments are at whole milliseconds: those within exact bounds are those within the whole ones inside
+    // a payment's time is a whole millisecond, so bounds are rounded inwards
     const summary = payments.summary(from && from.ms + Number(from.beyond !== ""), to?.ms);
     if (!summary) return starting();
     const totals = { default: totalOf(summary.default), fallback: totalOf(summary.fallback) };

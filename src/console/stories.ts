@@ -6,12 +6,12 @@ import { type FollowUp, type Processor, PROCESSORS, REASONS, REPLICAS } from "..
 import { type Payment, STAGES } from "../payment/payment.ts";
 import type { StoryStep } from "./watching.ts";
 
-/** Payments whose story is kept: at least so many, at most twice as many. */
+/** How many payments' stories are kept at least; at most twice as many are. */
 export const STORIES_MIN = 2_048;
 /** Characters of a story, some 25 lines, after which its second line is dropped for each new one. */
 const TEXT_MAX = 800;
 
-/** What a fact that holds says; `payment` is what it made of its payment. */
+/** The step of a fact that holds; `payment` is its payment after it. */
 export function stepOf({ at, by: replica, kind: stage, reason }: FollowUp, { attempt, processor }: Payment): StoryStep {
   return { at, replica, stage, attempt, processor, reason };
 }

@@ -23,7 +23,7 @@ export const LOOK_MS = 1_000;
 const HEARD_MS = 3_000;
 /** How many decisions are kept of each reason, so that the usual ones do not displace a rare one. */
 const DECISIONS_EACH = 4;
-/** The fallback's turn ends after this long without a payment, in milliseconds. */
+/** After this long without a payment the fallback counts as not used, in milliseconds. */
 const QUIET_MS = 10_000;
 /** Live pages that may be open at a replica. */
 export const WATCHERS_MAX = 16;
@@ -174,7 +174,7 @@ export class Watch implements Observer {
     const first = beginning(payment);
     if (stage === "accepted") return { facts: [first], source: "memory", complete: true };
     const lines = decodeStory(this.#stories.get(id) ?? "") ?? [];
-    // what was read at the start did not happen now
+    // facts that were replayed at the start are not among the lines
     const known = leadsTo(lines, payment);
     const memory = { facts: [first, ...lines], source: "memory", complete: isComplete(lines) } as const;
     if (known && (memory.complete || stage !== "settled")) return memory;
@@ -214,7 +214,7 @@ export class Watch implements Observer {
     const { link, projector } = replica.vitals;
     const took = Float64Array.from(this.#took).sort();
     const lookedMs = clock.monotonic();
-    // after a stop of the event loop it is more than a second
+    // if the event loop stood still, that is more than a second ago
     const aSecond = (count: number) => Math.round(count * 1_000 / (lookedMs - this.#lookedMs));
     const own = this.#own = {
       at,

@@ -1,5 +1,5 @@
 /**
- * How a start goes on with the log: {@link classify} finds the row of DESIGN.md's table "A start", {@link openLog} does
+ * How a start continues with the log: {@link classify} finds the row of DESIGN.md's table "A start", {@link openLog} does
  * what it says, and {@link locate} finds where reading begins then. One replica at a time does so.
  * @module
  */

@@ -13,17 +13,15 @@ const VERSION = 1;
 
 /** The first record of a segment. */
 export interface SegmentHeader {
-  /** tells it from a fact */
+  /** which record it is */
   readonly kind: "header";
   /** the identity of the log: {@link LogId} in text */
   readonly logId: string;
   /** its number */
   readonly segment: number;
-  /** the boot of the machine that it is of: segments of an older boot are never appended to */
+  /** the boot of the machine that made it: nothing is appended to segments of an older boot */
   readonly boot: number;
-  /**
-   * If the log begins anew here, on what the store held; null if it continues the segment before.
-   */
+  /** what the log begins anew on, if it does so here; null if it continues the segment before */
   readonly base: Base | null;
 }
 

@@ -45,7 +45,7 @@ export class SegmentLog implements Log {
   /** the part of the buffer that is read and not handed out */
   #from = 0;
   #to = 0;
-  /** when the buffer was last filled, during this reading to the end, the file ended with it */
+  /** whether the file ended with what is in the buffer, when this reading last filled it */
   #isEnd = false;
   #segment!: number;
   /** how many records of the segment were handed out */

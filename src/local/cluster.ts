@@ -108,7 +108,7 @@ export async function startCluster(
       front.push(child({ name: `replica ${replica}`, args: ["replica"], env, restarts: true, killMs: KILL_MS }));
     }
     if (caddy) {
-      // from there, since a Caddyfile cannot name every folder
+      // it runs in that folder, since a Caddyfile cannot name every path
       const env = { GALO_HOST: listen.hostname, GALO_PORT: `${reached.port}`, GALO_SOCKETS: "." };
       const args = ["run", "--adapter", "caddyfile", "--config", `${ROOT}/Caddyfile`];
       const program = caddy.includes("/") ? resolve(caddy) : caddy;

@@ -62,7 +62,7 @@ export class StandInServer {
     while (this.#wanted && !this.#server) {
       const server = createServer(OPTIONS, (request, response) => this.#receive(request, response));
       this.#server = server;
-      // one that was accepted while the port was being closed
+      // ends a connection that was accepted while the port closed
       server.on("connection", (socket) => void (this.#server === server || socket.destroy())).on("error", () => {});
       try {
         server.listen(this.port, this.hostname);

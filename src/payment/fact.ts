@@ -61,7 +61,7 @@ interface Followed extends Said {
 
 /** A replica took a payment, and owns it: it dispatches it. */
 export interface Accepted extends Said {
-  /** tells it from other facts */
+  /** which fact it is */
   readonly kind: "accepted";
   /** the payment's */
   readonly id: string;
@@ -73,7 +73,7 @@ export interface Accepted extends Said {
 
 /** An attempt is bound to a processor: from here on it may be booked there. `at` is the `requestedAt` that it gets. */
 export interface Dispatched extends Followed {
-  /** tells it from other facts */
+  /** which fact it is */
   readonly kind: "dispatched";
   /** the one that it is bound to */
   readonly processor: Processor;
@@ -106,7 +106,7 @@ export type FollowUp = Dispatched | Released | Settled;
 
 /** The replica `from` is dead: what it owned and had not settled belongs to `by`. Bound attempts stay bound. */
 export interface Moved extends Said {
-  /** tells it from other facts */
+  /** which fact it is */
   readonly kind: "moved";
   /** the dead replica */
   readonly from: ReplicaId;
@@ -114,13 +114,13 @@ export interface Moved extends Said {
 
 /** What stands before this no longer counts, except what may be booked: that ends first, and counts. */
 export interface Purged extends Said {
-  /** tells it from other facts */
+  /** which fact it is */
   readonly kind: "purged";
 }
 
 /** The log may have lost facts before this position: what is unsettled here may lack its newest ones. */
 export interface Doubted extends Said {
-  /** tells it from other facts */
+  /** which fact it is */
   readonly kind: "doubted";
   /** of the machine, in milliseconds, when this was written */
   readonly uptimeMs: number;

@@ -31,7 +31,7 @@ export class PeerLink {
   bytesSent = 0;
   /** over all connections so far */
   bytesReceived = 0;
-  /** The peer's last progress, of any of its processes. */
+  /** The peer's last status, from any of its processes. */
   peerStatus: Status | undefined;
   /** a connection whose hello has not come: it may be anybody, so it does not end the one that is linked */
   #greeting: Connection | undefined;

@@ -39,7 +39,7 @@ export class HttpPool {
   readonly #all = new Set<HttpConnection>();
   /** the one that was used last is used first */
   readonly #idle: HttpConnection[] = [];
-  /** by when they began */
+  /** in the order in which they began */
   readonly #calls = new Set<HttpCall>();
   readonly #waiting: HttpCall[] = [];
   readonly #sweeping: ReturnType<typeof setInterval>;

@@ -71,7 +71,7 @@ export class CircuitBreaker {
     return {
       ...{ available: up && !full, full },
       latencyMs: stale ? 0 : Math.max(this.#latencyMs, waitingMs),
-      // a call now and then still goes out, so that one lost answer does not stop all
+      // a call still goes out now and then, so that one lost answer does not stop all calls
       stalled: waitingMs > this.#latencyMs + STALL_MS && now - this.#newestStartMs < STALL_MS,
       inFlight: this.#calls.size,
       probeDue: !this.#up && this.#probes === 0 && now >= this.#probeAtMs && now >= this.#retryAtMs,
@@ -114,7 +114,7 @@ export class CircuitBreaker {
     this.#learn(call, outcome);
   }
 
-  /** What `service-health` said. After a failed call it only allows a probe: real answers know better. */
+  /** What `service-health` said. After a failed call it only allows a probe: answers to payments are better evidence. */
   heardHealth(health: Health): void {
     this.#heardMs = this.clock.monotonic();
     if (health.failing) {
@@ -126,7 +126,7 @@ export class CircuitBreaker {
       return;
     }
     this.#latencyMs = health.minResponseMs;
-    // if only its own word has it down, its word has it up; the same if only single payments were rejected
+    // what only `service-health` took down, it brings up again; so it is if only single payments were rejected
     this.#up ||= this.#hearsay || this.#rejected.size > 0 && this.rejectsWith === undefined;
     this.#hearsay = false;
     if (!this.#up) {
