@@ -8,6 +8,7 @@ import { NAME, REPLICAS_MAX } from "./payment/roster.ts";
 
 /** A setting that is not valid; the message is one line for the person who set it. */
 export class ConfigError extends Error {
+  /** what a stack shows */
   override name = "ConfigError";
 }
 
