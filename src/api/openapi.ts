@@ -168,20 +168,26 @@ const ROUTES: Routes = {
       503: answer("Not yet, or no longer", json("Readiness", NOT_READY)),
     },
   ),
-  "GET /metrics": route("operations", showMetrics, "What this replica has counted and measured, for Prometheus", {
-    200: answer("Prometheus' text, version 0.0.4", some("text/plain")),
-  }),
-  "GET /": route("operations", showLive, "What the replicas are doing now, as a page", {
-    200: answer("The page", HTML, "Content-Security-Policy"),
-  }),
-  "GET /live": route("operations", streamLive, "What that page shows, as it happens", {
-    200: answer("Events", some("text/event-stream"), "Cache-Control"),
-    ...problems("watchers-full"),
-  }, {
-    description:
-      "Server-sent events: `history`, the charts so far, and every second `live`. It goes on until the caller " +
-      "or the replica ends it.",
-  }),
+  "GET /metrics": internal(
+    route("operations", showMetrics, "What this replica has counted and measured, for Prometheus", {
+      200: answer("Prometheus' text, version 0.0.4", some("text/plain")),
+    }),
+  ),
+  "GET /": internal(
+    route("operations", showLive, "What the replicas are doing now, as a page", {
+      200: answer("The page", HTML, "Content-Security-Policy"),
+    }),
+  ),
+  "GET /live": internal(
+    route("operations", streamLive, "What that page shows, as it happens", {
+      200: answer("Events", some("text/event-stream"), "Cache-Control"),
+      ...problems("watchers-full"),
+    }, {
+      description:
+        "Server-sent events: `history`, the charts so far, and every second `live`. It goes on until the caller " +
+        "or the replica ends it.",
+    }),
+  ),
   "GET /watch/:file": route("operations", showWatchFile, "A file of these pages", {
     200: answer("The file", some("text/javascript", "text/css", "image/svg+xml"), "Cache-Control"),
     ...problems("unknown-path"),
