@@ -7,7 +7,7 @@ import { type Clock, within } from "./clock.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import { NOTHING_STORED } from "./ledger/opening.ts";
 import { RecordBuffer } from "./ledger/record.ts";
-import type { Stream, Streams } from "./ledger/stream.ts";
+import { type Stream, StreamError, type Streams } from "./ledger/stream.ts";
 import { ALL, StreamLedger } from "./ledger/stream_ledger.ts";
 import type { Processor, ReplicaId } from "./payment/fact.ts";
 import type { Payment } from "./payment/payment.ts";

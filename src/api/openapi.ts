@@ -149,7 +149,7 @@ const ROUTES: Routes = {
     ],
   }),
   "POST /purge-payments": route("operations", purgePayments, "Forget every payment", {
-    200: answer("They are forgotten, at every replica", json("Purged", { message: "All payments are purged." })),
+    200: answer("They are forgotten, at all replicas", json("Purged", { message: "All payments are purged." })),
     ...problems("forbidden", "internal", "log-full", "cut-off", "not-serving"),
   }, {
     description: "Needs the ADMIN_TOKEN as bearer, unless ALLOW_PURGE=true lets everybody in. A body is not read. A " +

@@ -27,7 +27,7 @@ export interface LedgerObserver {
   folded(fact: Fact, holds: boolean, payment: Payment | undefined): void;
 }
 
-/** What a replica had folded up to a position: all of it must be the same at each. */
+/** What a replica had folded up to a position: all of it must be the same at all of them. */
 export interface Checkpoint {
   /** in the log */
   readonly position: number;

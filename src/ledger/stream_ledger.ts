@@ -41,7 +41,6 @@ export interface StreamLedgerParts {
   readonly book: Book;
   /** at the position */
   readonly hash: number;
-  readonly roster: Roster;
   /** The stream is lost, or another one: this ledger reads and records nothing any more. */
   lost(why: string): void;
 }

@@ -110,12 +110,9 @@ export async function startCluster(
       front.push(child({ name: `replica ${replica}`, args: ["replica"], env, restarts: true, killMs: KILL_MS }));
     }
     if (caddy) {
-      // from there, since a Caddyfile cannot name every folder
       const upstreams = config.REPLICAS.map((replica) => `unix/./${replica}.sock`).join(" ");
       const env = { GALO_HOST: listen.hostname, GALO_PORT: `${reached.port}`, GALO_UPSTREAMS: upstreams };
-      const args = ["run", "--adapter", "caddyfile", "--config", `${ROOT}/Caddyfile`];
-      const program = caddy.includes("/") ? resolve(caddy) : caddy;
-      front.unshift(new Child({ name: "caddy", program, args, env, cwd: dataDir, restarts: true, at: reached }));
+      front.unshift(caddyIn(dataDir, caddy, env, reached));
     }
     await Promise.all(front.map(({ ready }) => ready));
     const { length } = config.REPLICAS;
@@ -125,6 +122,13 @@ export async function startCluster(
     await stop();
     throw error;
   }
+}
+
+/** Caddy, run in a folder, since a Caddyfile cannot name every one. */
+function caddyIn(cwd: string, caddy: string, env: Record<string, string>, at: Deno.ConnectOptions): Child {
+  const args = ["run", "--adapter", "caddyfile", "--config", `${ROOT}/Caddyfile`];
+  const program = caddy.includes("/") ? resolve(caddy) : caddy;
+  return new Child({ name: "caddy", program, args, env, cwd, restarts: true, at });
 }
 
 /** A child that runs a command of this program, and ends with this process. */
