@@ -7,6 +7,7 @@ import { fitsSocket } from "./file_system.ts";
 
 /** A setting that is not valid; the message is one line for the person who set it. */
 export class ConfigError extends Error {
+  /** what a stack shows */
   override name = "ConfigError";
 }
 

@@ -59,7 +59,7 @@ export type FaultKind = typeof FAULT_KINDS[number];
 /** What the command line can set of a run. */
 export interface PlanOptions {
   /** how many payments; drawn when left out */
-  readonly payments?: number;
+  readonly payments?: number | undefined;
   /** kinds of faults that do not happen */
   readonly without?: readonly FaultKind[];
   /** every replica is on a host of its own, and an engine keeps the log */
