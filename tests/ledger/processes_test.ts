@@ -36,7 +36,7 @@ class Writer implements AsyncDisposable {
     return line!;
   }
 
-  /** What it has come to at the end of the log. */
+  /** Its state at the end of the log. */
   async end(): Promise<string> {
     await this.#stdin.write(new Uint8Array(1));
     return await this.line();

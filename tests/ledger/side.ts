@@ -7,7 +7,7 @@ import type { Accepted, Fact, ReplicaId } from "../../src/payment/fact.ts";
 
 export const LOG_ID = "0f0e0d0c-1111-4222-8333-444455556666";
 export const BOOT = 7;
-/** As few as a test needs to go by. */
+/** Few, so that tests are fast. */
 export const REREADS = 3;
 
 /** The id of the `n`th payment of a test. */
@@ -60,12 +60,12 @@ export class Paused implements Log {
   }
 }
 
-/** A replica as far as the log goes. */
+/** A replica's side of the log. */
 export class Side implements Disposable {
   readonly log: SegmentLog;
   readonly paused: Paused;
   readonly ledger: Ledger;
-  /** why the log was gone, each time it was told */
+  /** why the log was gone, each time that was reported */
   readonly gone: string[] = [];
   /** every fact in the order of the log, and whether it holds */
   readonly told: { readonly fact: Fact; readonly holds: boolean }[] = [];

@@ -94,7 +94,7 @@ Deno.test("a call that is dropped gets not one byte", net, async () => {
   });
 });
 
-Deno.test("calls that hang get not one byte, and end together, one that comes too late at once", net, async () => {
+Deno.test("calls that hang get not one byte, and end together; one that comes too late ends at once", net, async () => {
   const fault = Promise.withResolvers<"drop">();
   const both = Promise.withResolvers<void>();
   let arrived = 0;

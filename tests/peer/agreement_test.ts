@@ -19,14 +19,14 @@ function checkpoints(first: number, last: number, began = 0): Checkpoint[] {
   }));
 }
 
-/** What a replica with these checkpoints of its own says when replica b tells of these, one after the other. */
+/** What a replica with these checkpoints of its own says when replica b sends these, one after the other. */
 function said(own: readonly Checkpoint[], ...told: readonly Checkpoint[]): (string | undefined)[] {
   const agreement = new Agreement("b", () => own);
   return told.map((checkpoint) => agreement.told(checkpoint));
 }
 
 const OWN = checkpoints(1, 20);
-/** What the peer tells of the tenth and the eleventh position: it has begun to count at the fifth. */
+/** What the peer sends for the tenth and the eleventh position: it has begun to count at the fifth. */
 const [TENTH, ELEVENTH] = checkpoints(10, 11, 5) as [Checkpoint, Checkpoint];
 
 /** A checkpoint whose figures are so much more. */
@@ -92,7 +92,7 @@ Deno.test("an agreement keeps what the peer is ahead with and compares it once t
   own = checkpoints(1, 5);
   const difference = "hash 1, here 7005; 2 payments settled by a at default since 256, here 1";
   assert.equal(agreement.look(), `invariant: replica b differs at 320: ${difference}`);
-  assert.equal(agreement.look(), undefined, "it is told once");
+  assert.equal(agreement.look(), undefined, "it is reported once");
 });
 
 Deno.test("an agreement forgets the peer's checkpoints when the peer may come back with another log", () => {

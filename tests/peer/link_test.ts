@@ -83,7 +83,7 @@ function checkpoints(last: number): Checkpoint[] {
   }));
 }
 
-/** Somebody who connects to replica a, and what became of it. */
+/** A stranger that connects to replica a, and what became of that. */
 async function outsider(pipe: Pipe, clock: VirtualClock): Promise<{ channel: Channel; ended: boolean }> {
   const state = { channel: undefined as unknown as Channel, ended: false };
   await pipe.dialling.dial((channel) => {
@@ -326,7 +326,7 @@ Deno.test("half a hello and then silence costs that connection only", async () =
   assert.deepEqual([a.events, b.events], [[], []]);
 });
 
-Deno.test("of those whose hello is not in, only the last to come is listened to", async () => {
+Deno.test("of connections whose hello has not come, only the last one is kept", async () => {
   const { clock, pipe, a, link } = setUp();
   await link();
   const first = await outsider(pipe, clock);
@@ -439,7 +439,7 @@ Deno.test("the lag is for how long the peer has not read what it was sent", asyn
   assert.equal(a.link.lagMs, 300 + TELL_MS);
   b.at(105);
   await clock.advance(0);
-  assert.equal(a.link.lagMs, TELL_MS, "110 was told so long ago");
+  assert.equal(a.link.lagMs, TELL_MS, "110 was sent so long ago");
   await clock.advance(TELL_MS);
   b.at(110);
   await clock.advance(0);

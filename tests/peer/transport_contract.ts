@@ -83,7 +83,7 @@ const TESTS: Readonly<Record<string, (way: Way) => Promise<void>>> = {
     listening.close();
   },
 
-  async "who closes a connection is not told, the other is told once, and both may be closed again"(way) {
+  async "the side that closes a connection gets no event, the other gets one, and both may be closed again"(way) {
     const told: string[] = [];
     const { promise, resolve } = Promise.withResolvers<void>();
     const { listening, dialling } = await connect(way, {

@@ -98,7 +98,7 @@ Deno.test("what a listener of a connection throws is handed on: a broken invaria
 });
 
 Deno.test(
-  "two links over a socket tell each other, and strangers' nonsense costs only their connection",
+  "two links over a socket hear each other, and a stranger's nonsense ends only its own connection",
   real,
   async () => {
     using place = new Place();

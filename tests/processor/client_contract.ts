@@ -47,7 +47,7 @@ const TESTS: Readonly<Record<string, (both: Both) => Promise<void>>> = {
     assert.deepEqual(await client.pay("fallback", ORDER), { kind: "booked" });
   },
 
-  async "a processor tells its health once in a window, each its own"({ client, impatient, set }) {
+  async "a processor answers service-health once in a window, each in its own"({ client, impatient, set }) {
     set("fallback", { delayMs: 7, failing: true });
     assert.deepEqual(await client.health("default"), { failing: false, minResponseMs: 0 });
     assert.equal(await impatient.health("default"), undefined);

@@ -256,7 +256,7 @@ for (
           const before = server.requests.length;
           const outcome = await client.pay("default", PAYMENT);
           const received = server.requests.length - before;
-          // whoever is told "booked" was heard once; a doubt says that it may have been
+          // a booked payment arrived once; an unknown one arrived at most once
           if (outcome.kind === "booked") assert.equal(received, 1);
           else {
             assert.equal(outcome.kind, "unknown");
@@ -400,7 +400,7 @@ Deno.test("lookup() takes 404 for absent", net, async () => {
   assert.deepEqual(await asked(answer(404), lookup), [{ kind: "absent" }, LOOKUP]);
 });
 
-Deno.test("lookup() takes no page for people for the processor's word", net, async () => {
+Deno.test("lookup() does not take a page for people as the processor's answer", net, async () => {
   const page = (status: number) => {
     const text = "<html><title>404 Not Found</title></html>";
     return `HTTP/1.1 ${status} X\r\ncontent-type: text/html\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
@@ -412,7 +412,7 @@ Deno.test("lookup() takes no page for people for the processor's word", net, asy
 });
 
 Deno.test(
-  "lookup() takes a 404 in plain words for nobody's word, and one with JSON or without a body for absent",
+  "lookup() does not understand a 404 in plain text, and takes one with JSON or without a body for absent",
   net,
   async () => {
     const said = async (text: string) =>
@@ -489,7 +489,7 @@ for (
     ["X-Retry-After: 2", {}],
   ] as const
 ) {
-  Deno.test(`pay() and lookup() tell ${JSON.stringify(more)} of an answer with ${header}`, net, async () => {
+  Deno.test(`pay() and lookup() return ${JSON.stringify(more)} for an answer with ${header}`, net, async () => {
     const text = (status: number) => answer(status).replace("\r\n", `\r\n${header}\r\n`);
     const full = { kind: "refused", why: "processor-full", ...more };
     assert.deepEqual(await outcomeAt((socket) => socket.write(text(429))), { outcome: full, requests: 1 });

@@ -23,7 +23,7 @@ interface Verdict {
   readonly fault?: "invalid" | "unfinished";
 }
 
-/** Sends whatever it is told to, in pieces, to whoever asks, and then ends the connection or not. */
+/** A server that sends what a test says, in pieces, to every client, and then ends the connection or not. */
 class Answering implements AsyncDisposable {
   pieces: readonly string[] = [];
   ends = true;
@@ -91,7 +91,7 @@ async function ask(pool: HttpPool): Promise<Verdict> {
   return { status, fault: /^(the connection was closed|an answer over .*)$/.test(error) ? "unfinished" : "invalid" };
 }
 
-/** One that is right in most cases, or one of those that are less usual. */
+/** In most cases one of the usual values, else one of the others. */
 const mostly = <T>(usual: readonly T[], ...others: T[]) =>
   fc.oneof({ weight: 12, arbitrary: fc.constantFrom(...usual) }, fc.constantFrom(...usual, ...others));
 const text = fc.string({ unit: fc.constantFrom(..."ab0\r\n:;é\xff{} "), maxLength: 24 });

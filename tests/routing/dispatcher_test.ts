@@ -165,7 +165,7 @@ Deno.test("a call is made only after everybody can read that the payment is boun
   assert.equal(world.client.paid.length, 1);
 });
 
-Deno.test("what the peer has accepted is the peer's to send", async () => {
+Deno.test("the peer sends what the peer has accepted", async () => {
   const world = new World();
   world.accept(1, "b");
   world.a.ledger.catchUp();
@@ -611,7 +611,7 @@ Deno.test("what was bound before this process began is released by no refusal, o
   assert.match(world.story(), /^accepted, dispatched default default-up, released not-found, dispatched fallback/);
 });
 
-Deno.test("the outcome of a call that is no longer this replica's is the new owner's to find out", async () => {
+Deno.test("the new owner finds out the outcome of a call whose payment is no longer this replica's", async () => {
   const world = new World();
   let answer = (_: Outcome) => {};
   world.client.answers.default = () => new Promise((resolve) => answer = resolve);

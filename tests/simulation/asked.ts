@@ -1,4 +1,7 @@
-/** What the callers did and were told, payment by payment: what the checkers compare everything with. @module */
+/**
+ * What the callers did and what they were answered, payment by payment: the checkers compare everything with it.
+ * @module
+ */
 import type { AckLevel } from "../../src/config.ts";
 import type { ReplicaId } from "../../src/payment/fact.ts";
 import type { Cents } from "../../src/payment/money.ts";

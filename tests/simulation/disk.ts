@@ -20,7 +20,7 @@ export interface DiskFaults {
   unmade: number;
   /** the other process gets to do something just before or just after an effect */
   overtaken: number;
-  /** who appends that an owner is dead dies soon after that, or at it */
+  /** a replica that records an owner's death dies soon after that, or during it */
   moveDies: number;
 }
 
@@ -32,7 +32,7 @@ export type Loss = typeof LOSSES[number];
 class Inode {
   #bytes = new Uint8Array(1 << 11);
   length = 0;
-  /** who wrote last, and where that begins */
+  /** which process wrote last, and where that write begins */
   writer: Life | undefined;
   writtenFrom = 0;
 
@@ -120,7 +120,9 @@ export class Disk {
     };
   }
 
-  /** Somebody deletes a file of the log, from a number on but the newest, whoever still needs it. @returns its number */
+  /** An operator deletes a file of the log, from a number on but not the newest, even if a replica needs it.
+   *
+   * @returns its number */
   deleteOne(from: number): number | undefined {
     const segment = this.prng.pick(this.#list().slice(0, -1).filter((there) => there >= from));
     if (segment !== undefined) this.#files.delete(segment);
@@ -245,12 +247,12 @@ export class Disk {
     let first = Infinity;
     for (const segment of segments.slice(-many)) {
       const inode = this.#files.get(segment)!;
-      // what was cut off most recently is what is most often at stake
+      // the newest records are those that tests are most often about
       const left = prng.chance(0.5)
         ? prng.whole(0, inode.length)
         : Math.max(0, inode.length - prng.whole(0, 4 * RECORD_BYTES));
       const how = prng.pick(["cut", "cut", "zeros", "whole", "empty", "missing"] as const);
-      // without a store the log is all there is: who finds nothing cannot know that there was something
+      // without a store the log is all there is: a start that finds nothing cannot know that there was something
       const spared = segment === segments[0] && !this.world.database;
       if (how === "whole" || spared && left < RECORD_BYTES) continue;
       if (how === "missing" && !spared) this.#files.delete(segment);

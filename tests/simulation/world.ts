@@ -42,7 +42,7 @@ export interface Running {
 /** The world of one run. */
 export class World {
   readonly clock = new VirtualClock(undefined, HOPS);
-  /** tells this boot of the machine from others */
+  /** the number of this boot of the machine */
   boot = 1;
   readonly prng: Prng;
   readonly trace: Trace;
@@ -107,7 +107,7 @@ export class World {
     return Object.values(this.running).filter(({ life }) => life.alive);
   }
 
-  /** Notes what happened to, or by, a process. */
+  /** Notes what happened to a process, or what it did. */
   note(what: string, life: Life | undefined, first: number, second = 0, text?: () => string): void {
     this.trace.note(this.clock.monotonic(), what, life?.number ?? 0, first, second, () => {
       const who = life ? `${life.replica}${life.number}` : "";

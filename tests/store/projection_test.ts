@@ -120,7 +120,7 @@ class Run {
     const { position } = ledger;
     const covered = projector.covered(position);
     this.#covers.push(covered.then((isCovered) => {
-      // what an operator takes back is no longer covered, and nobody was told
+      // what an operator takes back is no longer covered, and no replica can know it
       if (isCovered && !this.#isRestored) assert.ok(store.content.stored.position >= position);
     }));
   }
