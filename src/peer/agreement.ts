@@ -1,6 +1,6 @@
 /**
- * Whether both replicas fold the log to the same state. Each sends the other its checkpoints; the other has folded the same
- * records, so its own checkpoints must agree.
+ * Whether both replicas fold the log to the same state. Each sends the other its checkpoints; the other has folded the
+ * same records, so its own checkpoints must agree.
  * @module
  */
 import type { Checkpoint } from "../ledger/ledger.ts";
@@ -35,7 +35,11 @@ export class Agreement {
     this.#before = undefined;
   }
 
-  /** More of the log has been read here. @returns how the replicas differ, in one line: a broken invariant of one of them */
+  /**
+   * More of the log has been read here.
+   *
+   * @returns how the replicas differ, in one line: a broken invariant of one of them
+   */
   look(): string | undefined {
     if (this.#ahead.length === 0) return undefined;
     const own = this.own();
@@ -52,9 +56,9 @@ export class Agreement {
 
 /**
  * @param told not after the newest of `own`
- * @param before what the peer told before: each counts what is settled from another position, so that only what came since can
- * be compared
- * @returns an empty text where nothing differs, as far as what is kept here tells
+ * @param before the peer's checkpoint before: each replica counts what is settled from a position of its own, so that
+ * only what came since can be compared
+ * @returns an empty text if nothing differs, as far as the checkpoints kept here show
  */
 function differences(own: readonly Checkpoint[], told: Checkpoint, before: Checkpoint | undefined): string {
   const here = own.findLast(({ position }) => position === told.position);

@@ -42,7 +42,7 @@ export class PeerLink {
   #dials = 0;
   #stopped = false;
 
-  /** Looks for nobody yet: see {@link start}. */
+  /** Does not look for the peer yet: see {@link start}. */
   constructor(private readonly parts: LinkParts, private readonly events: LinkEvents) {}
 
   /** Begins to look for the peer. */

@@ -59,7 +59,7 @@ class Stage implements AsyncDisposable {
     return shown;
   }
 
-  /** Seconds in each of which so many payments are answered. */
+  /** Seconds, each with this many answered payments. */
   async answer(seconds: number, posts: number, tookMs: number): Promise<void> {
     for (let second = 0; second < seconds; second++) {
       for (let post = 0; post < posts; post++) this.watch.answered("POST /payments", 202, tookMs);

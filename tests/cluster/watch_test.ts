@@ -156,6 +156,6 @@ Deno.test("a process logs its start and its stop, in lines for machines, and no 
   assert.deepEqual([last.level, last.message], ["WARN", unclean]);
   for (const secret of [...secrets, "hunter2-wrong"]) {
     assert.ok(!(await replica.log).includes(secret), `the log shows ${secret}`);
-    assert.ok(!told.join().includes(secret), `an answer tells ${secret}`);
+    assert.ok(!told.join().includes(secret), `an answer shows ${secret}`);
   }
 });

@@ -50,7 +50,7 @@ function setup(
   return { clock, facts, payments, state, link, told, logged, watch, up, send };
 }
 
-/** A request of `POST /payments` that takes so long. */
+/** A request of `POST /payments` that takes this many milliseconds. */
 async function request({ clock, watch }: ReturnType<typeof setup>, tookMs: number, status = 202): Promise<void> {
   await clock.advance(tookMs);
   watch.answered("POST /payments", status, tookMs);

@@ -122,7 +122,7 @@ class World {
       else assert.deepEqual(there, receipt === "not-taken" ? [] : [receipt], fact);
       said.delete(fact);
     }
-    assert.deepEqual([...said], [], "nobody wrote that");
+    assert.deepEqual([...said], [], "no side wrote that");
   }
 
   #between(when: "before" | "after"): void {

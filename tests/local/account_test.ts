@@ -9,7 +9,7 @@ const asRoot = real.ignore || Deno.uid() === 0 ? real : optional("only root give
 
 const PROGRAM = "/usr/bin/postgres";
 
-/** A folder in a folder that everybody may pass. */
+/** A folder in a folder that every user may enter. */
 async function withHome(test: (home: string, folder: string) => Promise<void>): Promise<void> {
   using temp = new TempFolder();
   const folder = temp.path;

@@ -39,7 +39,7 @@ Deno.test("an embedded PostgreSQL keeps what it holds, also where it was killed"
   });
 });
 
-Deno.test("an embedded PostgreSQL stops although somebody is connected", needsServer, async () => {
+Deno.test("an embedded PostgreSQL stops although a client is connected", needsServer, async () => {
   await withFolder(async (folder) => {
     const postgres = await startEmbeddedPostgres(`${folder}/postgres`);
     const client = await connect(postgres.url);

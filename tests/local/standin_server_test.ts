@@ -17,7 +17,7 @@ async function serving(handle: StandInHandler, test: (server: StandInServer) => 
   }
 }
 
-/** Sends the text, so many bytes at once; everything that comes until the server ends the connection. */
+/** Sends the text, `bytesAtOnce` at a time, and returns everything that comes until the server ends the connection. */
 async function talk({ port }: StandInServer, text: string, bytesAtOnce = Infinity): Promise<string> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   connection.setNoDelay();

@@ -7,7 +7,7 @@ import { until } from "../support/until.ts";
 
 const real = needs("net", "run", "read", "write", "env", "sys");
 
-/** Pays so many times, each of which is acknowledged. */
+/** Pays `count` times; asserts that each payment is acknowledged. */
 async function pay(started: Started, count: number): Promise<void> {
   for (let n = 0; n < count; n++) {
     assert.equal(await statusOf(fetch(`${started.url}/payments`, payment(crypto.randomUUID()))), 202);

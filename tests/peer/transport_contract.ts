@@ -51,7 +51,7 @@ function taking(count: number): ChannelListener & { readonly all: Promise<number
 }
 
 const TESTS: Readonly<Record<string, (way: Way) => Promise<void>>> = {
-  async "dial() finds nobody where nobody listens, or not any more"(way) {
+  async "dial() fails where nothing listens, or no longer does"(way) {
     const open = () => assert.fail("nobody is there");
     assert.equal(await way.dialling.dial(open), false);
     way.listening.listen(open);

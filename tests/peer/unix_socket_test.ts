@@ -65,7 +65,7 @@ Deno.test("dial() fails when the socket is a dead replica's", real, async () => 
 Deno.test("listen() makes a socket for its user alone, also where a dead replica has left one", real, () => {
   using place = new Place();
   Deno.writeTextFileSync(place.path, "left");
-  place.transport().listen(() => assert.fail("nobody comes"));
+  place.transport().listen(() => assert.fail("nothing connects"));
   const { isSocket, mode } = Deno.statSync(place.path);
   assert.equal(isSocket, true);
   assert.equal(mode! & 0o777, 0o600);
@@ -73,7 +73,7 @@ Deno.test("listen() makes a socket for its user alone, also where a dead replica
 
 Deno.test("listen() throws when the socket cannot be made", real, () => {
   using place = new Place();
-  const listen = (path: string) => place.transport(path).listen(() => assert.fail("nobody comes"));
+  const listen = (path: string) => place.transport(path).listen(() => assert.fail("nothing connects"));
   assert.throws(() => listen(`${place.folder}/missing/peer.sock`));
   assert.throws(() => listen(`${place.folder}/${"x".repeat(200)}`));
 });

@@ -10,7 +10,7 @@ import { anyAnswer, verdict, wire } from "./made_answer.ts";
 
 const net = needs("net");
 const LATIN1 = new TextDecoder("latin1");
-/** what waits for so long, in milliseconds, never ends */
+/** a request that takes this long, in milliseconds, never ends */
 const TIMEOUT_MS = 10_000;
 const RUNS = 3_000;
 

@@ -40,7 +40,7 @@ export interface AskedPayment {
   unstored: boolean;
   /** a purge kept it, since it was bound: where the log loses that, the purge forgets it */
   kept: boolean;
-  /** it was booked before a purge forgot it: nobody may send it again */
+  /** it was booked before a purge forgot it: no caller may send it again */
   retired: boolean;
   /** it was sent, retired and taken at the same instant: nothing is promised */
   excused: boolean;

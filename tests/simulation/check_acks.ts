@@ -62,7 +62,7 @@ export class AckChecker {
     }
   }
 
-  /** The log has lost some of it, while nobody used it. */
+  /** The log has lost some of it, while no replica used it. */
   logLost(isLost: (position: number, takenMs: number) => boolean): void {
     const { database } = this.world;
     this.begunAnew();

@@ -41,7 +41,7 @@ export class ChargeChecker {
     world.note("pay", life, payment?.ordinal ?? -1, cents, () => `${processor} ${id} ${cents} ${order.requestedAt}`);
     if (!payment) world.violate("charges", `${id} was sent to ${processor} and never asked for`);
     else if (!payment.amounts.has(cents)) {
-      world.violate("amounts", `${id} was sent to ${processor} with ${cents} cents, nobody asked for that`);
+      world.violate("amounts", `${id} was sent to ${processor} with ${cents} cents, no caller asked for that`);
     }
     const second = other(processor);
     if (world.processors[second].bookings.has(id) && !payment?.excused) {

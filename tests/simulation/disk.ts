@@ -28,7 +28,7 @@ export interface DiskFaults {
 export const LOSSES = ["none", "tail", "all", "older", "foreign"] as const;
 export type Loss = typeof LOSSES[number];
 
-/** One file, also where its name is gone and somebody still has it open. */
+/** One file, also one whose name is gone while a process still has it open. */
 class Inode {
   #bytes = new Uint8Array(1 << 11);
   length = 0;
@@ -107,7 +107,7 @@ export class Disk {
     };
   }
 
-  /** The folder as nobody sees it: without a fault, and nothing can be changed. */
+  /** The folder without any fault, as no process sees it; nothing can be changed. */
   get view(): SegmentFiles {
     return {
       list: () => this.#list(),
@@ -148,7 +148,9 @@ export class Disk {
     return this.#copy !== undefined && endOf(this.#copy) < position;
   }
 
-  /** Something happens to the folder while nobody uses it. @returns whether what was taken at a position and time is lost */
+  /** Something happens to the folder while no process uses it.
+   *
+   * @returns whether what was taken at a position and time is lost */
   lose(loss: Loss): (position: number, takenMs: number) => boolean {
     switch (loss) {
       case "none":

@@ -12,7 +12,7 @@ import type { World } from "./world.ts";
 const LAST_MS = 1_600;
 /** Longest until a machine that died is there again, in milliseconds. */
 const DOWN_MS = 2_500;
-/** A process is killed at one of so many of its next effects. */
+/** A process is killed at one of this many next effects. */
 const EFFECTS = 25;
 
 type Happen = (world: World, prng: Prng, lastMs: number) => void;

@@ -164,7 +164,7 @@ export class Network {
     this.#ends = this.#ends.filter((end) => !end.closed);
   }
 
-  /** Every connection breaks; with `half` only one side of it is told. */
+  /** Every connection breaks; with `half` only one side notices. */
   break(half: boolean): void {
     const told = this.prng.pick(["a", "b"] as const);
     for (const end of this.#ends) if (!half || end.life.replica === told) end.cutOff();

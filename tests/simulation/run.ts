@@ -5,7 +5,7 @@ import { drawPlan, type PlanOptions } from "./plan.ts";
 import { KILLED } from "./life.ts";
 import { type Violation, World } from "./world.ts";
 
-/** Within so long after the last fault everything must be settled and equal, in virtual milliseconds. */
+/** How long after the last fault everything must be settled and equal, in virtual milliseconds. */
 export const LIVENESS_MS = 60_000;
 /** How often that is checked, in virtual milliseconds. */
 const LOOK_MS = 25;

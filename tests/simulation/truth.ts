@@ -18,7 +18,7 @@ export class Truth implements LedgerObserver {
 
   constructor(private readonly world: World) {}
 
-  /** Reads to the end of the log. @returns undefined where nobody serves since the log began anew */
+  /** Reads to the end of the log. @returns undefined if no replica has served since the log began anew */
   catchUp(): Ledger | undefined {
     this.#ledger ??= this.#begin();
     this.#ledger?.catchUp();

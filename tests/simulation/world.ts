@@ -72,7 +72,7 @@ export class World {
   left: ReplicaId | undefined;
   /** faults are over */
   calm = false;
-  /** everything is done: nobody calls any more */
+  /** everything is done: no caller comes any more */
   closing = false;
   #lives = 0;
   #overtaking = false;

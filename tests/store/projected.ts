@@ -101,7 +101,7 @@ export class Projected {
     });
   }
 
-  /** The log up to a position, folded by nobody's ledger. */
+  /** The log up to a position, folded apart from any ledger. */
   fold(position: number): { readonly book: Book; readonly hash: number } {
     const log = this.#log();
     const upTo: Log = {

@@ -125,7 +125,7 @@ class Run {
     }));
   }
 
-  /** From now on the store takes so long for the way to it and back, and fails there. */
+  /** From now on each way to the store and back takes this long, and calls fail there. */
   #behave(fails: "before" | "after" | "never", { there, back }: { there: number; back: number }): void {
     const { store, clock } = this.world;
     const delay = (ms: number) => ms === 0 ? undefined : new Promise<void>((resolve) => clock.after(ms, resolve));

@@ -75,7 +75,7 @@ Deno.test("of two that write up to the same position at once only the one whose 
   await clock.advance(0);
   a.accept(1);
   const open = hold(a);
-  // both have somebody waiting for it
+  // both have a caller that waits for it
   const covered = [a, b].map(({ projector }) => projector.covered(a.ledger.position));
   b.ledger.catchUp();
   await clock.advance(0);

@@ -175,7 +175,7 @@ Deno.test("GET /metrics shows for how long the peer has not read what it was sen
   const { a, b } = cluster;
   b.signal("SIGSTOP");
   const beganMs = performance.now();
-  // nobody waits for the peer
+  // nothing waits for the peer
   assert.equal(await a.pay(crypto.randomUUID()), 202);
   const told = { lag: 0, silence: 0 };
   await until(async () => {

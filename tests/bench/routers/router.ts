@@ -8,7 +8,7 @@
 /** How it is wrong; `none` is honest. */
 export type Fault = "none" | "loses" | "claims" | "doubles" | "late" | "wrong-processor";
 
-/** Of so many payments one goes wrong. */
+/** One payment in this many goes wrong. */
 export const ONE_IN = 1_000;
 /** How old the state is that a late summary shows, in milliseconds. */
 const LATE_MS = 3_000;
