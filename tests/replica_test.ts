@@ -173,7 +173,7 @@ Deno.test("a replica that is now the only one takes over what the other one had 
   assert.deepEqual([pair.a.find(ID)?.stage, pair.a.readiness().peer], ["settled", "none"]);
 });
 
-Deno.test("both may die at once: the next process of each continues with its own payments, without a store", async () => {
+Deno.test("both replicas may die at once: the next process of each continues with its own payments, without a store", async () => {
   const pair = await Pair.started({ store: false });
   pair.answer = NEVER;
   pair.a.accept(ID, 1990);

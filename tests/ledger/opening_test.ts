@@ -270,7 +270,7 @@ Deno.test("where the log is gone, another one of the same cluster begins on what
   assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
 });
 
-Deno.test("where the last segment is gone behind a seal, another log begins with what is left", () => {
+Deno.test("where the last segment after a seal is gone, another log begins with what is left", () => {
   const files = three();
   const held = heldAt(files, positionOf(2, 2));
   files.remove(3);
@@ -306,7 +306,7 @@ Deno.test("where the log's tail is cut off and the store holds more, another log
   }
 });
 
-Deno.test("what is left behind the position that is cut off is read on top of what the store holds", () => {
+Deno.test("what is left after the position that is cut off is read on top of what the store holds", () => {
   const held = heldAt(three(), positionOf(2, 2));
   const files = three();
   files.content(2).bytes = files.content(2).bytes.slice(0, RECORD_BYTES);
@@ -360,7 +360,7 @@ Deno.test("where the store went back to an earlier log, all that came after is r
   assert.deepEqual(pending(first), [1, 2, 3, 4].map((n) => [n, UPTIME_MS]));
 });
 
-Deno.test("what is left behind the store's position is read where the log that began anew there is gone again", () => {
+Deno.test("what is left after the store's position is read even if the log that began anew there is gone again", () => {
   const files = three();
   const held = heldAt(files, positionOf(2, 2));
   // the store follows the next log, whose first segment the machine's death has taken
@@ -396,7 +396,7 @@ Deno.test("what the store holds already is not read again, also of an earlier lo
   assert.deepEqual(pending(first), [[2, UPTIME_MS]]);
 });
 
-Deno.test("another cluster's log is not read, and what the store holds goes on in doubt", () => {
+Deno.test("another cluster's log is not read, and what the store holds continues in doubt", () => {
   const held = heldAt(three());
   const files = new MemorySegments();
   const foreign = "99999999-8888-4777-8666-555555555555";
@@ -423,7 +423,7 @@ Deno.test("a new segment's number is greater than all that log and store ever kn
   }
 });
 
-Deno.test("a start without the store goes on with a log that is whole and of this boot, and waits otherwise", () => {
+Deno.test("a start without the store continues a log that is whole and of this boot, and waits otherwise", () => {
   assert.deepEqual(open(three(), undefined), { kind: "opened", doubted: false });
   const trimmed = three();
   trimmed.remove(1);

@@ -67,7 +67,7 @@ function wholeRecords(path: string): number {
 }
 
 Deno.test(
-  "processes that append at once, one of them killed again and again, tear no record and read one order",
+  "processes that append at once, one of them killed again and again, tear no record and read the same order",
   needs("run", "read", "write"),
   async () => {
     using temp = new TempFolder();

@@ -77,7 +77,7 @@ Deno.test("a draft that cannot be made or removed is reported, and there is no s
   assert.ok(told.length > 0 && told.every((error) => error instanceof Error));
 });
 
-Deno.test("a folder that is missing is an error where it is read, and takes no segment", disk, () => {
+Deno.test("a missing folder is an error when it is read, and takes no segment", disk, () => {
   const files = new FileSegments("/nowhere/galo");
   assert.throws(() => files.list(), Deno.errors.NotFound);
   assert.equal(files.create(1, Uint8Array.of(1)), false);

@@ -158,7 +158,7 @@ Deno.test("settings in the folder do not hide that a server is ready", needsServ
   });
 });
 
-Deno.test("a folder of another user's is served as that user, as those of earlier versions are", asRoot, async () => {
+Deno.test("a folder of another user is served as that user, like those of earlier versions", asRoot, async () => {
   await withFolder(async (folder) => {
     await Deno.mkdir(`${folder}/postgres`, { mode: 0o700 });
     await Deno.chown(`${folder}/postgres`, 1, 1);

@@ -52,7 +52,7 @@ Deno.test("answers come in the order of their requests, and the last one says th
   });
 });
 
-Deno.test("what is no request is answered and ends its connection, and no other", net, async () => {
+Deno.test("bytes that are no request are answered and end their connection, and no other", net, async () => {
   await serving(() => ({ status: 200 }), async (server) => {
     assert.match(await talk(server, "nonsense\r\n\r\n"), /^HTTP\/1.1 400 /);
     assert.match(await talk(server, "GET / HTTP/1.0\r\n\r\n"), /^HTTP\/1.1 200 /);

@@ -133,7 +133,7 @@ Deno.test("of several changes only the latest is sent, every TELL_MS", async () 
   assert.deepEqual(b.events, ["progress 100 0", ...told]);
 });
 
-Deno.test("the known position of the store is sent as well as the own one", async () => {
+Deno.test("the known position of the store is sent with the replica's own", async () => {
   const { clock, a, b, link } = setUp();
   await link();
   a.at(100, 0);
@@ -222,7 +222,7 @@ Deno.test("health and status are heard when there is a link, and dropped otherwi
   assert.deepEqual(b.link.peerStatus, { type: "status", version: STATUS_VERSION, ...STATUS });
 });
 
-Deno.test("a status of another version is ignored and does not cost the link", async () => {
+Deno.test("a status of another version is ignored and does not end the link", async () => {
   const { clock, pipe, a, link } = setUp();
   await link();
   pipe.inject(bytesOf(`${JSON.stringify({ type: "status", version: STATUS_VERSION + 1, posts: "many" })}\n`));
@@ -243,7 +243,7 @@ const OLDER_PAGE = bytesOf(`{"type":"hello","version":4,"replica":"a"}
 {"type":"checkpoint","position":16781952,"hash":2697600148,"settled":[611,1215890,0,0,0,0,0,0]}
 `);
 
-Deno.test("replicas whose pages are of different versions replicate: all but the status of a recorded stream is heard", async () => {
+Deno.test("replicas with different page versions replicate: of a recorded stream, all but the status is heard", async () => {
   const { clock, pipe, b } = setUp();
   pipe.listening.listen((channel) => {
     channel.send(OLDER_PAGE);
@@ -428,7 +428,7 @@ Deno.test("the peer of a link that is stopped hears that it is lost, and dials u
   assert.equal(b.link.linked, true);
 });
 
-Deno.test("the lag is for how long the peer has not read what it was sent", async () => {
+Deno.test("the lag is how long the peer has not read what it was sent", async () => {
   const { clock, a, b, link } = setUp();
   await link();
   a.at(100);

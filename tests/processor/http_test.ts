@@ -201,7 +201,7 @@ const answers = fc.tuple(generated, seldom(fc.array(mutation, { minLength: 1, ma
   );
 
 Deno.test(
-  "an answer is whole, invalid or unfinished where it is to Node's parser, with the same status and body",
+  "an answer is whole, invalid or unfinished as it is to Node's parser, with the same status and body",
   net,
   async () => {
     await using server = new Answering();
@@ -243,7 +243,7 @@ const cuts = fc.oneof(
 );
 
 Deno.test(
-  "an answer ends as it was made, however it is cut up, and its connection is used again if it may be",
+  "an answer is read as it was made, however it is cut into pieces, and its connection is used again if it may be",
   net,
   async () => {
     await using server = new Answering();
@@ -311,7 +311,7 @@ async function askOpen(
 
 const head = (...lines: string[]) => ["HTTP/1.1 200 OK", ...lines, "", ""].join("\r\n");
 
-Deno.test("what is valid but seldom is read at once, and the connection is used again", net, async () => {
+Deno.test("a valid but unusual answer is read at once, and the connection is used again", net, async () => {
   const answers = [
     `${head("Transfer-Encoding: chunked")}2\r\nok\r\n00000000\r\n\r\n`,
     `${head("Transfer-Encoding:chunked")}0002;a=b;c="d e"\r\nok\r\n0;x\r\nX-Sum:\t1\r\n\r\n`,
@@ -334,7 +334,7 @@ Deno.test("what is valid but seldom is read at once, and the connection is used 
   assert.equal(connections, 1);
 });
 
-Deno.test("what can become no answer is given up at once, whatever more might come", net, async () => {
+Deno.test("bytes that cannot become an answer end the call at once, whatever more might come", net, async () => {
   const answers: [string, number | undefined][] = [
     ["HTTP/1.1 200 OK\nContent-Length: 2\n\nok", undefined],
     ["SSH-2.0-x", undefined],
@@ -409,7 +409,7 @@ for (
 }
 
 for (const [count, length] of [[0, 0], [30, 0], [31, 0], [32, 0], [2_000, 0], [1, 60_000]] as const) {
-  Deno.test(`the headers of an answer count beside ${count} other fields of ${length} bytes`, net, async () => {
+  Deno.test(`the headers of an answer are read beside ${count} other fields of ${length} bytes`, net, async () => {
     await using server = new Answering();
     server.ends = false;
     const said = ["Retry-After: 7", "Keep-Alive: max=1", "Content-Length: 2"];

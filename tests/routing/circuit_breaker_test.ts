@@ -88,7 +88,7 @@ Deno.test("the latency is what the processor says, until answers say otherwise",
   assert.equal(health.view().latencyMs, 10);
 });
 
-Deno.test("calls that wait far longer than the last answers took stop new ones, but for one now and then", async () => {
+Deno.test("calls that wait far longer than the last answers took stop new ones, except one now and then", async () => {
   const { clock, health, call } = setUp();
   await call(10, booked);
   health.begin();
