@@ -25,10 +25,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   local: ["payment", "store"],
 };
 
-/** The rooms that a replica does its work without: only the roots above it know them. */
+/** The rooms that a replica does not need for its work: only the roots import them. */
 const EDGES = ["api", "telemetry", "console", "local"];
 
-/** The composition roots: they know everyone, and nobody knows them but one another. */
+/** The composition roots: they may import everything, and only they import one another. */
 const ROOTS = ["main.ts", "src/process.ts", "src/replica.ts", "src/recovery.ts"];
 
 interface Source {

@@ -54,7 +54,7 @@ Deno.test("OPS_LISTEN may be a socket of the replica's own", real, async () => {
   assert.equal(Deno.statSync(`${socket}.b`).mode! & 0o777, 0o660);
   using client = Deno.createHttpClient({ proxy: { transport: "unix", path: `${socket}.b` } });
   assert.equal(await statusOf(fetch("http://localhost/metrics", { client })), 200);
-  // what a dead process left is in nobody's way
+  // the socket of a dead process is replaced
   await cluster.b.end("SIGKILL");
   await cluster.b.start({ OPS_LISTEN: socket });
 });

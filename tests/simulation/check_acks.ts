@@ -10,7 +10,7 @@ import { segmentOf } from "../../src/ledger/log.ts";
 import type { AskedPayment } from "./asked.ts";
 import type { Running, World } from "./world.ts";
 
-/** Follows who holds what was acknowledged. */
+/** Follows which of log and store holds what was acknowledged. */
 export class AckChecker {
   acknowledged = 0;
 
@@ -23,7 +23,7 @@ export class AckChecker {
     const ms = world.clock.monotonic();
     world.note("answer", life, payment.ordinal, answer.length, () => `${id} ${cents} ${answer}`);
     const truth = world.truth.catchUp();
-    // forgotten meanwhile: there is nothing left to promise
+    // a purge has forgotten it meanwhile: nothing is promised any more
     if (payment.purgedMs >= calledMs || payment.lostMs >= calledMs || !truth) return;
     const held = truth.book.get(id);
     if (answer === "conflict" && (!held || held.cents === cents)) {
@@ -40,7 +40,7 @@ export class AckChecker {
     if (held && held.cents !== cents && payment.lostMs < 0) {
       world.violate("conflict", `${id} is accepted with ${cents} cents, and the log has ${held.cents}`);
     }
-    // what was there before a purge that is lost is there again
+    // if a purge is lost, what was there before it is there again
     if (held && held.acceptedAt !== payment.takenAt) {
       Object.assign(payment, { position: undefined, takenAt: held.acceptedAt });
     }
@@ -62,7 +62,7 @@ export class AckChecker {
     }
   }
 
-  /** The log has lost some of it, while nobody used it. */
+  /** The log has lost some of it, while no replica used it. */
   logLost(isLost: (position: number, takenMs: number) => boolean): void {
     const { database } = this.world;
     this.begunAnew();

@@ -1,4 +1,7 @@
-/** Checks that nobody pays twice, and that nothing is sent to one processor while the other may book it. @module */
+/**
+ * Checks that no payment is charged twice, and that none is sent to one processor while the other may book it.
+ * @module
+ */
 import { other, type Processor } from "../../src/payment/fact.ts";
 import type { Order, Outcome } from "../../src/routing/processor_client.ts";
 import type { Life } from "./life.ts";
@@ -38,7 +41,7 @@ export class ChargeChecker {
     world.note("pay", life, payment?.ordinal ?? -1, cents, () => `${processor} ${id} ${cents} ${order.requestedAt}`);
     if (!payment) world.violate("charges", `${id} was sent to ${processor} and never asked for`);
     else if (!payment.amounts.has(cents)) {
-      world.violate("amounts", `${id} was sent to ${processor} with ${cents} cents, nobody asked for that`);
+      world.violate("amounts", `${id} was sent to ${processor} with ${cents} cents, no caller asked for that`);
     }
     const second = other(processor);
     if (world.processors[second].bookings.has(id) && !payment?.excused) {
@@ -89,7 +92,7 @@ export class ChargeChecker {
     const { clock, settings } = this.world;
     const exposure = this.#exposures[call.processor].get(call.id)!;
     exposure.open--;
-    // what has a verdict has been dealt with; an answer to a later call says nothing of this one
+    // a call with a verdict is done; an answer to a later call says nothing about this one
     call.untilMs = clock.monotonic() + (unknown ? settings.horizonMs : 0);
     if (unknown) exposure.untilMs = Math.max(exposure.untilMs, call.untilMs);
   }

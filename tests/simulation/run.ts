@@ -5,9 +5,9 @@ import { drawPlan, type PlanOptions } from "./plan.ts";
 import { KILLED } from "./life.ts";
 import { type Violation, World } from "./world.ts";
 
-/** Within so long after the last fault everything must be settled and equal, in virtual milliseconds. */
+/** How long after the last fault everything must be settled and equal, in virtual milliseconds. */
 export const LIVENESS_MS = 60_000;
-/** How often it is looked at whether it is, in virtual milliseconds. */
+/** How often that is checked, in virtual milliseconds. */
 const LOOK_MS = 25;
 
 /** What a run came to. */
@@ -45,7 +45,7 @@ export async function run(seed: number, options: RunOptions = {}): Promise<Repor
   } catch (error) {
     world.violate("invariants", stackOf(error));
   }
-  // a rejection that nobody handles is told only when the real event loop turns
+  // an unhandled rejection is reported only when the real event loop turns
   await turn();
   removeEventListener("unhandledrejection", rejected);
   return {

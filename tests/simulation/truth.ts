@@ -1,6 +1,7 @@
 /**
- * What the log says, read by somebody who sees every byte at once and is never killed: replicas are compared with it. It
- * begins with what the first replica that serves after a loss has read, and what that is worth the acknowledgements show.
+ * What the log says, read by a reader that sees every byte at once and is never killed: replicas are compared with it.
+ * It begins with what the first replica that serves after a loss has read, and what that is worth the acknowledgements
+ * show.
  * @module
  */
 import { FileLedger } from "../../src/ledger/file_ledger.ts";
@@ -18,7 +19,7 @@ export class Truth implements LedgerObserver {
 
   constructor(private readonly world: World) {}
 
-  /** Reads to the end of the log. @returns undefined where nobody serves since the log began anew */
+  /** Reads to the end of the log. @returns undefined if no replica has served since the log began anew */
   catchUp(): Ledger | undefined {
     this.#ledger ??= this.#begin();
     this.#ledger?.catchUp();
