@@ -17,6 +17,7 @@ Usage: deno task simulate [OPTIONS]
   --seed N          the first seed [drawn, and printed]
   --seeds K         how many [1000]
   --payments N      in each seed [drawn, about 370, of which 250 arrive]
+  --hosts           every replica on a host of its own, and the log in a model of NATS JetStream
   --without KINDS   faults that do not happen, separated by commas: ${FAULT_KINDS.join(", ")}
   --workers W       in parallel [one per core]
   --trace           prints everything that happens; for one seed
@@ -26,36 +27,31 @@ Usage: deno task simulate [OPTIONS]
 const SHOWN_MAX = 3;
 const LINES_MAX = 60;
 
-const parse = (args: string[]) => {
-  const values = parseOptions(args, {
-    seed: { type: "string", default: String(drawSeed()) },
-    seeds: { type: "string", default: "1000" },
-    payments: { type: "string" },
-    without: { type: "string", default: "" },
-    workers: { type: "string", default: String(navigator.hardwareConcurrency) },
-    trace: { type: "boolean", default: false },
+/** Runs the command; the exit code. */
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: "string", default: String(drawSeed()) },
+      seeds: { type: "string", default: "1000" },
+      payments: { type: "string" },
+      without: { type: "string", default: "" },
+      hosts: { type: "boolean", default: false },
+      workers: { type: "string", default: String(navigator.hardwareConcurrency) },
+      trace: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
   });
   const without = values.without.split(",").filter(Boolean) as FaultKind[];
   const unknown = without.find((kind) => !FAULT_KINDS.includes(kind));
-  if (unknown) throw new OptionsError(`--without: there is no fault ${JSON.stringify(unknown)}: see --help`);
-  const count = (option: string, text: string, min = 1) => whole(option, text, min, Number.MAX_SAFE_INTEGER);
-  const options: PlanOptions = {
-    without,
-    payments: values.payments === undefined ? undefined : count("--payments", values.payments),
-  };
-  return {
-    options,
-    help: values.help,
-    trace: values.trace,
-    seed: count("--seed", values.seed, 0),
-    seeds: count("--seeds", values.seeds),
-    workers: count("--workers", values.workers),
-  };
-};
-
-/** @returns the exit code */
-async function main({ options, seed, seeds, workers, trace: traced }: ReturnType<typeof parse>): Promise<number> {
-  return traced ? await trace(seed, options) : await simulate(seed, seeds, workers, options);
+  const [seed, seeds, workers] = [values.seed, values.seeds, values.workers].map(Number) as [number, number, number];
+  const payments = values.payments === undefined ? undefined : Number(values.payments);
+  if (unknown || ![seed, seeds, workers, payments ?? 1].every((value) => Number.isSafeInteger(value) && value >= 0)) {
+    console.error(unknown ? `there is no fault "${unknown}"` : "numbers are whole and not negative");
+    console.error(HELP);
+    return 2;
+  }
+  const options: PlanOptions = { without, hosts: values.hosts, ...payments !== undefined && { payments } };
+  return values.trace ? await trace(seed, options) : await simulate(seed, seeds, Math.max(1, workers), options);
 }
 
 async function trace(seed: number, options: PlanOptions): Promise<number> {
