@@ -102,7 +102,8 @@ Deno.test("folder, log, locks and sockets are private to the user, that for paym
   assert.deepEqual(modes, {
     ...{ "a.sock": "660", "b.sock": "660", "peer-a.sock": "600" },
     ...{ "a.lock": "600", "b.lock": "600", "log.lock": "600", "poll.lock": "600" },
-    ...{ "process-a.lock": "600", "process-b.lock": "600", log: "700", "log/000000000001.log": "600" },
+    ...{ "process-a.lock": "600", "process-b.lock": "600", replicas: "600" },
+    ...{ log: "700", "log/000000000001.log": "600" },
   });
 });
 
