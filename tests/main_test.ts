@@ -90,7 +90,7 @@ for (
     else await Deno.mkdir(`${folder}/${name}`, { recursive: true });
     const env = {
       ...{ PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" },
-      ...{ DATA_DIR: folder, LISTEN: `${folder}/a.sock`, REPLICAS: "1", LOG_LEVEL: "warning" },
+      ...{ DATA_DIR: folder, LISTEN: `${folder}/a.sock`, REPLICAS: "a", LOG_LEVEL: "warning" },
     };
     const ended = await galo(["replica"], env).output();
     const said = new TextDecoder().decode(ended.stderr).trim();
@@ -200,7 +200,7 @@ Deno.test(
       lines().filter((line) => line.logger === logger && line.message === message).length;
     await until(() => said.includes("Ctrl-C"));
     const url = /2 replicas on (http:\S+)/.exec(said)![1]!;
-    await until(async () => (await (await fetch(`${url}/readyz`)).json()).peer === "linked");
+    await until(async () => (await (await fetch(`${url}/readyz`)).json()).peers.b === "linked");
     assert.deepEqual(lines().filter(({ level }) => level !== "INFO"), []);
 
     const ids = Array.from({ length: 50 }, () => crypto.randomUUID());

@@ -1,5 +1,5 @@
 /**
- * A whole cluster on this machine: stand-in processors, Postgres, two replicas and, if there is one, Caddy, each a
+ * A whole cluster on this machine: stand-in processors, Postgres, the replicas and, if there is one, Caddy, each a
  * process of its own. A replica that dies is started again.
  * @module
  */
@@ -11,7 +11,8 @@ import { backoffMs } from "../clock.ts";
 import { type Config, ConfigError, forgetLibpq, placeOf, STOP_MS } from "../config.ts";
 import { makeFolder, peerSocket } from "../file_system.ts";
 import { errorLine, StartError } from "../errors.ts";
-import { PROCESSORS, REPLICAS } from "../payment/fact.ts";
+import { PROCESSORS } from "../payment/fact.ts";
+import { Roster } from "../payment/roster.ts";
 import { PostgresStore } from "../store/postgres.ts";
 import { StoreError } from "../store/store.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded.ts";
@@ -44,7 +45,7 @@ interface Cluster {
  *
  * @param say called with what listens where, and with what is being done if that takes long
  * @param standInPort of the default's stand-in, the fallback's is the next one; 0: any free ones
- * @param caddy a program to put in front of both replicas
+ * @param caddy a program to put in front of the replicas
  * @throws StartError, StoreError with one clear line; what was started by then is stopped again
  */
 export async function startCluster(
@@ -56,8 +57,9 @@ export async function startCluster(
   const { LISTEN: listen, FEES: fees } = config;
   if ("path" in listen) throw new ConfigError("LISTEN: `start` takes payments on a port");
   makeFolder(config.DATA_DIR);
+  const roster = new Roster(config.REPLICAS);
   const dataDir = await Deno.realPath(config.DATA_DIR);
-  peerSocket(dataDir); // throws where the path is too long
+  for (const replica of config.REPLICAS) peerSocket(dataDir, replica); // throws where the path is too long
   const hostname = /^[0.:]+$/.test(listen.hostname) ? LOOPBACK : listen.hostname; // 0.0.0.0 and :: are every address
   const reached = { hostname, port: freePort(listen.port, listen.hostname) };
   const url = `http://${placeOf(reached)}`;
@@ -88,15 +90,15 @@ export async function startCluster(
       forgetLibpq();
       const folder = `${dataDir}/postgres`;
       const server = await startEmbeddedPostgres(folder, say);
-      stopPostgres = startAgain(folder, server);
+      stopPostgres = startAgain(folder, server, roster);
       database = server.url;
       const why = server.account && `, as ${server.account}, since it refuses to run as root`;
       where = `embedded, in ${folder}${why ?? ""}`;
     }
-    await storeUp(database);
+    await storeUp(database, roster);
     say(`Postgres: ${where}`);
     await Promise.all(back.map(({ ready }) => ready));
-    for (const replica of REPLICAS.slice(0, config.REPLICAS)) {
+    for (const replica of config.REPLICAS) {
       const env = {
         REPLICA: replica,
         DATA_DIR: dataDir,
@@ -108,19 +110,25 @@ export async function startCluster(
       front.push(child({ name: `replica ${replica}`, args: ["replica"], env, restarts: true, killMs: KILL_MS }));
     }
     if (caddy) {
-      // from there, since a Caddyfile cannot name every folder
-      const env = { GALO_HOST: listen.hostname, GALO_PORT: `${reached.port}`, GALO_SOCKETS: "." };
-      const args = ["run", "--adapter", "caddyfile", "--config", `${ROOT}/Caddyfile`];
-      const program = caddy.includes("/") ? resolve(caddy) : caddy;
-      front.unshift(new Child({ name: "caddy", program, args, env, cwd: dataDir, restarts: true, at: reached }));
+      const upstreams = config.REPLICAS.map((replica) => `unix/./${replica}.sock`).join(" ");
+      const env = { GALO_HOST: listen.hostname, GALO_PORT: `${reached.port}`, GALO_UPSTREAMS: upstreams };
+      front.unshift(caddyIn(dataDir, caddy, env, reached));
     }
     await Promise.all(front.map(({ ready }) => ready));
-    say(`${config.REPLICAS} replica${config.REPLICAS === 2 ? "s" : ""} ${caddy ? "behind Caddy on" : "on"} ${url}`);
+    const { length } = config.REPLICAS;
+    say(`${length} replica${length === 1 ? "" : "s"} ${caddy ? "behind Caddy on" : "on"} ${url}`);
     return { url, stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** Caddy, run in a folder, since a Caddyfile cannot name every one. */
+function caddyIn(cwd: string, caddy: string, env: Record<string, string>, at: Deno.ConnectOptions): Child {
+  const args = ["run", "--adapter", "caddyfile", "--config", `${ROOT}/Caddyfile`];
+  const program = caddy.includes("/") ? resolve(caddy) : caddy;
+  return new Child({ name: "caddy", program, args, env, cwd, restarts: true, at });
 }
 
 /** A child that runs a command of this program, and ends with this process. */
@@ -134,8 +142,8 @@ function child(spec: Omit<ChildSpec, "program">): Child {
  *
  * @throws StoreError with the reason, {@link STORE_UP_MS} later at the latest
  */
-async function storeUp(url: string): Promise<void> {
-  const store = new PostgresStore({ url, statementTimeoutMs: STORE_UP_MS });
+async function storeUp(url: string, roster: Roster): Promise<void> {
+  const store = new PostgresStore({ url, roster, statementTimeoutMs: STORE_UP_MS });
   const untilMs = performance.now() + STORE_UP_MS;
   try {
     for (;; await after(STORE_ASK_MS)) {
@@ -155,14 +163,14 @@ async function storeUp(url: string): Promise<void> {
  *
  * @returns what ends that, and the server
  */
-function startAgain(folder: string, server: EmbeddedPostgres): () => Promise<void> {
+function startAgain(folder: string, server: EmbeddedPostgres, roster: Roster): () => Promise<void> {
   const logger = getLogger(["galo", "cluster"]);
   const stopping = new AbortController();
   const { signal } = stopping;
   const pause = (ms: number) => after(ms, true, { signal }).catch(() => false);
   const watch = async () => {
     for (let tries = 0; !signal.aborted; tries++) {
-      const used = async () => await pause(BACK_MS) && await storeUp(server.url).then(() => "", errorLine);
+      const used = async () => await pause(BACK_MS) && await storeUp(server.url, roster).then(() => "", errorLine);
       const trouble = tries > 0 && await Promise.race([used(), server.exited]);
       if (typeof trouble === "string" && !signal.aborted) {
         if (trouble) logger.error(`Postgres runs again, but cannot be used: ${trouble}`);

@@ -59,10 +59,15 @@ export function follow(payment: Payment, fact: FollowUp, position: number): Paym
   const next = { ...payment, reason: fact.reason, position, doubtedUptimeMs: null };
   switch (fact.kind) {
     case "dispatched": {
-      if (payment.stage === "dispatched") return undefined;
-      const { processor, at: requestedAt } = fact;
+      // who binds it dispatches it from then on
+      const { by: owner, processor, at: requestedAt } = fact;
+      if (payment.stage === "dispatched") {
+        // another replica goes on with the same attempt
+        const isSame = processor === payment.processor && requestedAt === payment.requestedAt;
+        return isSame && owner !== payment.owner ? { ...payment, owner, position } : undefined;
+      }
       const askFirst = payment.askFirst === processor ? processor : null;
-      return { ...next, stage: "dispatched", attempt: payment.attempt + 1, processor, requestedAt, askFirst };
+      return { ...next, owner, stage: "dispatched", attempt: payment.attempt + 1, processor, requestedAt, askFirst };
     }
     case "released":
       if (payment.stage !== "dispatched") return undefined;
@@ -74,7 +79,7 @@ export function follow(payment: Payment, fact: FollowUp, position: number): Paym
   }
 }
 
-/** The dead owner's payment belongs to the other replica. */
+/** The dead owner's payment belongs to another replica. */
 export function move(payment: Payment, { by }: Moved, position: number): Payment {
   return { ...payment, owner: by, position };
 }

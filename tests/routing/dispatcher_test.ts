@@ -70,7 +70,7 @@ class World {
     const { a: { ledger }, clock, client } = this;
     client.calls = () => this.#lastMs = clock.monotonic();
     this.dispatcher = new Dispatcher({
-      ...{ self: "a", ledger, clock, client, random: () => 0.5 },
+      ...{ self: "a", isOwn: ({ owner }) => owner === "a", ledger, clock, client, random: () => 0.5 },
       limits: {
         ...{ patienceMs: PATIENCE_MS, slowMs: 1_000, maxInFlight: MAX_IN_FLIGHT },
         ...{ dispatchPerSecond: 1_000, horizonMs: HORIZON_MS },

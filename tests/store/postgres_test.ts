@@ -81,7 +81,7 @@ Deno.test("replicas that start at once find the tables made once", needsServer, 
     const said = await Promise.all(stores.map((store, n) => n < 2 ? store.stored() : store.write(first)));
     assert.deepEqual(said.slice(2), [first.to, first.to]);
     assert.deepEqual(await server.query(url, "select schema_version, log, position, hash from store_state"), [
-      { schema_version: 5, log: LOG, position: "10", hash: "71" },
+      { schema_version: 6, log: LOG, position: "10", hash: "71" },
     ]);
     assert.deepEqual((await loaded(stores[0]!)).rows, byId([settled(1)]));
   });
