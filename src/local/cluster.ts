@@ -55,6 +55,7 @@ export interface ClusterOptions {
 interface Parts {
   readonly front: Child[];
   readonly back: Child[];
+  stopNats?: () => Promise<void>;
   stopPostgres?: () => Promise<void>;
 }
 
@@ -121,9 +122,9 @@ export async function startCluster(
   }
 }
 
-async function stop({ front, back, stopPostgres }: Parts): Promise<boolean> {
+async function stop({ front, back, stopNats, stopPostgres }: Parts): Promise<boolean> {
   const clean = await Promise.all(front.map((child) => child.stop()));
-  await Promise.all(back.map((child) => child.stop()));
+  await Promise.all([stopNats?.(), ...back.map((child) => child.stop())]);
   await stopPostgres?.();
   return clean.every(Boolean);
 }
@@ -160,9 +161,10 @@ function startProcessors(config: Config, { back }: Parts, standInPort: number, s
   return urls;
 }
 
-async function startNats(names: readonly string[], folder: string, { back }: Parts, say: (line: string) => void) {
+async function startNats(names: readonly string[], folder: string, parts: Parts, say: (line: string) => void) {
   const nats = await startNatsServers(names, folder);
-  back.push(...nats.servers);
+  parts.stopNats = nats.stop;
+  await nats.ready;
   say(`NATS: ${names.length} servers on ${LOOPBACK}, ports ${nats.ports.join(", ")}, in ${folder}`);
   return nats;
 }

@@ -18,12 +18,14 @@ const HOSTNAME = "127.0.0.1";
 const USER = "galo";
 
 /** Servers that run. */
-export interface NatsServers {
-  readonly servers: readonly Child[];
+export interface LocalNats {
+  /** resolved when all take connections */
+  readonly ready: Promise<unknown>;
   /** their ports for clients */
   readonly ports: readonly number[];
   /** the setting `LOG` of the replica beside the server at this place: that server, then the others */
   logOf(place: number): string;
+  stop(): Promise<void>;
 }
 
 /**
@@ -33,10 +35,9 @@ export interface NatsServers {
  * @param folder has a folder for each of them; one process at a time uses it
  * @throws StartError with one clear line
  */
-export async function startNatsServers(names: readonly string[], folder: string): Promise<NatsServers> {
+export async function startNatsServers(names: readonly string[], folder: string): Promise<LocalNats> {
   await checkProgram();
   makeFolder(folder);
-  // never released: it ends with the process
   const lock = await Deno.open(`${folder}/lock`, { create: true, write: true, mode: 0o600 });
   if (!await lock.tryLock(true)) throw new StartError(`another process uses the NATS servers in ${folder}`);
   const password = crypto.randomUUID();
@@ -63,7 +64,11 @@ export async function startNatsServers(names: readonly string[], folder: string)
     const others = ports!.filter((_, n) => n !== place);
     return `nats://${USER}:${password}@${[ports![place], ...others].map((port) => `${HOSTNAME}:${port}`).join(",")}`;
   };
-  return { servers, ports: ports!, logOf };
+  const stop = async () => {
+    await Promise.all(servers.map((server) => server.stop()));
+    lock.close();
+  };
+  return { ready: Promise.all(servers.map(({ ready }) => ready)), ports: ports!, logOf, stop };
 }
 
 /** Ends the server of a start that was killed: two must not write to one folder. */
