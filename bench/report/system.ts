@@ -98,7 +98,7 @@ export async function startReportSystem(options: SystemOptions): Promise<ReportS
     );
     const args = ["run", "--adapter", "caddyfile", "--config", CADDYFILE];
     const upstreams = Object.values(sockets).map((path) => `unix/${path}`).join(" ");
-    await start("caddy", options.caddy.path, args, { GALO_PORT: `${port}`, GALO_REPLICAS: upstreams }, port);
+    await start("caddy", options.caddy.path, args, { GALO_PORT: `${port}`, GALO_UPSTREAMS: upstreams }, port);
     return {
       addresses: { router: `http://127.0.0.1:${port}`, processors },
       sockets,

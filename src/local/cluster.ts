@@ -107,7 +107,7 @@ export async function startCluster(
     if (caddy) {
       const sockets = names.map((name) => `unix/./${name}.sock`).join(" ");
       // from there, since a Caddyfile cannot name every folder
-      const env = { GALO_HOST: listen.hostname, GALO_PORT: `${reached.port}`, GALO_REPLICAS: sockets };
+      const env = { GALO_HOST: listen.hostname, GALO_PORT: `${reached.port}`, GALO_UPSTREAMS: sockets };
       const args = ["run", "--adapter", "caddyfile", "--config", `${ROOT}/Caddyfile`];
       const program = caddy.includes("/") ? resolve(caddy) : caddy;
       front.unshift(new Child({ name: "caddy", program, args, env, cwd: dataDir, restarts: true, at: reached }));

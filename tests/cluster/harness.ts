@@ -299,7 +299,7 @@ export class Caddy implements AsyncDisposable {
     const port = freePort();
     const process = new Deno.Command(CADDY!, {
       args: ["run", "--adapter", "caddyfile", "--config", caddyfile],
-      env: { GALO_PORT: `${port}`, GALO_REPLICAS: `unix/${sockets}/a.sock unix/${sockets}/b.sock` },
+      env: { GALO_PORT: `${port}`, GALO_UPSTREAMS: `unix/${sockets}/a.sock unix/${sockets}/b.sock` },
       stdout: "null",
       stderr: Deno.env.get("GALO_TEST_LOGS") ? "inherit" : "null",
     }).spawn();
