@@ -9,10 +9,11 @@ import { setTimeout as after } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { Child, type ChildSpec, freePort, versionOf } from "./child.ts";
 import { backoffMs } from "../clock.ts";
-import { type Config, ConfigError, forgetLibpq, placeOf, STOP_MS } from "../config.ts";
+import { type Config, ConfigError, forgetLibpq, placeOf, SETTINGS, STOP_MS } from "../config.ts";
 import { makeFolder, peerSocket } from "../file_system.ts";
 import { errorLine } from "../errors.ts";
-import { PROCESSORS, REPLICAS } from "../payment/fact.ts";
+import { PROCESSORS } from "../payment/fact.ts";
+import { Roster } from "../payment/roster.ts";
 import { PostgresStore } from "../store/postgres.ts";
 import { StoreError } from "../store/store.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded.ts";
@@ -53,6 +54,7 @@ export interface ClusterOptions {
 
 /** What runs: what takes payments stops before what it relies on. */
 interface Parts {
+  readonly roster: Roster;
   readonly front: Child[];
   readonly back: Child[];
   stopNats?: () => Promise<void>;
@@ -77,18 +79,18 @@ export async function startCluster(
   const names = namesOf(config, hosts);
   makeFolder(config.DATA_DIR);
   const dataDir = await Deno.realPath(config.DATA_DIR);
-  peerSocket(dataDir); // throws where the path is too long
+  for (const replica of names) peerSocket(dataDir, replica); // throws where the path is too long
   const hostname = /^[0.:]+$/.test(listen.hostname) ? LOOPBACK : listen.hostname; // 0.0.0.0 and :: are every address
   const reached = { hostname, port: freePort(listen.port, listen.hostname) };
   const url = `http://${placeOf(reached)}`;
-  const parts: Parts = { front: [], back: [] };
+  const parts: Parts = { roster: new Roster(names), front: [], back: [] };
   const { front, back } = parts;
   try {
     const processors = startProcessors(config, parts, options.standInPort, say);
     const nats = hosts ? await startNats(names, `${dataDir}/nats`, parts, say) : undefined;
     const database = config.DATABASE_URL || await startPostgres(`${dataDir}/postgres`, parts, say);
     if (config.DATABASE_URL) {
-      await storeUp(database);
+      await storeUp(database, parts.roster);
       say("Postgres: at DATABASE_URL");
     }
     await Promise.all(back.map(({ ready }) => ready));
@@ -105,9 +107,9 @@ export async function startCluster(
       front.push(child({ name: `replica ${replica}`, args: ["replica"], env, restarts: true, killMs: KILL_MS }));
     }
     if (caddy) {
-      const sockets = names.map((name) => `unix/./${name}.sock`).join(" ");
+      const upstreams = names.map((name) => `unix/./${name}.sock`).join(" ");
       // from there, since a Caddyfile cannot name every folder
-      const env = { GALO_HOST: listen.hostname, GALO_PORT: `${reached.port}`, GALO_UPSTREAMS: sockets };
+      const env = { GALO_HOST: listen.hostname, GALO_PORT: `${reached.port}`, GALO_UPSTREAMS: upstreams };
       const args = ["run", "--adapter", "caddyfile", "--config", `${ROOT}/Caddyfile`];
       const program = caddy.includes("/") ? resolve(caddy) : caddy;
       front.unshift(new Child({ name: "caddy", program, args, env, cwd: dataDir, restarts: true, at: reached }));
@@ -134,7 +136,10 @@ function namesOf({ LOG, REPLICAS: replicas }: Config, hosts: number | undefined)
   if (LOG !== "file") {
     throw new ConfigError("LOG: `start` brings its own: write `start --hosts 3`, or `replica` on each host");
   }
-  if (!hosts) return REPLICAS.slice(0, replicas);
+  if (!hosts) return replicas;
+  if (`${replicas}` !== SETTINGS.REPLICAS[1]) {
+    throw new ConfigError("REPLICAS: `start --hosts` names its replicas itself");
+  }
   return Array.from({ length: hosts }, (_, n) => `h${n + 1}`);
 }
 
@@ -173,8 +178,8 @@ async function startNats(names: readonly string[], folder: string, parts: Parts,
 async function startPostgres(folder: string, parts: Parts, say: (line: string) => void): Promise<string> {
   forgetLibpq();
   const server = await startEmbeddedPostgres(folder, say);
-  parts.stopPostgres = startAgain(folder, server);
-  await storeUp(server.url);
+  parts.stopPostgres = startAgain(folder, server, parts.roster);
+  await storeUp(server.url, parts.roster);
   const why = server.account && `, as ${server.account}, since it refuses to run as root`;
   say(`Postgres: embedded, in ${folder}${why ?? ""}`);
   return server.url;
@@ -191,8 +196,8 @@ function child(spec: Omit<ChildSpec, "program">): Child {
  *
  * @throws StoreError with the reason, {@link STORE_UP_MS} later at the latest
  */
-async function storeUp(url: string): Promise<void> {
-  const store = new PostgresStore({ url, statementTimeoutMs: STORE_UP_MS });
+async function storeUp(url: string, roster: Roster): Promise<void> {
+  const store = new PostgresStore({ url, roster, statementTimeoutMs: STORE_UP_MS });
   const untilMs = performance.now() + STORE_UP_MS;
   try {
     for (;; await after(STORE_ASK_MS)) {
@@ -212,14 +217,14 @@ async function storeUp(url: string): Promise<void> {
  *
  * @returns what ends that, and the server
  */
-function startAgain(folder: string, server: EmbeddedPostgres): () => Promise<void> {
+function startAgain(folder: string, server: EmbeddedPostgres, roster: Roster): () => Promise<void> {
   const logger = getLogger(["galo", "cluster"]);
   const stopping = new AbortController();
   const { signal } = stopping;
   const pause = (ms: number) => after(ms, true, { signal }).catch(() => false);
   const watch = async () => {
     for (let tries = 0; !signal.aborted; tries++) {
-      const used = async () => await pause(BACK_MS) && await storeUp(server.url).then(() => "", errorLine);
+      const used = async () => await pause(BACK_MS) && await storeUp(server.url, roster).then(() => "", errorLine);
       const trouble = tries > 0 && await Promise.race([used(), server.exited]);
       if (typeof trouble === "string" && !signal.aborted) {
         if (trouble) logger.error(`Postgres runs again, but cannot be used: ${trouble}`);

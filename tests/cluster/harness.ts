@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 // @ts-types="@types/pg"
 import pg from "pg";
-import { REPLICAS } from "../../src/payment/fact.ts";
+import { PAIR } from "../../src/payment/roster.ts";
 import type { StandIn } from "../../src/local/standin.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { CADDY, type Needs, needsOf, NO_CADDY } from "../support/permissions.ts";
@@ -234,7 +234,7 @@ function sharedButLink(folder: string): string {
   const other = `${folder}/other`;
   Deno.mkdirSync(other);
   Deno.mkdirSync(`${folder}/log`);
-  const locks = [...REPLICAS, "log", "poll", "process-a", "process-b"].map((name) => `${name}.lock`);
+  const locks = [...PAIR.names, "log", "poll", "process-a", "process-b"].map((name) => `${name}.lock`);
   for (const name of ["log", ...locks]) Deno.symlinkSync(`../${name}`, `${other}/${name}`);
   return other;
 }
