@@ -43,7 +43,7 @@ interface Cluster {
 }
 
 /** What the command line says of a cluster. */
-export interface ClusterOptions {
+interface ClusterOptions {
   /** of the default's stand-in, the fallback's is the next one; 0: any free ones */
   readonly standInPort: number;
   /** a program to put in front of the replicas; hosts have the one on the PATH by default */

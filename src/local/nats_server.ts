@@ -18,7 +18,7 @@ const HOSTNAME = "127.0.0.1";
 const USER = "galo";
 
 /** Servers that run. */
-export interface LocalNats {
+interface LocalNats {
   /** resolved when all take connections */
   readonly ready: Promise<unknown>;
   /** their ports for clients */
