@@ -83,7 +83,9 @@ export class FileLedger implements Ledger {
       if (record.base !== null) this.#fold.beginAnew();
       return true;
     }
-    if (record.kind === "sealed") throw new Error("invariant: a seal is no fact");
+    if (record.kind === "sealed" || record.kind === "barrier") {
+      throw new Error(`invariant: a ${record.kind} is no fact`);
+    }
     return this.#fold.add(record, this.#read.sum, this.#log.position);
   }
 }

@@ -36,8 +36,8 @@ export interface Base {
   readonly readFrom: number;
 }
 
-/** `sealed` is the last record of a segment: what stands after it does not count. */
-export type LogRecord = Fact | SegmentHeader | { readonly kind: "sealed" };
+/** `sealed` is the last record of a segment: what stands after it does not count. `barrier` marks a place in a stream. */
+export type LogRecord = Fact | SegmentHeader | { readonly kind: "sealed" } | { readonly kind: "barrier" };
 
 const KINDS = [
   "",
@@ -50,6 +50,7 @@ const KINDS = [
   "moved",
   "purged",
   "doubted",
+  "barrier",
 ] as const;
 
 const SEALED = KINDS.indexOf("sealed");
@@ -168,6 +169,7 @@ export class RecordBuffer {
         return { kind, logId: id(), segment: at, boot: other, base };
       }
       case "sealed":
+      case "barrier":
         return { kind };
       case "accepted":
         return { kind, by, id: id(), cents, at, doubt: flag === 1 };
