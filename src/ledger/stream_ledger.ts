@@ -7,6 +7,8 @@
 import { backoffMs, type Clock, type Random, within } from "../clock.ts";
 import type { Book } from "../payment/book.ts";
 import type { Fact } from "../payment/fact.ts";
+import type { Payment } from "../payment/payment.ts";
+import type { Roster } from "../payment/roster.ts";
 import { Fold } from "./fold.ts";
 import type { Checkpoint, Ledger, LedgerObserver, Receipt } from "./ledger.ts";
 import { type LogRecord, RecordBuffer } from "./record.ts";
@@ -29,6 +31,7 @@ export interface StreamLedgerParts {
   readonly stream: Stream;
   readonly clock: Clock;
   readonly random: Random;
+  readonly roster: Roster;
   /** the end of what the book holds: the tail begins there */
   readonly position: number;
   /** the position of the stream's first message, which is no payment's; nothing before it is in this stream */
@@ -59,7 +62,7 @@ export class StreamLedger implements Ledger {
   readonly book: Book;
   readonly #parts: StreamLedgerParts;
   readonly #fold: Fold;
-  readonly #read = new RecordBuffer();
+  readonly #read: RecordBuffer;
   /** by nonce, the oldest first */
   readonly #own = new Map<number, Own>();
   #waiting: { readonly position: number; readonly go: () => void }[] = [];
@@ -76,10 +79,11 @@ export class StreamLedger implements Ledger {
 
   /** Begins to read; {@link barrier} says when all there was is read. */
   constructor(parts: StreamLedgerParts) {
-    const { stream, clock, position, base, nonce, book, hash } = parts;
+    const { stream, clock, roster, position, base, nonce, book, hash } = parts;
     this.#parts = parts;
     this.book = book;
-    this.#fold = new Fold(book, hash);
+    this.#fold = new Fold(book, hash, roster);
+    this.#read = new RecordBuffer(roster);
     this.#nonce = nonce;
     this.#position = position;
     this.#heardMs = clock.monotonic();
@@ -147,7 +151,7 @@ export class StreamLedger implements Ledger {
 
   #make(record: LogRecord, resolve: (receipt: Receipt) => void): Own {
     const nonce = this.#nonce = this.#nonce + 1 >>> 0;
-    const { bytes, sum } = new RecordBuffer().write(record, nonce);
+    const { bytes, sum } = new RecordBuffer(this.#parts.roster).write(record, nonce);
     const own: Own = {
       ...{ record, bytes, sum, nonce, sentMs: this.#parts.clock.monotonic() },
       end: (receipt) => {
@@ -196,7 +200,7 @@ export class StreamLedger implements Ledger {
     return !("id" in record) || this.book.get(record.id) === undefined;
   }
 
-  #paymentOf(record: LogRecord) {
+  #paymentOf(record: LogRecord): Payment | undefined {
     return "id" in record ? this.book.get(record.id) : undefined;
   }
 

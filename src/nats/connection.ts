@@ -3,6 +3,7 @@ import { jetstream, type JetStreamClient, type JetStreamManager, jetstreamManage
 import { connect, type ConnectionOptions, errors, type NatsConnection } from "@nats-io/transport-node";
 import type { NatsServers } from "../config.ts";
 import { errorLine } from "../errors.ts";
+import { StreamError } from "../ledger/stream.ts";
 
 /** Older servers let several win a compare-and-set (nats-server issue 4320), or are not tested here. */
 const OLDEST = [2, 12] as const;
@@ -14,7 +15,7 @@ const PING_MS = 1_000;
 const RECONNECT_MS = 100;
 
 /** Why the servers cannot be used. */
-export class NatsError extends Error {
+export class NatsError extends StreamError {
   override name = "NatsError";
   /**
    * @param kind `unavailable`: trying again may help; `refused`: somebody has to act first

@@ -5,6 +5,7 @@ import { CURRENT_MS, StreamLedger } from "../../src/ledger/stream_ledger.ts";
 import { Book } from "../../src/payment/book.ts";
 import { dispatched, type Fact, released, settled } from "../../src/payment/fact.ts";
 import type { Payment } from "../../src/payment/payment.ts";
+import { PAIR } from "../../src/payment/roster.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { ScriptedStream } from "./scripted_stream.ts";
 import { accepted, idOf } from "./side.ts";
@@ -23,7 +24,7 @@ class Scene {
   constructor({ position = 1, base = 1, book = new Book() } = {}) {
     this.stream = new ScriptedStream(Math.max(position, base));
     this.ledger = new StreamLedger({
-      ...{ stream: this.stream, clock: this.clock, random: () => 0.5, nonce: 7, hash: 0 },
+      ...{ stream: this.stream, clock: this.clock, random: () => 0.5, roster: PAIR, nonce: 7, hash: 0 },
       ...{ position, base, book, lost: (why: string) => this.lost.push(why) },
     });
   }

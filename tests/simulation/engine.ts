@@ -4,7 +4,14 @@
  * compared and set. Everything else happens: answers are lost, late, or of a server that was cut off long ago.
  * @module
  */
-import type { Published, Stream, StreamEvents, StreamState } from "../../src/ledger/stream.ts";
+import {
+  type Published,
+  type Stream,
+  StreamError,
+  type StreamEvents,
+  type Streams,
+  type StreamState,
+} from "../../src/ledger/stream.ts";
 import type { VirtualClock } from "../support/virtual_clock.ts";
 import type { Life } from "./life.ts";
 import type { Prng } from "./prng.ts";
@@ -44,6 +51,8 @@ export interface EngineWorld {
   saw(kind: string, value: number): number;
 }
 
+type Reply = (published: Published) => void;
+
 interface Message {
   readonly subject: string;
   readonly bytes: Uint8Array;
@@ -54,7 +63,7 @@ interface Proposal extends Message {
   readonly dueMs: number;
   /** it is on its way to the other servers */
   readonly sent: boolean;
-  reply(published: Published): void;
+  readonly reply: Reply;
 }
 
 /** One server, on the host of its number. */
@@ -101,6 +110,7 @@ export class Engine {
   #messages: Messages | undefined;
   #tails = new Set<Tail>();
   #electing = false;
+  #made = 0;
 
   constructor(readonly world: EngineWorld, readonly prng: Prng, readonly faults: EngineFaults) {
     this.servers = Array.from({ length: SERVERS }, (_, host) => ({
@@ -113,11 +123,10 @@ export class Engine {
     return this.#messages;
   }
 
-  /** Makes the stream. @returns false if there is one */
-  create(id: string, first: number): boolean {
-    if (this.#messages) return false;
-    this.#messages = new Messages(id, first);
-    return true;
+  /** Makes a stream, in place of the one that is there. */
+  create(first: number): Messages {
+    this.delete();
+    return this.#messages = new Messages(`stream-${++this.#made}`, first);
   }
 
   /** The stream is gone, with all that it had. */
@@ -126,20 +135,47 @@ export class Engine {
     for (const server of this.servers) [server.proposals, server.stuckAt] = [[], undefined];
   }
 
-  /** The stream has lost its last messages. @returns how many */
-  shorten(count: number): number {
+  /** The stream has lost its last messages. */
+  shorten(count: number): void {
     const was = this.#messages;
-    if (!was) return 0;
+    if (!was) return;
     this.delete();
-    const kept = was.all.slice(0, Math.max(0, was.all.length - count));
-    const now = this.#messages = new Messages(was.id, was.first);
-    for (const message of kept) now.add(message);
-    return was.all.length - kept.length;
+    this.#messages = new Messages(was.id, was.first);
+    for (const message of was.all.slice(0, Math.max(0, was.all.length - count))) this.#messages.add(message);
   }
 
-  /** The engine as one process on a host has it. */
-  of(life: Life, host: number): Stream {
-    return new Connection(this, life, host);
+  /** The stream that is there now, as one process on a host has it. */
+  open(life: Life, host: number): Stream {
+    return new Connection(this, life, host, this.#messages!.id);
+  }
+
+  /** The streams of the engine, as one process on a host has them. */
+  of(life: Life, host: number): Streams {
+    return {
+      current: () => this.#ask(life, host, () => this.#messages && this.open(life, host)),
+      begin: (first, instead) =>
+        this.#ask(life, host, () => {
+          if (!this.#messages || this.#messages.id === instead) this.create(first);
+          return this.open(life, host);
+        }),
+    };
+  }
+
+  /** Asks what a majority answers, or nobody. */
+  #ask<T>(life: Life, host: number, answer: () => T): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    if (!life.acts()) return promise;
+    this.world.clock.after(this.wayMs(), () => {
+      const entry = this.entry(host);
+      const answers = entry && this.#hasMajority(entry) && !this.prng.chance(this.faults.stale);
+      const [done, value] = [answers, answers && answer()];
+      this.world.clock.after(this.wayMs(), () =>
+        life.hear(() => {
+          if (done) resolve(value as T);
+          else reject(new StreamError("no server answers"));
+        }));
+    });
+    return promise;
   }
 
   reaches(one: number, other: number): boolean {
@@ -206,11 +242,11 @@ export class Engine {
   }
 
   /** A publish has come to a server that a process is connected to. */
-  receive(entry: Server, message: Message, over: number | undefined, reply: (published: Published) => void): void {
+  receive(entry: Server, id: string, message: Message, over: number | undefined, reply: Reply): void {
     const { prng, faults, world } = this;
     const leader = this.#leaderOf(({ alive, host }) => alive && this.reaches(entry.host, host));
     const messages = this.#messages;
-    if (!leader || !messages) return reply({ kind: "unknown", why: "no responders" });
+    if (!leader || messages?.id !== id) return reply({ kind: "unknown", why: "no responders" });
     if (this.full) return reply({ kind: "full" });
     if (over !== undefined) {
       if (leader.proposals.some(({ subject }) => subject === message.subject) || prng.chance(faults.busy)) {
@@ -218,7 +254,8 @@ export class Engine {
         return reply({ kind: "unknown", why: "10164" });
       }
       const position = messages.lastOf(message.subject, this.shown(leader));
-      if (position !== over) return reply({ kind: "overruled", position });
+      if (position > over) return reply({ kind: "overruled", position });
+      if (position < over) return reply({ kind: "unknown", why: "an answer of the past" });
     }
     const tookMs = this.wayMs() + this.wayMs();
     const dueMs = world.clock.monotonic() + tookMs;
@@ -331,7 +368,12 @@ class Connection implements Stream {
   #tail: Tail | undefined;
   #closed = false;
 
-  constructor(private readonly engine: Engine, private readonly life: Life, private readonly host: number) {}
+  constructor(
+    private readonly engine: Engine,
+    private readonly life: Life,
+    private readonly host: number,
+    readonly id: string,
+  ) {}
 
   publish(subject: string, bytes: Uint8Array, over: number | undefined): Promise<Published> {
     const { promise, resolve } = Promise.withResolvers<Published>();
@@ -352,7 +394,7 @@ class Connection implements Stream {
     clock.after(engine.wayMs() + lateMs, () => {
       const entry = engine.entry(host);
       if (!entry) return answer({ kind: "unknown", why: "no connection" });
-      engine.receive(entry, message, over, (published) => {
+      engine.receive(entry, this.id, message, over, (published) => {
         if (prng.chance(faults.ackLost)) return void engine.world.fault("ack-lost", 0);
         if (entry.alive && engine.entry(host) === entry) clock.after(engine.wayMs(), () => answer(published));
       });
@@ -363,7 +405,7 @@ class Connection implements Stream {
   tail(position: number, events: StreamEvents): void {
     const { engine, life, host } = this;
     if (!life.acts()) return;
-    this.#tail = new Tail(engine, life, host, position, events);
+    this.#tail = new Tail(engine, life, host, this.id, position, events);
     engine.follow(this.#tail);
     this.#tail.wake();
   }
@@ -376,7 +418,7 @@ class Connection implements Stream {
     clock.after(engine.wayMs(), () => {
       const [entry, { stream }] = [engine.entry(host), engine];
       let answer: StreamState | undefined;
-      if (entry && stream) {
+      if (entry && stream?.id === this.id) {
         const { id, first } = stream;
         let count = engine.shown(entry);
         if (prng.chance(faults.stale)) count = engine.world.fault("state-stale", prng.whole(0, count));
@@ -398,11 +440,12 @@ class Connection implements Stream {
 /** What a process reads. */
 class Tail {
   #server: Server | undefined;
-  #id: string | undefined;
   #heardMs: number;
   #stalledUntilMs = 0;
   #waking = false;
   #closed = false;
+  /** the newest one that was handed over */
+  #newest: Message | undefined;
   /** bytes are lent for a call only */
   #lent = new Uint8Array();
 
@@ -410,11 +453,11 @@ class Tail {
     private readonly engine: Engine,
     private readonly life: Life,
     private readonly host: number,
+    private readonly id: string,
     private position: number,
     private readonly events: StreamEvents,
   ) {
     this.#heardMs = engine.world.clock.monotonic();
-    this.#id = engine.stream?.id;
     this.#server = engine.entry(host);
     this.#beat();
   }
@@ -463,25 +506,29 @@ class Tail {
       return;
     }
     const { stream } = engine;
-    // it is noticed where the engine is asked, which takes its time
-    if (!stream || stream.id !== this.#id || stream.first + stream.all.length - 1 < this.position) {
-      if (!beats || !stream && engine.prng.chance(0.5)) return;
+    const isNewest = !this.#newest || stream?.all[this.position - stream.first] === this.#newest;
+    if (stream?.id !== this.id || !isNewest) {
+      // it is noticed where the engine is asked, which takes its time
+      if (!beats || engine.prng.chance(0.5)) return;
       this.close();
-      const why = stream?.id === this.#id ? "the stream is shorter than it was" : "the stream is another one";
+      const why = stream?.id === this.id ? "the stream is shorter than it was, or another" : "the stream is gone";
       return this.life.hear(() => events.lost(why));
     }
     const end = stream.first + engine.shown(server);
     if (this.position + 1 >= end && !beats) return;
     this.#heardMs = nowMs;
-    const from = Math.max(this.position + 1, stream.first);
-    this.position = Math.max(this.position, end - 1);
+    const from = this.position + 1;
+    const batch = stream.all.slice(from - stream.first, Math.max(from, end) - stream.first);
+    this.position += batch.length;
+    this.#newest = batch.at(-1) ?? this.#newest;
     this.life.hear(() => {
-      for (let at = from; at < end && !this.#closed; at++) {
+      for (const [i, { bytes }] of batch.entries()) {
+        if (this.#closed) return;
         this.#lent.fill(0);
-        this.#lent = stream.all[at - stream.first]!.bytes.slice();
-        events.read(at, this.#lent);
+        this.#lent = bytes.slice();
+        events.read(from + i, this.#lent);
       }
-      if (!this.#closed) events.heard(Math.max(from, end) - 1);
+      if (!this.#closed) events.heard(from + batch.length - 1);
     });
   }
 }

@@ -5,6 +5,7 @@ import { RecordBuffer } from "../../src/ledger/record.ts";
 import { CURRENT_MS, StreamLedger } from "../../src/ledger/stream_ledger.ts";
 import { Book } from "../../src/payment/book.ts";
 import { dispatched, type Fact, PROCESSORS, released, settled } from "../../src/payment/fact.ts";
+import { PAIR } from "../../src/payment/roster.ts";
 import { idOf } from "../ledger/side.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { HOPS } from "./clock.ts";
@@ -55,13 +56,12 @@ class Hosts {
       ...{ lost: share(0.1), late: share(0.1), ackLost: share(0.2), busy: share(0.1), stale: 0, survives: 0.5 },
     };
     this.engine = new Engine({ clock: this.clock, fault: count, saw: count }, prng.fork(), faults);
-    this.engine.create("one", 1);
-    this.engine.stream!.add({ subject: "begin", bytes: new RecordBuffer().write({ kind: "barrier" }, 0).bytes });
+    this.engine.create(1).add({ subject: "begin", bytes: new RecordBuffer().write({ kind: "barrier" }, 0).bytes });
     this.lives = Array.from({ length: HOSTS }, (_, host) => new Life("a", host, () => {}));
     this.ledgers = this.lives.map((life, host) => {
       const ledger = new StreamLedger({
-        ...{ stream: this.engine.of(life, host), clock: this.clock, random: prng.fork().float, nonce: prng.word() },
-        ...{ position: 1, base: 1, book: new Book(), hash: 0, lost: (why: string) => assert.fail(why) },
+        ...{ stream: this.engine.open(life, host), clock: this.clock, random: prng.fork().float, nonce: prng.word() },
+        ...{ position: 1, base: 1, book: new Book(), hash: 0, roster: PAIR, lost: (why: string) => assert.fail(why) },
       });
       const told: string[] = this.told[host] = [];
       this.own[host] = new Set();
