@@ -37,6 +37,57 @@ const place = z.string().transform((text, context): Listen | undefined => {
 const fees = z.string().transform((text) => text.split(",").map((part) => part.trim() ? Number(part) : NaN))
   .pipe(z.tuple([share, share])).transform(([first, second]) => ({ default: first, fallback: second }));
 
+/** NATS servers that hold the log, in the words of their client. */
+export interface NatsServers {
+  /** `host:port`, the nearest one first */
+  readonly servers: readonly string[];
+  readonly tls: boolean;
+  /** how to get in: a user with a password, or a token, or neither */
+  readonly user?: string;
+  readonly pass?: string;
+  readonly token?: string;
+}
+
+const log = z.string().transform((text, context): "file" | NatsServers => {
+  const log = text === "file" ? text : natsServersOf(text);
+  if (typeof log !== "string" || log === "file") return log;
+  context.addIssue({ code: "custom", message: log });
+  return "file";
+});
+
+const SERVER = /^(?:([a-z]+):\/\/)?([\w.-]+|\[[\da-f:.]+\])(?::(\d{1,5}))?$/i;
+
+/** The servers of `nats://[user:password@]host[:port],…`. @returns what is wrong, if something is */
+function natsServersOf(text: string): NatsServers | string {
+  const [, scheme, access, list] = /^(nats|tls):\/\/(?:([^@,]*)@)?(.*)$/i.exec(text) ?? [];
+  if (!scheme) return "write file, or servers such as nats://host:4222,host:4222";
+  const tls = scheme.toLowerCase() === "tls";
+  if (list!.includes("@")) {
+    return "user and password stand once, before the first server, with %40 for @ and %2C for a comma";
+  }
+  const servers: string[] = [];
+  // each server may repeat the scheme
+  for (const part of list!.split(",").map((part) => part.trim())) {
+    const [, other, host, port = "4222"] = SERVER.exec(part) ?? [];
+    if (other && other.toLowerCase() !== scheme.toLowerCase()) return "all servers have the same scheme";
+    if (!host || Number(port) < 1 || Number(port) > 65_535) return "a server is host or host:port, and a comma follows";
+    servers.push(`${host}:${Number(port)}`);
+  }
+  if (new Set(servers).size < servers.length) return "a server stands there twice";
+  const [user, pass] = access?.split(/:(.*)/s).map(decoded) ?? [];
+  if (access !== undefined && (!user || pass === "")) return "an empty user, password or token";
+  return { servers, tls, ...pass !== undefined ? { user: user!, pass } : user ? { token: user } : {} };
+}
+
+/** Without the escapes of a URL. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 /** A base URL that the command line gives. @throws ConfigError */
 export function addressOf(name: string, text: string): string {
   const { error } = address.safeParse(text);
@@ -90,6 +141,7 @@ export const SETTINGS = {
   ACK: [z.enum(ACK_LEVELS), "log", "log|store"],
   QUEUE_MAX: [whole(1, 10_000_000), "50000", "payments"],
   REPLICAS: [z.enum(["1", "2"]).transform(Number), "2", "1|2"],
+  LOG: [log, "file", "file or nats://[user:password@]host:port,…"],
   DATA_DIR: [z.string().min(1), ".galo", "path"],
   DATABASE_URL: [z.string(), "", "URL"],
   STORE_INTERVAL_MS: [ms(10_000), "100", "ms"],
@@ -123,7 +175,8 @@ QUEUE_MAX pending payments of both replicas: more bridges longer outages, less n
 REPLICAS how many there are: one needs half the memory and CPU, but takes no payments while it is down; nothing is lost
 
 Store:
-DATA_DIR a folder on a local disk that both replicas share: the log, locks, the peer's socket, embedded Postgres
+LOG where the log is: file, in DATA_DIR, which takes one machine; or on several machines the NATS servers, this host's own first, from version 2.12 on, with JetStream and sync_interval: always; tls:// encrypts; a user's or password's @ is %40
+DATA_DIR a folder on a local disk that both replicas share: the log, locks, the peer's socket, embedded Postgres; a replica with a LOG of NATS keeps nothing there
 DATABASE_URL the Postgres that stores payments, sslmode as in libpq, except allow and prefer; without it \`start\` brings its own, and \`replica\` has only the log
 STORE_INTERVAL_MS the least time between two batches: more is cheaper, less loses less when the machine dies
 LOG_MAX_MB how far the log may grow while Postgres is away, or without one; beyond it POST answers 503, and accepted payments go on

@@ -79,6 +79,60 @@ Deno.test("what would not be sent to a processor is refused, and no password is 
   }
 });
 
+Deno.test("LOG is file, or NATS servers with a way in", () => {
+  const log = (LOG: string) => readConfig({ LOG }).LOG;
+  assert.equal(log(""), "file");
+  assert.equal(log("file"), "file");
+  assert.deepEqual(log("nats://h"), { servers: ["h:4222"], tls: false });
+  assert.deepEqual(log("NATS://n-1.local:1,nats://10.0.0.2, [::1]:65535"), {
+    servers: ["n-1.local:1", "10.0.0.2:4222", "[::1]:65535"],
+    tls: false,
+  });
+  assert.deepEqual(log("tls://me:se%40c%2Cr:e/t@h,i"), {
+    servers: ["h:4222", "i:4222"],
+    tls: true,
+    user: "me",
+    pass: "se@c,r:e/t",
+  });
+  assert.deepEqual(log("nats://word@h"), { servers: ["h:4222"], tls: false, token: "word" });
+});
+
+Deno.test("a LOG that is not valid is refused with what is wrong, and no password is shown", () => {
+  const shape = "a server is host or host:port, and a comma follows";
+  for (
+    const [value, why, secret] of [
+      ["stream", "write file, or servers such as nats://host:4222,host:4222"],
+      ["http://h", "write file, or servers such as nats://host:4222,host:4222"],
+      ["nats://", shape],
+      ["nats://h,", shape],
+      ["nats://h:0", shape],
+      ["nats://h:65536", shape],
+      ["nats://h/x", shape],
+      ["nats://h?tls", shape],
+      ["nats://a b", shape],
+      ["nats://h,tls://i", "all servers have the same scheme"],
+      ["nats://h,i,h:4222", "a server stands there twice"],
+      [
+        "nats://h,me:secret@i",
+        "user and password stand once, before the first server, with %40 for @ and %2C for a comma",
+        true,
+      ],
+      [
+        "nats://me:sec@ret@h",
+        "user and password stand once, before the first server, with %40 for @ and %2C for a comma",
+        true,
+      ],
+      ["nats://me:@h", "an empty user, password or token", true],
+      ["nats://:secret@h", "an empty user, password or token", true],
+      ["nats://@h", "an empty user, password or token", true],
+    ] as const
+  ) {
+    const shown = secret ? "its value" : JSON.stringify(value);
+    const unit = SETTINGS.LOG[2];
+    assert.equal(refused({ LOG: value }), `LOG: ${shown} is not valid (${unit}): ${why}`);
+  }
+});
+
 Deno.test("a processor on port 0 is refused", () => {
   const url = "http://h:0/x";
   assert.equal(
