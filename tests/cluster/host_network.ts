@@ -14,6 +14,8 @@ const INSIDE = "198.19";
 /** The last byte of the address of this process, and of the first host. */
 const HERE = 1;
 const FIRST_HOST = 11;
+/** What ends a run early. */
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /** What keeps namespaces from being made here, in one line; undefined where nothing does. */
 export function whyNoHosts(): string | undefined {
@@ -36,10 +38,10 @@ export class HostNetwork implements AsyncDisposable {
   readonly #hub = `${this.#own}-hub`;
   /** names of interfaces are short */
   readonly #interface = `${PREFIX}${Deno.pid}`;
-  readonly #third: number;
+  readonly #interrupted = () => void remove(Deno.pid).finally(() => Deno.exit(1));
 
-  private constructor(readonly hosts: readonly string[], third: number) {
-    this.#third = third;
+  private constructor(readonly hosts: readonly string[], private readonly third: number) {
+    for (const signal of SIGNALS) Deno.addSignalListener(signal, this.#interrupted);
   }
 
   /** @param hosts their names @throws what `ip` says if it cannot be made; what was made by then is removed */
@@ -57,17 +59,17 @@ export class HostNetwork implements AsyncDisposable {
 
   /** Where the hosts reach this process. */
   get here(): string {
-    return `${OUTSIDE}.${this.#third}.${HERE}`;
+    return `${OUTSIDE}.${this.third}.${HERE}`;
   }
 
   /** Where this process reaches a host. */
   outside(host: string): string {
-    return `${OUTSIDE}.${this.#third}.${FIRST_HOST + this.hosts.indexOf(host)}`;
+    return `${OUTSIDE}.${this.third}.${FIRST_HOST + this.hosts.indexOf(host)}`;
   }
 
   /** Where hosts reach each other. */
   inside(host: string): string {
-    return `${INSIDE}.${this.#third}.${FIRST_HOST + this.hosts.indexOf(host)}`;
+    return `${INSIDE}.${this.third}.${FIRST_HOST + this.hosts.indexOf(host)}`;
   }
 
   /** What runs a command on a host: it becomes the command, under the same process id. */
@@ -91,6 +93,7 @@ export class HostNetwork implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const signal of SIGNALS) Deno.removeSignalListener(signal, this.#interrupted);
     await remove(Deno.pid);
   }
 

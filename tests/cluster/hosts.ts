@@ -4,6 +4,7 @@
  * @module
  */
 import type { StandIn } from "../../src/local/standin.ts";
+import { NATS_SERVER } from "../support/nats_servers.ts";
 import { bothStandIns } from "../support/standins.ts";
 import { until } from "../support/until.ts";
 import { ReplicaProcess, TestPostgres, type Totals } from "./harness.ts";
@@ -19,6 +20,7 @@ const MONITOR_PORT = 8222;
 const PROFILE_PORT = 8223;
 /** When a look at something that should answer at once is given up, in milliseconds. */
 const LOOK_MS = 10_000;
+const MONITOR_MS = 1_000;
 /** When something that starts, or joins again, is given up, in milliseconds. */
 const START_MS = 60_000;
 
@@ -35,7 +37,7 @@ export class NatsServer {
   start(): void {
     const path = `${this.folder}/server.conf`;
     Deno.writeTextFileSync(path, this.#configuration());
-    const [program, ...args] = [...this.network.on(this.host), "nats-server", "--config", path];
+    const [program, ...args] = [...this.network.on(this.host), NATS_SERVER!, "--config", path];
     const shown = Deno.env.get("GALO_TEST_LOGS") ? "inherit" : "null";
     this.#process = new Deno.Command(program!, { args, stdin: "null", stdout: shown, stderr: shown }).spawn();
   }
@@ -66,7 +68,7 @@ export class NatsServer {
   async #get(port: number, path: string): Promise<string | undefined> {
     const url = `http://${this.network.outside(this.host)}:${port}${path}`;
     try {
-      const response = await fetch(url, { signal: AbortSignal.timeout(LOOK_MS) });
+      const response = await fetch(url, { signal: AbortSignal.timeout(MONITOR_MS) });
       const text = await response.text();
       return response.ok ? text : undefined;
     } catch {
@@ -139,16 +141,17 @@ export class Hosts implements AsyncDisposable {
     return this.#servers.get(host)!;
   }
 
-  /** The stream that holds the log, as a server says that sees it whole. */
+  /** The stream that holds the log, as its leader says; undefined while most servers name none. */
   async stream(): Promise<StreamDetail | undefined> {
-    for (const host of HOSTS) {
-      const said = await this.server(host).look("/jsz?streams=1&config=1");
-      const accounts = (said?.account_details ?? []) as { stream_detail?: StreamDetail[] }[];
-      const stream = accounts.flatMap(({ stream_detail = [] }) => stream_detail)
-        .find(({ name }) => !name.startsWith("KV_"));
-      if (stream?.cluster?.leader) return stream;
-    }
-    return undefined;
+    const seen = await Promise.all(HOSTS.map(async (host) => [host, await this.#streamAt(host)] as const));
+    // one that was cut off may think that it still leads
+    return seen.find(([host]) => 2 * seen.filter(([, at]) => at?.cluster.leader === host).length > HOSTS.length)?.[1];
+  }
+
+  async #streamAt(host: HostName): Promise<StreamDetail | undefined> {
+    const said = await this.server(host).look("/jsz?streams=1&config=1");
+    const accounts = (said?.account_details ?? []) as { stream_detail?: StreamDetail[] }[];
+    return accounts.flatMap(({ stream_detail = [] }) => stream_detail).find(({ name }) => !name.startsWith("KV_"));
   }
 
   /** The host whose server leads the stream; waits until there is one. */

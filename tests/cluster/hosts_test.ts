@@ -1,10 +1,11 @@
-import { needs, needsOf, program } from "../support/permissions.ts";
+import { NATS_SERVER, NO_NATS_SERVER } from "../support/nats_servers.ts";
+import { needs, needsOf } from "../support/permissions.ts";
 import { seeded } from "../../src/local/seeded.ts";
 import { whyNoHosts } from "./host_network.ts";
 import { HostsTest } from "./hosts_rounds.ts";
 
 const real = needs("net", "run", "read", "write", "env", "sys");
-const why = real.ignore ? undefined : program("nats-server") ? whyNoHosts() : NO_NATS;
+const why = real.ignore ? undefined : NATS_SERVER ? whyNoHosts() : NO_NATS_SERVER;
 
 Deno.test({
   name: "no cut, standstill or death of a host charges twice or loses what was acknowledged",
