@@ -56,9 +56,10 @@ export interface Tally {
   chargedTwice: number;
 }
 
-/** What callers did in a round. */
+/** What callers did. */
 interface Sent {
   readonly asked: Set<string>;
+  /** of these: answered 202 */
   readonly accepted: Set<string>;
 }
 
@@ -101,7 +102,7 @@ export class HostsTest implements AsyncDisposable {
     tally.asked += sent.asked.size;
     tally.accepted += sent.accepted.size;
     tally.restarts = HOSTS.reduce((sum, host) => sum + hosts.replica(host).restarts, 0);
-    await this.#check(sent);
+    await this.check(sent);
     this.#told(`${sent.accepted.size} of ${sent.asked.size} were acknowledged under load; the books agree`);
     await this.#purge();
   }
@@ -164,7 +165,7 @@ export class HostsTest implements AsyncDisposable {
       const hosts = random() < 0.2 ? HOSTS : [anyOf(HOSTS, random)];
       await Promise.all(hosts.map(async (first) => {
         for (let host = first, tries = 0; tries < TRIES && !stop(); tries++, host = anyOf(HOSTS, random)) {
-          if (await this.#pay(host, id) !== 202) await sleep(random() * THINK_MS_MAX);
+          if (await this.pay(host, id) !== 202) await sleep(random() * THINK_MS_MAX);
           else return void accepted.add(id);
         }
       }));
@@ -172,8 +173,8 @@ export class HostsTest implements AsyncDisposable {
     }
   }
 
-  /** @returns the status; 0 without an answer in time */
-  async #pay(host: HostName, id: string): Promise<number> {
+  /** Hands a payment in. @returns the status; 0 without an answer in time */
+  async pay(host: HostName, id: string): Promise<number> {
     let status = 0;
     try {
       const init = { ...payment(id, CENTS / 100), signal: AbortSignal.timeout(CALLER_MS) };
@@ -211,8 +212,8 @@ export class HostsTest implements AsyncDisposable {
     }
   }
 
-  /** Callers come again with what they were not answered; then every book says the same. */
-  async #check({ asked, accepted }: Sent): Promise<void> {
+  /** Once all is well: callers come again with what they were not answered; then every book says the same. */
+  async check({ asked, accepted }: Sent): Promise<void> {
     const { hosts, tally } = this;
     const calmMs = performance.now();
     const lost = await this.#unknownAnywhere(accepted);
@@ -220,7 +221,7 @@ export class HostsTest implements AsyncDisposable {
     assert.equal(lost.length, 0, `acknowledged and lost: ${lost.length}, such as ${await this.#story(lost)}`);
     await each(asked, async (id) => {
       if (accepted.has(id)) return;
-      await until(async () => await this.#pay(anyOf(HOSTS, Math.random), id) === 202, SETTLE_MS);
+      await until(async () => await this.pay(anyOf(HOSTS, Math.random), id) === 202, SETTLE_MS);
     });
     for (const host of HOSTS) {
       await until(async () => {
