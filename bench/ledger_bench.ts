@@ -5,7 +5,7 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { FileSegments } from "../src/ledger/file_segments.ts";
-import { Ledger } from "../src/ledger/ledger.ts";
+import { FileLedger } from "../src/ledger/file_ledger.ts";
 import { positionOf } from "../src/ledger/log.ts";
 import { RECORD_BYTES, RecordBuffer, type SegmentHeader } from "../src/ledger/record.ts";
 import { SegmentLog } from "../src/ledger/segment_log.ts";
@@ -41,7 +41,7 @@ function recorder(dir: string | undefined): () => void {
   const header: SegmentHeader = { kind: "header", logId: crypto.randomUUID(), segment: 1, boot: 1, base };
   files.create(1, new RecordBuffer().write(header, 0).bytes);
   const begin = (position: number) =>
-    new Ledger(new SegmentLog({ files, boot: 1, position, gone: fail }), Math.floor(Math.random() * 2 ** 32));
+    new FileLedger(new SegmentLog({ files, boot: 1, position, gone: fail }), Math.floor(Math.random() * 2 ** 32));
   let ledger = begin(positionOf(1, 0));
   let left = FACTS_MAX;
   return () => {

@@ -18,11 +18,10 @@ function fail(error: unknown): never {
 export async function startRoundTrips(): Promise<(bytes: Uint8Array) => Promise<void>> {
   const folder = await Deno.makeTempDir({ prefix: "galo-bench-" });
   globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
-  const path = `${folder}/echo.sock`;
   const { promise: connected, resolve: connect } = Promise.withResolvers<Channel>();
   let missing = 0;
   let back = () => {};
-  new UnixTransport(path, fail).listen((channel) => {
+  new UnixTransport(folder, "a", fail).listen((channel) => {
     connect(channel);
     return {
       received(bytes) {
@@ -32,7 +31,7 @@ export async function startRoundTrips(): Promise<(bytes: Uint8Array) => Promise<
       closed: () => fail(new Error("the other process has ended")),
     };
   });
-  const args = ["run", "-A", "--quiet", import.meta.filename!, path];
+  const args = ["run", "-A", "--quiet", import.meta.filename!, folder];
   const child = new Deno.Command(Deno.execPath(), { args }).spawn();
   child.unref();
   const channel = await connected;
@@ -46,7 +45,7 @@ export async function startRoundTrips(): Promise<(bytes: Uint8Array) => Promise<
 }
 
 if (import.meta.main) {
-  await new UnixTransport(Deno.args[0]!, fail).dial((channel) => ({
+  await new UnixTransport(Deno.args[0]!, "b", fail).dial("a", (channel) => ({
     // what was received may be overwritten before it is sent
     received: (bytes) => channel.send(bytes.slice()),
     closed: () => Deno.exit(),

@@ -4,6 +4,7 @@
  */
 import { z } from "@zod/zod";
 import { fitsSocket } from "./file_system.ts";
+import { NAME, REPLICAS_MAX } from "./payment/roster.ts";
 
 /** A setting that is not valid; the message is one line for the person who set it. */
 export class ConfigError extends Error {
@@ -88,6 +89,14 @@ function decoded(text: string): string {
   }
 }
 
+/** They begin names of files and locks in DATA_DIR. */
+const TAKEN = /^(?:log|poll|(?:peer|process)-.*)$/;
+const names = z.string().transform((text) => text.split(",").map((name) => name.trim()))
+  .refine((all) => all.every((name) => NAME.test(name)), "a name has up to 16 of a-z, 0-9 and -, from a-z on")
+  .refine((all) => !all.some((name) => TAKEN.test(name)), "log, poll, peer-… and process-… are no names of replicas")
+  .refine((all) => new Set(all).size === all.length, "no name may be there twice")
+  .refine((all) => all.length <= REPLICAS_MAX, `at most ${REPLICAS_MAX} names`);
+
 /** A base URL that the command line gives. @throws ConfigError */
 export function addressOf(name: string, text: string): string {
   const { error } = address.safeParse(text);
@@ -115,7 +124,7 @@ export function placeOf(listen: Listen): string {
 
 /** Where this replica's pages for operators are, if not at LISTEN. A port can be shared, a path cannot. */
 export function operationsOf({ OPS_LISTEN: listen, REPLICAS, REPLICA }: Config): Listen | undefined {
-  return listen && "path" in listen && REPLICAS === 2 ? { path: `${listen.path}.${REPLICA}` } : listen;
+  return listen && "path" in listen && REPLICAS.length > 1 ? { path: `${listen.path}.${REPLICA}` } : listen;
 }
 
 /** How long after a loss ids that come in are looked up at the processors, in milliseconds. */
@@ -140,13 +149,13 @@ export const SETTINGS = {
   HORIZON_MS: [whole(1_000, 86_400_000, `it must exceed ${LATEST}: at least 1000`), "30000", "ms"],
   ACK: [z.enum(ACK_LEVELS), "log", "log|store"],
   QUEUE_MAX: [whole(1, 10_000_000), "50000", "payments"],
-  REPLICAS: [z.enum(["1", "2"]).transform(Number), "2", "1|2"],
+  REPLICAS: [names, "a,b", "names"],
   LOG: [log, "file", "file or nats://[user:password@]host:port,…"],
   DATA_DIR: [z.string().min(1), ".galo", "path"],
   DATABASE_URL: [z.string(), "", "URL"],
   STORE_INTERVAL_MS: [ms(10_000), "100", "ms"],
   LOG_MAX_MB: [whole(8, 1_000_000), "1024", "MiB"],
-  REPLICA: [z.enum(["a", "b"]), "a", "a|b"],
+  REPLICA: [z.string(), "", "name"],
   LOG_LEVEL: [z.enum(["debug", "info", "warning", "error", "off"]), "info", "level"],
   ADMIN_TOKEN: [z.string(), "", "secret"],
   ALLOW_PURGE: [flag, "false", "true|false"],
@@ -156,7 +165,7 @@ type Name = keyof typeof SETTINGS;
 
 const HELP = `Listening:
 LISTEN where callers connect; without an address that is 127.0.0.1, and port 0 is any free port
-OPS_LISTEN where the live page and /metrics are, instead of at LISTEN; two replicas append .a and .b to a path
+OPS_LISTEN where the live page and /metrics are, instead of at LISTEN; to a path each of several replicas appends a dot and its name
 
 Processors:
 PROCESSOR_DEFAULT_URL the cheaper processor; if it is set, \`start\` brings no stand-ins
@@ -171,18 +180,18 @@ HORIZON_MS how long a call that was given up, or that a gateway answered with 5x
 
 Promises:
 ACK what a 202 says: the payment survives the death of every process (log), or of the machine too, which takes longer (store)
-QUEUE_MAX pending payments of both replicas: more bridges longer outages, less needs less memory; beyond it POST answers 503
-REPLICAS how many there are: one needs half the memory and CPU, but takes no payments while it is down; nothing is lost
+QUEUE_MAX pending payments of all replicas: more bridges longer outages, less needs less memory; beyond it POST answers 503
+REPLICAS the names of all replicas, the same list at each; names are only added or removed at its end, since the log knows a replica by its place. With one no payments are taken while it is down; nothing is lost
 
 Store:
-LOG where the log is: file, in DATA_DIR, which takes one machine; or on several machines the NATS servers, this host's own first, from version 2.12 on, with JetStream and sync_interval: always; tls:// encrypts; a user's or password's @ is %40
-DATA_DIR a folder on a local disk that both replicas share: the log, locks, the peer's socket, embedded Postgres; a replica with a LOG of NATS keeps nothing there
+LOG where the log is: file, in DATA_DIR, which takes one machine; or on several machines the NATS servers, this host's own first, from version 2.12 on, with JetStream and sync_interval: always; tls:// encrypts; in a user or password %40 is @
+DATA_DIR a folder on a local disk that all replicas share: the log, locks, sockets of the peers, embedded Postgres; a replica whose LOG is NATS keeps nothing there
 DATABASE_URL the Postgres that stores payments, sslmode as in libpq, except allow and prefer; without it \`start\` brings its own, and \`replica\` has only the log
 STORE_INTERVAL_MS the least time between two batches: more is cheaper, less loses less when the machine dies
 LOG_MAX_MB how far the log may grow while Postgres is away, or without one; beyond it POST answers 503, and accepted payments go on
 
 Operating:
-REPLICA which of the two replicas this process is
+REPLICA which of REPLICAS this process is; not set: the first
 LOG_LEVEL the lowest level that is written to stderr
 ADMIN_TOKEN the bearer token that allows a purge
 ALLOW_PURGE whether everybody may purge: for challenges and tests only
@@ -208,7 +217,9 @@ const REMOVED: Readonly<Record<string, string>> = {
   STORE_BATCH: `${OUT}: batches no longer need a limit`,
   STORE_BACKLOG_MAX: `${OUT}, or write LOG_MAX_MB: what waits for Postgres is in the log`,
   TIMINGS: `${OUT}: GET /metrics has it`,
-  "ACK=peer": "write ACK=log, which loses nothing when both replicas die",
+  "ACK=peer": "write ACK=log, which loses nothing when all replicas die",
+  "REPLICAS=1": "write the names of the replicas, here REPLICAS=a",
+  "REPLICAS=2": "write the names of the replicas, here REPLICAS=a,b",
   "ACK=memory": "write ACK=log, which is as fast and loses nothing when a replica dies",
 };
 
@@ -239,7 +250,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     }
     config[name] = parsed.data;
   }
+  config.REPLICA ||= (config as Config).REPLICAS[0];
   const { PROCESSOR_DEFAULT_URL: first, PROCESSOR_FALLBACK_URL: second, DATABASE_URL: url } = config as Config;
+  const { REPLICA, REPLICAS } = config as Config;
+  if (!REPLICAS.includes(REPLICA)) throw new ConfigError(`REPLICA: ${REPLICA} is none of REPLICAS=${REPLICAS}`);
   if (Boolean(first) !== Boolean(second)) {
     throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: set both or none");
   }

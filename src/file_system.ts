@@ -17,13 +17,39 @@ export function fitsSocket(path: string): boolean {
   return new TextEncoder().encode(path).length <= SOCKET_PATH_MAX;
 }
 
-/** The peer's socket in DATA_DIR, the longest path of one there. @throws StartError if it is too long for one */
-export function peerSocket(folder: string): string {
-  const path = `${folder}/peer.sock`;
-  if (fitsSocket(path)) return path;
+/** Where a replica listens to its peers in DATA_DIR: its longest path there. @throws StartError if it is too long for a socket */
+export function peerSocket(folder: string, replica: string): string {
+  const name = `/peer-${replica}.sock`;
+  if (fitsSocket(folder + name)) return folder + name;
   throw new StartError(
-    `DATA_DIR: ${folder} is too long for a socket in it: at most ${SOCKET_PATH_MAX - "/peer.sock".length} bytes`,
+    `DATA_DIR: ${folder} is too long for a socket in it: at most ${SOCKET_PATH_MAX - name.length} bytes`,
   );
+}
+
+/**
+ * Remembers in DATA_DIR whose codes the log has.
+ *
+ * @param log the numbers of its segments
+ * @throws StartError if they are those of other replicas
+ */
+export function keepRoster(folder: string, names: readonly string[], log: readonly number[]): void {
+  const path = `${folder}/replicas`;
+  let text = log.length > 0 ? "a,b" : ""; // as they were called before there was such a file
+  try {
+    text = Deno.readTextFileSync(path).trim();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const known = text ? text.split(",") : [];
+  if (names.some((name, code) => name !== (known[code] ?? name))) {
+    throw new StartError(
+      `REPLICAS: the log in ${folder} is of REPLICAS=${known}: names are only added or removed at the end`,
+    );
+  }
+  if (names.length <= known.length) return;
+  const draft = `${path}.${crypto.randomUUID()}`;
+  Deno.writeTextFileSync(draft, `${names}\n`, { mode: 0o600 });
+  Deno.renameSync(draft, path);
 }
 
 /** Makes a folder that only its owner may enter, unless it exists. @throws StartError */

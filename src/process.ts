@@ -7,7 +7,7 @@ import type { Handler } from "./api/port.ts";
 import { within } from "./clock.ts";
 import { checkReplicaConfig, type Config, type Listen, operationsOf, RECALL_MS, STOP_MS } from "./config.ts";
 import { Watch } from "./console/watch.ts";
-import { makeFolder, peerSocket, remoteKind } from "./file_system.ts";
+import { keepRoster, makeFolder, peerSocket, remoteKind } from "./file_system.ts";
 import { FileSegments } from "./ledger/file_segments.ts";
 import { RECORD_BYTES } from "./ledger/record.ts";
 import { REREADS, SEGMENT_RECORDS } from "./ledger/segment_log.ts";
@@ -15,6 +15,7 @@ import { FileLocks } from "./membership/file_lock.ts";
 import { ASKING_MAX } from "./routing/dispatcher.ts";
 import { dispatchPerSecond } from "./routing/turns.ts";
 import { UnixTransport } from "./peer/unix_socket.ts";
+import { Roster } from "./payment/roster.ts";
 import { HttpProcessorClient } from "./processor/client.ts";
 import { Replica, type ReplicaSettings } from "./replica.ts";
 import { errorLine, EXIT_INVARIANT, EXIT_RESTART, isOfFiles, StartError } from "./errors.ts";
@@ -59,17 +60,19 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
   const meters = new Meters(config.REPLICA, galo.version);
   const say = (level: "info" | "warning", message: string, fields?: Record<string, unknown>) =>
     logger[level](message, fields);
+  const { DATABASE_URL: url } = config;
+  const roster = new Roster(config.REPLICAS);
   const watch = new Watch({
     self: config.REPLICA,
+    roster,
     clock: systemClock,
     fees: config.FEES,
     memory: () => Deno.memoryUsage().rss,
     recall: async (id) => await store?.story(id),
     say,
   });
-  const { DATABASE_URL: url } = config;
   const store: PostgresStore | undefined = url
-    ? new PostgresStore({ url, story: (id) => watch.stored(id) })
+    ? new PostgresStore({ url, roster, story: (id) => watch.stored(id) })
     : undefined;
   const observers: readonly Observer[] = [watch, meters, ...traces ? [traces] : []];
   const client = clientOf(config, observers);
@@ -77,7 +80,7 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
     ...{ clock: systemClock, random: Math.random, locks, files, client, observers, say, fail },
     boot: bootNumber(),
     uuid: () => crypto.randomUUID(),
-    ...config.REPLICAS === 2 && { transport: new UnixTransport(peerSocket(config.DATA_DIR), fail) },
+    ...config.REPLICAS.length > 1 && { transport: new UnixTransport(config.DATA_DIR, config.REPLICA, fail) },
     ...store && { store },
     restart(why) {
       logger.warning("this replica must restart, to read the store and the log again", { why });
@@ -98,7 +101,8 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
     }).fetch;
   const front = await frontOf(config, (internal) => traces?.activating(app(internal)) ?? app(internal), logger);
   const { operations } = front;
-  const { ACK: ack, REPLICAS: replicas } = config;
+  const { ACK: ack, REPLICAS } = config;
+  const replicas = REPLICAS.join();
   logger.info("starting", { version: galo.version, ack, replicas, store: !!store, ...operations && { operations } });
   meters.start();
   watch.start(replica);
@@ -113,7 +117,7 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
 async function frontOf(config: Config, app: (internal: boolean) => Handler, logger: Logger) {
   const listener = (listen: Listen, internal: boolean) =>
     new Listener({
-      ...{ listen, shared: config.REPLICAS === 2, handler: app(internal) },
+      ...{ listen, shared: config.REPLICAS.length > 1, handler: app(internal) },
       failed: (why) => logger.error("cannot accept connections, tries again", { why }),
     });
   const place = operationsOf(config);
@@ -131,8 +135,8 @@ async function frontOf(config: Config, app: (internal: boolean) => Handler, logg
 type Front = Awaited<ReturnType<typeof frontOf>>;
 
 /**
- * Lets callers in once the replica serves: before that it could only refuse payments that the other replica takes. If
- * neither replica takes any, it lets callers in to answer 503.
+ * Lets callers in once the replica serves: before that it could only refuse payments that another replica takes. If
+ * no replica takes any, it lets callers in to answer 503.
  */
 async function serve(replica: Replica, front: Front, logger: Logger): Promise<string | undefined> {
   const startedMs = systemClock.monotonic();
@@ -179,10 +183,10 @@ async function stop({ logger, front, replica, store, client, onlookers }: Runnin
 }
 
 /** Makes the folders, and takes the lock that one process of this replica has there. */
-function claimFolder({ DATA_DIR, REPLICA }: Config, logger: Logger) {
+function claimFolder({ DATA_DIR, REPLICAS, REPLICA }: Config, logger: Logger) {
   const folder = `${DATA_DIR}/log`;
   // throws if the path is too long, before anything is made
-  peerSocket(DATA_DIR);
+  peerSocket(DATA_DIR, REPLICA);
   makeFolder(folder);
   checkFileSystem(folder);
   const locks = new FileLocks(DATA_DIR);
@@ -190,7 +194,9 @@ function claimFolder({ DATA_DIR, REPLICA }: Config, logger: Logger) {
   if (!locks.tryAcquire(`process-${REPLICA}`)) {
     throw new StartError(`replica ${REPLICA} is running already in ${DATA_DIR}`);
   }
-  return { locks, files: new FileSegments(folder, untaken(logger), REPLICA) };
+  const files = new FileSegments(folder, untaken(logger), REPLICA);
+  keepRoster(DATA_DIR, REPLICAS, files.list());
+  return { locks, files };
 }
 
 function clientOf(config: Config, observers: readonly Observer[]): HttpProcessorClient {
@@ -206,6 +212,7 @@ function clientOf(config: Config, observers: readonly Observer[]): HttpProcessor
 function settingsOf(config: Config): ReplicaSettings {
   return {
     self: config.REPLICA,
+    roster: new Roster(config.REPLICAS),
     ack: config.ACK,
     patienceMs: config.PATIENCE_MS,
     slowMs: config.SLOW_MS,

@@ -3,12 +3,11 @@
  * @module
  */
 import { within } from "./clock.ts";
-import { Ledger } from "./ledger/ledger.ts";
+import { FileLedger } from "./ledger/file_ledger.ts";
 import { type Beginning, locate, NOTHING_STORED, openLog } from "./ledger/opening.ts";
 import { SegmentLog } from "./ledger/segment_log.ts";
 import type { HeldLock } from "./membership/lock.ts";
 import { Book } from "./payment/book.ts";
-import { peerOf } from "./payment/fact.ts";
 import type { ReplicaPorts, ReplicaSettings } from "./replica.ts";
 import { type Stored, StoreError } from "./store/store.ts";
 
@@ -17,7 +16,7 @@ export const STORE_WAIT_MS = 3_000;
 
 /** The result of a recovery. */
 interface Known {
-  readonly ledger: Ledger;
+  readonly ledger: FileLedger;
   /** the identity of the log */
   readonly logId: string;
   /** where the store was when it was loaded */
@@ -37,22 +36,22 @@ type Claim =
  * own from then on.
  */
 export async function claimAndOpen(settings: ReplicaSettings, ports: ReplicaPorts): Promise<Claim> {
-  const { self, rereads } = settings;
+  const { self, roster, rereads } = settings;
   const { locks, files, boot, store, clock, uuid } = ports;
   const logLock = locks.tryAcquire("log");
-  if (!logLock) return { why: "the other replica opens the log" };
+  if (!logLock) return { why: "another replica opens the log" };
   try {
-    // the store is asked before the lock is taken: the peer may take over meanwhile
+    // the store is asked before the lock is taken: another replica may take over meanwhile
     let trouble = "";
     const stored = store ? await answer(ports, store.stored(), (why) => trouble = `: ${why}`) : NOTHING_STORED;
     const own = locks.tryAcquire(self);
     if (!own) return { why: "this replica's lock is held by another process" };
-    const peer = locks.tryAcquire(peerOf(self));
-    peer?.release();
+    const others = roster.peersOf(self).map((name) => locks.tryAcquire(name));
+    for (const other of others) other?.release();
+    const isAlone = others.every((other) => other !== undefined);
     const [at, uptimeMs] = [clock.now(), clock.uptime()];
-    const opening = openLog({ files, boot, self, stored, peerHasLock: !peer, rereads, at, uptimeMs, uuid });
+    const opening = openLog({ files, boot, self, roster, stored, peerHasLock: !isAlone, rereads, at, uptimeMs, uuid });
     const follows = opening.kind === "opened" && await moveStoreTo(ports, stored, rereads);
-    const isAlone = peer !== undefined;
     if (follows) return { own, doubted: opening.doubted, isAlone };
     own.release();
     const why = opening.kind === "wait" ? opening.why + trouble : "the store did not take the log that begins anew";
@@ -88,7 +87,7 @@ export async function load(
   ports: ReplicaPorts,
   gone: (why: string) => void,
 ): Promise<Known | undefined> {
-  const { segmentRecords, rereads } = settings;
+  const { roster, segmentRecords, rereads } = settings;
   const { files, boot, store, random } = ports;
   let book = new Book();
   let stored = NOTHING_STORED;
@@ -107,7 +106,7 @@ export async function load(
   const { logId, ...from } = beginning;
   const nonce = Math.floor(random() * 2 ** 32);
   const segments = new SegmentLog({ files, boot, segmentRecords, rereads, gone, ...from });
-  return { ledger: new Ledger(segments, nonce, book, stored.hash), logId, stored };
+  return { ledger: new FileLedger(segments, nonce, book, stored.hash, roster), logId, stored };
 }
 
 /** The answer of a store; undefined if there is none in time, or it fails: `failed` gets the reason. */

@@ -1,22 +1,22 @@
 /**
- * One replica: composes ledger, dispatcher, membership, peer link and projector, and serves the HTTP edge. It has no socket,
+ * One replica: composes ledger, dispatcher, membership, peer links and projector, and serves the HTTP edge. It has no socket,
  * no file and no clock of its own: those come in through ports, in production and in simulation alike.
  * @module
  */
 import { type Clock, type Random, within } from "./clock.ts";
 import type { AckLevel } from "./config.ts";
-import type { Ledger } from "./ledger/ledger.ts";
+import type { Ledger, Receipt } from "./ledger/ledger.ts";
 import type { SegmentFiles } from "./ledger/log.ts";
 import { Retention } from "./ledger/retention.ts";
 import { HealthPoller } from "./membership/health_poller.ts";
 import type { HeldLock, Locks } from "./membership/lock.ts";
 import { type Effect, type Event, type Membership, transition, unstarted } from "./membership/membership.ts";
-import type { Summary } from "./payment/book.ts";
-import { peerOf, type ReplicaId } from "./payment/fact.ts";
+import type { Book } from "./payment/book.ts";
+import type { ReplicaId } from "./payment/fact.ts";
 import type { Cents } from "./payment/money.ts";
-import type { Payment } from "./payment/payment.ts";
+import type { Roster } from "./payment/roster.ts";
 import { Agreement } from "./peer/agreement.ts";
-import { PeerLink } from "./peer/link.ts";
+import { PeerLinks } from "./peer/link.ts";
 import type { Transport } from "./peer/transport.ts";
 import { Dispatcher } from "./routing/dispatcher.ts";
 import type { ProcessorClient } from "./routing/processor_client.ts";
@@ -32,15 +32,18 @@ import type { Observer } from "./service/observer.ts";
 const LOCK_CHECK_MS = 5_000;
 /** How often loading may fail before the replica restarts. */
 const READINGS_MAX = 4;
+/** How long a caller waits until the log has a payment, in milliseconds. */
+const RECORD_MS = 2_000;
 /** The part of the time for stopping that calls in flight may take. */
 const DRAIN_SHARE = 0.6;
 
 /** The options of one replica; times in milliseconds. */
 export interface ReplicaSettings extends RouteLimits {
   readonly self: ReplicaId;
+  readonly roster: Roster;
   readonly ack: AckLevel;
   readonly dispatchPerSecond: number;
-  /** payments that may be pending at both replicas together */
+  /** payments that may be pending at all replicas together */
   readonly queueMax: number;
   /** how long after its end a call without a verdict may still be booked */
   readonly horizonMs: number;
@@ -68,7 +71,7 @@ export interface ReplicaPorts {
   readonly boot: number;
   /** makes a new UUID */
   uuid(): string;
-  /** the way to the peer; none for a replica on its own */
+  /** the way to the peers; none for a replica on its own */
   readonly transport?: Transport;
   readonly store?: Store;
   /** sees every fact after the start, after the replica's own parts */
@@ -84,8 +87,8 @@ export interface ReplicaPorts {
 export class Replica implements Service {
   readonly #settings: ReplicaSettings;
   readonly #ports: ReplicaPorts;
-  readonly #link: PeerLink | undefined;
-  readonly #agreement: Agreement;
+  readonly #links: PeerLinks | undefined;
+  readonly #agreements: ReadonlyMap<ReplicaId, Agreement>;
   readonly #poller: HealthPoller;
   #member: Membership;
   #ownLock: HeldLock | undefined;
@@ -97,44 +100,47 @@ export class Replica implements Service {
   #clean = true;
   /** why the store keeps this replica from starting, as it was logged last */
   #storeTrouble = "";
-  /** Whether neither replica takes payments, because this one waits for the store at its start. */
+  /** Whether no replica takes payments, because this one waits for the store at its start. */
   isAwaitingStore = false;
   /** how often loading the store has failed */
   #readings = 0;
+  /** payments that wait until the log has them */
+  #accepting = 0;
 
   constructor(settings: ReplicaSettings, ports: ReplicaPorts) {
     this.#settings = settings;
     this.#ports = ports;
-    const { self } = settings;
+    const { self, roster } = settings;
     const { clock, random, transport, locks, client } = ports;
-    this.#member = unstarted(transport !== undefined);
+    const peers = roster.peersOf(self);
+    this.#member = unstarted(peers);
     const checkpoints = () => this.#running?.ledger.checkpoints ?? [];
-    this.#agreement = new Agreement(peerOf(self), checkpoints);
+    this.#agreements = new Map(peers.map((peer) => [peer, new Agreement(peer, checkpoints, roster)]));
     if (transport) {
       const progress = () => {
         const { ledger, projector } = this.#running ?? {};
         return { position: ledger?.position ?? 0, stored: projector?.position ?? 0 };
       };
-      this.#link = new PeerLink({ self, clock, random, transport, progress, checkpoints }, {
-        linked: () => this.#linked(),
-        lost: (why) => this.#lost(why),
+      this.#links = new PeerLinks({ self, roster, clock, random, transport, progress, checkpoints }, {
+        linked: (peer) => this.#linked(peer),
+        lost: (peer, why) => this.#lost(peer, why),
         progress: ({ position, stored }) => {
           const { ledger, projector } = this.#running ?? {};
           projector?.heard(stored);
           if (ledger && position > ledger.position) this.#catchUp(ledger);
           this.#trim();
         },
-        checkpoint: (told) => this.#agree(this.#agreement.told(told)),
+        checkpoint: (peer, told) => this.#agree(this.#agreements.get(peer)!.told(told)),
         health: (processor, health) => this.#running?.dispatcher.hearHealth(processor, health),
       });
     }
     this.#poller = new HealthPoller(clock, locks, client, (processor, health) => {
       this.#running?.dispatcher.hearHealth(processor, health);
-      this.#link?.tellHealth(processor, health);
+      this.#links?.tellHealth(processor, health);
     });
   }
 
-  /** Begins to look for the peer, to read the store and the log, and then to serve. */
+  /** Begins to look for the peers, to read the store and the log, and then to serve. */
   start(): void {
     this.#happened({ kind: "start" });
   }
@@ -151,50 +157,76 @@ export class Replica implements Service {
     if (!this.#running || this.#member.phase !== "serving") return "not-serving";
     const { ledger, retention } = this.#running;
     const { book } = ledger;
-    // the peer may have taken it, or purged it, or brought both to a limit
+    if (!ledger.isCurrent) return "cut-off";
+    // another replica may have taken it, or purged it, or brought all to a limit
     this.#catchUp(ledger);
     const known = book.get(id);
     if (known) return known.cents === cents ? this.#covered() : "conflict";
-    if (book.pending.size >= queueMax) return "queue-full";
+    if (book.pending.size + this.#accepting >= queueMax) return "queue-full";
     if (!book.hasRoomFor(cents)) return "total-full";
     if (retention.isOverLimit) return "log-full";
     const doubt = book.doubtedUptimeMs !== null && clock.uptime() < book.doubtedUptimeMs + this.#readMs + recallMs;
     const receipt = ledger.append({ kind: "accepted", by: self, id, cents, at: clock.now(), doubt }, true);
+    return receipt instanceof Promise ? this.#recorded(receipt, cents) : this.#accepted(receipt, cents);
+  }
+
+  /** Recording goes on for as long as it takes, and the caller may send the payment again. */
+  async #recorded(recording: Promise<Receipt>, cents: Cents): Promise<Acceptance> {
+    this.#accepting++;
+    const receipt = await within(this.#ports.clock, RECORD_MS, recording.finally(() => this.#accepting--));
+    return receipt ? this.#accepted(receipt, cents) : "uncovered";
+  }
+
+  #accepted(receipt: Receipt, cents: Cents): Acceptance | Promise<Acceptance> {
     if (receipt.kind === "not-taken") return "log-full";
-    // the peer took the id first: that is the payment
-    return receipt.payment!.cents === cents ? this.#covered() : "conflict";
+    // a purge was recorded at the same time
+    if (!receipt.payment) return "uncovered";
+    // another replica may have taken the id first: that is the payment
+    return receipt.payment.cents === cents ? this.#covered() : "conflict";
   }
 
-  find(id: string): Payment | undefined {
-    if (!this.#running) return undefined;
-    this.#catchUp(this.#running.ledger);
-    return this.#running.ledger.book.get(id);
+  find(id: string): ReturnType<Service["find"]> {
+    return this.#readToEnd((book) => book.get(id));
   }
 
-  summary(from?: number, to?: number): Summary | undefined {
-    if (!this.#running) return undefined;
-    this.#catchUp(this.#running.ledger);
-    return this.#running.ledger.book.summary(from, to);
+  summary(from?: number, to?: number): ReturnType<Service["summary"]> {
+    return this.#readToEnd((book) => book.summary(from, to));
   }
 
-  purge(): boolean {
+  /** What the book says once all is folded that was recorded before the call. */
+  #readToEnd<T>(read: (book: Book) => T): T | undefined | Promise<T | "cut-off"> {
+    const { ledger } = this.#running ?? {};
+    if (!ledger) return undefined;
+    const reached = ledger.barrier();
+    if (reached) return reached.then((isRead) => isRead ? read(ledger.book) : "cut-off");
+    this.#look();
+    return read(ledger.book);
+  }
+
+  purge(): ReturnType<Service["purge"]> {
     const { ledger } = this.#running ?? {};
     if (!ledger || this.#member.phase !== "serving") return false;
-    return ledger.append({ kind: "purged", by: this.#settings.self, at: this.#ports.clock.now() }).kind === "holds";
+    if (!ledger.isCurrent) return "cut-off";
+    const receipt = ledger.append({ kind: "purged", by: this.#settings.self, at: this.#ports.clock.now() });
+    if (!(receipt instanceof Promise)) return receipt.kind === "holds";
+    return within(this.#ports.clock, RECORD_MS, receipt).then((receipt) =>
+      receipt ? receipt.kind === "holds" : "cut-off"
+    );
   }
 
   get vitals(): Vitals {
-    return { link: this.#link, ...this.#running };
+    return { links: this.#links, ...this.#running };
   }
 
   readiness(): Readiness {
     this.#running?.projector?.check();
-    const { store } = this.#link?.peerStatus ?? {};
-    return readinessOf(this.#settings, this.#member, this.#ports.store !== undefined, this.#running, store);
+    const links = this.#links?.all ?? [];
+    const isStoredElsewhere = links.some(({ linked, status }) => linked && status?.store === "ready");
+    return readinessOf(this.#settings, this.#member, this.#ports.store !== undefined, this.#running, isStoredElsewhere);
   }
 
   /**
-   * Takes nothing new, lets calls end, writes the store, and releases the lock, so that the peer takes over what is left;
+   * Takes nothing new, lets calls end, writes the store, and releases the lock, so that a peer takes over what is left;
    * all of it within the time for stopping.
    *
    * @returns whether no call was cut off, and the store holds all of the log
@@ -220,7 +252,7 @@ export class Replica implements Service {
       case "serve":
         return this.#serve();
       case "take-over":
-        return this.#takeOver();
+        return this.#takeOver(effect.from);
       case "try-later":
         return void clock.after(effect.afterMs, () => this.#happened({ kind: "try" }));
       case "drain":
@@ -237,7 +269,7 @@ export class Replica implements Service {
   async #open(): Promise<void> {
     if (this.#member.phase !== "starting") return;
     const opened = await claimAndOpen(this.#settings, this.#ports);
-    // a peer that opens the log meanwhile may wait as well
+    // another one that opens the log meanwhile may wait as well
     this.isAwaitingStore = (opened.isAlone ?? this.isAwaitingStore) && (this.isAwaitingStore || "afterMs" in opened);
     if ("why" in opened) {
       if (opened.afterMs && opened.why !== this.#storeTrouble) {
@@ -253,28 +285,28 @@ export class Replica implements Service {
     if (opened.doubted) this.#ports.say("warning", lost, { horizonMs });
     this.#checkLock(opened.own);
     // a peer that hears this replica takes it for alive, so it must hold its lock
-    this.#link?.start();
+    this.#links?.start();
     this.#openedMs = this.#ports.clock.monotonic();
     this.#happened({ kind: "opened" });
   }
 
   async #read(): Promise<void> {
-    const { self, storeIntervalMs: intervalMs, segmentsMax } = this.#settings;
+    const { self, roster, storeIntervalMs: intervalMs, segmentsMax } = this.#settings;
     const { clock, random, store, client, say, restart, observers = [], files } = this.#ports;
     const known = await load(this.#settings, this.#ports, restart);
     if (this.#member.phase !== "reading") return;
     if (!known) {
-      // the peer has stored more since, or the store does not answer any more, or went back to before the log's beginning
+      // another replica has stored more since, or the store does not answer any more, or went back to before the log's beginning
       if (++this.#readings < READINGS_MAX) return void clock.after(STORE_AGAIN_MS, () => this.#guard(this.#read()));
       return restart("the log does not reach back to what the store holds");
     }
     const { ledger, logId, stored } = known;
     const dispatcher = new Dispatcher({ self, ledger, clock, random, client, limits: this.#settings });
     const projector = store && new Projector({
-      ...{ self, store, clock, random, ledger, logId, intervalMs, from: stored, say },
+      ...{ isFirst: self === roster.names[0], store, clock, random, ledger, logId, intervalMs, from: stored, say },
       onBatch: (payments, tookMs) => observers.forEach((observer) => observer.committed?.(payments, tookMs)),
       onStored: () => {
-        this.#link?.tell();
+        this.#links?.tell();
         this.#trim();
       },
       onAhead: restart,
@@ -282,7 +314,7 @@ export class Replica implements Service {
     const retention = new Retention(files, ledger, segmentsMax);
     ledger.observe(dispatcher);
     if (projector) ledger.observe(projector);
-    ledger.observe({ folded: () => this.#link?.tell() });
+    ledger.observe({ folded: () => this.#links?.tell() });
     this.#catchUp(ledger);
     for (const observer of observers) ledger.observe(observer);
     this.#running = { ledger, retention, dispatcher, projector };
@@ -293,40 +325,51 @@ export class Replica implements Service {
   #serve(): void {
     this.#running!.dispatcher.start();
     this.#poller.start();
-    this.#agree(this.#agreement.look());
-    this.#link?.tell();
+    this.#look();
+    this.#links?.tell();
+    // of replicas that are no longer in the roster
+    const { names } = this.#settings.roster;
+    this.#takeOver([...this.#owned().keys()].filter((owner) => !names.includes(owner)));
   }
 
-  /** The lock of the peer is proof of its death, and all that it wrote is in the log. */
-  #takeOver(): void {
-    const { self } = this.#settings;
+  /** How many payments that are not settled each replica owns. */
+  #owned(): ReadonlyMap<ReplicaId, number> {
+    const owned = new Map<ReplicaId, number>();
+    for (const { owner } of this.#running!.ledger.book.pending.values()) owned.set(owner, (owned.get(owner) ?? 0) + 1);
+    return owned;
+  }
+
+  /** The lock of a peer is proof of its death, and all that it wrote is in the log. */
+  #takeOver(peers: readonly ReplicaId[]): void {
     const { locks, clock, say } = this.#ports;
     const { ledger } = this.#running!;
-    const from = peerOf(self);
-    const held = locks.tryAcquire(from);
-    if (!held) return this.#happened({ kind: "peer-lives" });
-    this.#catchUp(ledger);
-    let payments = 0;
-    for (const { owner } of ledger.book.pending.values()) if (owner === from) payments++;
-    if (payments > 0 && ledger.append({ kind: "moved", by: self, from, at: clock.now() }).kind === "holds") {
-      say("warning", "failover: the peer is dead, and this replica takes over its payments", { payments });
+    const held = peers.map((peer) => ({ peer, lock: locks.tryAcquire(peer) }));
+    const dead = held.filter(({ lock }) => lock).map(({ peer }) => peer);
+    if (dead.length > 0) this.#catchUp(ledger);
+    const owned = dead.length > 0 ? this.#owned() : new Map<ReplicaId, number>();
+    for (const from of dead) {
+      const [by, payments] = [this.#settings.self, owned.get(from)];
+      const moved = payments && ledger.append({ kind: "moved", by, from, at: clock.now() });
+      if (moved && "kind" in moved && moved.kind === "holds") {
+        say("warning", "failover: a peer is dead, and this replica takes over its payments", { peer: from, payments });
+      }
     }
-    this.#happened({ kind: "peer-dead" });
-    this.#trim(Infinity);
-    held.release();
+    for (const { peer, lock } of held) this.#happened({ kind: lock ? "peer-dead" : "peer-lives", peer });
+    this.#trim(dead);
+    for (const { lock } of held) lock?.release();
   }
 
-  #linked(): void {
+  #linked(peer: ReplicaId): void {
     // it may be a new process of the peer, with another log
-    this.#agreement.forget();
-    if (this.#member.phase === "serving") this.#ports.say("info", "the peer is linked");
-    this.#happened({ kind: "linked" });
+    this.#agreements.get(peer)!.forget();
+    if (this.#member.phase === "serving") this.#ports.say("info", "a peer is linked", { peer });
+    this.#happened({ kind: "linked", peer });
   }
 
-  #lost(why: string): void {
-    if (this.#member.phase === "serving") this.#ports.say("warning", "the peer is lost", { why });
-    this.#agreement.forget();
-    this.#happened({ kind: "lost" });
+  #lost(peer: ReplicaId, why: string): void {
+    if (this.#member.phase === "serving") this.#ports.say("warning", "a peer is lost", { peer, why });
+    this.#agreements.get(peer)!.forget();
+    this.#happened({ kind: "lost", peer });
   }
 
   /** Whether all that is known by now is as safe as `ACK` promises. */
@@ -338,17 +381,22 @@ export class Replica implements Service {
 
   #catchUp(ledger: Ledger): void {
     ledger.catchUp();
-    this.#agree(this.#agreement.look());
+    this.#look();
+  }
+
+  #look(): void {
+    for (const agreement of this.#agreements.values()) this.#agree(agreement.look());
   }
 
   #agree(difference: string | undefined): void {
     if (difference) this.#ports.fail(new Error(difference));
   }
 
-  /** @param peerRead how far the peer has read; irrelevant to a replica that holds the peer's lock */
-  #trim(peerRead = this.#link?.peerPosition ?? Infinity): void {
+  /** @param dead peers whose locks this replica holds: what they have read is irrelevant */
+  #trim(dead: readonly ReplicaId[] = []): void {
     const { projector, retention } = this.#running ?? {};
-    if (projector) retention?.trim(projector.position, peerRead);
+    const living = this.#links?.all.filter(({ peer }) => !dead.includes(peer)) ?? [];
+    if (projector) retention?.trim(projector.position, Math.min(...living.map(({ position }) => position)));
   }
 
   #checkLock(own: HeldLock): void {
@@ -371,7 +419,7 @@ export class Replica implements Service {
 
   #close(): void {
     this.#poller.stop();
-    this.#link?.stop();
+    this.#links?.stop();
     this.#ownLock?.release();
     this.#stopped.resolve(this.#clean);
   }

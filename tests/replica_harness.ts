@@ -1,11 +1,14 @@
-/** Two whole replicas on one virtual clock: a log and a store in memory, locks, a link that can be cut, processors that book. @module */
+/** Whole replicas on one virtual clock, two if nothing else is said: a log and a store in memory, locks, a link that can be cut, processors that book. @module */
 import { type AckLevel, RECALL_MS } from "../src/config.ts";
 import type { Acceptance } from "../src/service/service.ts";
 import type { Clock } from "../src/clock.ts";
 import type { SegmentFile, SegmentFiles } from "../src/ledger/log.ts";
 import { RECORD_BYTES } from "../src/ledger/record.ts";
 import type { Locks } from "../src/membership/lock.ts";
-import { type Fact, type Processor, type ReplicaId, REPLICAS } from "../src/payment/fact.ts";
+import type { Summary } from "../src/payment/book.ts";
+import type { Fact, Processor, ReplicaId } from "../src/payment/fact.ts";
+import type { Payment } from "../src/payment/payment.ts";
+import { PAIR, Roster } from "../src/payment/roster.ts";
 import type { Transport } from "../src/peer/transport.ts";
 import { Replica, type ReplicaSettings } from "../src/replica.ts";
 import type { Lookup, Order, Outcome, ProcessorClient } from "../src/routing/processor_client.ts";
@@ -41,6 +44,12 @@ export interface PairOptions {
   readonly settings?: Partial<ReplicaSettings>;
 }
 
+/** A replica whose log is files: it never has to wait for what it says of it. */
+export type AtOnce = {
+  find(id: string): Payment | undefined;
+  summary(from?: number, to?: number): Summary | undefined;
+} & Replica;
+
 /** A call to a processor. */
 export interface Paid extends Omit<Order, "cents"> {
   readonly by: ReplicaId;
@@ -56,7 +65,7 @@ export class Pair {
   readonly pipe = new Pipe(this.clock);
   readonly files = new MemorySegments();
   /** who is answered by the store; the others find it unavailable */
-  readonly reaches = { a: true, b: true };
+  readonly reaches: Record<ReplicaId, boolean> = { a: true, b: true };
   /** the disk takes nothing more */
   full = false;
   /** runs once, before the next record of this replica is in the log: the peer is quicker */
@@ -90,24 +99,24 @@ export class Pair {
   /** Starts both and waits until they are linked. */
   static async started(options: PairOptions = {}): Promise<Pair> {
     const pair = new Pair(options);
-    for (const self of pair.#options.peer ? REPLICAS : ["a"] as const) pair.start(self);
+    for (const self of pair.#options.peer ? PAIR.names : ["a"]) pair.start(self);
     await pair.clock.advance(SOON_MS);
     return pair;
   }
 
-  get a(): Replica {
-    return this.#lives.a!.replica;
+  get a(): AtOnce {
+    return this.#lives.a!.replica as AtOnce;
   }
 
-  get b(): Replica {
-    return this.#lives.b!.replica;
+  get b(): AtOnce {
+    return this.#lives.b!.replica as AtOnce;
   }
 
   /** @param peer whether it is told that there is another replica */
   start(self: ReplicaId, peer = this.#options.peer): void {
     const life = { alive: true } as { alive: boolean; replica: Replica };
     const { store } = this.#options;
-    life.replica = new Replica(this.#settings(self), {
+    life.replica = new Replica({ ...this.#settings(self), roster: peer ? PAIR : new Roster([self]) }, {
       clock: this.#clock(life),
       random: () => 0.5,
       client: this.#client(self, life),
@@ -152,7 +161,7 @@ export class Pair {
    * @param lost records at the end of the log that were not on the disk
    */
   machine(lost = 0): void {
-    this.kill(...REPLICAS);
+    this.kill(...PAIR.names);
     const newest = this.files.list().at(-1);
     if (newest !== undefined && lost > 0) {
       const bytes = new Uint8Array((SEGMENT_RECORDS + 1) * RECORD_BYTES);
@@ -212,7 +221,15 @@ export class Pair {
 
   #settings(self: ReplicaId): ReplicaSettings {
     return {
-      ...{ self, ack: this.#options.ack, patienceMs: 1_000, slowMs: 500, maxInFlight: 10, dispatchPerSecond: 800 },
+      ...{
+        self,
+        roster: PAIR,
+        ack: this.#options.ack,
+        patienceMs: 1_000,
+        slowMs: 500,
+        maxInFlight: 10,
+        dispatchPerSecond: 800,
+      },
       ...{ queueMax: 1_000, horizonMs: HORIZON_MS, recallMs: RECALL_MS, stopMs: STOP_MS },
       ...{ storeIntervalMs: 0, segmentsMax: 1_000, segmentRecords: SEGMENT_RECORDS, rereads: 2 },
       ...this.#options.settings,
@@ -312,7 +329,7 @@ function mortal(transport: Transport, life: Life): Transport {
   };
   return {
     listen: (open) => transport.listen(wrap(open)),
-    dial: (open) => life.alive ? transport.dial(wrap(open)) : Promise.resolve(false),
+    dial: (peer, open) => life.alive ? transport.dial(peer, wrap(open)) : Promise.resolve(false),
     close: () => transport.close(),
   };
 }

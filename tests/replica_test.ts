@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { positionOf } from "../src/ledger/log.ts";
 import { CHECK_MS } from "../src/store/projector.ts";
-import { REPLICAS } from "../src/payment/fact.ts";
+import { PAIR } from "../src/payment/roster.ts";
 import { encode } from "../src/peer/frame.ts";
 import type { Outcome } from "../src/routing/processor_client.ts";
 import { STORE_AGAIN_MS, STORE_WAIT_MS } from "../src/recovery.ts";
@@ -111,7 +111,7 @@ Deno.test("failover: the replica that gets the dead one's lock moves all its pay
   const moved = pair.folded.filter(({ self, fact }) => self === "b" && fact.kind === "moved");
   assert.deepEqual(moved.map(({ holds }) => holds), [true]);
   for (const id of ids) assert.deepEqual([pair.b.find(id)?.owner, pair.b.find(id)?.stage], ["b", "settled"]);
-  assert.equal(pair.b.readiness().peer, "dead");
+  assert.equal(pair.b.readiness().peers.a, "dead");
 });
 
 Deno.test("a bound payment of a dead replica is sent again to the same processor under the same requestedAt", async () => {
@@ -170,7 +170,7 @@ Deno.test("a replica that is now the only one takes over what the other one had 
   pair.answer = () => ({ kind: "booked" });
   pair.start("a", false);
   await pair.clock.advance(SOON_MS);
-  assert.deepEqual([pair.a.find(ID)?.stage, pair.a.readiness().peer], ["settled", "none"]);
+  assert.deepEqual([pair.a.find(ID)?.stage, pair.a.readiness().peers], ["settled", {}]);
 });
 
 Deno.test("both may die at once: the next process of each continues with its own payments, without a store", async () => {
@@ -228,8 +228,8 @@ Deno.test("a replica that stands still is not taken over: a lock ends with its h
   await pair.clock.settle();
   pair.pipe.silent = true;
   await pair.clock.advance(10 * SOON_MS);
-  assert.deepEqual([pair.b.readiness().peer, pair.b.find(ID)?.owner], ["unreachable", "a"]);
-  assert.deepEqual(pair.b.readiness().notes, ["the peer does not answer"]);
+  assert.deepEqual([pair.b.readiness().peers.a, pair.b.find(ID)?.owner], ["unreachable", "a"]);
+  assert.deepEqual(pair.b.readiness().notes, ["replica a does not answer"]);
 });
 
 Deno.test("a replica in another process of the same name waits for its lock, and lets go of nothing", async () => {
@@ -537,7 +537,7 @@ Deno.test("a store that knows more than the log makes both replicas restart, in 
   for (const { why } of pair.restarts) {
     assert.match(why, /^the store holds the log up to \d+, and the log ends at \d+$/);
   }
-  for (const self of REPLICAS) pair.start(self);
+  for (const self of PAIR.names) pair.start(self);
   await pair.clock.advance(SOON_MS);
   for (const replica of [pair.a, pair.b]) assert.equal(replica.readiness().ready, true);
   const id = crypto.randomUUID();
@@ -555,7 +555,7 @@ Deno.test("a replica waits while the store knows more than the log that its peer
   pair.store.content = { ...pair.store.content, stored: { ...stored, position: stored.position + 10 } };
   pair.start("b");
   await pair.clock.advance(SOON_MS);
-  const why = "the store holds what is not in the log that the peer uses";
+  const why = "the store holds what is not in the log that another replica uses";
   assert.deepEqual([pair.b.readiness().phase, pair.b.readiness().notes], ["starting", [why]]);
   assert.equal(pair.a.accept(OTHER_ID, 1990), "accepted");
   // until the peer finds that out as well
@@ -590,7 +590,7 @@ async function rebooted(lost: number): Promise<{ pair: Pair; bootMs: number }> {
   pair.paid.length = 0;
   pair.reaches.a = pair.reaches.b = true;
   const bootMs = pair.clock.monotonic();
-  for (const self of REPLICAS) pair.start(self);
+  for (const self of PAIR.names) pair.start(self);
   return { pair, bootMs };
 }
 
@@ -654,7 +654,7 @@ Deno.test("a log that is gone while the store remembers begins anew on that, and
   await pair.clock.advance(SOON_MS);
   pair.machine();
   for (const segment of pair.files.list()) pair.files.remove(segment);
-  for (const self of REPLICAS) pair.start(self);
+  for (const self of PAIR.names) pair.start(self);
   await pair.clock.advance(SOON_MS);
   for (const replica of [pair.a, pair.b]) assert.deepEqual(replica.summary(), ONE);
   const { stage, owner, doubtedUptimeMs } = pair.a.find(OTHER_ID)!;

@@ -2,11 +2,13 @@
  * A run of a scenario on virtual time: the production replicas, with processors and callers that follow a small model.
  * @module
  */
+import type { Summary } from "../../src/payment/book.ts";
 import type { Cents } from "../../src/payment/money.ts";
 import { type Processor, PROCESSORS } from "../../src/payment/fact.ts";
 import { Totals } from "../../src/payment/totals.ts";
 import type { Health, Lookup, Order, Outcome, ProcessorClient } from "../../src/routing/processor_client.ts";
 import { ConcurrencyLimiter } from "../../src/local/standin_limits.ts";
+import { Roster } from "../../src/payment/roster.ts";
 import { Replica, type ReplicaSettings } from "../../src/replica.ts";
 import { MemorySegments } from "../../tests/ledger/memory_segments.ts";
 import { HOPS } from "../../tests/simulation/clock.ts";
@@ -96,7 +98,7 @@ export async function run(scenario: Scenario, policy: Policy, seed: number): Pro
   };
   // each has its half of the payments, its own log and its own view: what they tell each other changes no route
   const replicas = (["a", "b"] as const).map((self) =>
-    new Replica({ self, ...policy, ...SETTINGS }, {
+    new Replica({ self, roster: new Roster([self]), ...policy, ...SETTINGS }, {
       ...{ clock, client, random: () => prng.float(), files: new MemorySegments(), boot: 1 },
       locks: { tryAcquire: () => ({ valid: true, release() {} }) },
       uuid: () => crypto.randomUUID(),
@@ -128,7 +130,7 @@ export async function run(scenario: Scenario, policy: Policy, seed: number): Pro
       const window = [clock.now() - 1_000 * fromSecondsAgo, clock.now() - 1_000 * toSecondsAgo] as const;
       const differences = PROCESSORS.map((name) =>
         processors[name].totals.window(...window).count -
-        replicas.reduce((sum, replica) => sum + replica.summary(...window)![name].count, 0)
+        replicas.reduce((sum, replica) => sum + (replica.summary(...window) as Summary)[name].count, 0)
       );
       inconsistencies += compare === "sum"
         ? Math.abs(differences[0]! + differences[1]!)

@@ -96,8 +96,9 @@ export async function startReportSystem(options: SystemOptions): Promise<ReportS
         })
       ),
     );
+    const upstreams = Object.values(sockets).map((path) => `unix/${path}`).join(" ");
     const args = ["run", "--adapter", "caddyfile", "--config", CADDYFILE];
-    await start("caddy", options.caddy.path, args, { GALO_PORT: `${port}`, GALO_SOCKETS: dataDir }, port);
+    await start("caddy", options.caddy.path, args, { GALO_PORT: `${port}`, GALO_UPSTREAMS: upstreams }, port);
     return {
       addresses: { router: `http://127.0.0.1:${port}`, processors },
       sockets,

@@ -8,7 +8,7 @@ const REOPEN_MS = 200;
 
 interface ListenerParts {
   readonly listen: Listen;
-  /** whether both replicas of one machine may listen on one port */
+  /** whether several replicas of one machine may listen on one port */
   readonly shared: boolean;
   readonly handler: Handler;
   /** called when it cannot accept connections for a moment */

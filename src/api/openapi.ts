@@ -97,7 +97,7 @@ const READINESS = {
   replica: "a",
   phase: "serving",
   ack: "log",
-  peer: "linked",
+  peers: { b: "linked" },
   store: "ready",
   notes: [],
   queue: 0,
@@ -128,15 +128,15 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   "GET /payments/:id": route("payments", showPayment, "What happened to a payment, and why", {
     200: answer("What is known of it, as JSON or as a page", { ...json("Payment", PAYMENT), ...HTML }, "Vary"),
     404: answer(UNKNOWN.description, { ...UNKNOWN.content, ...HTML }, "Vary"),
-    ...problems("internal", "not-serving"),
+    ...problems("internal", "cut-off", "not-serving"),
   }, {
     parameters: [inPath("id", ID, "the correlation id, in either case; anything else is answered 404")],
   }),
   "GET /payments-summary": route("payments", showSummary, "What is booked where", {
     200: answer("The totals of both processors", json("Summary", TOTALS)),
-    ...problems("invalid-query", "internal", "not-serving"),
+    ...problems("invalid-query", "internal", "cut-off", "not-serving"),
   }, {
-    description: "The totals of both replicas at the time of asking, by `requestedAt` at the processors, " +
+    description: "The totals of all replicas at the time of asking, by `requestedAt` at the processors, " +
       "both ends inclusive.",
     parameters: [
       instant("from", "not after `to`", "2025-07-15T12:34:56.000Z"),
@@ -144,8 +144,8 @@ export const ROUTES: Readonly<Record<string, Route>> = {
     ],
   }),
   "POST /purge-payments": route("operations", purgePayments, "Forget every payment", {
-    200: answer("They are forgotten, at both replicas", json("Purged", { message: "All payments are purged." })),
-    ...problems("forbidden", "internal", "log-full", "not-serving"),
+    200: answer("They are forgotten, at every replica", json("Purged", { message: "All payments are purged." })),
+    ...problems("forbidden", "internal", "log-full", "cut-off", "not-serving"),
   }, {
     description: "Needs the ADMIN_TOKEN as bearer, unless ALLOW_PURGE=true lets everybody in. A body is not read. A " +
       "payment that a processor may be booking now is not forgotten: it ends first, and counts.",
@@ -157,7 +157,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   "GET /readyz": route(
     "operations",
     showReadiness,
-    "Whether payments are taken, and the state of peer, store and processors",
+    "Whether payments are taken, and the state of peers, store and processors",
     {
       200: answer("They are taken", json("Readiness", READINESS)),
       503: answer("Not yet, or no longer", json("Readiness", NOT_READY)),
@@ -166,7 +166,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   "GET /metrics": route("operations", showMetrics, "What this replica has counted and measured, for Prometheus", {
     200: answer("Prometheus' text, version 0.0.4", some("text/plain")),
   }),
-  "GET /": route("operations", showLive, "What both replicas are doing now, as a page", {
+  "GET /": route("operations", showLive, "What the replicas are doing now, as a page", {
     200: answer("The page", HTML, "Content-Security-Policy"),
   }),
   "GET /live": route("operations", streamLive, "What that page shows, as it happens", {

@@ -26,7 +26,9 @@ export function purgePayments({ payments, allowPurge, adminToken = "" }: Edge): 
     if (!allowPurge && !isAdmin) {
       return problem("forbidden", "Purging needs ALLOW_PURGE=true or the ADMIN_TOKEN as bearer");
     }
-    if (!payments.purge()) {
+    const purged = await payments.purge();
+    if (purged === "cut-off") return problem("cut-off", "Whether the purge is recorded could not be learned in time");
+    if (!purged) {
       const kind = payments.readiness().phase === "serving" ? "log-full" : "not-serving";
       return problem(kind, "Nothing was purged");
     }

@@ -27,7 +27,7 @@ export async function page(name: string, status = 200, headers = {}, shown?: unk
   return new Response(`${head}${own}${json}`, { status, headers: { ...GUARDS, ...type, ...headers } });
 }
 
-/** `GET /`: what both replicas do. */
+/** `GET /`: what the replicas do. */
 export function showLive(): Handler {
   return () => page("live");
 }

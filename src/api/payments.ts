@@ -9,7 +9,7 @@ import type { Story } from "../console/watching.ts";
 import type { Edge, Handler } from "./app.ts";
 import { readBody } from "./body.ts";
 import { decimalsOf, decodeText, longNumber, wordForAmount } from "./json.ts";
-import { fieldProblem, problem, schemaProblem, starting } from "./problem.ts";
+import { cutOff, fieldProblem, problem, schemaProblem, starting } from "./problem.ts";
 import { progressOf, WHY } from "./reason.ts";
 import { page } from "./pages.ts";
 import { type paymentAnswer, paymentBody, TOO_MANY_DECIMALS } from "./schemas.ts";
@@ -29,6 +29,7 @@ export const REFUSALS = {
   "log-full": "The payment was not taken: the log has reached LOG_MAX_MB, or its disk is full",
   "total-full": "The payment was not taken: the totals would no longer be exact to the cent",
   "uncovered": "The payment may have been taken: sending it again is safe",
+  "cut-off": "The payment was not taken: this replica does not hear the log, and another one may",
   "not-serving": "The payment was not taken",
 };
 
@@ -91,7 +92,8 @@ async function readPayment(request: Request): Promise<{ id: string; cents: numbe
 export function showPayment({ payments, watching, now }: Edge): Handler {
   return async (c) => {
     const id = parseId(c.req.param("id") ?? "");
-    const payment = id === undefined ? undefined : payments.find(id);
+    const payment = id === undefined ? undefined : await payments.find(id);
+    if (payment === "cut-off") return cutOff();
     const isStarting = () => ["starting", "reading"].includes(payments.readiness().phase);
     if (!payment && id !== undefined && isStarting()) return starting();
     const forPeople = accepts(c, FORMS) === "text/html";

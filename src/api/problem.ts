@@ -25,6 +25,7 @@ export const PROBLEMS = {
   "log-full": [503, "The log is full"],
   "total-full": [503, "The totals cannot take this amount"],
   "uncovered": [503, "The payment cannot be acknowledged now"],
+  "cut-off": [503, "The log of the cluster is not heard here"],
   "not-serving": [503, "This replica is starting or stopping"],
   "watchers-full": [503, "Too many live pages are open"],
   "unavailable": [503, "No replica answers"],
@@ -67,6 +68,11 @@ export function problem(
 /** The answer of a replica that still reads the store and the log. */
 export function starting(): Response {
   return problem("not-serving", "This replica is still reading the store and the log");
+}
+
+/** The answer of a replica that cannot say what the others have recorded. */
+export function cutOff(): Response {
+  return problem("cut-off", "What other replicas have recorded could not be read in time");
 }
 
 /** A problem with one field, naming it and the value it has. */

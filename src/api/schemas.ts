@@ -1,7 +1,7 @@
 /** What comes in and goes out over HTTP: validates requests, types answers, and describes both (OpenAPI). @module */
 import { z } from "@zod/zod";
 import { ACK_LEVELS } from "../config.ts";
-import { PROCESSORS, REASONS, REPLICAS } from "../payment/fact.ts";
+import { PROCESSORS, REASONS } from "../payment/fact.ts";
 import { parseId, UUID_PATTERN } from "../payment/id.ts";
 import { amountOf, CENTS_MAX, centsOf } from "../payment/money.ts";
 import { STAGES } from "../payment/payment.ts";
@@ -61,13 +61,13 @@ export const paymentAnswer = z.strictObject({
   attempts: z.int().nonnegative(),
   reason: z.enum(REASONS),
   why: z.string().meta({ description: "the reason, for people" }),
-  owner: z.enum(REPLICAS).meta({ description: "the replica that dispatches the payment" }),
+  owner: z.string().meta({ description: "the replica that dispatches the payment" }),
   facts: z.array(z.strictObject({
     at: time,
     state: z.enum(STAGES),
     attempt: z.int().nonnegative(),
     processor: z.enum(PROCESSORS).nullable(),
-    replica: z.enum(REPLICAS).meta({
+    replica: z.string().meta({
       description: "the replica that did it; for `accepted`, and for a snapshot, the owner now",
     }),
     reason: z.enum(REASONS),
@@ -100,7 +100,7 @@ const processorStatus = z.strictObject({
 /** The answer of `GET /readyz`. */
 export const readinessAnswer = z.strictObject({
   ready: z.boolean().meta({ description: "whether POST is answered 202 now; `notes` say why not" }),
-  replica: z.enum(REPLICAS),
+  replica: z.string(),
   phase: z.enum(["starting", "reading", "serving", "draining", "stopped"]).meta({
     description:
       "`starting`: waits to open the log; `reading`: reads the store and the log; payments are taken while " +
@@ -109,13 +109,13 @@ export const readinessAnswer = z.strictObject({
   ack: z.enum(ACK_LEVELS).meta({
     description: "what a 202 means: the log holds the payment, or Postgres holds it as well",
   }),
-  peer: z.enum(["none", "linked", "unreachable", "dead"]).meta({
-    description: "the other replica; `dead`: this one has taken over its payments",
+  peers: z.record(z.string(), z.enum(["linked", "unreachable", "dead"])).meta({
+    description: "the other replicas by their names; `dead`: its payments have been taken over",
   }),
   store: z.enum(["none", "connecting", "ready", "unavailable"]),
   notes: z.array(z.string()).readonly().meta({ description: "what is wrong, one line each" }),
   queue: z.int().nonnegative().meta({ description: "payments that wait to be dispatched by this replica" }),
-  pending: z.int().nonnegative().meta({ description: "payments not settled, of both replicas" }),
+  pending: z.int().nonnegative().meta({ description: "payments not settled, of all replicas" }),
   settled: z.int().nonnegative(),
   processors: z.strictObject({ default: processorStatus, fallback: processorStatus }),
 });

@@ -2,8 +2,9 @@
  * What happened to the newest payments. A payment holds only its state, so its steps are recorded here as they happen.
  * @module
  */
-import { type FollowUp, type Processor, PROCESSORS, REASONS, REPLICAS } from "../payment/fact.ts";
+import { type FollowUp, type Processor, PROCESSORS, REASONS } from "../payment/fact.ts";
 import { type Payment, STAGES } from "../payment/payment.ts";
+import { PAIR, type Roster } from "../payment/roster.ts";
 import type { StoryStep } from "./watching.ts";
 
 /** Payments whose story is kept: at least so many, at most twice as many. */
@@ -32,10 +33,12 @@ export class Stories {
   #young = new Map<string, string>();
   #old = new Map<string, string>();
 
+  constructor(private readonly roster = PAIR) {}
+
   /** Adds what happened to a payment after it was accepted; the payment itself says when that was. */
   add(id: string, step: StoryStep): void {
     const kept = this.get(id);
-    const line = encodeLine(step);
+    const line = encodeLine(step, this.roster);
     if (!this.#young.has(id) && this.#young.size >= STORIES_MIN) {
       this.#old = this.#young;
       this.#young = new Map();
@@ -62,18 +65,18 @@ function shortened(text: string): string {
 }
 
 /** `stage,attempt,at,replica,processor,reason`, by their codes; -1 for no processor. */
-function encodeLine({ at, replica, stage, attempt, processor, reason }: StoryStep): string {
-  const [s, r, p] = [STAGES.indexOf(stage), REPLICAS.indexOf(replica), PROCESSORS.indexOf(processor as Processor)];
+function encodeLine({ at, replica, stage, attempt, processor, reason }: StoryStep, roster: Roster): string {
+  const [s, r, p] = [STAGES.indexOf(stage), roster.codeOf(replica), PROCESSORS.indexOf(processor as Processor)];
   // a template would keep alive every string that it is made of
   return [s, attempt, at, r, p, REASONS.indexOf(reason)].join();
 }
 
 /** Reads a story. @returns undefined if the text is none of {@link Stories.get}'s, or of a newer version of the program */
-export function decodeStory(text: string): StoryStep[] | undefined {
+export function decodeStory(text: string, roster = PAIR): StoryStep[] | undefined {
   const lines: StoryStep[] = [];
   for (const line of text.split(";")) {
     const [s, attempt, at, r, p, why] = line.split(",").map(Number);
-    const [stage, replica, reason] = [STAGES[s!], REPLICAS[r!], REASONS[why!]];
+    const [stage, replica, reason] = [STAGES[s!], roster.nameOf(r!), REASONS[why!]];
     if (stage === undefined || replica === undefined || reason === undefined) return undefined;
     lines.push({ at: at!, replica, stage, attempt: attempt!, processor: PROCESSORS[p!] ?? null, reason });
   }

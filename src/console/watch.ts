@@ -1,6 +1,6 @@
 /**
- * What people may see of a replica. Every second it looks at the replica, informs its peer and the live pages, and logs
- * events. It sees the facts of both replicas, in the order of the log, and changes nothing.
+ * What people may see of a replica. Every second it looks at the replica, informs its peers and the live pages, and logs
+ * events. It sees the facts of all replicas, in the order of the log, and changes nothing.
  * @module
  */
 import { type Cancel, type Clock, within } from "../clock.ts";
@@ -8,6 +8,7 @@ import type { Summary } from "../payment/book.ts";
 import { type Dispatched, type Fact, type Processor, PROCESSORS } from "../payment/fact.ts";
 import type { Reason, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
+import type { Roster } from "../payment/roster.ts";
 import type { Status } from "../peer/frame.ts";
 import type { ProcessorStatus } from "../routing/dispatcher.ts";
 import type { Observer } from "../service/observer.ts";
@@ -33,6 +34,7 @@ export const STORY_MS = 500;
 
 interface WatchParts {
   readonly self: ReplicaId;
+  readonly roster: Roster;
   readonly clock: Clock;
   /** what each processor charges, as a share */
   readonly fees: Readonly<Record<Processor, number>>;
@@ -50,7 +52,7 @@ const NOTHING: Summary = { default: { count: 0, cents: 0 }, fallback: { count: 0
 export class Watch implements Observer {
   readonly #parts: WatchParts;
   readonly #charts = new Charts();
-  readonly #stories = new Stories();
+  readonly #stories: Stories;
   readonly #outages = new Outages();
   readonly #watchers = new Set<Watcher>();
   readonly #decisions = new Map<Reason, Decision[]>();
@@ -63,8 +65,8 @@ export class Watch implements Observer {
   #took: number[] = [];
   #failed = 0;
   #own: Status | undefined;
-  /** the peer's last status, and when it came, on the monotonic clock */
-  #peer: { readonly status: Status; readonly heardMs: number } | undefined;
+  /** each peer's last status, and when it came, on the monotonic clock */
+  readonly #heard = new Map<ReplicaId, { readonly status: Status; readonly heardMs: number }>();
   /** stories are read one at a time, so that writes do not wait for reads */
   #recalls: Promise<unknown> = Promise.resolve();
   /** by processor, what was logged last: the status with which it refuses, and what is not understood of it */
@@ -73,6 +75,7 @@ export class Watch implements Observer {
 
   constructor(parts: WatchParts) {
     this.#parts = parts;
+    this.#stories = new Stories(parts.roster);
     this.#since = parts.clock.now();
     this.#lookedMs = parts.clock.monotonic();
   }
@@ -129,26 +132,28 @@ export class Watch implements Observer {
     return this.#charts.points;
   }
 
-  /** The state of both replicas, as far as this one knows it. */
+  /** The state of all replicas, as far as this one knows it. */
   live() {
-    const { self, clock, fees } = this.#parts;
+    const { self, roster, clock, fees } = this.#parts;
     const replica = this.#replica!;
-    const { ready, ack, notes, peer, store, pending, settled, processors } = replica.readiness();
-    const { link, dispatcher } = replica.vitals;
-    const silentMs = link?.silentMs ?? Infinity;
-    const totals = replica.summary() ?? NOTHING;
+    const { ready, ack, notes, peers, store, pending, settled, processors } = replica.readiness();
+    const { links, dispatcher, ledger } = replica.vitals;
+    const totals = ledger?.book.summary() ?? NOTHING;
     const of = (processor: Processor) => ({ ...processors[processor], outages: this.#outages.of(processor) });
-    const [own = null, others = null] = [this.#own, this.#peerNow()];
+    const heard = this.#statuses();
     return {
-      ...{ at: clock.now(), replica: self, ready, ack, notes, peer, store, pending, settled, totals },
+      ...{ at: clock.now(), replica: self, ready, ack, notes, store, pending, settled, totals },
       /** since when it has looked */
       since: this.#since,
       /** null for a replica that this one does not hear */
-      replicas: self === "a" ? { a: own, b: others } : { a: others, b: own },
-      /** how long ago the peer was heard; null when never, or without a peer */
-      silentMs: Number.isFinite(silentMs) ? Math.round(silentMs) : null,
-      /** for how long the peer has not read all that it was sent; 0 if it has */
-      lagMs: link?.lagMs ?? 0,
+      replicas: Object.fromEntries(roster.names.map((name) => [name, heard.get(name) ?? null])),
+      /** of each peer its state, how long ago it was heard (null: never), and for how long it has not read all it was sent */
+      peers: Object.fromEntries(
+        Object.entries(peers).map(([peer, state]) => {
+          const { silentMs = Infinity, lagMs = 0 } = links?.all.find((link) => link.peer === peer) ?? {};
+          return [peer, { state, silentMs: Number.isFinite(silentMs) ? Math.round(silentMs) : null, lagMs }];
+        }),
+      ),
       /** why waiting payments are not sent; null if none waits */
       held: dispatcher?.held ?? null,
       /** the fees saved against a router that uses only the fallback; rounded down */
@@ -168,13 +173,13 @@ export class Watch implements Observer {
     const { id, stage } = payment;
     const first = beginning(payment);
     if (stage === "accepted") return { facts: [first], source: "memory", complete: true };
-    const lines = decodeStory(this.#stories.get(id) ?? "") ?? [];
+    const lines = decodeStory(this.#stories.get(id) ?? "", this.#parts.roster) ?? [];
     // what was read at the start did not happen now
     const known = leadsTo(lines, payment);
     const memory = { facts: [first, ...lines], source: "memory", complete: isComplete(lines) } as const;
     if (known && (memory.complete || stage !== "settled")) return memory;
     const text = stage === "settled" ? await this.#recall(id) : undefined;
-    const stored = decodeStory(text ?? "") ?? [];
+    const stored = decodeStory(text ?? "", this.#parts.roster) ?? [];
     if (leadsTo(stored, payment) && !(known && stored.length <= lines.length)) {
       return { facts: [first, ...stored], source: "postgres", complete: isComplete(stored) };
     }
@@ -193,25 +198,28 @@ export class Watch implements Observer {
     return story;
   }
 
-  /** The peer's last status, unless it is silent. */
-  #peerNow(): Status | undefined {
-    const { clock } = this.#parts;
-    const status = this.#replica!.vitals.link?.peerStatus;
-    if (!status) return undefined;
-    if (this.#peer?.status !== status) this.#peer = { status, heardMs: clock.monotonic() };
-    return clock.monotonic() - this.#peer.heardMs < HEARD_MS ? status : undefined;
+  /** The last statuses: this replica's, and those of the peers that are not silent. */
+  #statuses(): ReadonlyMap<ReplicaId, Status> {
+    const { self, clock } = this.#parts;
+    const statuses = new Map<ReplicaId, Status>(this.#own ? [[self, this.#own]] : []);
+    for (const { peer, status } of this.#replica!.vitals.links?.all ?? []) {
+      if (!status) continue;
+      if (this.#heard.get(peer)?.status !== status) this.#heard.set(peer, { status, heardMs: clock.monotonic() });
+      if (clock.monotonic() - this.#heard.get(peer)!.heardMs < HEARD_MS) statuses.set(peer, status);
+    }
+    return statuses;
   }
 
   #look(replica: Service): void {
     const { clock, memory } = this.#parts;
     const at = clock.now();
     const readiness = replica.readiness();
-    const { link, projector } = replica.vitals;
+    const { links, projector } = replica.vitals;
     const took = Float64Array.from(this.#took).sort();
     const lookedMs = clock.monotonic();
     // after a stop of the event loop it is more than a second
     const aSecond = (count: number) => Math.round(count * 1_000 / (lookedMs - this.#lookedMs));
-    const own = this.#own = {
+    this.#own = {
       at,
       ready: readiness.ready,
       posts: aSecond(took.length),
@@ -228,15 +236,14 @@ export class Watch implements Observer {
     this.#took = [];
     this.#failed = 0;
     this.#lookedMs = lookedMs;
-    link?.tellStatus(own);
+    links?.tellStatus(this.#own);
     this.#logChanges(readiness, at);
     this.#logLimits(readiness, at);
-    const peer = this.#peerNow();
-    const both = peer ? [own, peer] : [own];
-    const busy = both.filter(({ posts }) => posts > 0);
+    const all = [...this.#statuses().values()];
+    const busy = all.filter(({ posts }) => posts > 0);
     const point: Point = {
       at,
-      posts: both.reduce((sum, { posts }) => sum + posts, 0),
+      posts: all.reduce((sum, { posts }) => sum + posts, 0),
       medianMs: busy.length > 0 ? Math.max(...busy.map(({ medianMs }) => medianMs)) : null,
       p99Ms: busy.length > 0 ? Math.max(...busy.map(({ p99Ms }) => p99Ms)) : null,
       pending: readiness.pending,

@@ -35,10 +35,10 @@ export interface Outage {
 /** One second of the charts, or several; null if nothing is known. */
 export interface Point {
   readonly at: number;
-  /** requests of `POST /payments` a second at both replicas */
+  /** requests of `POST /payments` a second at all replicas */
   readonly posts: number;
   readonly medianMs: number | null;
-  /** the greater of both replicas' */
+  /** the greatest of the replicas' */
   readonly p99Ms: number | null;
   readonly pending: number;
 }
@@ -46,7 +46,7 @@ export interface Point {
 /** A decision, as the page lists it. */
 export type Decision = StoryStep & { readonly id: string };
 
-/** The state of both replicas as one of them knows it. */
+/** The state of all replicas as one of them knows it. */
 export type Live = ReturnType<Watch["live"]>;
 
 /** An open live page. */

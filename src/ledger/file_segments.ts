@@ -1,4 +1,4 @@
-/** The log's segments as files of a folder that both replicas share. @module */
+/** The log's segments as files of a folder that all replicas share. @module */
 import { rmSync } from "node:fs";
 import type { SegmentFile, SegmentFiles } from "./log.ts";
 

@@ -1,4 +1,4 @@
-/** The port to the log: records of the whole cluster in one order, which both replicas append to and read. @module */
+/** The port to the log: records of the whole cluster in one order, which all replicas append to and read. @module */
 import type { RecordBuffer } from "./record.ts";
 
 /** Records of a segment at most. */
@@ -43,7 +43,7 @@ export class LogGoneError extends Error {
   override name = "LogGoneError";
 }
 
-/** The files of the log's segments: in production in a folder that both replicas share, in simulation in memory. */
+/** The files of the log's segments: in production in a folder that all replicas share, in simulation in memory. */
 export interface SegmentFiles {
   /** The numbers of the segments there are, in order. */
   list(): number[];

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ReplicaId } from "../payment/fact.ts";
+import type { Roster } from "../payment/roster.ts";
 import type { Stored } from "../store/store.ts";
 import { LogGoneError, positionOf, type SegmentFiles, segmentOf } from "./log.ts";
 import { formatLogId, parseLogId } from "./log_id.ts";
@@ -21,9 +22,10 @@ export interface OpeningParts {
   readonly files: SegmentFiles;
   readonly boot: number;
   readonly self: ReplicaId;
+  readonly roster: Roster;
   /** where the store is; undefined if it does not answer */
   readonly stored: Stored | undefined;
-  /** whether the peer's lock is held: then the peer reads the log and appends to it */
+  /** whether the lock of another replica is held: then that one reads the log and appends to it */
   readonly peerHasLock: boolean;
   readonly rereads: number;
   readonly at: number;
@@ -76,7 +78,7 @@ export function classify(found: LogView, stored: Stored | undefined, boot: numbe
   }
   // a peer that holds its lock proves that the machine did not die since, even if `boot` differs
   if ((newest?.boot === boot || peerHasLock) && beginningOf(found, stored)) return { kind: "goes-on" };
-  if (peerHasLock) return { kind: "wait", why: "the store holds what is not in the log that the peer uses" };
+  if (peerHasLock) return { kind: "wait", why: "the store holds what is not in the log that another replica uses" };
   const { logId, position } = stored;
   const segment = Math.max(found.numbers.at(-1) ?? 0, segmentOf(position)) + 1;
   const leftover = firstLeftover(found, stored);
@@ -139,7 +141,9 @@ export function openLog(parts: OpeningParts): Opening {
   const doubted = row.kind === "anew";
   const bytes = new Uint8Array(doubted ? 2 * RECORD_BYTES : RECORD_BYTES);
   bytes.set(new RecordBuffer().write({ kind: "header", logId, segment, boot, base }, 0).bytes);
-  if (doubted) bytes.set(new RecordBuffer().write({ kind: "doubted", by, at, uptimeMs }, 0).bytes, RECORD_BYTES);
+  if (doubted) {
+    bytes.set(new RecordBuffer(parts.roster).write({ kind: "doubted", by, at, uptimeMs }, 0).bytes, RECORD_BYTES);
+  }
   return files.create(segment, bytes)
     ? { kind: "opened", doubted }
     : { kind: "wait", why: "the log cannot be written" };

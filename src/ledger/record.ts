@@ -3,8 +3,9 @@
  * first and the last one of a segment.
  * @module
  */
-import { type Fact, type Processor, PROCESSORS, REASONS, type ReplicaId, REPLICAS } from "../payment/fact.ts";
+import { type Fact, type Processor, PROCESSORS, REASONS } from "../payment/fact.ts";
 import { readId, writeId } from "../payment/id.ts";
+import { PAIR } from "../payment/roster.ts";
 
 /** The length of a record: it divides every size of page and sector, so that no record lies across two of them. */
 export const RECORD_BYTES = 64;
@@ -54,7 +55,9 @@ const KINDS = [
 const SEALED = KINDS.indexOf("sealed");
 
 // the words of a record; after the colon, what they are in a header or in another kind
-const CODES = 0; // kind, by, flag, processor, reason, version
+// kind; by, the three low bits; flag; processor; by, the two high bits; reason; version. Of `moved` the flag is the lowest
+// bit of from, and the reason the others
+const CODES = 0;
 const SUM = 1; // checksum
 const ID = 2; // id, four words: the identity of the log
 const NONCE = 14; // nonce: the base's storedLog
@@ -74,7 +77,7 @@ export class RecordBuffer {
   readonly #words: Uint32Array;
   readonly #doubles: Float64Array;
 
-  constructor() {
+  constructor(private readonly roster = PAIR) {
     const buffer = new ArrayBuffer(RECORD_BYTES);
     this.bytes = new Uint8Array(buffer);
     this.#words = new Uint32Array(buffer);
@@ -113,9 +116,11 @@ export class RecordBuffer {
     words[NONCE] = nonce;
     const processor = "processor" in record ? PROCESSORS.indexOf(record.processor) + 1 : 0;
     const reason = "reason" in record ? REASONS.indexOf(record.reason) : 0;
-    const by = "by" in record ? REPLICAS.indexOf(record.by) : 0;
-    const flag = Number(flagOf(record));
-    words[CODES] = KINDS.indexOf(record.kind) | by << 8 | flag << 11 | processor << 12 | reason << 16 | VERSION << 24;
+    const by = "by" in record ? this.roster.codeOf(record.by) : 0;
+    const from = record.kind === "moved" ? this.roster.codeOf(record.from) : 0;
+    const flag = Number(flagOf(record)) | from & 1;
+    words[CODES] = KINDS.indexOf(record.kind) | (by & 7) << 8 | flag << 11 | processor << 12 | by >>> 3 << 14 |
+      (reason | from >>> 1) << 16 | VERSION << 24;
     words[END] = END_MARK;
     if ("id" in record) writeId(record.id, words, ID);
     if ("over" in record) doubles[OVER] = record.over;
@@ -151,8 +156,8 @@ export class RecordBuffer {
     const codes = words[CODES]!;
     if (codes >>> 24 !== VERSION) throw new Error(`invariant: the log has a record of version ${codes >>> 24}`);
     const kind = KINDS[codes & 0xff]!;
-    const by = REPLICAS[codes >>> 8 & 0x7] as ReplicaId;
-    const processor = PROCESSORS[(codes >>> 12 & 0xf) - 1] as Processor;
+    const by = this.roster.nameOf(codes >>> 8 & 7 | codes >>> 11 & 0x18)!;
+    const processor = PROCESSORS[(codes >>> 12 & 3) - 1] as Processor;
     const reason = REASONS[codes >>> 16 & 0xff]!;
     const flag = codes >>> 11 & 1;
     const [over, at, cents, other] = [doubles[OVER]!, doubles[AT]!, doubles[CENTS]!, doubles[OTHER]!];
@@ -173,7 +178,7 @@ export class RecordBuffer {
       case "settled":
         return { kind, by, id: id(), over, processor, requestedAt: other, cents, at, reason };
       case "moved":
-        return { kind, by, from: REPLICAS[flag]!, at };
+        return { kind, by, from: this.roster.nameOf(flag | codes >>> 15 & 0x1e)!, at };
       case "purged":
         return { kind, by, at };
       case "doubted":
@@ -193,8 +198,6 @@ function flagOf(record: LogRecord): boolean {
       return record.doubt;
     case "released":
       return record.askFirst;
-    case "moved":
-      return record.from === REPLICAS[1];
     default:
       return false;
   }

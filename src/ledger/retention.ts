@@ -25,9 +25,9 @@ export class Retention {
     return this.segments > this.segmentsMax;
   }
 
-  /** Deletes the segments that the store holds up to `stored`, the peer has read up to `peerRead`, and this replica as well. */
-  trim(stored: number, peerRead: number): void {
-    const keep = segmentOf(Math.min(stored, peerRead, this.ledger.position));
+  /** Deletes the segments that the store holds up to `stored`, every peer has read up to `peersRead`, and this replica as well. */
+  trim(stored: number, peersRead: number): void {
+    const keep = segmentOf(Math.min(stored, peersRead, this.ledger.position));
     if (keep <= this.#first) return;
     for (const segment of this.files.list()) if (segment < keep) this.files.remove(segment);
     this.#first = keep;

@@ -1,6 +1,6 @@
 /**
- * The log of one machine: files that both replicas append to. A write of a whole record to a local file is atomic against
- * the other's and survives the death of every process; the order of the bytes is the order of the log.
+ * The log of one machine: files that all replicas append to. A write of a whole record to a local file is atomic against
+ * the others' and survives the death of every process; the order of the bytes is the order of the log.
  *
  * A segment ends with the record `sealed`, which is written once the next segment exists. A record that stays bad ends it
  * too: only a write that was cut short leaves one. What stands after the end does not count.
@@ -123,7 +123,7 @@ export class SegmentLog implements Log {
     this.#isEnd = this.#to < this.#buffer.length;
   }
 
-  /** Ends the segment. Both replicas may do so: the first seal counts. @returns false if the log cannot continue */
+  /** Ends the segment. Each replica may do so: the first seal counts. @returns false if the log cannot continue */
   #seal(): boolean {
     return this.#ensureNext() && this.#file.append(this.#scratch.write({ kind: "sealed" }, 0).bytes) === RECORD_BYTES;
   }

@@ -46,3 +46,16 @@ export interface Stream {
   /** Ends the tail; what was published stays unknown where it has no answer. */
   close(): Promise<void>;
 }
+
+/** The streams of an engine, of which one counts at a time: the log. */
+export interface Streams {
+  /** The stream that counts; undefined if none was begun. An answer may be stale: then that stream is {@link StreamEvents.lost}. */
+  current(): Promise<Stream | undefined>;
+  /**
+   * Begins a stream in place of another, whose messages are gone then. Where another replica was first, theirs is returned.
+   *
+   * @param first the position of its first message: above every position that anybody knows
+   * @param instead the id of the stream that it replaces; undefined if there was none
+   */
+  begin(first: number, instead: string | undefined): Promise<Stream>;
+}

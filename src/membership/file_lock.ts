@@ -1,4 +1,4 @@
-/** Locks as files in a folder that both replicas share: the kernel drops a lock at its holder's death, not at a pause. @module */
+/** Locks as files in a folder that all replicas share: the kernel drops a lock at its holder's death, not at a pause. @module */
 import type { HeldLock, Locks } from "./lock.ts";
 
 /** `flock` on `${folder}/${name}.lock`. The files are never deleted: a process that opened a deleted one would hold a lock of its own. */

@@ -1,11 +1,12 @@
 /**
- * Which phase of its life a replica is in, and what it knows of its peer's. Pure: events come in, effects go out, and the
- * replica carries them out. A replica holds the lock of its own name for as long as it lives; if it gets the
- * other's lock, that is proof of the other's death.
+ * Which phase of its life a replica is in, and what it knows of its peers'. Pure: events come in, effects go out, and the
+ * replica carries them out. A replica holds the lock of its own name for as long as it lives; if it gets a peer's
+ * lock, that is proof of the peer's death.
  * @module
  */
+import type { ReplicaId } from "../payment/fact.ts";
 
-/** How often a replica that does not hear its peer tries for the peer's lock, in milliseconds. */
+/** How often a replica that does not hear a peer tries for the peer's lock, in milliseconds. */
 export const PEER_TRY_MS = 500;
 /** Pause before the log is tried again, in milliseconds: while another process holds a lock, or nothing can be decided. */
 export const OPEN_AGAIN_MS = 50;
@@ -22,13 +23,13 @@ export type Phase =
   | "draining"
   | "stopped";
 
-/** The peer: `linked`: it is heard; `silent`: it may live; `dead`: its lock was free. */
-export type PeerState = "none" | "linked" | "silent" | "dead";
+/** A peer: `linked`: it is heard; `silent`: it may live; `dead`: its lock was free. */
+export type PeerState = "linked" | "silent" | "dead";
 
-/** What a replica knows of itself and its peer. */
+/** What a replica knows of itself and its peers. */
 export interface Membership {
   readonly phase: Phase;
-  readonly peer: PeerState;
+  readonly peers: Readonly<Record<ReplicaId, PeerState>>;
   /** whether the event `try` is to come */
   readonly tryPlanned: boolean;
   /** why the log is not open yet */
@@ -43,14 +44,13 @@ export type Event =
   | { readonly kind: "opened" }
   /** the log is read to its end */
   | { readonly kind: "read" }
-  | { readonly kind: "linked" }
-  | { readonly kind: "lost" }
-  /** it is time to try for the peer's lock */
+  | { readonly kind: "linked" | "lost"; readonly peer: ReplicaId }
+  /** it is time to try for the locks of the peers that are not heard */
   | { readonly kind: "try" }
   /** the peer's lock was free: what it owned is moved */
-  | { readonly kind: "peer-dead" }
+  | { readonly kind: "peer-dead"; readonly peer: ReplicaId }
   /** the peer's lock was not free */
-  | { readonly kind: "peer-lives" }
+  | { readonly kind: "peer-lives"; readonly peer: ReplicaId }
   | { readonly kind: "stop" }
   | { readonly kind: "drained" };
 
@@ -60,8 +60,8 @@ export type Effect =
   | { readonly kind: "read" }
   /** begins to dispatch and to poll */
   | { readonly kind: "serve" }
-  /** tries for the peer's lock; with it: reads the log to its end, moves what the dead replica owned, releases it */
-  | { readonly kind: "take-over" }
+  /** tries for the locks of these; with them: reads the log to its end, moves what the dead ones owned, releases them */
+  | { readonly kind: "take-over"; readonly from: readonly ReplicaId[] }
   /** schedules the {@link Event} `try` */
   | { readonly kind: "try-later"; readonly afterMs: number }
   | { readonly kind: "drain" }
@@ -76,13 +76,16 @@ interface Transition {
 }
 
 /** The state before any event. */
-export function unstarted(hasPeer: boolean): Membership {
-  return { phase: "starting", peer: hasPeer ? "silent" : "none", tryPlanned: false, waits: "not started" };
+export function unstarted(peers: readonly ReplicaId[]): Membership {
+  const silent = Object.fromEntries(peers.map((peer) => [peer, "silent" as const]));
+  return { phase: "starting", peers: silent, tryPlanned: false, waits: "not started" };
 }
 
 /** The state after an event, and its effects. */
 export function transition(state: Membership, event: Event): Transition {
-  const { phase, peer } = state;
+  const { phase, peers } = state;
+  const away = Object.keys(peers).filter((peer) => peers[peer] !== "linked");
+  const heard = (peer: ReplicaId, now: PeerState) => ({ peers: { ...peers, [peer]: now } });
   const to = (next: Partial<Membership>, ...effects: Effect[]): Transition => ({
     state: { ...state, ...next },
     effects,
@@ -98,23 +101,24 @@ export function transition(state: Membership, event: Event): Transition {
       return phase === "starting" ? to({ phase: "reading", waits: "" }, { kind: "read" }) : stays;
     case "read":
       if (phase !== "reading") return stays;
-      // without a peer there may have been one once, whose payments have no owner now
-      if (peer === "none") return to({ phase: "serving" }, { kind: "serve" }, { kind: "take-over" });
-      if (peer === "linked") return to({ phase: "serving" }, { kind: "serve" });
+      if (away.length === 0) return to({ phase: "serving" }, { kind: "serve" });
       // gives a peer that starts at the same time the time to take its lock
       return to({ phase: "serving", tryPlanned: true }, { kind: "serve" }, TRY_LATER);
     case "linked":
-      return to({ peer: "linked" });
-    case "lost":
-      if (phase !== "serving" || state.tryPlanned) return to({ peer: "silent" });
-      return to({ peer: "silent", tryPlanned: true }, { kind: "take-over" }, TRY_LATER);
+      return to(heard(event.peer, "linked"));
+    case "lost": {
+      if (phase !== "serving") return to(heard(event.peer, "silent"));
+      const takeOver: Effect = { kind: "take-over", from: [event.peer] };
+      const later = state.tryPlanned ? [] : [TRY_LATER];
+      return to({ ...heard(event.peer, "silent"), tryPlanned: true }, takeOver, ...later);
+    }
     case "try":
-      if (phase !== "serving" || peer === "linked") return to({ tryPlanned: false });
-      return to({ tryPlanned: true }, { kind: "take-over" }, TRY_LATER);
+      if (phase !== "serving" || away.length === 0) return to({ tryPlanned: false });
+      return to({ tryPlanned: true }, { kind: "take-over", from: away }, TRY_LATER);
     case "peer-dead":
-      return peer === "silent" ? to({ peer: "dead" }) : stays;
+      return peers[event.peer] === "silent" ? to(heard(event.peer, "dead")) : stays;
     case "peer-lives":
-      return peer === "dead" ? to({ peer: "silent" }) : stays;
+      return peers[event.peer] === "dead" ? to(heard(event.peer, "silent")) : stays;
     case "stop":
       if (phase === "draining" || phase === "stopped") return stays;
       return phase === "serving"

@@ -16,7 +16,7 @@ export class Book {
   /** the last of them */
   #newest: Payment | undefined;
   #totals = freshTotals();
-  readonly #settledBy = freshSettlements();
+  readonly #settledBy: Record<ReplicaId, Settlements> = {};
   #doubtedUptimeMs: number | null = null;
 
   /** Payments that are not settled, in the order they became known. */
@@ -30,11 +30,11 @@ export class Book {
   }
 
   /**
-   * What each replica has settled since this process began to read the log; a purge does not reset it. It is compared with
-   * what the peer says of itself.
+   * What a replica has settled since this process began to read the log; a purge does not reset it. It is compared with
+   * what that replica says of itself.
    */
-  get settledBy(): Readonly<Record<ReplicaId, Summary>> {
-    return this.#settledBy;
+  settledBy(replica: ReplicaId): Summary {
+    return this.#settledBy[replica] ??= freshSettlements();
   }
 
   /** When the log last may have lost facts, as uptime of the machine in milliseconds; null if it never did. */
@@ -128,7 +128,7 @@ export class Book {
     this.#newest = payment;
     this.#totals[processor!].add(requestedAt, cents);
     if (!by) return;
-    const total = this.#settledBy[by][processor!];
+    const total = (this.#settledBy[by] ??= freshSettlements())[processor!];
     total.count++;
     total.cents += cents;
   }
@@ -152,7 +152,8 @@ function freshTotals(): Record<Processor, Totals> {
   return { default: new Totals(), fallback: new Totals() };
 }
 
-function freshSettlements(): Record<ReplicaId, Record<Processor, { count: number; cents: Cents }>> {
-  const none = () => ({ default: { count: 0, cents: 0 }, fallback: { count: 0, cents: 0 } });
-  return { a: none(), b: none() };
+type Settlements = Record<Processor, { count: number; cents: Cents }>;
+
+function freshSettlements(): Settlements {
+  return { default: { count: 0, cents: 0 }, fallback: { count: 0, cents: 0 } };
 }

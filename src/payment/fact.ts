@@ -12,11 +12,8 @@ export type Processor = "default" | "fallback";
 /** Both processors, cheapest first; the index is the processor's code in the log and in the store. */
 export const PROCESSORS: readonly Processor[] = ["default", "fallback"];
 
-/** The two replicas of a cluster. */
-export type ReplicaId = "a" | "b";
-
-/** Both replicas; the index is the replica's code in the log and in the store. */
-export const REPLICAS: readonly ReplicaId[] = ["a", "b"];
+/** The name of a replica. */
+export type ReplicaId = string;
 
 /** Why a payment is where it is; the index is the code in the log and in the store, so new ones go to the end. */
 export const REASONS = [
@@ -120,11 +117,6 @@ export type Fact = Accepted | FollowUp | Moved | Purged | Doubted;
 /** The processor that is not this one. */
 export function other(processor: Processor): Processor {
   return processor === "default" ? "fallback" : "default";
-}
-
-/** The replica that is not this one. */
-export function peerOf(replica: ReplicaId): ReplicaId {
-  return replica === "a" ? "b" : "a";
 }
 
 /** The next attempt of a payment is bound to `processor` under `requestedAt`. */

@@ -10,7 +10,7 @@ export type Cents = number;
 export const CENTS_MAX: Cents = 10_000_000_000_000;
 
 /**
- * The largest total that the book accepts. A few payments may exceed it, if both replicas take them at once: up to twice
+ * The largest total that the book accepts. A few payments may exceed it, if several replicas take them at once: up to twice
  * as much is counted exactly, and different totals look different in JSON (above 2^46 units two may look alike).
  */
 export const TOTAL_CENTS_MAX: Cents = 100 * 2 ** 45;

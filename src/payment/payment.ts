@@ -60,9 +60,10 @@ export function follow(payment: Payment, fact: FollowUp, position: number): Paym
   switch (fact.kind) {
     case "dispatched": {
       if (payment.stage === "dispatched") return undefined;
-      const { processor, at: requestedAt } = fact;
+      // who binds it dispatches it from then on
+      const { by: owner, processor, at: requestedAt } = fact;
       const askFirst = payment.askFirst === processor ? processor : null;
-      return { ...next, stage: "dispatched", attempt: payment.attempt + 1, processor, requestedAt, askFirst };
+      return { ...next, owner, stage: "dispatched", attempt: payment.attempt + 1, processor, requestedAt, askFirst };
     }
     case "released":
       if (payment.stage !== "dispatched") return undefined;
@@ -74,7 +75,7 @@ export function follow(payment: Payment, fact: FollowUp, position: number): Paym
   }
 }
 
-/** The dead owner's payment belongs to the other replica. */
+/** The dead owner's payment belongs to another replica. */
 export function move(payment: Payment, { by }: Moved, position: number): Payment {
   return { ...payment, owner: by, position };
 }

@@ -3,7 +3,7 @@
  * and the totals), and nothing for the garbage collector to walk. Kept for idempotency: a settled id that comes again is answered, not charged.
  * @module
  */
-import { PROCESSORS, REASONS, REPLICAS } from "./fact.ts";
+import { PROCESSORS, REASONS, type ReplicaId } from "./fact.ts";
 import { readId, writeId } from "./id.ts";
 import type { Payment } from "./payment.ts";
 
@@ -58,6 +58,8 @@ export class SettledIndex {
   #slots = new Int32Array(SLOTS_MIN).fill(-1);
   #probe = new Uint32Array(4);
   #size = 0;
+  /** the owners so far, by their numbers in the blocks: at most 32 */
+  readonly #owners: ReplicaId[] = [];
 
   /** How many payments there are. */
   get size(): number {
@@ -78,12 +80,12 @@ export class SettledIndex {
       id: readId(block.ids, 4 * i),
       cents: block.cents.at(i),
       acceptedAt: block.acceptedAt.at(i),
-      owner: REPLICAS[meta & 0xf]!,
+      owner: this.#owners[meta & 0x1f]!,
       stage: "settled",
       attempt: meta >>> 12,
-      processor: PROCESSORS[meta >>> 4 & 0x1]!,
+      processor: PROCESSORS[meta >>> 5 & 0x1]!,
       requestedAt: block.requestedAt.at(i),
-      reason: REASONS[meta >>> 5 & 0x7f]!,
+      reason: REASONS[meta >>> 6 & 0x3f]!,
       position: 0,
       askFirst: null,
       doubtedUptimeMs: null,
@@ -109,7 +111,9 @@ export class SettledIndex {
     const reason = REASONS.indexOf(payment.reason);
     const processor = PROCESSORS.indexOf(payment.processor!);
     const attempt = Math.min(payment.attempt, ATTEMPT_MAX);
-    block.meta[i] = attempt << 12 | reason << 5 | processor << 4 | REPLICAS.indexOf(payment.owner);
+    let owner = this.#owners.indexOf(payment.owner);
+    if (owner === -1) owner = this.#owners.push(payment.owner) - 1;
+    block.meta[i] = attempt << 12 | reason << 6 | processor << 5 | owner;
   }
 
   /** The slot that holds this id, or the free one where it belongs. */

@@ -1,27 +1,33 @@
 /**
- * Whether both replicas fold the log to the same state. Each sends the other its checkpoints; the other has folded the same
- * records, so its own checkpoints must agree.
+ * Whether replicas fold the log to the same state. Each sends the others its checkpoints; they have folded the same
+ * records, so their own checkpoints must agree.
  * @module
  */
 import type { Checkpoint } from "../ledger/ledger.ts";
-import { PROCESSORS, type ReplicaId, REPLICAS } from "../payment/fact.ts";
+import { PROCESSORS, type ReplicaId } from "../payment/fact.ts";
+import { PAIR, type Roster } from "../payment/roster.ts";
 
 /** How many checkpoints of the peer are kept until this replica has read as far: the newest. */
 export const AHEAD_MAX = 64;
 
 /** The settled figures of a checkpoint, in their order. */
-const FIGURES = REPLICAS.flatMap((by) =>
-  PROCESSORS.flatMap((at) => ["payments", "cents"].map((what) => `${what} settled by ${by} at ${at}`))
-);
+const figuresOf = ({ names }: Roster) =>
+  names.flatMap((by) =>
+    PROCESSORS.flatMap((at) => ["payments", "cents"].map((what) => `${what} settled by ${by} at ${at}`))
+  );
 
-/** Compares the peer's checkpoints; if the peer is ahead, once this replica has read as far. */
+/** Compares a peer's checkpoints; if the peer is ahead, once this replica has read as far. */
 export class Agreement {
   #ahead: Checkpoint[] = [];
   /** the one that was compared last */
   #before: Checkpoint | undefined;
 
+  readonly #figures: readonly string[];
+
   /** @param own this replica's checkpoints, oldest first */
-  constructor(private readonly peer: ReplicaId, private readonly own: () => readonly Checkpoint[]) {}
+  constructor(private readonly peer: ReplicaId, private readonly own: () => readonly Checkpoint[], roster = PAIR) {
+    this.#figures = figuresOf(roster);
+  }
 
   /** A checkpoint of the peer came. @returns as {@link look} does */
   told(checkpoint: Checkpoint): string | undefined {
@@ -42,7 +48,7 @@ export class Agreement {
     const newest = own.at(-1)?.position ?? -1;
     while (this.#ahead.length > 0 && this.#ahead[0]!.position <= newest) {
       const told = this.#ahead.shift()!;
-      const difference = differences(own, told, this.#before);
+      const difference = differences(own, told, this.#before, this.#figures);
       this.#before = told;
       if (difference) return `invariant: replica ${this.peer} differs at ${told.position}: ${difference}`;
     }
@@ -56,13 +62,20 @@ export class Agreement {
  * be compared
  * @returns an empty text where nothing differs, as far as what is kept here tells
  */
-function differences(own: readonly Checkpoint[], told: Checkpoint, before: Checkpoint | undefined): string {
+function differences(
+  own: readonly Checkpoint[],
+  told: Checkpoint,
+  before: Checkpoint | undefined,
+  figures: readonly string[],
+): string {
   const here = own.findLast(({ position }) => position === told.position);
   if (!here) return told.position > own[0]!.position ? "a checkpoint, where this replica read past without one" : "";
   const differ = here.hash === told.hash ? [] : [`hash ${told.hash}, here ${here.hash}`];
   const base = before && own.findLast(({ position }) => position === before.position);
   if (base) {
-    FIGURES.forEach((figure, i) => {
+    figures.forEach((figure, i) => {
+      // the peer was started with fewer replicas
+      if (told.settled[i] === undefined) return;
       const [theirs, ours] = [told.settled[i]! - before.settled[i]!, here.settled[i]! - base.settled[i]!];
       if (theirs !== ours) differ.push(`${theirs} ${figure} since ${before.position}, here ${ours}`);
     });

@@ -4,7 +4,8 @@
  */
 import type { Cancel, Clock, Random } from "../clock.ts";
 import type { Checkpoint } from "../ledger/ledger.ts";
-import { peerOf, type ReplicaId } from "../payment/fact.ts";
+import type { ReplicaId } from "../payment/fact.ts";
+import type { Roster } from "../payment/roster.ts";
 import { Decoder, encode, type Frame, FRAME_VERSION, FrameError, type Progress } from "./frame.ts";
 import type { Channel, ChannelListener, Transport } from "./transport.ts";
 
@@ -20,6 +21,7 @@ export const BACKLOG_BYTES_MAX = 4 << 20;
 /** What a link and its connections need of their replica. */
 export interface LinkParts {
   readonly self: ReplicaId;
+  readonly roster: Roster;
   readonly clock: Clock;
   readonly random: Random;
   readonly transport: Transport;
@@ -30,8 +32,8 @@ export interface LinkParts {
 
 /** The events of a connection. */
 interface ConnectionEvents {
-  /** the peer's hello has come */
-  greeted(): void;
+  /** the peer's hello has come, and says who it is */
+  greeted(replica: ReplicaId): void;
   heard(frame: Frame): void;
   /** called once, whichever side ended it */
   ended(why: string): void;
@@ -129,11 +131,9 @@ export class Connection implements ChannelListener {
   }
 
   #greet(replica: ReplicaId): void {
-    const peer = peerOf(this.parts.self);
-    if (replica !== peer) return this.end(`expected replica ${peer}, got ${replica}`);
     if (this.#greeted) return this.end("a second hello");
     this.#greeted = true;
-    this.events.greeted();
+    this.events.greeted(replica);
     this.tell();
   }
 

@@ -1,142 +1,181 @@
-/** The peer link: what replicas send each other over the UNIX socket. Nothing waits for it. @module */
+/** The peer links: what replicas send each other. Each pair of replicas has one, and nothing waits for it. @module */
 import { backoffMs, type Cancel } from "../clock.ts";
 import type { Checkpoint } from "../ledger/ledger.ts";
-import type { Processor } from "../payment/fact.ts";
+import type { Processor, ReplicaId } from "../payment/fact.ts";
 import type { Health } from "../routing/processor_client.ts";
 import { Connection, type LinkParts } from "./connection.ts";
 import { type Frame, type Progress, type Status, STATUS_VERSION } from "./frame.ts";
 import type { Channel } from "./transport.ts";
 
-/** The longest pause before the peer is dialled again, in milliseconds; it doubles each time, with jitter. */
+/** The longest pause before a peer is dialled again, in milliseconds; it doubles each time, with jitter. */
 export const DIAL_MS_MAX = 500;
 const DIAL_MS_MIN = 20;
 
-/** What a replica hears of its peer. */
+/** What a replica hears of its peers. */
 export interface LinkEvents {
   /** the peer is heard */
-  linked(): void;
+  linked(peer: ReplicaId): void;
   /** it is silent */
-  lost(why: string): void;
+  lost(peer: ReplicaId, why: string): void;
   progress(progress: Progress): void;
-  /** the peer's fold at a position, to be compared with the fold here */
-  checkpoint(told: Checkpoint): void;
+  /** a peer's fold at a position, to be compared with the fold here */
+  checkpoint(peer: ReplicaId, told: Checkpoint): void;
   health(processor: Processor, health: Health): void;
 }
 
-/** The link to the peer: replica `a` listens, `b` dials again and again. */
-export class PeerLink {
-  bytesSent = 0;
-  bytesReceived = 0;
-  /** The peer's last progress, of any of its processes. */
-  peerStatus: Status | undefined;
-  /** a connection whose hello has not come: it may be anybody, so it does not end the one that is linked */
-  #greeting: Connection | undefined;
-  #connection: Connection | undefined;
-  #heardMs = -Infinity;
-  #dialling: Cancel | undefined;
+/** The link to one peer. */
+export interface PeerLink {
+  readonly peer: ReplicaId;
+  readonly linked: boolean;
+  /** how far the peer has read the log, as it said on this connection; 0 if it has not, or is not linked */
+  readonly position: number;
+  /** for how long the peer has not read all that it was sent, in milliseconds; 0 if it has */
+  readonly lagMs: number;
+  /** how long ago the peer was heard, in milliseconds; infinite when never */
+  readonly silentMs: number;
+  /** the peer's last status, of any of its processes */
+  readonly status: Status | undefined;
+}
+
+class Link implements PeerLink {
+  status: Status | undefined;
+  connection: Connection | undefined;
+  dialling: Cancel | undefined;
   /** since the peer was last linked */
-  #dials = 0;
-  #stopped = false;
+  dials = 0;
+  heardMs = -Infinity;
 
-  constructor(private readonly parts: LinkParts, private readonly events: LinkEvents) {}
+  constructor(readonly peer: ReplicaId, private readonly clock: LinkParts["clock"]) {}
 
-  /** Begins to look for the peer. */
-  start(): void {
-    if (this.parts.self === "a") this.parts.transport.listen((channel) => this.#open(channel));
-    else this.#dial();
+  get linked(): boolean {
+    return this.connection !== undefined;
   }
 
-  /** Ends the connection; nothing is sent or heard after it, not even that the peer is lost. */
+  get position(): number {
+    return this.connection?.peerPosition ?? 0;
+  }
+
+  get lagMs(): number {
+    return this.connection?.lagMs ?? 0;
+  }
+
+  get silentMs(): number {
+    return this.clock.monotonic() - (this.connection?.heardMs ?? this.heardMs);
+  }
+}
+
+/** The links of a replica: those after it in the roster dial it again and again, and it dials those before it. */
+export class PeerLinks {
+  bytesSent = 0;
+  bytesReceived = 0;
+  readonly #links: readonly Link[];
+  /** how many of them this replica dials: the first ones */
+  readonly #dialled: number;
+  /** connections whose hello has not come, oldest first: they may be anybody's, so they end none that is linked */
+  readonly #greeting = new Set<Connection>();
+  #stopped = false;
+
+  constructor(private readonly parts: LinkParts, private readonly events: LinkEvents) {
+    const { self, roster, clock } = parts;
+    this.#links = roster.peersOf(self).map((peer) => new Link(peer, clock));
+    this.#dialled = roster.names.indexOf(self);
+  }
+
+  /** One for each peer, in the order of the roster. */
+  get all(): readonly PeerLink[] {
+    return this.#links;
+  }
+
+  /** Begins to look for the peers. */
+  start(): void {
+    if (this.#dialled < this.#links.length) this.parts.transport.listen((channel) => this.#open(channel));
+    for (const link of this.#links.slice(0, this.#dialled)) this.#dial(link);
+  }
+
+  /** Ends the connections; nothing is sent or heard after it, not even that a peer is lost. */
   stop(): void {
     this.#stopped = true;
-    this.#dialling?.();
-    this.#greeting?.end("this replica stops");
-    this.#connection?.end("this replica stops");
+    for (const connection of this.#greeting) connection.end("this replica stops");
+    for (const { dialling, connection } of this.#links) {
+      dialling?.();
+      connection?.end("this replica stops");
+    }
     this.parts.transport.close();
   }
 
-  /** Something has changed here: informs the peer, if it is linked. */
+  /** Something has changed here: informs the peers that are linked. */
   tell(): void {
-    this.#connection?.tell();
+    for (const { connection } of this.#links) connection?.tell();
   }
 
-  /** Sends the peer, if it is linked, what `service-health` said. */
+  /** Sends the peers that are linked what `service-health` said. */
   tellHealth(processor: Processor, health: Health): void {
-    this.#connection?.send({ type: "health", processor, ...health });
+    this.#send({ type: "health", processor, ...health });
   }
 
-  /** Sends the peer, if it is linked, this replica's status. */
+  /** Sends the peers that are linked this replica's status. */
   tellStatus(status: Status): void {
-    this.#connection?.send({ type: "status", version: STATUS_VERSION, ...status });
+    this.#send({ type: "status", version: STATUS_VERSION, ...status });
   }
 
-  get linked(): boolean {
-    return this.#connection !== undefined;
+  #send(frame: Frame): void {
+    for (const { connection } of this.#links) connection?.send(frame);
   }
 
-  /** How far the peer has read the log, as it said on this connection; 0 if it has not, or is not linked. */
-  get peerPosition(): number {
-    return this.#connection?.peerPosition ?? 0;
-  }
-
-  /** For how long the peer has not read all that it was sent, in milliseconds; 0 if it has. */
-  get lagMs(): number {
-    return this.#connection?.lagMs ?? 0;
-  }
-
-  /** How long ago the peer was heard, in milliseconds; infinite when never. */
-  get silentMs(): number {
-    return this.parts.clock.monotonic() - (this.#connection?.heardMs ?? this.#heardMs);
-  }
-
-  #dial(): void {
-    this.parts.transport.dial((channel) => this.#open(channel)).then((connected) => {
-      if (!connected && !this.#stopped) this.#dialLater();
+  #dial(link: Link): void {
+    this.parts.transport.dial(link.peer, (channel) => this.#open(channel, link)).then((connected) => {
+      if (!connected && !this.#stopped) this.#dialLater(link);
     });
   }
 
-  #dialLater(): void {
-    const pauseMs = backoffMs(DIAL_MS_MIN, DIAL_MS_MAX, this.#dials++, this.parts.random);
-    this.#dialling = this.parts.clock.after(pauseMs, () => this.#dial());
+  #dialLater(link: Link): void {
+    const pauseMs = backoffMs(DIAL_MS_MIN, DIAL_MS_MAX, link.dials++, this.parts.random);
+    link.dialling = this.parts.clock.after(pauseMs, () => this.#dial(link));
   }
 
-  #open(channel: Channel): Connection {
+  /** @param dialled the link that the connection was dialled for; the hello of any other one says whose it is */
+  #open(channel: Channel, dialled?: Link): Connection {
+    let link = dialled;
     const connection: Connection = new Connection(channel, this.parts, this, {
-      greeted: () => this.#adopt(connection),
-      heard: (frame) => this.#take(frame),
-      ended: (why) => this.#end(connection, why),
+      greeted: (replica) => {
+        const expected = dialled ? [dialled] : this.#links.slice(this.#dialled);
+        link = expected.find(({ peer }) => peer === replica);
+        if (link) return this.#adopt(link, connection);
+        connection.end(`expected replica ${expected.map(({ peer }) => peer).join(" or ")}, got ${replica}`);
+      },
+      heard: (frame) => this.#take(link!, frame),
+      ended: (why) => {
+        this.#greeting.delete(connection);
+        if (link) this.#end(link, connection, why);
+        if (dialled && !this.#stopped) this.#dialLater(dialled);
+      },
     });
-    const before = this.#greeting;
-    this.#greeting = connection;
-    before?.end("another connection came");
+    this.#greeting.add(connection);
+    // as many as there are peers may be about to say hello
+    if (this.#greeting.size > this.#links.length) [...this.#greeting][0]!.end("another connection came");
     if (this.#stopped) connection.end("this replica stops");
     return connection;
   }
 
-  #adopt(connection: Connection): void {
-    this.#connection?.end("the peer connected anew");
-    this.#greeting = undefined;
-    this.#connection = connection;
-    this.#dials = 0;
-    this.events.linked();
+  #adopt(link: Link, connection: Connection): void {
+    link.connection?.end("the peer connected anew");
+    this.#greeting.delete(connection);
+    link.connection = connection;
+    link.dials = 0;
+    this.events.linked(link.peer);
   }
 
-  #take(frame: Frame): void {
+  #take(link: Link, frame: Frame): void {
     if (frame.type === "progress") this.events.progress(frame);
-    else if (frame.type === "checkpoint") this.events.checkpoint(frame);
+    else if (frame.type === "checkpoint") this.events.checkpoint(link.peer, frame);
     else if (frame.type === "health") this.events.health(frame.processor, frame);
-    else if (frame.type === "status") this.peerStatus = frame;
+    else if (frame.type === "status") link.status = frame;
   }
 
-  #end(connection: Connection, why: string): void {
-    const present = this.#connection === connection;
-    if (!present && this.#greeting !== connection) return;
-    if (present) {
-      this.#connection = undefined;
-      this.#heardMs = connection.heardMs;
-    } else this.#greeting = undefined;
-    if (this.#stopped) return;
-    if (present) this.events.lost(why);
-    if (this.parts.self === "b") this.#dialLater();
+  #end(link: Link, connection: Connection, why: string): void {
+    if (link.connection !== connection) return;
+    link.connection = undefined;
+    link.heardMs = connection.heardMs;
+    if (!this.#stopped) this.events.lost(link.peer, why);
   }
 }

@@ -1,4 +1,5 @@
-/** Connections to the peer, as bytes: a UNIX socket in production, a hostile pipe in simulation. @module */
+/** Connections to the peers, as bytes: UNIX sockets in production, a hostile pipe in simulation. @module */
+import type { ReplicaId } from "../payment/fact.ts";
 
 /** One end of a connection. */
 export interface Channel {
@@ -17,12 +18,12 @@ export interface ChannelListener {
   closed(): void;
 }
 
-/** How to reach the peer. One of the two replicas listens, the other dials. */
+/** How to reach the peers. Of two replicas one listens, the other dials. */
 export interface Transport {
   /** Passes every incoming connection to `open`, which returns its listener. */
   listen(open: (channel: Channel) => ChannelListener): void;
-  /** Tries once to connect. Calls `open` if that worked; resolves to whether it did. */
-  dial(open: (channel: Channel) => ChannelListener): Promise<boolean>;
+  /** Tries once to connect to a peer. Calls `open` if that worked; resolves to whether it did. */
+  dial(peer: ReplicaId, open: (channel: Channel) => ChannelListener): Promise<boolean>;
   /** Stops listening and dialling; channels stay. */
   close(): void;
 }

@@ -1,28 +1,36 @@
-/** The peer over a UNIX socket: replica `a` listens in the folder both share, `b` dials. @module */
+/** The peers over UNIX sockets in the folder that all share: one of each replica that listens. @module */
 import { rmSync } from "node:fs";
 import { acceptFrom, streamOf } from "../connections.ts";
+import { peerSocket } from "../file_system.ts";
+import type { ReplicaId } from "../payment/fact.ts";
 import type { Channel, ChannelListener, Transport } from "./transport.ts";
 
-/** A {@link Transport} over the socket file `path`, private to the user both replicas run as. */
+/** A {@link Transport} over socket files in `folder`, private to the user that all replicas run as. */
 export class UnixTransport implements Transport {
   #listener: Deno.UnixListener | undefined;
   #closed = false;
 
   /** @param fail called with what a listener of the channel threw: a broken invariant */
-  constructor(private readonly path: string, private readonly fail: (error: unknown) => void) {}
+  constructor(
+    private readonly folder: string,
+    private readonly self: ReplicaId,
+    private readonly fail: (error: unknown) => void,
+  ) {}
 
   /** @throws if the socket cannot be made: a folder that is missing, a path that is too long */
   listen(open: (channel: Channel) => ChannelListener): void {
-    // this process holds the lock of replica a, so a socket here is a dead replica's
-    rmSync(this.path, { force: true });
-    this.#listener = Deno.listen({ transport: "unix", path: this.path });
-    Deno.chmodSync(this.path, 0o600);
-    // the peer dials again, and readiness says that it is missing
+    const path = peerSocket(this.folder, this.self);
+    // this process holds the lock of its name, so a socket here is a dead one's
+    rmSync(path, { force: true });
+    this.#listener = Deno.listen({ transport: "unix", path });
+    Deno.chmodSync(path, 0o600);
+    // peers dial again, and readiness says that they are missing
     void acceptFrom(this.#listener, (connection) => this.#serve(connection, open), () => {});
   }
 
-  async dial(open: (channel: Channel) => ChannelListener): Promise<boolean> {
-    const connection = await Deno.connect({ transport: "unix", path: this.path }).catch(() => undefined);
+  async dial(peer: ReplicaId, open: (channel: Channel) => ChannelListener): Promise<boolean> {
+    const path = peerSocket(this.folder, peer);
+    const connection = await Deno.connect({ transport: "unix", path }).catch(() => undefined);
     if (this.#closed) connection?.close();
     else if (connection) this.#serve(connection, open);
     return connection !== undefined;

@@ -4,7 +4,7 @@
  * @module
  */
 import { backoffMs, type Clock, type Random } from "../clock.ts";
-import type { Ledger, LedgerObserver } from "../ledger/ledger.ts";
+import type { Ledger, LedgerObserver, Receipt } from "../ledger/ledger.ts";
 import {
   dispatched,
   type Fact,
@@ -44,6 +44,10 @@ export const RARELY_MS = 30_000;
 const PAUSES_RARELY = Math.ceil(Math.log2(RETRY_MS_MAX / RETRY_MS_MIN));
 /** How many payments are looked up at one time. */
 export const ASKING_MAX = 64;
+/** After waiting longer for its binding to be recorded, a payment is looked up before it is sent; in milliseconds. */
+const LATE_MS = 2_000;
+
+const RECORDING: Work = { state: "recording" };
 
 /** The verdict on a lookup's 404, if the processor's 422 had called the payment booked. */
 const DENIED: Lookup = { kind: "unclear", error: "status 404 for a payment that it answered with status 422" };
@@ -93,6 +97,10 @@ export class Dispatcher implements LedgerObserver {
   readonly #unclear: Partial<Record<Processor, { readonly id: string; readonly error: string }>> = {};
   #asking = 0;
   #calls = 0;
+  /** facts whose receipt is awaited */
+  #recording = 0;
+  /** those of them that bind a payment to a processor */
+  readonly #binding: Record<Processor, number> = { default: 0, fallback: 0 };
   #pauses = 0;
   #running = false;
   #stopped: (() => void) | undefined;
@@ -128,7 +136,7 @@ export class Dispatcher implements LedgerObserver {
     };
   }
 
-  /** Payments of both replicas that both processors refused last. */
+  /** Payments of all replicas that both processors refused last. */
   get rejected(): number {
     let count = 0;
     for (const payment of this.#parts.ledger.book.pending.values()) if (rejectersOf(payment).length > 1) count++;
@@ -164,12 +172,18 @@ export class Dispatcher implements LedgerObserver {
     this.#offerAll();
   }
 
-  /** Binds and sends nothing more; a call that ends may still be looked up. Resolved when no call is in flight. */
+  /** Binds and sends nothing more; a call that ends may still be looked up. Resolved when no call is in flight, and all is recorded. */
   stop(): Promise<void> {
     this.#running = false;
     this.#turns.stop();
-    if (this.#calls === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#stopped = resolve);
+    return new Promise((resolve) => {
+      this.#stopped = resolve;
+      this.#checkStopped();
+    });
+  }
+
+  #checkStopped(): void {
+    if (this.#calls + this.#recording === 0) this.#stopped?.();
   }
 
   folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
@@ -183,6 +197,10 @@ export class Dispatcher implements LedgerObserver {
       this.#offerAll();
     } else if (fact.kind === "purged") {
       for (const id of this.#work.keys()) if (!this.#parts.ledger.book.pending.has(id)) this.#work.delete(id);
+    } else if ("id" in fact) {
+      // not recorded here, or by an earlier process of this replica: calls and lookups notice at their end
+      const state = this.#work.get(fact.id)?.state;
+      if (state === "queued" || state === "bound") this.#beginAnew(fact.id);
     }
   }
 
@@ -213,14 +231,21 @@ export class Dispatcher implements LedgerObserver {
 
   #turn(budget: number): void {
     if (!this.#running) return;
-    while (budget > 0 && this.#next()) budget--;
+    while (budget > 0 && this.#parts.ledger.isCurrent && this.#next()) budget--;
     if (budget === 0 || this.#waits) this.#turns.plan(TURN_MS, TURN_MS, 0);
   }
 
   /** Moves one payment on; false if none can be moved now. */
   #next(): boolean {
-    const views = { default: this.#breakers.default.view(), fallback: this.#breakers.fallback.view() };
+    const views = { default: this.#view("default"), fallback: this.#view("fallback") };
     return PROCESSORS.some((processor) => this.#resendBound(processor, views[processor])) || this.#routeQueued(views);
+  }
+
+  /** A payment whose binding is being recorded takes its place already. */
+  #view(processor: Processor): ProcessorView {
+    const view = this.#breakers[processor].view();
+    const binding = this.#binding[processor];
+    return binding === 0 ? view : { ...view, inFlight: view.inFlight + binding, probeDue: false };
   }
 
   /** A bound payment goes to its processor again, before any new one. */
@@ -268,7 +293,7 @@ export class Dispatcher implements LedgerObserver {
       if ("hold" in decision) return false;
       const { askFirst } = payment;
       if (askFirst === null || askFirst === decision.send || cleared) {
-        return this.#bind(payment, decision.send, decision.reason);
+        return this.#bind(payment, work, decision.send, decision.reason);
       }
       this.#queue.shift();
       if (this.#askIfFree(payment, work, [askFirst])) return true;
@@ -276,21 +301,56 @@ export class Dispatcher implements LedgerObserver {
     return false;
   }
 
-  /** A call is made only after the fact that binds the payment holds. */
-  #bind(payment: Payment, processor: Processor, reason: Reason): boolean {
+  /** A call is made only after the fact that binds the payment holds. @returns false if the log does not take it */
+  #bind(payment: Payment, work: Queued, processor: Processor, reason: Reason): boolean {
     const { ledger, self, clock } = this.#parts;
+    const { id } = payment;
     this.#queue.shift();
+    this.#work.set(id, RECORDING);
     const receipt = ledger.append(dispatched(payment, self, processor, clock.now(), reason));
+    if (receipt instanceof Promise) {
+      const sinceMs = clock.monotonic();
+      this.#binding[processor]++;
+      this.#await(id, receipt, (receipt, isHere) => {
+        this.#binding[processor]--;
+        if (!isHere || !this.#running) return;
+        if (receipt.kind === "not-taken") this.#backOff(payment, work);
+        else if (clock.monotonic() > sinceMs + LATE_MS) this.#beginAnew(id);
+        else this.#callBound(payment, receipt);
+      });
+      return true;
+    }
     if (receipt.kind === "not-taken") {
-      this.#queue.pushAgain(payment.id);
+      this.#work.set(id, work);
+      this.#queue.pushAgain(id);
       return false;
     }
-    if (receipt.kind === "void") this.#beginAnew(payment.id);
-    else {
-      const rejectedBy = rejectersOf(payment);
-      this.#call(receipt.payment!, { state: "bound", pauses: 0, unsureMs: null, unknowns: 0, rejectedBy });
-    }
+    this.#callBound(payment, receipt);
     return true;
+  }
+
+  /** @param before the payment as it was when it was bound */
+  #callBound(before: Payment, receipt: Receipt): void {
+    const { id } = before;
+    const now = this.#parts.ledger.book.pending.get(id);
+    if (receipt.kind !== "holds" || !now || now.position !== receipt.payment?.position) return this.#beginAnew(id);
+    this.#call(now, { state: "bound", pauses: 0, unsureMs: null, unknowns: 0, rejectedBy: rejectersOf(before) });
+  }
+
+  /**
+   * Waits for a receipt; nothing else happens to its payment until then.
+   *
+   * @param then gets the receipt, and whether the payment is still in the hands of this work
+   */
+  #await(id: string, receipt: Promise<Receipt>, then: (receipt: Receipt, isHere: boolean) => void): void {
+    const work: Work = { state: "recording" };
+    this.#work.set(id, work);
+    this.#recording++;
+    receipt.then((receipt) => {
+      this.#recording--;
+      then(receipt, this.#work.get(id) === work);
+      this.#checkStopped();
+    });
   }
 
   #call(payment: Payment, bound: Bound): void {
@@ -301,11 +361,11 @@ export class Dispatcher implements LedgerObserver {
     this.#calls++;
     this.#parts.client.pay(processor!, { id, cents, requestedAt }).then((outcome) => {
       breaker.end(call, outcome);
-      this.#ended(id, over, outcome);
+      this.#answered(id, over, outcome);
     });
   }
 
-  #ended(id: string, over: number, outcome: Outcome): void {
+  #answered(id: string, over: number, outcome: Outcome): void {
     this.#calls--;
     const work = this.#work.get(id);
     const payment = this.#parts.ledger.book.pending.get(id);
@@ -313,7 +373,7 @@ export class Dispatcher implements LedgerObserver {
       if (payment?.position !== over) this.#beginAnew(id);
       else this.#proceed(payment, conclude(payment, work.bound, outcome, this.#parts.clock.monotonic()));
     }
-    if (this.#calls === 0) this.#stopped?.();
+    this.#checkStopped();
   }
 
   #proceed(payment: Payment, next: Next): void {
@@ -333,22 +393,33 @@ export class Dispatcher implements LedgerObserver {
         ? settled(payment, self, at, end.booking, end.reason)
         : released(payment, self, at, end.reason, end.askFirst),
     );
+    if (receipt instanceof Promise) {
+      this.#await(id, receipt, (receipt, isHere) => isHere && this.#ended(payment, end, receipt));
+    } else this.#ended(payment, end, receipt);
+  }
+
+  #ended(before: Payment, end: BindingEnd, receipt: Receipt): void {
+    const { ledger, clock, random } = this.#parts;
+    const { id } = before;
+    const now = ledger.book.pending.get(id);
     if (receipt.kind === "not-taken") {
       this.#work.set(id, { state: "unrecorded", end });
       clock.after(RETRY_MS_MIN, () => {
         const now = ledger.book.pending.get(id);
-        if (now?.position === payment.position) this.#end(payment, end);
+        if (now?.position === before.position) this.#end(now, end);
         else this.#beginAnew(id);
       });
-    } else if (receipt.kind === "void") this.#beginAnew(id);
-    else if (end.kind === "settle") this.#work.delete(id);
-    else {
+    } else if (!now) this.#work.delete(id);
+    // others may have recorded more since
+    else if (receipt.kind === "void" || end.kind === "settle" || now.position !== receipt.payment?.position) {
+      this.#beginAnew(id);
+    } else {
       const queued: Queued = { state: "queued", pauses: 0, clearedPosition: 0 };
       // a rejection is repeated rarely
-      if (end.reason === "rejected") this.#backOff(receipt.payment!, { ...queued, pauses: PAUSES_RARELY });
+      if (end.reason === "rejected") this.#backOff(now, { ...queued, pauses: PAUSES_RARELY });
       else if (end.reason === "rejected-by-both") {
-        this.#pause(receipt.payment!, queued, backoffMs(RARELY_MS, RARELY_MS, 0, this.#parts.random));
-      } else this.#place(receipt.payment!, queued);
+        this.#pause(now, queued, backoffMs(RARELY_MS, RARELY_MS, 0, random));
+      } else this.#place(now, queued);
     }
   }
 

@@ -38,6 +38,8 @@ export type Work =
   | Bound
   /** it is sent, under the binding that stands at the position `over` */
   | { readonly state: "in-flight"; readonly over: number; readonly bound: Bound }
+  /** a fact of it is being recorded: nothing else happens to it until that is done */
+  | { readonly state: "recording" }
   /** processors are asked for it */
   | { readonly state: "asking"; readonly over: number; readonly before: Queued | Bound }
   /** it waits; `pause` is the number of that backoff */

@@ -6,7 +6,7 @@ import type { Lookup, Outcome } from "../routing/processor_client.ts";
 /** The purpose of a call to a processor. */
 export type Purpose = "pay" | "lookup";
 
-/** Sees the facts of both replicas, and all else that this one does; changes nothing. */
+/** Sees the facts of all replicas, and all else that this one does; changes nothing. */
 export interface Observer extends LedgerObserver {
   /** A request has come, at a route such as `POST /payments`. */
   requested?(route: string): void;

@@ -24,47 +24,57 @@ export const LIMITS = {
   log: "the log has reached LOG_MAX_MB",
 } as const;
 
+const PEER = { linked: "linked", silent: "unreachable", dead: "dead" } as const;
 const DOWN: ProcessorStatus = { state: "down", latencyMs: 0, inFlight: 0 };
 
-/** The readiness of a replica with these parts; none before it has read the store and the log. */
+/**
+ * The readiness of a replica with these parts; none before it has read the store and the log.
+ *
+ * @param isStoredElsewhere whether a peer that is heard has a store that works
+ */
 export function readinessOf(
   { self: replica, ack, queueMax }: {
     readonly self: ReplicaId;
     readonly ack: AckLevel;
     readonly queueMax: number;
   },
-  { phase, peer, waits }: Membership,
+  { phase, peers, waits }: Membership,
   hasStore: boolean,
   { ledger, retention, dispatcher, projector }: Partial<Running> = {},
-  othersStore?: string,
+  isStoredElsewhere = false,
 ) {
   const store = projector?.state ?? (hasStore ? "connecting" as const : "none" as const);
   const pending = ledger?.book.pending.size ?? 0;
   const reached = [pending >= queueMax && LIMITS.queue, retention?.isOverLimit && LIMITS.log];
-  // one working store commits the payments of both
-  const isUncovered = ack === "store" && store !== "ready" && !(peer === "linked" && othersStore === "ready");
+  // one working store commits the payments of all
+  const isUncovered = ack === "store" && store !== "ready" && !isStoredElsewhere;
+  const isCutOff = ledger?.isCurrent === false;
   const notes = [
     waits,
     phase === "reading" ? "reading the store and the log" : "",
-    // it listens to the peer once it has its own lock
-    peer === "silent" && phase !== "starting" ? "the peer does not answer" : peer === "dead" ? "the peer is dead" : "",
+    ...Object.entries(peers).map(([peer, state]) => {
+      if (state === "dead") return `replica ${peer} is dead`;
+      // it listens to its peers once it has its own lock
+      return state === "silent" && phase !== "starting" ? `replica ${peer} does not answer` : "";
+    }),
     projector?.trouble ?? "",
     ...reached,
+    isCutOff ? "the log is not heard, so nothing new is taken or sent here" : "",
     phase === "serving" && isUncovered
       ? "POST is answered 503: a 202 says that Postgres holds the payment (ACK=store)"
       : "",
     ...dispatcher?.notes ?? [],
   ];
   return {
-    ready: phase === "serving" && !isUncovered && !reached.some(Boolean),
+    ready: phase === "serving" && !isCutOff && !isUncovered && !reached.some(Boolean),
     ...{ replica, phase, ack },
-    peer: peer === "silent" ? "unreachable" as const : peer,
+    peers: Object.fromEntries(Object.entries(peers).map(([peer, state]) => [peer, PEER[state]])),
     store,
     /** why it is not ready, or what is wrong, one line each */
     notes: notes.filter((note) => !!note) as string[],
     /** payments waiting to be dispatched by this replica */
     queue: dispatcher?.waiting ?? 0,
-    /** payments not settled, of both replicas */
+    /** payments not settled, of all replicas */
     pending,
     settled: ledger?.book.settled.size ?? 0,
     processors: {

@@ -2,7 +2,7 @@
 import type { Summary } from "../payment/book.ts";
 import type { Cents } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
-import type { PeerLink } from "../peer/link.ts";
+import type { PeerLinks } from "../peer/link.ts";
 import type { Readiness, Running } from "./readiness.ts";
 
 /** The answer to a payment that came in. */
@@ -19,6 +19,8 @@ export type Acceptance =
   | "total-full"
   /** the store did not commit in time; the payment is taken, but not as safe as `ACK` promises: sending it again is safe */
   | "uncovered"
+  /** the log of the other machines is not heard, so the payment was not taken: later it may be, or by another replica now */
+  | "cut-off"
   /** the replica is starting or stopping and takes nothing */
   | "not-serving";
 
@@ -26,22 +28,26 @@ export type Acceptance =
 export interface Service {
   /** Takes a payment in; resolved when the acknowledgement level is reached or cannot be. */
   accept(id: string, cents: Cents): Acceptance | Promise<Acceptance>;
-  /** The state of a payment, up to the end of the log. */
-  find(id: string): Payment | undefined;
+  /** The state of a payment, up to the end of the log; `cut-off` if the end could not be read in time. */
+  find(id: string): Payment | undefined | Promise<Payment | undefined | "cut-off">;
   /**
-   * The totals of both replicas over `from <= requestedAt <= to` (milliseconds, each may be left out), up to the end of
+   * The totals of all replicas over `from <= requestedAt <= to` (milliseconds, each may be left out), up to the end of
    * the log.
    *
-   * @returns undefined while the replica is starting
+   * @returns undefined while the replica is starting; `cut-off` if the end of the log could not be read in time
    */
-  summary(from?: number, to?: number): Summary | undefined;
-  /** Forgets every payment, at both replicas, but what may be booked. @returns false if it is not serving, or the log did not take it */
-  purge(): boolean;
+  summary(from?: number, to?: number): Summary | undefined | Promise<Summary | "cut-off">;
+  /**
+   * Forgets every payment, at all replicas, but what may be booked.
+   *
+   * @returns false if it is not serving, or the log did not take it; `cut-off` if that could not be learned in time
+   */
+  purge(): boolean | "cut-off" | Promise<boolean | "cut-off">;
   readiness(): Readiness;
   readonly vitals: Vitals;
 }
 
 /** The parts of a replica, for what `/readyz` does not show; those of {@link Running} are missing until the store and the log are read. */
 export interface Vitals extends Partial<Running> {
-  readonly link: PeerLink | undefined;
+  readonly links: PeerLinks | undefined;
 }

@@ -4,8 +4,9 @@
  * @module
  */
 import type pg from "pg";
-import { PROCESSORS, REASONS, REPLICAS } from "../payment/fact.ts";
+import { PROCESSORS, REASONS } from "../payment/fact.ts";
 import { STAGES } from "../payment/payment.ts";
+import type { Roster } from "../payment/roster.ts";
 import { StoreError } from "./store.ts";
 
 /** The advisory lock of a migration: one at a time. "galo" in ASCII. */
@@ -24,12 +25,14 @@ function time(column: string): string {
   return `case when ${column} between 1 and 253402300799999 then to_timestamp(${column} / 1000.0) end`;
 }
 
-const AUDIT = `create view payment_audit as
+const audit = (owner: string) =>
+  `create view payment_audit as
      select id, cents / 100.0 as amount, ${names("stage", STAGES)} as stage,
        ${names("processor", PROCESSORS)} as processor, ${time("requested_at_ms")} as requested_at,
-       ${time("accepted_at_ms")} as accepted_at, attempt, ${names("owner", REPLICAS)} as owner,
+       ${time("accepted_at_ms")} as accepted_at, attempt, ${owner} as owner,
        ${names("reason", REASONS)} as reason
      from payment;`;
+const AUDIT = audit(names("owner", ["a", "b"]));
 
 /**
  * Times are milliseconds since 1970 and amounts cents, as in a payment, so that nothing is rounded or out of range; the
@@ -77,6 +80,11 @@ const MIGRATIONS: readonly string[] = [
   // there are more reasons; later two of them have other names
   `drop view payment_audit; ${AUDIT}`,
   `drop view payment_audit; ${AUDIT}`,
+  // the replicas were always a and b before
+  `alter table store_state add replicas text[];
+   update store_state set replicas = '{a,b}' where log is not null or exists (select from payment);
+   comment on column store_state.replicas is 'the names of all replicas: payment.owner is a place in it, from 0';
+   drop view payment_audit; ${audit("(select replicas[owner + 1] from store_state)")}`,
 ];
 
 /** The version of the tables that this program needs. */
@@ -99,6 +107,25 @@ export async function migrate(client: pg.ClientBase): Promise<void> {
   for (const migration of MIGRATIONS.slice(await versionOf(client))) await client.query(migration);
   await client.query("update store_state set schema_version = $1", [SCHEMA_VERSION]);
   await client.query("commit");
+}
+
+/**
+ * Says who the replicas are: that names the owners in the view.
+ *
+ * @throws StoreError if the rows are of other replicas, so that codes would get wrong names
+ */
+export async function enrol(client: pg.ClientBase, { names }: Roster): Promise<void> {
+  const { rows: [row] } = await client.query<{ replicas: string[] | null }>("select replicas from store_state");
+  const known = row?.replicas ?? [];
+  if (names.some((name, code) => name !== (known[code] ?? name))) {
+    throw new StoreError("refused", `its payments are of REPLICAS=${known}: names may be added at the end only`);
+  }
+  // a list that is shorter now has owners in the rows still
+  if (names.length <= known.length) return;
+  await client.query("update store_state set replicas = $1 where replicas is not distinct from $2", [
+    names,
+    row?.replicas,
+  ]);
 }
 
 /** The version of the tables; undefined if there are none yet. */

@@ -2,8 +2,9 @@
 // @ts-types="@types/pg"
 import pg from "pg";
 import type { Payment } from "../payment/payment.ts";
+import { PAIR, type Roster } from "../payment/roster.ts";
 import { connectionOf } from "./connection.ts";
-import { migrate } from "./migrations.ts";
+import { enrol, migrate } from "./migrations.ts";
 import { ADVANCE, columns, PENDING, SETTLED_IN_ORDER, STORED, STORY, unpack, WRITE } from "./rows.ts";
 import type { Batch, Store, Stored } from "./store.ts";
 import { serverOf, storeError } from "./trouble.ts";
@@ -20,6 +21,7 @@ const CHUNK = 1_000;
 interface PostgresOptions {
   /** see {@link connectionOf} */
   readonly url: string;
+  readonly roster?: Roster;
   /** the timeout of a statement, in milliseconds */
   readonly statementTimeoutMs?: number;
   /** the timeout of connecting, in milliseconds */
@@ -37,6 +39,7 @@ class CallersError {
 export class PostgresStore implements Store {
   readonly #pool: pg.Pool;
   readonly #where: string;
+  readonly #roster: Roster;
   readonly #story: (id: string) => string | undefined;
   /** whether statements are prepared under a name: not with a pooler that shares connections between clients */
   #usesNames = true;
@@ -50,8 +53,9 @@ export class PostgresStore implements Store {
    * @throws StoreError if the URL is none, or has a parameter that is not supported
    */
   constructor(options: PostgresOptions) {
-    const { url, statementTimeoutMs = 10_000, connectTimeoutMs = 2_000, story = () => undefined } = options;
-    this.#story = story;
+    const { url, roster = PAIR, statementTimeoutMs = 10_000, connectTimeoutMs = 2_000 } = options;
+    this.#roster = roster;
+    this.#story = options.story ?? (() => undefined);
     this.#where = serverOf(url).where;
     this.#pool = new pg.Pool({
       ...connectionOf(url),
@@ -93,7 +97,7 @@ export class PostgresStore implements Store {
           coming = fetch();
           coming.catch(() => {});
           // one at a time, and none stays in the driver's result: long-lived garbage is collected rarely
-          for (const [row] of rows.splice(0)) callers(() => visit(unpack(row)));
+          for (const [row] of rows.splice(0)) callers(() => visit(unpack(row, this.#roster)));
         }
       }
       await client.query("commit");
@@ -113,7 +117,7 @@ export class PostgresStore implements Store {
       // in the order in which the other statements take their locks: the table, then the position
       if (replacesAll) await client.query("lock table payment in access exclusive mode");
       const state = [from.logId, from.position, to.logId, to.position, to.hash, to.doubtedUptimeMs];
-      const values = [...state, ...columns(first, this.#story)];
+      const values = [...state, ...columns(first, this.#story, this.#roster)];
       const { rowCount } = await client.query({ ...this.#named("advance"), text: ADVANCE, values });
       if (rowCount === 0) {
         if (!alone) await client.query("rollback");
@@ -121,7 +125,7 @@ export class PostgresStore implements Store {
       }
       if (replacesAll) await client.query("truncate payment");
       for (; chunk; chunk = next()) {
-        await client.query({ ...this.#named("write"), text: WRITE, values: columns(chunk, this.#story) });
+        await client.query({ ...this.#named("write"), text: WRITE, values: columns(chunk, this.#story, this.#roster) });
       }
       if (!alone) await client.query("commit");
       return to;
@@ -152,7 +156,7 @@ export class PostgresStore implements Store {
     let failed = true;
     try {
       client = await this.#pool.connect();
-      await (this.#prepared ??= migrate(client));
+      await (this.#prepared ??= migrate(client).then(() => enrol(client!, this.#roster)));
       const result = await work(client);
       failed = false;
       return result;

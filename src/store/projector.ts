@@ -1,19 +1,19 @@
 /**
  * Keeps the store up with the log, after the answers: a write moves it to the end of the log, with every payment that
- * changed in between. One replica writes at an interval. The other one writes if nobody does, or if its callers wait: of
- * two writes from the same position the store takes the first.
+ * changed in between. The first replica of the roster writes at an interval. Another one writes if nobody does, or if its
+ * callers wait: of two writes from the same position the store takes the first.
  * @module
  */
 import { backoffMs, type Cancel, type Clock, type Random, within } from "../clock.ts";
 import type { Ledger, LedgerObserver } from "../ledger/ledger.ts";
-import type { Fact, ReplicaId } from "../payment/fact.ts";
+import type { Fact } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 import { type Batch, type LogPosition, type Store, type Stored, StoreError } from "./store.ts";
 import { Unsaved } from "./unsaved.ts";
 
 /** The first backoff after a failure, in milliseconds; it doubles up to {@link RETRY_MS_MAX}. */
 export const RETRY_MS_MIN = 50, RETRY_MS_MAX = 1_000;
-/** How long the store must stand still, with unsaved changes, before the other replica writes; in milliseconds. */
+/** How long the store must stand still, with unsaved changes, before another replica writes; in milliseconds. */
 export const STANDBY_MS = 1_000;
 /** How often a working store is checked, in milliseconds. */
 export const CHECK_MS = 1_000;
@@ -22,7 +22,8 @@ export const COVER_MS = 1_500;
 
 /** What a projector works with. */
 export interface ProjectorParts {
-  readonly self: ReplicaId;
+  /** whether it is the one that writes at an interval */
+  readonly isFirst: boolean;
   readonly store: Store;
   readonly clock: Clock;
   readonly random: Random;
@@ -98,7 +99,7 @@ export class Projector implements LedgerObserver {
     this.#schedule();
   }
 
-  /** The peer knows that the store holds the log, this one, up to `position`. */
+  /** Another replica knows that the store holds the log, this one, up to `position`. */
   heard(position: number): void {
     if (this.#stopped || position <= this.#stored.position) return;
     const { ledger } = this.#parts;
@@ -150,8 +151,8 @@ export class Projector implements LedgerObserver {
   /** Whether this replica is the one to write. */
   get #isWriter(): boolean {
     if (!this.#isBehind) return false;
-    const { self, clock } = this.#parts;
-    return self === "a" || this.#wroteLast || this.#waiters.size > 0 ||
+    const { isFirst, clock } = this.#parts;
+    return isFirst || this.#wroteLast || this.#waiters.size > 0 ||
       clock.monotonic() >= this.#standsSinceMs! + STANDBY_MS;
   }
 
@@ -202,7 +203,7 @@ export class Projector implements LedgerObserver {
     let now: Stored | undefined;
     let error: StoreError | undefined;
     try {
-      // also without anything to write: it shows whether the store works, and what the peer has written
+      // also without anything to write: it shows whether the store works, and what others have written
       now = batch ? await store.write(batch) : await store.stored(true);
     } catch (thrown) {
       if (!(thrown instanceof StoreError)) throw thrown;
@@ -239,7 +240,7 @@ export class Projector implements LedgerObserver {
       return this.#ahead(`the store holds the log up to ${now.position}, and the log ends at ${ledger.position}`);
     }
     if (this.#wroteLast && rows > 0) onBatch(rows, clock.monotonic() - this.#startedMs);
-    // the peer may have been heard meanwhile
+    // another replica may have been heard meanwhile
     if (now.position > this.#stored.position) this.#advanceTo(now.position);
   }
 

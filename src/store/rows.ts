@@ -3,8 +3,9 @@
  * number of rows, and read as one text for each row, since `pg` is slow with many values.
  * @module
  */
-import { PROCESSORS, REASONS, REPLICAS } from "../payment/fact.ts";
+import { PROCESSORS, REASONS } from "../payment/fact.ts";
 import { type Payment, STAGES } from "../payment/payment.ts";
+import { PAIR, type Roster } from "../payment/roster.ts";
 import { StoreError } from "./store.ts";
 
 const SETTLED = STAGES.indexOf("settled");
@@ -12,14 +13,14 @@ const SETTLED = STAGES.indexOf("settled");
 /** A column: its type in SQL, and the value as text; `null` in words if it has none, as in SQL. */
 interface Column {
   readonly type: string;
-  readonly of: (payment: Payment) => string | number;
+  readonly of: (payment: Payment, roster: Roster) => string | number;
 }
 
 const COLUMNS: Readonly<Record<string, Column>> = {
   id: { type: "uuid", of: ({ id }) => id },
   cents: { type: "int8", of: ({ cents }) => cents },
   accepted_at_ms: { type: "int8", of: ({ acceptedAt }) => acceptedAt },
-  owner: { type: "int2", of: ({ owner }) => REPLICAS.indexOf(owner) },
+  owner: { type: "int2", of: ({ owner }, roster) => roster.codeOf(owner) },
   stage: { type: "int2", of: ({ stage }) => STAGES.indexOf(stage) },
   attempt: { type: "int8", of: ({ attempt }) => attempt },
   processor: { type: "int2", of: ({ processor }) => processor === null ? "null" : PROCESSORS.indexOf(processor) },
@@ -66,13 +67,17 @@ export const STORY = "select story from payment where id = $1";
  *
  * @param story of a settled payment, if it is known: without quotes and backslashes
  */
-export function columns(payments: readonly Payment[], story: (id: string) => string | undefined): string[] {
+export function columns(
+  payments: readonly Payment[],
+  story: (id: string) => string | undefined,
+  roster = PAIR,
+): string[] {
   const storyOf = ({ id, stage }: Payment) => {
     const text = stage === "settled" ? story(id) : undefined;
     return text === undefined ? "null" : `"${text}"`;
   };
   return [
-    ...NAMES.map((name) => `{${payments.map(COLUMNS[name]!.of).join(",")}}`),
+    ...NAMES.map((name) => `{${payments.map((payment) => COLUMNS[name]!.of(payment, roster)).join(",")}}`),
     `{${payments.map(storyOf).join(",")}}`,
   ];
 }
@@ -100,13 +105,13 @@ export const SETTLED_IN_ORDER = `${
  *
  * @throws StoreError if this version of the program does not know a code
  */
-export function unpack(row: string): Payment {
+export function unpack(row: string, roster = PAIR): Payment {
   const text = row.split(",");
   return {
     id: text[0]!,
     cents: Number(text[1]),
     acceptedAt: Number(text[2]),
-    owner: named(REPLICAS, text[3]!),
+    owner: known(roster.nameOf(Number(text[3])), text[3]!),
     stage: named(STAGES, text[4]!),
     attempt: Number(text[5]),
     processor: text[6] === "" ? null : named(PROCESSORS, text[6]!),
@@ -119,7 +124,10 @@ export function unpack(row: string): Payment {
 }
 
 function named<T>(all: readonly T[], code: string): T {
-  const name = all[Number(code)];
+  return known(all[Number(code)], code);
+}
+
+function known<T>(name: T | undefined, code: string): T {
   if (name !== undefined) return name;
   throw new StoreError("refused", `the store holds the code ${code}, of a newer version: run the newer Galo`);
 }

@@ -2,6 +2,7 @@
 import { cpuUsage } from "node:process";
 import { PROCESSORS } from "../payment/fact.ts";
 import { HOLDS } from "../routing/route.ts";
+import type { PeerLink } from "../peer/link.ts";
 import type { Readiness } from "../service/readiness.ts";
 import type { Service } from "../service/service.ts";
 import { Counter, Gauge, Registry } from "./prometheus.ts";
@@ -43,7 +44,7 @@ function payments(gauge: Tell, replica: Service): void {
   const each = (read: (of: Readiness["processors"]["default"]) => Value) =>
     PROCESSORS.map((processor) => [{ processor }, read(processors[processor])] as const);
   gauge("galo_queue_payments", "Payments in this replica's hands that wait for a call", queue);
-  gauge("galo_payments_held", "Payments of both replicas that this one knows, by how far they are", known);
+  gauge("galo_payments_held", "Payments of all replicas that this one knows, by how far they are", known);
   gauge("galo_payments_rejected", "Payments that both processors rejected", dispatcher?.rejected);
   gauge("galo_queue_held", "1 for the reason why that queue is not dispatched now, else 0", why);
   gauge("galo_processor_calls_in_flight", "Calls bound or sent and not ended", each((of) => of.inFlight));
@@ -53,18 +54,24 @@ function payments(gauge: Tell, replica: Service): void {
   gauge("galo_processor_up", "1 while the processor takes payments, as far as this replica knows", up);
 }
 
-/** The log, the peer and the store. */
+/** The log, the peers and the store. */
 function parts(gauge: Tell, counter: Tell, replica: Service): void {
-  const { retention, link, projector } = replica.vitals;
+  const { retention, links, projector } = replica.vitals;
   const seconds = (ms: number | undefined) => ms === undefined ? undefined : ms / 1_000;
   const up = projector && replica.readiness().store === "ready";
   gauge("galo_log_segments", "Segments of the log, 4 MiB each", retention?.segments);
   gauge("galo_log_segments_max", "With more, new payments are refused", retention?.segmentsMax);
-  gauge("galo_peer_linked", "1 while the other replica is heard", link?.linked);
-  gauge("galo_peer_lag_seconds", "How long the other has not read all it was sent", seconds(link?.lagMs));
-  gauge("galo_peer_silence_seconds", "Since the other replica was last heard", seconds(link?.silentMs));
-  counter("galo_peer_sent_bytes_total", "Bytes sent to the other replica", link?.bytesSent);
-  counter("galo_peer_received_bytes_total", "Bytes heard of the other replica", link?.bytesReceived);
+  const each = (read: (of: PeerLink) => Value) =>
+    (links?.all ?? []).map((link) => [{ peer: link.peer }, read(link)] as const);
+  gauge("galo_peer_linked", "1 while that replica is heard", each(({ linked }) => linked));
+  gauge(
+    "galo_peer_lag_seconds",
+    "How long that replica has not read all it was sent",
+    each(({ lagMs }) => seconds(lagMs)),
+  );
+  gauge("galo_peer_silence_seconds", "Since that replica was last heard", each(({ silentMs }) => seconds(silentMs)));
+  counter("galo_peer_sent_bytes_total", "Bytes sent to other replicas", links?.bytesSent);
+  counter("galo_peer_received_bytes_total", "Bytes heard of other replicas", links?.bytesReceived);
   gauge("galo_store_up", "1 while the store takes what it is given", up);
   gauge("galo_store_backlog_payments", "Payments whose newest fact is not stored", projector?.unsaved);
   gauge("galo_store_lag_seconds", "Age of the oldest change that is not stored", seconds(projector?.oldestUnsavedMs));

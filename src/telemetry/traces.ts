@@ -54,7 +54,7 @@ export class Traces implements Observer {
   handedIn(id: string): void {
     const request = trace.getActiveSpan();
     request?.setAttribute("galo.payment", id);
-    // also if the peer took it before: after a failover this replica continues; of two requests with one id the first counts
+    // also if another replica took it before: after a failover this replica continues; of two requests with one id the first counts
     if (request && !this.#joined.has(id)) this.#join(id, request.spanContext());
   }
 

@@ -1,11 +1,12 @@
 /** A replica that takes payments into a book and does nothing with them. @module */
+import { PAIR } from "../../src/payment/roster.ts";
 import assert from "node:assert/strict";
 import { createApp, type Edge } from "../../src/api/app.ts";
 import type { Problem } from "../../src/api/problem.ts";
 import { problemAnswer } from "../../src/api/schemas.ts";
 import { Watch } from "../../src/console/watch.ts";
+import type { Ledger } from "../../src/ledger/ledger.ts";
 import type { Cents } from "../../src/payment/money.ts";
-import type { Payment } from "../../src/payment/payment.ts";
 import type { Readiness } from "../../src/service/readiness.ts";
 import type { Acceptance, Service, Vitals } from "../../src/service/service.ts";
 import { Facts } from "../support/facts.ts";
@@ -26,14 +27,24 @@ export class FakePayments implements Service {
   phase: Readiness["phase"] = "serving";
   /** whether an acknowledgement has to be waited for */
   waits = false;
+  /** whether the log of the other machines is not heard */
+  isCutOff = false;
   /** whether the log takes a purge */
   purges = true;
-  vitals: Vitals = { link: undefined };
+  #vitals: Vitals = { links: undefined };
   /** the windows that were asked for */
   readonly windows: (readonly [number | undefined, number | undefined])[] = [];
 
   get book() {
     return this.facts.book;
+  }
+
+  get vitals(): Vitals {
+    return { ledger: { book: this.book } as Ledger, ...this.#vitals };
+  }
+
+  set vitals(vitals: Vitals) {
+    this.#vitals = vitals;
   }
 
   accept(id: string, cents: Cents): Acceptance | Promise<Acceptance> {
@@ -48,20 +59,22 @@ export class FakePayments implements Service {
     return !known || known.cents === cents ? "accepted" : "conflict";
   }
 
-  find(id: string): Payment | undefined {
+  find(id: string): ReturnType<Service["find"]> {
     if (this.error) throw this.error;
-    return this.book.get(id);
+    return this.isCutOff ? Promise.resolve("cut-off") : this.book.get(id);
   }
 
   summary(from?: number, to?: number): ReturnType<Service["summary"]> {
     if (this.phase === "starting" || this.phase === "reading") return undefined;
     if (this.error) throw this.error;
     this.windows.push([from, to]);
+    if (this.isCutOff) return Promise.resolve("cut-off");
     return this.book.summary(from, to);
   }
 
-  purge(): boolean {
+  purge(): boolean | "cut-off" {
     if (this.error) throw this.error;
+    if (this.isCutOff) return "cut-off";
     if (this.purges) this.facts.purge();
     return this.purges;
   }
@@ -73,7 +86,7 @@ export class FakePayments implements Service {
       replica: "a",
       phase: this.phase,
       ack: "log",
-      peer: "none",
+      peers: {},
       store: "none",
       notes: this.phase === "serving" ? [] : ["not now"],
       queue: 0,
@@ -95,6 +108,7 @@ export class FakePayments implements Service {
 export function fakeWatch(payments: FakePayments): Watch {
   const watch = new Watch({
     self: "a",
+    roster: PAIR,
     clock: { now: () => NOW, monotonic: () => 0, uptime: () => 0, after: () => () => {}, soon() {} },
     fees: { default: 0.05, fallback: 0.15 },
     memory: () => 0,

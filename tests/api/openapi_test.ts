@@ -73,17 +73,20 @@ Deno.test("everything in the document is answered", needs("read"), async () => {
     ["/payments", post(`{"amount":1,"amount":2}`)],
     ["/payments", post(VALID, "text/plain")],
     ["/payments", post(" ".repeat(BODY_BYTES_MAX + 1))],
-    ...(["queue-full", "log-full", "total-full", "uncovered", "not-serving"] as const).map((refusal) =>
+    ...(["queue-full", "log-full", "total-full", "uncovered", "cut-off", "not-serving"] as const).map((refusal) =>
       ["/payments", post(VALID), { refusal }] as const
     ),
     [`/payments/${ID}`],
     ["/payments/7"],
+    [`/payments/${ID}`, {}, { isCutOff: true }],
     [`/payments/${ID.replace("4", "5")}`, {}, { phase: "reading" }],
     ["/payments-summary"],
     ["/payments-summary?from=7"],
     ["/payments-summary", {}, { phase: "reading" }],
+    ["/payments-summary", {}, { isCutOff: true }],
     ["/purge-payments", bearer],
     ["/purge-payments", bearer, { purges: false }],
+    ["/purge-payments", bearer, { isCutOff: true }],
     ["/purge-payments", bearer, { purges: false, phase: "draining" }],
     ["/purge-payments", { method: "POST" }],
     ["/livez"],
@@ -103,7 +106,7 @@ Deno.test("everything in the document is answered", needs("read"), async () => {
   requests.push(["/payments", post(VALID), { error }], ["/purge-payments", bearer, { error }]);
   requests.push([`/payments/${ID}`, {}, { error }], ["/payments-summary", {}, { error }]);
   for (const [path, init, set = {}] of requests) {
-    const usual = { refusal: undefined, phase: "serving", purges: true, error: undefined };
+    const usual = { refusal: undefined, phase: "serving", isCutOff: false, purges: true, error: undefined };
     Object.assign(payments, usual, set);
     await (await app.request(path, init)).body?.cancel();
   }

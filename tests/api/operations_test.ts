@@ -43,7 +43,9 @@ Deno.test("answers 503 to a purge that the log does not take, saying when to com
     assert.equal(answer.headers.get("retry-after"), "1");
     assert.equal((await problemOf(answer)).type, `/problems/${kind}`);
   }
-  assert.ok(payments.find(ID));
+  payments.isCutOff = true;
+  assert.equal((await problemOf(await app.request("/purge-payments", purge()))).type, "/problems/cut-off");
+  assert.ok(payments.book.get(ID));
 });
 
 Deno.test("purges for the holder of the token only", async () => {

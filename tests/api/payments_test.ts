@@ -320,6 +320,7 @@ Deno.test("answers 503 when a payment is not acknowledged, saying when to come a
     ["queue-full", "1", null],
     ["log-full", "1", null],
     ["uncovered", "1", null],
+    ["cut-off", "1", null],
     ["not-serving", "1", "close"],
     ["total-full", null, null],
   ] as const;

@@ -101,6 +101,16 @@ Deno.test("answers 400 when a parameter is repeated, even with the same value", 
   }
 });
 
+Deno.test("answers 503 when the end of the log cannot be read in time", async () => {
+  const { app, payments } = fakeApp();
+  payments.isCutOff = true;
+  for (const path of ["/payments-summary", `/payments/${ID}`]) {
+    const answer = await app.request(path);
+    assert.equal(answer.headers.get("retry-after"), "1");
+    assert.equal((await problemOf(answer)).type, "/problems/cut-off");
+  }
+});
+
 Deno.test("answers 503 until the store and the log are read", async () => {
   const { app, payments } = fakeApp();
   for (const phase of ["starting", "reading"] as const) {

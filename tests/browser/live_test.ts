@@ -86,7 +86,7 @@ Deno.test("the live page shows an outage as it happens, and its numbers are the 
     await untilText(page, "#p99", /^[\d.,]+ ms$/);
     await untilText(page, "#default dl", /✓ takes payments/);
     await untilText(page, "#replicas", /a.*✓ answers.*ready.*b.*✓ answers.*ready/);
-    await untilText(page, "#link", /^The other replica is linked, heard .* ms ago/);
+    await untilText(page, "#link", /^Replica b is linked, heard .* ms ago/);
     await untilText(page, "#decisions", /sent, attempt 1.*default.*the default processor was up/);
   });
 
@@ -236,7 +236,7 @@ Deno.test("when a replica dies the page says so and goes on with the other", inB
   await cluster.b.end("SIGKILL");
   await untilText(shown.page, "#replicas", /a, which tells this.*✓ answers.*b.*▲ not heard/);
   await untilText(shown.page, "#state.bad", /^▲ the peer is dead$/);
-  await untilText(shown.page, "#link.bad", /^▲ The other replica is dead, heard .* ago\.$/);
+  await untilText(shown.page, "#link.bad", /^▲ Replica b is dead, heard .* ago\.$/);
   await untilText(shown.page, "#replicas .out th", /^b$/);
   await cluster.b.start();
   await untilText(shown.page, "#state", /^✓ All is well$/);

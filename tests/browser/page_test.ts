@@ -1,4 +1,5 @@
 /** What the pages show to the figure: a real page over a replica whose state and time the test sets. */
+import { PAIR } from "../../src/payment/roster.ts";
 import assert from "node:assert/strict";
 import { createApp } from "../../src/api/app.ts";
 import { LOOK_MS, Watch } from "../../src/console/watch.ts";
@@ -26,7 +27,7 @@ class Stage implements AsyncDisposable {
   /** what is not as the fake has it */
   state: Partial<Readiness> = {};
   readonly watch = new Watch({
-    ...{ self: "a", clock: this.clock, fees: { default: 0.05, fallback: 0.15 } },
+    ...{ self: "a", roster: PAIR, clock: this.clock, fees: { default: 0.05, fallback: 0.15 } },
     ...{ memory: () => 0, recall: () => Promise.resolve(undefined), say() {} },
   });
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
@@ -116,10 +117,10 @@ Deno.test("the page says what a 202 means now, and turns red where it means less
   const both = "the log and Postgres hold the payment, and it survives the loss of this machine";
   const later = "Postgres holds it moments later, and then it survives the loss of this machine";
   const away = "▲ Postgres is away: until it is back, the payment does not survive the loss of this machine";
-  const other = "Postgres is away from replica a, and the other one stores for both";
+  const other = "Postgres is away from replica a, and another one stores for all";
   const none = "without Postgres it does not survive the loss of this machine";
   const means: readonly (readonly [Partial<Readiness>, text: string, look: "" | "bad"])[] = [
-    [{ ack: "log", store: "none", peer: "none" }, `Now a 202 means: ${alone}; ${none}.`, ""],
+    [{ ack: "log", store: "none", peers: {} }, `Now a 202 means: ${alone}; ${none}.`, ""],
     [{ ack: "log", store: "none" }, `Now a 202 means: ${log}; ${none}.`, ""],
     [{ ack: "log", store: "ready" }, `Now a 202 means: ${log}; ${later}.`, ""],
     [{ ack: "log", store: "unavailable" }, `Now a 202 means: ${log}; ${away}.`, "bad"],
@@ -132,7 +133,7 @@ Deno.test("the page says what a 202 means now, and turns red where it means less
     ],
   ];
   for (const [state, text, look] of means) {
-    stage.state = { peer: "linked", ...state };
+    stage.state = { peers: { b: "linked" }, ...state };
     await untilNews(page, 1, () => stage.clock.advance(LOOK_MS));
     const said = await page.$eval("#promise", ({ textContent, className }) => [textContent, className]);
     assert.deepEqual(said, [text, look]);
@@ -150,20 +151,20 @@ Deno.test(
     const { page, complaints } = shown;
     const retryAt = "2025-07-01T00:00:09.000Z";
     const { processors } = stage.payments.readiness();
-    const notes = ["the peer does not answer", `the default processor gets no calls until ${retryAt} (Retry-After)`];
+    const notes = ["replica b does not answer", `the default processor gets no calls until ${retryAt} (Retry-After)`];
     const down = { ...processors.default, state: "down", retryAt } as const;
-    stage.state = { peer: "unreachable", notes, processors: { ...processors, default: down } };
+    stage.state = { peers: { b: "unreachable" }, notes, processors: { ...processors, default: down } };
     await untilNews(page, 1, () => stage.clock.advance(LOOK_MS));
     const local = "the default processor gets no calls until 2025-07-01 05:30:09.000 (Retry-After)";
     await untilText(
       page,
       "#state.bad",
-      /^▲ the peer does not answer; the default processor gets no calls until .{23} \(Retry-After\)$/,
+      /^▲ replica b does not answer; the default processor gets no calls until .{23} \(Retry-After\)$/,
     );
-    assert.equal(await page.title(), `▲ the peer does not answer; ${local} · Galo`);
+    assert.equal(await page.title(), `▲ replica b does not answer; ${local} · Galo`);
     const out = await page.$$eval("article", (cards) => cards.map(({ id, className }) => [id, className]));
     assert.deepEqual(out, [["default", "out"], ["fallback", ""]]);
-    await untilText(page, "#link.bad", /^▲ The other replica is unreachable, never heard\.$/);
+    await untilText(page, "#link.bad", /^▲ Replica b is unreachable, never heard\.$/);
     const outage = "Down from 2025-07-01 05:30:01.000, lasts (0.0 ms)";
     assert.equal(await page.$eval("#default ul", ({ textContent }) => textContent), outage);
     await assertAccessible(page, "out");
@@ -186,9 +187,9 @@ Deno.test(
     await using stage = await Stage.set();
     await using shown = await stage.open();
     const { page } = shown;
-    const link = { linked: true, lagMs: 0, silentMs: 40, bytesSent: 0, bytesReceived: 0, tellStatus() {} };
-    stage.payments.vitals = { link } as unknown as Vitals;
-    stage.state = { peer: "linked" };
+    const links = { all: [{ peer: "b", linked: true, lagMs: 0, silentMs: 40 }], tellStatus() {} };
+    stage.payments.vitals = { links } as unknown as Vitals;
+    stage.state = { peers: { b: "linked" } };
     await untilNews(page, 1, () => stage.clock.advance(LOOK_MS));
     const rows = await cellsOf(page, "#replicas tr");
     assert.deepEqual(rows.map(([name, state]) => [name, state]), [
@@ -197,7 +198,7 @@ Deno.test(
     ]);
     assert.equal(
       await page.$eval("#link", ({ textContent }) => textContent),
-      "The other replica is linked, heard 40.0 ms ago.",
+      "Replica b is linked, heard 40.0 ms ago.",
     );
   },
 );

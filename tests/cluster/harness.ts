@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 // @ts-types="@types/pg"
 import pg from "pg";
-import { REPLICAS } from "../../src/payment/fact.ts";
+import { PAIR } from "../../src/payment/roster.ts";
 import type { StandIn } from "../../src/local/standin.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { CADDY, type Needs, needsOf, NO_CADDY } from "../support/permissions.ts";
@@ -241,7 +241,7 @@ function sharedButLink(folder: string): string {
   const other = `${folder}/other`;
   Deno.mkdirSync(other);
   Deno.mkdirSync(`${folder}/log`);
-  const locks = [...REPLICAS, "log", "poll", "process-a", "process-b"].map((name) => `${name}.lock`);
+  const locks = [...PAIR.names, "log", "poll", "process-a", "process-b"].map((name) => `${name}.lock`);
   for (const name of ["log", ...locks]) Deno.symlinkSync(`../${name}`, `${other}/${name}`);
   return other;
 }
@@ -306,7 +306,7 @@ export class Caddy implements AsyncDisposable {
     const port = freePort();
     const process = new Deno.Command(CADDY!, {
       args: ["run", "--adapter", "caddyfile", "--config", caddyfile],
-      env: { GALO_PORT: `${port}`, GALO_SOCKETS: sockets },
+      env: { GALO_PORT: `${port}`, GALO_UPSTREAMS: `unix/${sockets}/a.sock unix/${sockets}/b.sock` },
       stdout: "null",
       stderr: Deno.env.get("GALO_TEST_LOGS") ? "inherit" : "null",
     }).spawn();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Processor, PROCESSORS, REASONS, REPLICAS } from "../../src/payment/fact.ts";
+import { type Processor, PROCESSORS, REASONS } from "../../src/payment/fact.ts";
+import { PAIR } from "../../src/payment/roster.ts";
 import { type Payment, STAGES } from "../../src/payment/payment.ts";
 import { decodeStory, isComplete, leadsTo, stepOf, Stories, STORIES_MIN } from "../../src/console/stories.ts";
 import type { StoryStep } from "../../src/console/watching.ts";
@@ -110,7 +111,7 @@ Deno.test("a story leads to where its last line brought the payment", () => {
 
 const anyLine: fc.Arbitrary<StoryStep> = fc.record({
   at: fc.integer({ min: -8_640_000_000_000_000, max: 8_640_000_000_000_000 }),
-  replica: fc.constantFrom(...REPLICAS),
+  replica: fc.constantFrom(...PAIR.names),
   stage: fc.constantFrom(...STAGES),
   attempt: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
   processor: fc.constantFrom<(Processor | null)[]>(...PROCESSORS, null),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Fact, Processor, Reason } from "../../src/payment/fact.ts";
 import type { Status } from "../../src/peer/frame.ts";
 import { LIMITS, type Readiness } from "../../src/service/readiness.ts";
+import { PAIR } from "../../src/payment/roster.ts";
 import type { Vitals } from "../../src/service/service.ts";
 import type { Live, Point } from "../../src/console/watching.ts";
 import { LOOK_MS, STORY_MS, Watch, WATCHERS_MAX } from "../../src/console/watch.ts";
@@ -9,8 +10,6 @@ import { FakePayments } from "../api/fake_payments.ts";
 import { Facts } from "../support/facts.ts";
 import { storyText } from "./story_text.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
-
-type Link = NonNullable<Vitals["link"]>;
 
 const idOf = (n: number) => `4a7901b8-7d26-4d9d-aa19-${n.toString(16).padStart(12, "0")}`;
 
@@ -25,18 +24,23 @@ function setup(
   const readiness = payments.readiness.bind(payments);
   payments.readiness = () => ({ ...readiness(), ...state });
   const told: Status[] = [];
-  const link: { -readonly [K in keyof Link]?: Link[K] } = {
-    ...{ linked: true, lagMs: 3, silentMs: 40, bytesSent: 0, bytesReceived: 0, peerStatus: undefined },
-    tellStatus: (status) => told.push(status),
+  const link = {
+    peer: "b",
+    linked: true,
+    position: 0,
+    lagMs: 3,
+    silentMs: 40,
+    status: undefined as Status | undefined,
   };
+  const links = { all: [link], tellStatus: (status: Status) => told.push(status) };
   const logged: string[] = [];
   const watch = new Watch({
-    ...{ self: "a", clock, fees: { default: 0.05, fallback: 0.15 } },
+    ...{ self: "a", roster: PAIR, clock, fees: { default: 0.05, fallback: 0.15 } },
     memory: () => 4_096,
     recall: options.recall ?? ((id) => Promise.resolve(options.stored?.[id])),
     say: (level, message, fields) => logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
   });
-  payments.vitals = { link, projector: { oldestUnsavedMs: 7 } } as unknown as Vitals;
+  payments.vitals = { links, projector: { oldestUnsavedMs: 7 } } as unknown as Vitals;
   watch.start(payments);
   const facts = new Facts(watch);
   const up = (processor: Processor, is: boolean) => {
@@ -57,7 +61,7 @@ async function request({ clock, watch }: ReturnType<typeof setup>, tookMs: numbe
   watch.answered("GET /livez", 500, 9_999);
 }
 
-Deno.test("every second the peer gets what happened in it", async () => {
+Deno.test("every second the peers get what happened in it", async () => {
   const set = setup();
   set.state.queue = 5;
   for (const ms of [1, 2, 3.0004, 10.1236]) await request(set, ms);
@@ -79,12 +83,13 @@ Deno.test("every second the peer gets what happened in it", async () => {
   assert.deepEqual(set.told.slice(1), [{ at: at + LOOK_MS, ...quiet }]);
 });
 
-Deno.test("a watcher sees both replicas, until the peer is silent", async () => {
+Deno.test("a watcher sees all replicas, until a peer is silent", async () => {
   const set = setup();
   const { clock, watch, link, payments } = set;
   await clock.advance(900);
   const peer: Status = { ...{ at: clock.now(), posts: 30, failed: 0, medianMs: 2, p99Ms: 9, queue: 1 }, ...IDLE };
-  link.peerStatus = peer;
+  link.status = peer;
+  set.state.peers = { b: "linked" };
   const seen: { live: Live; point: Point }[] = [];
   const unwatch = watch.watch({ tell: (live, point) => seen.push({ live, point }), end() {} })!;
   payments.settle(idOf(1), 1999, clock.now());
@@ -98,7 +103,7 @@ Deno.test("a watcher sees both replicas, until the peer is silent", async () => 
   assert.deepEqual(live.totals.default, { count: 1, cents: 1999 });
   // a tenth of 19.99, rounded down
   assert.equal(live.savedCents, 199);
-  assert.deepEqual([live.silentMs, live.lagMs, live.peer, live.ack], [40, 3, "none", "log"]);
+  assert.deepEqual([live.peers, live.ack], [{ b: { state: "linked", silentMs: 40, lagMs: 3 } }, "log"]);
   await clock.advance(3 * LOOK_MS);
   assert.equal(seen.at(-1)!.live.replicas.b, null);
   assert.equal(seen.at(-1)!.point.posts, 0);

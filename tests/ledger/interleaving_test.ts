@@ -5,15 +5,8 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import {
-  dispatched,
-  type Fact,
-  PROCESSORS,
-  released,
-  type ReplicaId,
-  REPLICAS,
-  settled,
-} from "../../src/payment/fact.ts";
+import { dispatched, type Fact, PROCESSORS, released, type ReplicaId, settled } from "../../src/payment/fact.ts";
+import { PAIR } from "../../src/payment/roster.ts";
 import { MemorySegments } from "./memory_segments.ts";
 import { begin, idOf, Side } from "./side.ts";
 
@@ -41,7 +34,7 @@ const rarely = (weight: number) =>
   fc.oneof({ weight, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) });
 const { act } = fc.letrec<{ act: Act }>((tie) => ({
   act: fc.record({
-    by: fc.constantFrom(...REPLICAS),
+    by: fc.constantFrom(...PAIR.names),
     kind: fc.oneof(
       { weight: 20, arbitrary: fc.constantFrom(...KINDS.slice(0, 4)) },
       { weight: 1, arbitrary: fc.constantFrom(...KINDS.slice(4)) },
@@ -62,7 +55,7 @@ type Sent = readonly [string, "holds" | "void" | "not-taken" | "killed"];
 class World {
   readonly #files = new MemorySegments();
   readonly #segmentRecords: number;
-  readonly #sides: Record<ReplicaId, Side>;
+  readonly #sides: Record<"a" | "b", Side>;
   /** who is in the middle of what, and whether the other one has acted before and after its write */
   readonly #acting: { readonly act: Act; before: boolean; after: boolean }[] = [];
   readonly sent: Sent[] = [];
@@ -82,7 +75,7 @@ class World {
   }
 
   run(act: Act): void {
-    const { ledger } = this.#sides[act.by];
+    const { ledger } = this.#sides[act.by as "a" | "b"];
     if (act.looks) return ledger.catchUp();
     const fact = this.#factOf(act);
     this.#acting.push({ act, before: false, after: false });
@@ -91,7 +84,7 @@ class World {
     } catch (error) {
       if (error !== KILLED) throw error;
       this.sent.push([JSON.stringify(fact), "killed"]);
-      this.#sides[act.by] = this.#start();
+      this.#sides[act.by as "a" | "b"] = this.#start();
     } finally {
       this.#acting.pop();
     }
@@ -138,7 +131,7 @@ class World {
   #factOf({ by, kind, payment: n, flag }: Act): Fact {
     const at = ++this.#facts;
     const id = idOf(n);
-    const payment = this.#sides[by].ledger.book.get(id);
+    const payment = this.#sides[by as "a" | "b"].ledger.book.get(id);
     const processor = PROCESSORS[Number(flag)]!;
     if (kind === "moved") return { kind, by, from: by === "a" ? "b" : "a", at };
     if (kind === "purged") return { kind, by, at };

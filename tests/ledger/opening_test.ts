@@ -1,7 +1,8 @@
 /** How a start goes on with what the last one, the machine's death or an operator has left. @module */
 import assert from "node:assert/strict";
-import { Ledger } from "../../src/ledger/ledger.ts";
+import { FileLedger } from "../../src/ledger/file_ledger.ts";
 import { positionOf, segmentOf } from "../../src/ledger/log.ts";
+import { PAIR } from "../../src/payment/roster.ts";
 import { locate, NOTHING_STORED, type Opening, type OpeningParts, openLog } from "../../src/ledger/opening.ts";
 import { RECORD_BYTES, RecordBuffer, type SegmentHeader } from "../../src/ledger/record.ts";
 import { SegmentLog } from "../../src/ledger/segment_log.ts";
@@ -31,7 +32,7 @@ const EMPTY: Held = { stored: NOTHING_STORED, payments: [] };
 /** A ledger and the identity of its log. */
 interface Started {
   readonly logId: string;
-  readonly ledger: Ledger;
+  readonly ledger: FileLedger;
 }
 
 /** Opens the log as a start does. */
@@ -44,7 +45,7 @@ function open(files: MemorySegments, held: Held | undefined, options: Partial<Op
     rereads: REREADS,
     peerHasLock: false,
   } as const;
-  return openLog({ files, stored: held?.stored, uuid: () => UUID, ...parts, ...options });
+  return openLog({ files, roster: PAIR, stored: held?.stored, uuid: () => UUID, ...parts, ...options });
 }
 
 /** Loads the store and reads the log to its end. */
@@ -57,7 +58,7 @@ function start(files: MemorySegments, held: Held = EMPTY, nonce = 0): Started {
   book.restoreDoubt(held.stored.doubtedUptimeMs);
   if (beginning.leftovers) book.markLoadedDoubtful();
   const segments = new SegmentLog({ files, boot: BOOT, rereads: REREADS, gone: assert.fail, ...from });
-  const ledger = new Ledger(segments, nonce, book, held.stored.hash);
+  const ledger = new FileLedger(segments, nonce, book, held.stored.hash);
   ledger.catchUp();
   return { logId, ledger };
 }
@@ -136,7 +137,7 @@ function heldAt(files: MemorySegments, position = Infinity): Held {
   if (position === Infinity) return project(started);
   const book = new Book();
   const log = new SegmentLog({ files, boot: BOOT, position: positionOf(1, 0), gone: assert.fail });
-  const ledger: Ledger = new Ledger(
+  const ledger: FileLedger = new FileLedger(
     {
       get position() {
         return log.position;

@@ -1,5 +1,5 @@
 /** One replica's ledger on a log that a test has made. @module */
-import { Ledger } from "../../src/ledger/ledger.ts";
+import { FileLedger } from "../../src/ledger/file_ledger.ts";
 import { type Log, positionOf, type SegmentFiles } from "../../src/ledger/log.ts";
 import { RecordBuffer } from "../../src/ledger/record.ts";
 import { SegmentLog, type SegmentLogOptions } from "../../src/ledger/segment_log.ts";
@@ -64,7 +64,7 @@ export class Paused implements Log {
 export class Side implements Disposable {
   readonly log: SegmentLog;
   readonly paused: Paused;
-  readonly ledger: Ledger;
+  readonly ledger: FileLedger;
   /** why the log was gone, each time it was told */
   readonly gone: string[] = [];
   /** every fact in the order of the log, and whether it holds */
@@ -76,7 +76,7 @@ export class Side implements Disposable {
       ...options,
     });
     this.paused = new Paused(this.log);
-    this.ledger = new Ledger(this.paused, nonce);
+    this.ledger = new FileLedger(this.paused, nonce);
     this.ledger.observe({ folded: (fact, holds) => this.told.push({ fact, holds }) });
   }
 

@@ -30,30 +30,39 @@ const EVENTS: readonly Event["kind"][] = [
   ] as const,
 ];
 
-function event(kind: Event["kind"]): Event {
-  return kind === "not-opened" ? { kind, why: "the lock is taken" } : { kind };
+const OF_PEER = ["linked", "lost", "peer-dead", "peer-lives"] as const;
+
+function event(kind: Event["kind"], peer = "b"): Event {
+  if (kind === "not-opened") return { kind, why: "the lock is taken" };
+  const ofPeer = OF_PEER.find((one) => one === kind);
+  return ofPeer
+    ? { kind: ofPeer, peer }
+    : { kind: kind as Exclude<typeof kind, typeof OF_PEER[number] | "not-opened"> };
 }
 
 /** `serving silent tries` */
-function textOf({ phase, peer, tryPlanned: tries, waits }: Membership): string {
-  return [phase, peer, tries ? "tries" : "", waits ? `(${waits})` : ""].filter((word) => word !== "").join(" ");
+function textOf({ phase, peers, tryPlanned: tries, waits }: Membership): string {
+  return [phase, Object.values(peers).join("+") || "none", tries ? "tries" : "", waits ? `(${waits})` : ""].filter((
+    word,
+  ) => word !== "").join(" ");
 }
 
 function effectOf(effect: Effect): string {
+  if (effect.kind === "take-over") return `take over ${effect.from.join("+")}`;
   return "afterMs" in effect ? `${effect.kind} in ${effect.afterMs}` : effect.kind;
 }
 
 /** `serving silent tries: take-over, try-later in 500` */
-function lineOf(state: Membership, kind: Event["kind"]): string {
-  const { state: next, effects } = transition(state, event(kind));
+function lineOf(state: Membership, kind: Event["kind"], peer?: string): string {
+  const { state: next, effects } = transition(state, event(kind, peer));
   return [textOf(next), ...effects.length ? [effects.map(effectOf).join(", ")] : []].join(": ");
 }
 
-function stateOf(phase: Phase, peer: PeerState, tries = false): Membership {
-  return { phase, peer, tryPlanned: tries, waits: "" };
+function stateOf(phase: Phase, peer: PeerState | "none", tries = false): Membership {
+  return { phase, peers: peer === "none" ? {} : { b: peer }, tryPlanned: tries, waits: "" };
 }
 
-const TRIED = `take-over, try-later in ${PEER_TRY_MS}`;
+const TRIED = `take over b, try-later in ${PEER_TRY_MS}`;
 
 /** What each event makes of a replica whose peer is silent; what is not named changes nothing. */
 const SILENT: Readonly<Record<Phase, Partial<Record<Event["kind"], string>>>> = {
@@ -103,11 +112,11 @@ for (const phase of PHASES) {
 
 Deno.test("membership: what depends on the peer", () => {
   const table: readonly (readonly [Membership, Event["kind"], string])[] = [
-    [stateOf("reading", "none"), "read", "serving none: serve, take-over"],
+    [stateOf("reading", "none"), "read", "serving none: serve"],
     [stateOf("reading", "linked"), "read", "serving linked: serve"],
     [stateOf("serving", "linked"), "lost", `serving silent tries: ${TRIED}`],
-    // it tries in a moment anyway
-    [stateOf("serving", "linked", true), "lost", "serving silent tries"],
+    // there is one timer
+    [stateOf("serving", "linked", true), "lost", "serving silent tries: take over b"],
     [stateOf("reading", "linked"), "lost", "reading silent"],
     [stateOf("draining", "linked"), "lost", "draining silent"],
     [stateOf("serving", "linked", true), "try", "serving linked"],
@@ -119,15 +128,15 @@ Deno.test("membership: what depends on the peer", () => {
     [stateOf("serving", "linked"), "peer-dead", "serving linked"],
     [stateOf("serving", "none"), "peer-dead", "serving none"],
     [stateOf("serving", "dead", true), "linked", "serving linked tries"],
-    [stateOf("serving", "dead", true), "lost", "serving silent tries"],
+    [stateOf("serving", "dead", true), "lost", "serving silent tries: take over b"],
     [stateOf("serving", "linked"), "stop", "draining linked: drain"],
   ];
   for (const [state, kind, line] of table) assert.equal(lineOf(state, kind), line, `${textOf(state)}, ${kind}`);
 });
 
 /** A whole life, line by line. */
-function life(hasPeer: boolean, ...kinds: readonly Event["kind"][]): string[] {
-  let state = unstarted(hasPeer);
+function life(peers: readonly string[], ...kinds: readonly Event["kind"][]): string[] {
+  let state = unstarted(peers);
   return kinds.map((kind) => {
     const line = `${kind} -> ${lineOf(state, kind)}`;
     ({ state } = transition(state, event(kind)));
@@ -148,16 +157,16 @@ Deno.test("membership: the life of a replica that has to wait for its lock, whos
     "try",
     "linked",
   ] as const;
-  assert.deepEqual(life(true, ...kinds, "try", "stop", "drained"), [
+  assert.deepEqual(life(["b"], ...kinds, "try", "stop", "drained"), [
     "start -> starting silent: open in 0",
     "not-opened -> starting silent (the lock is taken): open in 50",
     "opened -> reading silent: read",
     "read -> serving silent tries: serve, try-later in 500",
     "linked -> serving linked tries",
     "try -> serving linked",
-    "lost -> serving silent tries: take-over, try-later in 500",
+    "lost -> serving silent tries: take over b, try-later in 500",
     "peer-dead -> serving dead tries",
-    "try -> serving dead tries: take-over, try-later in 500",
+    "try -> serving dead tries: take over b, try-later in 500",
     "linked -> serving linked tries",
     "try -> serving linked",
     "stop -> draining linked: drain",
@@ -166,10 +175,10 @@ Deno.test("membership: the life of a replica that has to wait for its lock, whos
 });
 
 Deno.test("membership: the life of a replica on its own", () => {
-  assert.deepEqual(life(false, "start", "opened", "read", "stop", "stop", "drained", "drained"), [
+  assert.deepEqual(life([], "start", "opened", "read", "stop", "stop", "drained", "drained"), [
     "start -> starting none: open in 0",
     "opened -> reading none: read",
-    "read -> serving none: serve, take-over",
+    "read -> serving none: serve",
     "stop -> draining none: drain",
     "stop -> draining none",
     "drained -> stopped none: close",
@@ -179,30 +188,75 @@ Deno.test("membership: the life of a replica on its own", () => {
 
 Deno.test("membership: whatever happens, a replica serves once, tries by one timer at a time, and ends for good", () => {
   fc.assert(
-    fc.property(fc.array(fc.constantFrom(...EVENTS.slice(1)), { maxLength: 60 }), (kinds) => {
-      let state = transition(unstarted(true), { kind: "start" }).state;
-      let [serves, closes, timers] = [0, 0, 0];
-      for (const kind of kinds) {
-        // there is a timer for it, or it does not come
-        if (kind === "try" && timers-- === 0) {
-          timers = 0;
-          continue;
+    fc.property(
+      fc.array(fc.tuple(fc.constantFrom(...EVENTS.slice(1)), fc.constantFrom("b", "c")), { maxLength: 60 }),
+      (all) => {
+        let state = transition(unstarted(["b", "c"]), { kind: "start" }).state;
+        let [serves, closes, timers] = [0, 0, 0];
+        for (const [kind, peer] of all) {
+          // there is a timer for it, or it does not come
+          if (kind === "try" && timers-- === 0) {
+            timers = 0;
+            continue;
+          }
+          const { phase } = state;
+          const { state: next, effects } = transition(state, event(kind, peer));
+          state = next;
+          assert.ok(PHASES.indexOf(state.phase) >= PHASES.indexOf(phase), `${phase}, ${kind}: ${state.phase}`);
+          for (const effect of effects) {
+            if (effect.kind === "serve") serves++;
+            if (effect.kind === "close") closes++;
+            if (effect.kind === "try-later") timers++;
+            if (effect.kind !== "take-over") continue;
+            assert.equal(state.phase, "serving");
+            assert.ok(effect.from.every((name) => state.peers[name] !== "linked") && effect.from.length > 0);
+          }
+          assert.ok(timers <= 1 && state.tryPlanned === (timers === 1), `${kind}: ${timers} timers, ${textOf(state)}`);
+          assert.equal(closes, state.phase === "stopped" ? 1 : 0);
         }
-        const { phase } = state;
-        const { state: next, effects } = transition(state, event(kind));
-        state = next;
-        assert.ok(PHASES.indexOf(state.phase) >= PHASES.indexOf(phase), `${phase}, ${kind}: ${state.phase}`);
-        for (const effect of effects) {
-          if (effect.kind === "serve") serves++;
-          if (effect.kind === "close") closes++;
-          if (effect.kind === "try-later") timers++;
-          if (effect.kind === "take-over") assert.equal(state.phase, "serving");
-        }
-        assert.ok(timers <= 1 && state.tryPlanned === (timers === 1), `${kind}: ${timers} timers, ${textOf(state)}`);
-        assert.equal(closes, state.phase === "stopped" ? 1 : 0);
-      }
-      assert.ok(serves <= 1);
-    }),
+        assert.ok(serves <= 1);
+      },
+    ),
     { numRuns: 1_000 },
   );
+});
+
+Deno.test("membership: each of two peers has a state of its own, and all that are not heard are tried for at once", () => {
+  let state = unstarted(["b", "c"]);
+  const lines = ([
+    ["start"],
+    ["opened"],
+    ["linked", "c"],
+    ["read"],
+    ["try"],
+    ["peer-dead", "b"],
+    ["lost", "c"],
+    ["try"],
+    ["peer-dead", "c"],
+    ["linked", "b"],
+    ["try"],
+    ["peer-lives", "c"],
+    ["linked", "c"],
+    ["try"],
+  ] as const).map(([kind, peer]) => {
+    const line = `${kind} ${peer ?? ""}-> ${lineOf(state, kind, peer)}`;
+    ({ state } = transition(state, event(kind, peer)));
+    return line;
+  });
+  assert.deepEqual(lines, [
+    "start -> starting silent+silent: open in 0",
+    "opened -> reading silent+silent: read",
+    "linked c-> reading silent+linked",
+    "read -> serving silent+linked tries: serve, try-later in 500",
+    "try -> serving silent+linked tries: take over b, try-later in 500",
+    "peer-dead b-> serving dead+linked tries",
+    "lost c-> serving dead+silent tries: take over c",
+    "try -> serving dead+silent tries: take over b+c, try-later in 500",
+    "peer-dead c-> serving dead+dead tries",
+    "linked b-> serving linked+dead tries",
+    "try -> serving linked+dead tries: take over c, try-later in 500",
+    "peer-lives c-> serving linked+silent tries",
+    "linked c-> serving linked+linked tries",
+    "try -> serving linked+linked",
+  ]);
 });

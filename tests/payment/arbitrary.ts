@@ -1,13 +1,14 @@
 /** Facts and payments for property tests. @module */
 import fc from "fast-check";
 import type { Fact, FollowUp } from "../../src/payment/fact.ts";
-import { PROCESSORS, REASONS, REPLICAS } from "../../src/payment/fact.ts";
+import { PROCESSORS, REASONS } from "../../src/payment/fact.ts";
+import { PAIR } from "../../src/payment/roster.ts";
 import type { Payment } from "../../src/payment/payment.ts";
 import { ATTEMPT_MAX } from "../../src/payment/settled.ts";
 
 const cents = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 const time = fc.integer({ min: -8_640_000_000_000_000, max: 8_640_000_000_000_000 });
-const replica = fc.constantFrom(...REPLICAS);
+const replica = fc.constantFrom(...PAIR.names);
 const processor = fc.constantFrom(...PROCESSORS);
 const reason = fc.constantFrom(...REASONS);
 const uptimeMs = fc.double({ min: 0, max: 1e12, noNaN: true });

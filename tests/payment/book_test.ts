@@ -9,9 +9,9 @@ import {
   PROCESSORS,
   released,
   type ReplicaId,
-  REPLICAS,
   settled,
 } from "../../src/payment/fact.ts";
+import { PAIR } from "../../src/payment/roster.ts";
 import { TOTAL_CENTS_MAX } from "../../src/payment/money.ts";
 import { mayBeBooked, type Payment } from "../../src/payment/payment.ts";
 
@@ -178,7 +178,7 @@ Deno.test("what was settled before a purge stays in what the peer is compared wi
   told.accept(ID);
   told.settle(ID, "fallback", "b");
   told.purge();
-  assert.deepEqual(told.book.settledBy.b, { default: NONE, fallback: { count: 1, cents: 1990 } });
+  assert.deepEqual(told.book.settledBy("b"), { default: NONE, fallback: { count: 1, cents: 1990 } });
 });
 
 Deno.test("what the store held is known and counted, but not as settled since the log was read", () => {
@@ -193,10 +193,7 @@ Deno.test("what the store held is known and counted, but not as settled since th
   assert.deepEqual(book.get(ID), first.book.get(ID));
   assert.deepEqual(book.get(OTHER_ID), first.book.get(OTHER_ID));
   assert.deepEqual(book.summary(), first.book.summary());
-  assert.deepEqual(book.settledBy, {
-    a: { default: NONE, fallback: NONE },
-    b: { default: NONE, fallback: NONE },
-  });
+  assert.deepEqual(book.settledBy("a"), { default: NONE, fallback: NONE });
   assert.equal(book.doubtedUptimeMs, 7.5);
   assert.equal(book.hasRoomFor(TOTAL_CENTS_MAX - 2_000), true);
   assert.equal(book.hasRoomFor(TOTAL_CENTS_MAX - 1_999), false);
@@ -252,7 +249,7 @@ const moves = fc.array(
       ...[step("moved", 1), step("purged", 1), step("doubted", 1)],
     ),
     id: fc.nat(IDS.length - 1),
-    by: fc.constantFrom(...REPLICAS),
+    by: fc.constantFrom(...PAIR.names),
     processor: fc.constantFrom(...PROCESSORS),
     cents: fc.integer({ min: 1, max: 3 }),
     at: fc.nat(3),

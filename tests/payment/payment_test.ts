@@ -45,6 +45,11 @@ Deno.test("dispatched binds an accepted payment, and a released one as its next 
   assert.deepEqual(bind(FREE, 13, "fallback", 1_030), { ...again, reason: "default-up", position: 13 });
 });
 
+Deno.test("a payment is the replica's that bound it last", () => {
+  const fact = { kind: "dispatched", by: "b", id: ID, over: 10, processor: "default", at: 7, reason: "probe" } as const;
+  assert.equal(follow(TAKEN, fact, 11)!.owner, "b");
+});
+
 Deno.test("released frees a bound payment, and says where it was bound", () => {
   assert.deepEqual(FREE, { ...BOUND, stage: "released", reason: "failed", position: 12 });
 });

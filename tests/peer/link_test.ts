@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Checkpoint } from "../../src/ledger/ledger.ts";
 import type { ReplicaId } from "../../src/payment/fact.ts";
+import { PAIR } from "../../src/payment/roster.ts";
 import { BACKLOG_BYTES_MAX, PING_MS, SILENT_MS, TELL_MS } from "../../src/peer/connection.ts";
 import {
   encode,
@@ -10,7 +11,7 @@ import {
   type Progress,
   STATUS_VERSION,
 } from "../../src/peer/frame.ts";
-import { DIAL_MS_MAX, type LinkEvents, PeerLink } from "../../src/peer/link.ts";
+import { DIAL_MS_MAX, type LinkEvents, type PeerLink, PeerLinks } from "../../src/peer/link.ts";
 import type { Channel, ChannelListener, Transport } from "../../src/peer/transport.ts";
 import type { Status } from "../../src/peer/frame.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
@@ -31,7 +32,7 @@ function bytesOf(text: string): Uint8Array {
 }
 
 class Side {
-  readonly link: PeerLink;
+  readonly links: PeerLinks;
   /** what was heard, in its order */
   readonly events: string[] = [];
   readonly told: Checkpoint[] = [];
@@ -42,21 +43,26 @@ class Side {
     const { events, told } = this;
     const listener: LinkEvents = {
       linked: () => events.push("linked"),
-      lost: (why) => events.push(`lost: ${why}`),
+      lost: (_, why) => events.push(`lost: ${why}`),
       progress: ({ position, stored }) => events.push(`progress ${position} ${stored}`),
-      checkpoint: ({ position, hash, settled }) => {
+      checkpoint: (_, { position, hash, settled }) => {
         told.push({ position, hash, settled });
         events.push(`checkpoint ${position}`);
       },
       health: (processor, { failing, minResponseMs }) => events.push(`${processor} ${failing} ${minResponseMs}`),
     };
     const [progress, checkpoints] = [() => this.#progress, () => this.checkpoints];
-    this.link = new PeerLink({ self, clock, transport, random: () => 0.5, progress, checkpoints }, listener);
+    const parts = { self, roster: PAIR, clock, transport, random: () => 0.5, progress, checkpoints };
+    this.links = new PeerLinks(parts, listener);
+  }
+
+  get link(): PeerLink {
+    return this.links.all[0]!;
   }
 
   at(position: number, stored = 0): void {
     this.#progress = { position, stored };
-    this.link.tell();
+    this.links.tell();
   }
 }
 
@@ -65,8 +71,8 @@ function setUp() {
   const pipe = new Pipe(clock);
   const [a, b] = [new Side("a", clock, pipe.listening), new Side("b", clock, pipe.dialling)];
   const link = async () => {
-    a.link.start();
-    b.link.start();
+    a.links.start();
+    b.links.start();
     await clock.advance(50);
     a.events.length = 0;
     b.events.length = 0;
@@ -86,7 +92,7 @@ function checkpoints(last: number): Checkpoint[] {
 /** Somebody who connects to replica a, and what became of it. */
 async function outsider(pipe: Pipe, clock: VirtualClock): Promise<{ channel: Channel; ended: boolean }> {
   const state = { channel: undefined as unknown as Channel, ended: false };
-  await pipe.dialling.dial((channel) => {
+  await pipe.dialling.dial("a", (channel) => {
     state.channel = channel;
     return { received() {}, closed: () => void (state.ended = true) };
   });
@@ -101,9 +107,9 @@ testTransport("Pipe", () => {
 
 Deno.test("both are linked when each has the other's hello", async () => {
   const { clock, a, b } = setUp();
-  a.link.start();
+  a.links.start();
   assert.deepEqual([a.link.linked, a.link.silentMs], [false, Infinity]);
-  b.link.start();
+  b.links.start();
   await clock.advance(0);
   assert.deepEqual([a.events, b.events], [["linked"], ["linked"]]);
   assert.deepEqual([a.link.linked, b.link.linked], [true, true]);
@@ -119,7 +125,7 @@ Deno.test("facts of one turn share a frame, which goes out right after the turn"
   await clock.advance(0);
   assert.deepEqual(b.events, ["progress 103 90"]);
   assert.equal(pipe.bytes - bytes, encode({ type: "progress", position: 103, stored: 90 }).length);
-  assert.equal(b.link.peerPosition, 103);
+  assert.equal(b.link.position, 103);
 });
 
 Deno.test("of several changes only the latest is sent, every TELL_MS", async () => {
@@ -167,10 +173,10 @@ Deno.test("nothing is sent when nothing changed, or changed back in time", async
 
 Deno.test("a peer that comes later gets this replica's progress, once it is linked", async () => {
   const { clock, a, b } = setUp();
-  a.link.start();
+  a.links.start();
   a.at(100, 50);
   await clock.advance(1_000);
-  b.link.start();
+  b.links.start();
   await clock.advance(0);
   assert.deepEqual(b.events, ["linked", "progress 100 50"]);
 });
@@ -200,9 +206,9 @@ Deno.test("a new connection gets everything again", async () => {
   a.checkpoints = checkpoints(2);
   a.at(130);
   await clock.advance(0);
-  assert.equal(b.link.peerPosition, 130);
+  assert.equal(b.link.position, 130);
   pipe.cut();
-  assert.equal(b.link.peerPosition, 0);
+  assert.equal(b.link.position, 0);
   await clock.advance(100);
   assert.deepEqual(b.events.slice(2), [
     ...["lost: the peer closed the connection", "linked"],
@@ -212,14 +218,14 @@ Deno.test("a new connection gets everything again", async () => {
 
 Deno.test("health and status are heard when there is a link, and dropped otherwise", async () => {
   const { clock, a, b, link } = setUp();
-  a.link.tellHealth("default", { failing: true, minResponseMs: 0 });
-  a.link.tellStatus({ ...STATUS, posts: 1 });
+  a.links.tellHealth("default", { failing: true, minResponseMs: 0 });
+  a.links.tellStatus({ ...STATUS, posts: 1 });
   await link();
-  a.link.tellHealth("fallback", { failing: false, minResponseMs: 12.5 });
-  a.link.tellStatus(STATUS);
+  a.links.tellHealth("fallback", { failing: false, minResponseMs: 12.5 });
+  a.links.tellStatus(STATUS);
   await clock.advance(0);
   assert.deepEqual(b.events, ["fallback false 12.5"]);
-  assert.deepEqual(b.link.peerStatus, { type: "status", version: STATUS_VERSION, ...STATUS });
+  assert.deepEqual(b.link.status, { type: "status", version: STATUS_VERSION, ...STATUS });
 });
 
 Deno.test("a status of another version is ignored and does not cost the link", async () => {
@@ -228,7 +234,7 @@ Deno.test("a status of another version is ignored and does not cost the link", a
   pipe.inject(bytesOf(`${JSON.stringify({ type: "status", version: STATUS_VERSION + 1, posts: "many" })}\n`));
   await clock.advance(0);
   assert.deepEqual(a.events, []);
-  assert.equal(a.link.peerStatus, undefined);
+  assert.equal(a.link.status, undefined);
   assert.equal(a.link.linked, true);
 });
 
@@ -249,11 +255,11 @@ Deno.test("replicas whose pages are of different versions replicate: all but the
     channel.send(OLDER_PAGE);
     return { received() {}, closed: () => b.events.push("closed") };
   });
-  b.link.start();
+  b.links.start();
   await clock.advance(0);
   const progress = ["progress 16780711 0", "checkpoint 16780672", "progress 16781969 0", "checkpoint 16781952"];
   assert.deepEqual(b.events, ["linked", ...progress]);
-  assert.deepEqual([b.link.linked, b.link.peerPosition, b.link.peerStatus], [true, 16_781_969, undefined]);
+  assert.deepEqual([b.link.linked, b.link.position, b.link.status], [true, 16_781_969, undefined]);
 });
 
 Deno.test("a peer that is idle stays linked, and is heard every PING_MS", async () => {
@@ -280,7 +286,7 @@ Deno.test("a peer that says nothing is lost within a second", async () => {
 Deno.test("a broken frame, or one of another version, ends the connection with a clear line, and a new one is made", async () => {
   const cases: [Uint8Array, string][] = [
     [LATER_HELLO, LATER],
-    [bytesOf("{".padEnd(FRAME_LENGTH_MAX)), "a frame of more than 1024 characters"],
+    [bytesOf("{".padEnd(FRAME_LENGTH_MAX)), "a frame of more than 4096 characters"],
     [bytesOf("7\n"), "no frame of version 4: Invalid input: expected object, received number: 7"],
     [encode(HELLO, { type: "progress", position: 9, stored: 0 }), "a second hello"],
   ];
@@ -357,7 +363,7 @@ Deno.test("the peer is dialled again and again, after a pause that doubles up to
     },
     close() {},
   });
-  b.link.start();
+  b.links.start();
   await clock.advance(1_500);
   const pauses = dialled.slice(1).map((at, index) => at - dialled[index]!);
   assert.deepEqual(pauses, [15, 30, 60, 120, 240, 0.75 * DIAL_MS_MAX, 0.75 * DIAL_MS_MAX]);
@@ -365,9 +371,9 @@ Deno.test("the peer is dialled again and again, after a pause that doubles up to
 
 Deno.test("the pause is short again when the peer was linked in between", async () => {
   const { clock, pipe, a, b } = setUp();
-  b.link.start();
+  b.links.start();
   await clock.advance(2_000);
-  a.link.start();
+  a.links.start();
   await clock.advance(DIAL_MS_MAX);
   assert.equal(b.link.linked, true);
   pipe.cut();
@@ -382,14 +388,14 @@ Deno.test("a stopped link sends nothing and leaves no timer; the peer loses it",
   b.at(100);
   await clock.advance(0);
   b.at(101);
-  b.link.stop();
-  a.link.stop();
+  b.links.stop();
+  a.links.stop();
   assert.equal(clock.timers, 0);
   b.events.length = 0;
   const { bytes } = pipe;
   a.at(102);
   b.at(102);
-  a.link.tellStatus(STATUS);
+  a.links.tellStatus(STATUS);
   await clock.advance(2_000);
   assert.equal(pipe.bytes, bytes);
   assert.deepEqual(b.events, []);
@@ -399,29 +405,29 @@ Deno.test("a stopped link does not dial, and closes connections that come in or 
   const { clock, pipe, a, b } = setUp();
   // a connection may be under way while it stops
   pipe.listening.close = () => {};
-  a.link.start();
+  a.links.start();
   const other = await outsider(pipe, clock);
-  a.link.stop();
+  a.links.stop();
   await clock.advance(0);
   assert.equal(other.ended, true);
   const late = await outsider(pipe, clock);
   assert.equal(late.ended, true);
   pipe.closed = true;
-  b.link.start();
+  b.links.start();
   await clock.advance(0);
-  b.link.stop();
+  b.links.stop();
   assert.equal(clock.timers, 0);
 });
 
 Deno.test("the peer of a link that is stopped hears that it is lost, and dials until it is back", async () => {
   const { clock, pipe, a, b, link } = setUp();
   await link();
-  a.link.stop();
+  a.links.stop();
   pipe.closed = true;
   await clock.advance(1_000);
   assert.deepEqual(b.events, ["lost: the peer closed the connection"]);
   const back = new Side("a", clock, pipe.listening);
-  back.link.start();
+  back.links.start();
   pipe.closed = false;
   await clock.advance(2 * DIAL_MS_MAX);
   assert.equal(back.link.linked, true);
@@ -451,11 +457,11 @@ Deno.test("what one sent the other received, byte by byte", async () => {
   const { clock, pipe, a, b, link } = setUp();
   await link();
   a.at(100);
-  b.link.tellStatus(STATUS);
+  b.links.tellStatus(STATUS);
   await clock.advance(0);
-  assert.equal(a.link.bytesSent, b.link.bytesReceived);
-  assert.equal(b.link.bytesSent, a.link.bytesReceived);
-  assert.equal(a.link.bytesSent + b.link.bytesSent, pipe.bytes);
+  assert.equal(a.links.bytesSent, b.links.bytesReceived);
+  assert.equal(b.links.bytesSent, a.links.bytesReceived);
+  assert.equal(a.links.bytesSent + b.links.bytesSent, pipe.bytes);
 });
 
 Deno.test("a connection is given up when the peer does not read what it is sent", () => {
@@ -467,13 +473,13 @@ Deno.test("a connection is given up when the peer does not read what it is sent"
     dial: () => Promise.resolve(false),
     close() {},
   });
-  a.link.start();
+  a.links.start();
   peer!.received(encode(HELLO));
   channel.backlog = BACKLOG_BYTES_MAX;
-  a.link.tellStatus(STATUS);
+  a.links.tellStatus(STATUS);
   assert.deepEqual(a.events, ["linked"]);
   channel.backlog++;
-  a.link.tellStatus(STATUS);
+  a.links.tellStatus(STATUS);
   assert.deepEqual(a.events, ["linked", "lost: the peer does not read what it is sent"]);
   assert.deepEqual([channel.closed, clock.timers], [true, 0]);
 });

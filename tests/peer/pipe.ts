@@ -56,7 +56,7 @@ export class Pipe {
   /** The end of replica b, which dials. */
   readonly dialling: Transport = {
     listen: () => {},
-    dial: (open) => {
+    dial: (_, open) => {
       if (this.closed || !this.#open) return Promise.resolve(false);
       this.connections++;
       const [a, b] = [new PipeEnd(this), new PipeEnd(this)];

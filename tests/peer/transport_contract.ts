@@ -28,7 +28,7 @@ export async function connect(
     there.resolve(channel);
     return { ...NOTHING, ...heard.listening };
   });
-  const connected = await way.dialling.dial((channel) => {
+  const connected = await way.dialling.dial("a", (channel) => {
     here.resolve(channel);
     return { ...NOTHING, ...heard.dialling };
   });
@@ -53,10 +53,10 @@ function taking(count: number): ChannelListener & { readonly all: Promise<number
 const TESTS: Readonly<Record<string, (way: Way) => Promise<void>>> = {
   async "dial() finds nobody where nobody listens, or not any more"(way) {
     const open = () => assert.fail("nobody is there");
-    assert.equal(await way.dialling.dial(open), false);
+    assert.equal(await way.dialling.dial("a", open), false);
     way.listening.listen(open);
     way.listening.close();
-    assert.equal(await way.dialling.dial(open), false);
+    assert.equal(await way.dialling.dial("a", open), false);
   },
 
   async "bytes arrive in order and complete, both ways, when they are more than are taken at once"(way) {

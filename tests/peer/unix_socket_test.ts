@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import type { ReplicaId } from "../../src/payment/fact.ts";
+import { PAIR } from "../../src/payment/roster.ts";
 import { encode, FRAME_LENGTH_MAX, FRAME_VERSION } from "../../src/peer/frame.ts";
-import { type LinkEvents, PeerLink } from "../../src/peer/link.ts";
+import { type LinkEvents, PeerLinks } from "../../src/peer/link.ts";
 import { UnixTransport } from "../../src/peer/unix_socket.ts";
 import { systemClock } from "../../src/system_clock.ts";
 import { needs } from "../support/permissions.ts";
@@ -11,12 +13,12 @@ const real = needs("net", "read", "write");
 /** A folder of its own for every test, and what failed there. */
 class Place {
   readonly folder = Deno.makeTempDirSync({ prefix: "galo-peer-" });
-  readonly path = `${this.folder}/peer.sock`;
+  readonly path = `${this.folder}/peer-a.sock`;
   readonly failed: unknown[] = [];
   readonly #transports: UnixTransport[] = [];
 
-  transport(path = this.path): UnixTransport {
-    const transport = new UnixTransport(path, (error) => this.failed.push(error));
+  transport(self: ReplicaId, folder = this.folder): UnixTransport {
+    const transport = new UnixTransport(folder, self, (error) => this.failed.push(error));
     this.#transports.push(transport);
     return transport;
   }
@@ -33,24 +35,24 @@ class Side {
   readonly position = Promise.withResolvers<number>();
   readonly lost: string[] = [];
   progress = { position: 0, stored: 0 };
-  readonly link: PeerLink;
+  readonly links: PeerLinks;
 
   constructor(self: "a" | "b", place: Place) {
     const events: LinkEvents = {
       linked: () => this.linked.resolve(),
-      lost: (why) => this.lost.push(why),
+      lost: (_, why) => this.lost.push(why),
       progress: ({ position }) => this.position.resolve(position),
       ...{ checkpoint() {}, health() {} },
     };
-    const parts = { self, clock: systemClock, random: Math.random, checkpoints: () => [] };
-    this.link = new PeerLink({ ...parts, progress: () => this.progress, transport: place.transport() }, events);
+    const parts = { self, roster: PAIR, clock: systemClock, random: Math.random, checkpoints: () => [] };
+    this.links = new PeerLinks({ ...parts, progress: () => this.progress, transport: place.transport(self) }, events);
   }
 }
 
 testTransport("UnixTransport", () => {
   const place = new Place();
   return {
-    ...{ listening: place.transport(), dialling: place.transport() },
+    ...{ listening: place.transport("a"), dialling: place.transport("b") },
     [Symbol.asyncDispose]: () => Promise.resolve(place[Symbol.dispose]()),
   };
 }, real);
@@ -59,13 +61,13 @@ Deno.test("dial() fails when the socket is a dead replica's", real, async () => 
   using place = new Place();
   const open = () => assert.fail("nobody is there");
   Deno.listen({ transport: "unix", path: place.path }).close();
-  assert.equal(await place.transport().dial(open), false);
+  assert.equal(await place.transport("b").dial("a", open), false);
 });
 
 Deno.test("listen() makes a socket for its user alone, also where a dead replica has left one", real, () => {
   using place = new Place();
   Deno.writeTextFileSync(place.path, "left");
-  place.transport().listen(() => assert.fail("nobody comes"));
+  place.transport("a").listen(() => assert.fail("nobody comes"));
   const { isSocket, mode } = Deno.statSync(place.path);
   assert.equal(isSocket, true);
   assert.equal(mode! & 0o777, 0o600);
@@ -73,8 +75,8 @@ Deno.test("listen() makes a socket for its user alone, also where a dead replica
 
 Deno.test("listen() throws when the socket cannot be made", real, () => {
   using place = new Place();
-  const listen = (path: string) => place.transport(path).listen(() => assert.fail("nobody comes"));
-  assert.throws(() => listen(`${place.folder}/missing/peer.sock`));
+  const listen = (folder: string) => place.transport("a", folder).listen(() => assert.fail("nobody comes"));
+  assert.throws(() => listen(`${place.folder}/missing`));
   assert.throws(() => listen(`${place.folder}/${"x".repeat(200)}`));
 });
 
@@ -82,7 +84,7 @@ Deno.test("what a listener of a connection throws is handed on: a broken invaria
   using place = new Place();
   const broken = new Error("invariant: broken");
   const failed = Promise.withResolvers<unknown>();
-  const transport = new UnixTransport(place.path, failed.resolve);
+  const transport = new UnixTransport(place.folder, "a", failed.resolve);
   transport.listen((channel) => ({
     received() {
       channel.close();
@@ -103,8 +105,8 @@ Deno.test(
   async () => {
     using place = new Place();
     const [a, b] = [new Side("a", place), new Side("b", place)];
-    a.link.start();
-    b.link.start();
+    a.links.start();
+    b.links.start();
     await Promise.all([a.linked.promise, b.linked.promise]);
     const hello = encode({ type: "hello", version: FRAME_VERSION, replica: "b" });
     const text = (text: string) => new TextEncoder().encode(text);
@@ -121,13 +123,13 @@ Deno.test(
       const read = () => stranger.read(new Uint8Array(1_024)).catch(() => null);
       while (await read() !== null);
       stranger.close();
-      assert.deepEqual([a.link.linked, b.link.linked], [true, true], what);
+      assert.deepEqual([a, b].map(({ links }) => links.all[0]!.linked), [true, true], what);
     }
     a.progress = { position: 77, stored: 5 };
-    a.link.tell();
+    a.links.tell();
     assert.equal(await b.position.promise, 77);
-    b.link.stop();
-    a.link.stop();
+    b.links.stop();
+    a.links.stop();
     assert.deepEqual([a.lost, b.lost, place.failed], [[], [], []]);
   },
 );

@@ -5,7 +5,7 @@ import { LIMITS, readinessOf, type Running } from "../../src/service/readiness.t
 import { Facts } from "../support/facts.ts";
 
 const SETTINGS = { self: "b", ack: "store", queueMax: 3 } as const;
-const SERVING: Membership = { phase: "serving", peer: "linked", tryPlanned: false, waits: "" };
+const SERVING: Membership = { phase: "serving", peers: { a: "linked" }, tryPlanned: false, waits: "" };
 const UP = { state: "up", latencyMs: 7, inFlight: 2 } as const;
 const DOWN = { state: "down", latencyMs: 0, inFlight: 0 } as const;
 
@@ -30,22 +30,28 @@ function parts(more: Parts = {}): Running {
 
 Deno.test("a replica that serves shows its parts, and has no notes", () => {
   assert.deepEqual(readinessOf(SETTINGS, SERVING, true, parts()), {
-    ...{ ready: true, replica: "b", phase: "serving", ack: "store", peer: "linked", store: "ready", notes: [] },
+    ...{ ready: true, replica: "b", phase: "serving", ack: "store", peers: { a: "linked" }, store: "ready", notes: [] },
     ...{ queue: 1, pending: 2, settled: 1, processors: { default: UP, fallback: DOWN } },
   });
 });
 
 Deno.test("a replica that has not read the store and the log has nothing, and says what it waits for", () => {
-  const waiting = { ...unstarted(true), waits: "the other replica opens the log" };
+  const waiting = { ...unstarted(["a", "c"]), waits: "another replica opens the log" };
   assert.deepEqual(readinessOf(SETTINGS, waiting, true), {
-    ...{ ready: false, replica: "b", phase: "starting", ack: "store", peer: "unreachable", store: "connecting" },
-    ...{ notes: ["the other replica opens the log"], queue: 0, pending: 0, settled: 0 },
+    ...{ ready: false, replica: "b", phase: "starting", ack: "store", store: "connecting" },
+    ...{
+      peers: { a: "unreachable", c: "unreachable" },
+      notes: ["another replica opens the log"],
+      queue: 0,
+      pending: 0,
+      settled: 0,
+    },
     processors: { default: DOWN, fallback: DOWN },
   });
-  const reading = readinessOf(SETTINGS, { ...SERVING, phase: "reading", peer: "none" }, false);
-  const { ready, peer, store, notes } = reading;
-  assert.deepEqual({ ready, peer, store, notes }, {
-    ...{ ready: false, peer: "none", store: "none", notes: ["reading the store and the log"] },
+  const reading = readinessOf(SETTINGS, { ...SERVING, phase: "reading", peers: {} }, false);
+  const { ready, peers, store, notes } = reading;
+  assert.deepEqual({ ready, peers, store, notes }, {
+    ...{ ready: false, peers: {}, store: "none", notes: ["reading the store and the log"] },
   });
 });
 
@@ -54,11 +60,23 @@ const NO_202 = "POST is answered 503: a 202 says that Postgres holds the payment
 Deno.test("what is not as it should be is a line each, and ready is whether POST is answered 202", () => {
   const trouble = "Postgres at localhost: nothing listens there";
   const more = { retention: { isOverLimit: true }, projector: { state: "unavailable", trouble } } as const;
-  const { ready, peer, store, notes } = readinessOf(SETTINGS, { ...SERVING, peer: "silent" }, true, parts(more));
-  assert.deepEqual({ ready, peer, store }, { ready: false, peer: "unreachable", store: "unavailable" });
-  assert.deepEqual(notes, ["the peer does not answer", trouble, LIMITS.log, NO_202]);
-  const dead = readinessOf(SETTINGS, { ...SERVING, peer: "dead" }, true, parts());
-  assert.deepEqual([dead.ready, dead.notes], [true, ["the peer is dead"]]);
+  const { ready, peers, store, notes } = readinessOf(
+    SETTINGS,
+    { ...SERVING, peers: { a: "silent", c: "linked" } },
+    true,
+    parts(more),
+  );
+  assert.deepEqual({ ready, peers, store }, {
+    ready: false,
+    peers: { a: "unreachable", c: "linked" },
+    store: "unavailable",
+  });
+  assert.deepEqual(notes, ["replica a does not answer", trouble, LIMITS.log, NO_202]);
+  const dead = readinessOf(SETTINGS, { ...SERVING, peers: { a: "dead", c: "dead" } }, true, parts());
+  assert.deepEqual([dead.ready, dead.notes], [true, ["replica a is dead", "replica c is dead"]]);
+  const cutOff = readinessOf(SETTINGS, SERVING, true, parts({ ledger: { book: new Facts().book, isCurrent: false } }));
+  const heard = "the log is not heard, so nothing new is taken or sent here";
+  assert.deepEqual([cutOff.ready, cutOff.notes], [false, [heard]]);
   const noted = { dispatcher: { ...parts().dispatcher, notes: ["", "the default processor refuses"] } };
   const said = readinessOf(SETTINGS, SERVING, true, parts(noted));
   assert.deepEqual([said.ready, said.notes], [true, ["the default processor refuses"]]);
@@ -66,10 +84,9 @@ Deno.test("what is not as it should be is a line each, and ready is whether POST
   assert.deepEqual([crowded.ready, crowded.notes], [false, ["QUEUE_MAX payments are waiting"]]);
 });
 
-Deno.test("without a store that works a replica at ACK=store is ready only where the linked peer's works", () => {
+Deno.test("without a store that works a replica at ACK=store is ready only where a linked peer's works", () => {
   const away = parts({ projector: { state: "unavailable", trouble: "it is away" } });
-  const ready = (peer: Membership["peer"], othersStore?: string, ack: "log" | "store" = "store") =>
-    readinessOf({ ...SETTINGS, ack }, { ...SERVING, peer }, true, away, othersStore).ready;
-  assert.deepEqual([ready("linked"), ready("linked", "unavailable"), ready("silent", "ready")], [false, false, false]);
-  assert.deepEqual([ready("linked", "ready"), ready("none", undefined, "log")], [true, true]);
+  const ready = (isStoredElsewhere?: boolean, ack: "log" | "store" = "store") =>
+    readinessOf({ ...SETTINGS, ack }, SERVING, true, away, isStoredElsewhere).ready;
+  assert.deepEqual([ready(), ready(false), ready(true), ready(false, "log")], [false, false, true, true]);
 });

@@ -10,11 +10,12 @@ export function unfinished(world: World): string {
     if (name === world.left) continue;
     const running = world.running[name];
     if (!running?.life.alive) return `${name} does not live`;
-    const { phase, pending, peer, notes } = running.replica.readiness();
+    const { phase, pending, peers, notes } = running.replica.readiness();
     if (phase !== "serving") return `${name} does not serve (${phase}): ${notes.join(", ")}`;
     const { position } = running.replica.ledger!;
     if (position !== world.truth.catchUp()?.position) return `${name} has read the log up to ${position} only`;
-    if (world.names.length > 1 && !world.left && peer !== "linked") return `${name} is not linked`;
+    const missed = Object.keys(peers).find((peer) => peer !== world.left && peers[peer] !== "linked");
+    if (missed) return `${name} is not linked to ${missed}`;
     if (pending > 0) {
       const first = running.replica.ledger!.book.pending.values().next().value;
       return `${name} has ${pending} pending payments: ${JSON.stringify(first)}`;

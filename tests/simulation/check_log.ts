@@ -2,9 +2,8 @@
 import type { Ledger } from "../../src/ledger/ledger.ts";
 import { indexOf, segmentOf } from "../../src/ledger/log.ts";
 import type { LogRecord } from "../../src/ledger/record.ts";
-import { peerOf } from "../../src/payment/fact.ts";
 import type { Life } from "./life.ts";
-import type { World } from "./world.ts";
+import type { Running, World } from "./world.ts";
 
 /** Follows what happens to the segments, and what every replica has folded at every position. */
 export class LogChecker {
@@ -37,8 +36,7 @@ export class LogChecker {
     if (first.kind !== "header" || !doubted && !first.base) return;
     const { world } = this;
     world.truth.catchUp();
-    const peer = world.running[peerOf(life.replica)];
-    if (peer?.life.alive && peer.replica.readiness().phase === "serving") {
+    for (const peer of this.#servingBeside(life)) {
       world.violate("log", `${life.replica}${life.number} begins the log anew while ${peer.life.replica} serves`);
     }
     world.truth.forget();
@@ -59,10 +57,15 @@ export class LogChecker {
     if (!database || database.restoredMs < 0 && database.stored.position < end) {
       world.violate("log", `${who} deletes segment ${segment}, which the store does not hold`);
     }
-    const peer = world.running[peerOf(life.replica)];
-    if (!peer?.life.alive || peer.replica.readiness().phase !== "serving") return;
-    if (segmentOf(peer.replica.ledger!.position) <= segment) {
+    for (const peer of this.#servingBeside(life)) {
+      if (segmentOf(peer.replica.ledger!.position) > segment) continue;
       world.violate("log", `${who} deletes segment ${segment}, which ${peer.life.replica} has not read`);
     }
+  }
+
+  #servingBeside({ replica: name }: Life): Running[] {
+    return this.world.living.filter(({ life, replica }) =>
+      life.replica !== name && replica.readiness().phase === "serving"
+    );
   }
 }

@@ -1,4 +1,5 @@
 /** Checks that what a replica says is what the log says at that moment, and no more than the processors' books. @module */
+import type { Summary } from "../../src/payment/book.ts";
 import { PROCESSORS } from "../../src/payment/fact.ts";
 import type { Running, World } from "./world.ts";
 
@@ -13,7 +14,7 @@ export class SummaryChecker {
     const { world } = this;
     this.asked++;
     const least = world.truth.catchUp()?.position ?? 0;
-    const summary = replica.summary(from, to);
+    const summary = replica.summary(from, to) as Summary | undefined;
     // it does not know yet what was before its life
     if (!summary || !life.alive) return;
     world.note("summary", life, summary.default.count, summary.fallback.count);

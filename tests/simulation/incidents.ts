@@ -1,5 +1,5 @@
 /** The faults that happen at moments or last for a while, as the plan says. @module */
-import { PROCESSORS } from "../../src/payment/fact.ts";
+import { PROCESSORS, type ReplicaId } from "../../src/payment/fact.ts";
 import { segmentOf } from "../../src/ledger/log.ts";
 import { RECORD_BYTES } from "../../src/ledger/record.ts";
 import type { Loss } from "./disk.ts";
@@ -42,8 +42,8 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
   },
   "link-drop": (world) => world.network.break(false),
   "link-half-open": (world) => world.network.break(true),
-  "link-cut": (world, _, lastMs) => cut(world, lastMs, ["a", "b"]),
-  "link-cut-one-way": (world, prng, lastMs) => cut(world, lastMs, [prng.pick(["a", "b"] as const)]),
+  "link-cut": (world, _, lastMs) => cut(world, lastMs, world.names),
+  "link-cut-one-way": (world, prng, lastMs) => cut(world, lastMs, [prng.pick(world.names)]),
   kill: (world, prng) => world.kill(prng.pick(world.names), prng.whole(0, EFFECTS)),
   "kill-both"(world, prng) {
     for (const name of world.names) world.kill(name, prng.chance(0.5) ? 0 : prng.whole(0, EFFECTS));
@@ -135,7 +135,7 @@ export function endFaults(world: World): void {
     ...{ lookupFails: 0, poison: 0, retryAfter: 0, healthLies: 0, healthStaleMs: 0 },
   });
   Object.assign(network.faults, { split: 0, late: 0, refuse: 0 });
-  network.cut.a = network.cut.b = false;
+  for (const name of world.names) network.cut[name] = false;
   network.wake();
   Object.assign(disk.faults, { cut: 0, late: 0, unmade: 0, overtaken: 0, moveDies: 0 });
   Object.assign(disk, { room: Infinity, fileMax: Infinity });
@@ -165,7 +165,7 @@ function isKnownOlder({ plan: { incidents }, database, disk }: World): boolean {
   return answers && disk.copyIsBehind(database!.stored.position);
 }
 
-function cut(world: World, lastMs: number, to: readonly ("a" | "b")[]): void {
+function cut(world: World, lastMs: number, to: readonly ReplicaId[]): void {
   for (const name of to) world.network.cut[name] = true;
   world.clock.after(lastMs, () => {
     for (const name of to) world.network.cut[name] = false;

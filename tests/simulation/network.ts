@@ -133,40 +133,40 @@ class End implements Channel {
   }
 }
 
-/** What connects the two replicas. */
+/** What connects the replicas. */
 export class Network {
   /** whether bytes on their way to a replica are held back */
-  readonly cut: Record<ReplicaId, boolean> = { a: false, b: false };
-  #listening: { life: Life; open: Open } | undefined;
+  readonly cut: Record<ReplicaId, boolean> = {};
+  readonly #listening: Record<ReplicaId, { life: Life; open: Open } | undefined> = {};
   #ends: End[] = [];
 
   constructor(readonly world: World, readonly prng: World["prng"], readonly faults: NetworkFaults) {}
 
-  /** The way to the peer as one process has it. */
+  /** The way to the peers as one process has it. */
   of(life: Life): Transport {
     let closed = false;
     return {
       listen: (open) => {
-        if (life.acts()) this.#listening = { life, open };
+        if (life.acts()) this.#listening[life.replica] = { life, open };
       },
-      dial: (open) => closed ? Promise.resolve(false) : this.#dial(life, open),
+      dial: (peer, open) => closed ? Promise.resolve(false) : this.#dial(life, peer, open),
       close: () => {
         closed = true;
-        if (this.#listening?.life === life) this.#listening = undefined;
+        this.#close(life);
       },
     };
   }
 
   /** The kernel closes what a dead process had open. */
   drop(life: Life): void {
-    if (this.#listening?.life === life) this.#listening = undefined;
+    this.#close(life);
     for (const end of this.#ends) if (end.life === life) end.end();
     this.#ends = this.#ends.filter((end) => !end.closed);
   }
 
   /** Every connection breaks; with `half` only one side of it is told. */
   break(half: boolean): void {
-    const told = this.prng.pick(["a", "b"] as const);
+    const told = this.prng.pick(this.world.names);
     for (const end of this.#ends) if (!half || end.life.replica === told) end.cutOff();
   }
 
@@ -175,14 +175,20 @@ export class Network {
     for (const end of this.#ends) end.pump();
   }
 
-  #dial(life: Life, open: Open): Promise<boolean> {
+  #close(life: Life): void {
+    if (this.#listening[life.replica]?.life === life) delete this.#listening[life.replica];
+  }
+
+  #dial(life: Life, peer: ReplicaId, open: Open): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     if (!life.acts()) return promise;
     const { world, prng, faults } = this;
     world.clock.after(faults.delayMs * prng.float(), () =>
       life.hear(() => {
-        const to = this.#listening;
-        if (!to?.life.alive || this.cut.a || this.cut.b || prng.chance(faults.refuse)) return resolve(false);
+        const to = this.#listening[peer];
+        if (!to?.life.alive || this.cut[peer] || this.cut[life.replica] || prng.chance(faults.refuse)) {
+          return resolve(false);
+        }
         const [here, there] = [new End(life, this), new End(to.life, this)];
         here.other = there;
         there.other = here;

@@ -46,8 +46,8 @@ export interface PlanOptions {
 
 export interface Plan {
   readonly seed: number;
-  readonly settings: Omit<ReplicaSettings, "self" | "rereads"> & { readonly requestTimeoutMs: number };
-  readonly replicas: 1 | 2;
+  readonly settings: Omit<ReplicaSettings, "self" | "roster" | "rereads"> & { readonly requestTimeoutMs: number };
+  readonly replicas: 1 | 2 | 3;
   readonly store: boolean;
   readonly payments: number;
   /** how long payments come in and faults happen, in virtual milliseconds */
@@ -96,7 +96,8 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const without = new Set<FaultKind>(options.without);
   const ack = prng.pick(["log", "log", "store"] as const);
   const store = prng.chance(0.75) || ack === "store";
-  const replicas = prng.chance(0.9) ? 2 : 1;
+  const many = prng.float();
+  const replicas = many < 0.55 ? 2 : many < 0.9 ? 3 : 1;
   const incidents = Object.fromEntries(INCIDENTS.map((kind) => {
     const [share, max] = OFTEN[kind] ?? [0.3, 4];
     const [on, count] = [prng.chance(share), prng.whole(1, max)];
@@ -167,7 +168,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
       delayMs: prng.between(0.2, 15),
       ...{ slow: database(0.2), fails: database(0.2), refused: database(0.05), unknown: database(0.2) },
     },
-    leaves: prng.chance(0.6) && replicas === 2 && !without.has("kill"),
+    leaves: prng.chance(0.6) && replicas > 1 && !without.has("kill"),
     dieStarting: disk(0.6),
     client: { again: client(0.3), otherAmount: client(0.3), hangsUp: client(0.3) },
     fixedAmount: prng.chance(0.4),

@@ -3,14 +3,14 @@
  * methods of the production classes, or wraps a port, for as long as it is planted.
  * @module
  */
-import { Ledger } from "../../src/ledger/ledger.ts";
+import { FileLedger } from "../../src/ledger/file_ledger.ts";
 import { positionOf, type SegmentFiles, segmentOf } from "../../src/ledger/log.ts";
 import { RECORD_BYTES, RecordBuffer } from "../../src/ledger/record.ts";
 import { Book } from "../../src/payment/book.ts";
-import { type Fact, peerOf, released } from "../../src/payment/fact.ts";
+import { type Fact, released } from "../../src/payment/fact.ts";
 import type { Payment } from "../../src/payment/payment.ts";
 import { Totals } from "../../src/payment/totals.ts";
-import { PeerLink } from "../../src/peer/link.ts";
+import { PeerLinks } from "../../src/peer/link.ts";
 import { Replica } from "../../src/replica.ts";
 import { Dispatcher } from "../../src/routing/dispatcher.ts";
 import type { Lookup, Outcome } from "../../src/routing/processor_client.ts";
@@ -112,8 +112,8 @@ const CALLS: Readonly<Record<string, Plant>> = {
 const FACTS: Readonly<Record<string, Plant>> = {
   "folded by arrival instead of log order": () => {
     const early = new WeakMap<Book, Fact>();
-    const append = replace(Ledger.prototype, "append", (was) =>
-      function (this: Ledger, fact) {
+    const append = replace(FileLedger.prototype, "append", (was) =>
+      function (this: FileLedger, fact) {
         if (this.book.fold(fact, this.position)) early.set(this.book, fact);
         return was.call(this, fact);
       });
@@ -127,8 +127,8 @@ const FACTS: Readonly<Record<string, Plant>> = {
     return () => [append, fold].forEach((undo) => undo());
   },
   "holds decided before reading back": () =>
-    replace(Ledger.prototype, "append", (was) =>
-      function (this: Ledger, fact) {
+    replace(FileLedger.prototype, "append", (was) =>
+      function (this: FileLedger, fact) {
         const receipt = was.call(this, fact);
         if (receipt.kind !== "void" || !receipt.payment) return receipt;
         const cents = fact.kind === "accepted" ? fact.cents : receipt.payment.cents;
@@ -170,7 +170,8 @@ const FACTS: Readonly<Record<string, Plant>> = {
         return {
           tryAcquire: (name) => {
             const held = lock.tryAcquire(name);
-            if (held || name !== peerOf(life.replica) || this.holder("log") === life) return held;
+            const isPeer = ![life.replica, "log", "poll"].includes(name);
+            if (held || !isPeer || this.holder("log") === life) return held;
             return { valid: true, release() {} };
           },
         };
@@ -181,9 +182,9 @@ const FACTS: Readonly<Record<string, Plant>> = {
         if (fact.kind !== "moved") was.call(this, fact, ...more);
       }),
   "a start does not read the log to its end": () => {
-    const begun = new WeakSet<Ledger>();
-    return replace(Ledger.prototype, "catchUp", (was) =>
-      function (this: Ledger) {
+    const begun = new WeakSet<FileLedger>();
+    return replace(FileLedger.prototype, "catchUp", (was) =>
+      function (this: FileLedger) {
         if (begun.has(this)) return was.call(this);
         begun.add(this);
         this.book.fold = () => true;
@@ -213,7 +214,11 @@ const STORES: Readonly<Record<string, Plant>> = {
         return positionOf(segmentOf(position) + 1, 0);
       } as never),
   "a segment deleted before the peer has read it": () =>
-    replace(PeerLink.prototype, "peerPosition", () => (() => Infinity) as never),
+    replace(PeerLinks.prototype, "all", (was) =>
+      function (this: PeerLinks) {
+        const all = (was as unknown as () => PeerLinks["all"]).call(this);
+        return all.map((link) => Object.create(link, { position: { value: Infinity } }));
+      } as never),
   "a segment's number used again": () =>
     replace(Disk.prototype, "of", (was) =>
       function (this: Disk, life) {

@@ -3,7 +3,8 @@
  * begins with what the first replica that serves after a loss has read, and what that is worth the acknowledgements show.
  * @module
  */
-import { Ledger, type LedgerObserver } from "../../src/ledger/ledger.ts";
+import { FileLedger } from "../../src/ledger/file_ledger.ts";
+import type { Ledger, LedgerObserver } from "../../src/ledger/ledger.ts";
 import { LogGoneError } from "../../src/ledger/log.ts";
 import { SegmentLog } from "../../src/ledger/segment_log.ts";
 import { Book } from "../../src/payment/book.ts";
@@ -90,7 +91,7 @@ export class Truth implements LedgerObserver {
       const gone = (why: string) => world.violate("invariants", why);
       try {
         const log = new SegmentLog({ files: world.disk.view, boot: 0, position, rereads: 0, gone });
-        const begun = new Ledger(log, 0, mine, hash);
+        const begun = new FileLedger(log, 0, mine, hash, world.roster);
         begun.observe(this);
         for (const asked of world.asked.payments.values()) asked.pending = mine.pending.has(asked.id);
         return begun;

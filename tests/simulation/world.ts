@@ -1,5 +1,6 @@
 /** Everything outside the replicas, and the replicas themselves: one run on virtual time. @module */
-import { peerOf, type Processor, PROCESSORS, type ReplicaId, REPLICAS } from "../../src/payment/fact.ts";
+import { type Processor, PROCESSORS, type ReplicaId } from "../../src/payment/fact.ts";
+import { Roster } from "../../src/payment/roster.ts";
 import { Replica } from "../../src/replica.ts";
 import { MemoryLocks } from "../membership/memory_locks.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
@@ -21,6 +22,8 @@ import { Trace } from "./trace.ts";
 import { Truth } from "./truth.ts";
 import { Callers } from "./workload.ts";
 
+/** The replicas; of the third nothing can be known but by the roster, and that is all that knows its name. */
+const NAMES = ["a", "b", "third"];
 /** Longest until a dead replica is started again, in milliseconds. */
 const DEAD_MS = 2_500;
 /** Effects of a start within which some die again. */
@@ -44,6 +47,7 @@ export class World {
   readonly clock = new VirtualClock(undefined, HOPS);
   /** tells this boot of the machine from others */
   boot = 1;
+  readonly roster: Roster;
   readonly prng: Prng;
   readonly trace: Trace;
   readonly settings: Plan["settings"];
@@ -64,7 +68,7 @@ export class World {
   /** what followed */
   readonly seen = new Map<string, number>();
   /** the one that runs, or ran last, under each name */
-  readonly running: Partial<Record<ReplicaId, Running>> = {};
+  readonly running: Record<ReplicaId, Running> = {};
   /** ids that a replica is being asked to take at this very moment */
   readonly calling = new Set<string>();
   violation: Violation | undefined;
@@ -79,6 +83,7 @@ export class World {
 
   constructor(readonly plan: Plan, recording: boolean) {
     this.clock.bootedMs = -60_000;
+    this.roster = new Roster(NAMES.slice(0, plan.replicas));
     this.prng = new Prng(plan.seed * 2 + 1);
     this.trace = new Trace(recording);
     this.settings = plan.settings;
@@ -99,7 +104,7 @@ export class World {
 
   /** The replicas of this run. */
   get names(): readonly ReplicaId[] {
-    return REPLICAS.slice(0, this.plan.replicas);
+    return this.roster.names;
   }
 
   /** Those whose process is alive. */
@@ -154,7 +159,7 @@ export class World {
     const life = new Life(name, ++this.#lives, () => this.#died(life));
     const { horizonMs, recallMs } = this.settings;
     const told = { horizonMs: horizonMs * TOLD.horizon, recallMs: recallMs * TOLD.recall, rereads: TOLD.rereads };
-    const replica = new Replica({ ...this.settings, ...told, self: name }, {
+    const replica = new Replica({ ...this.settings, ...told, self: name, roster: this.roster }, {
       clock: clockOf(clock, life, () => plan.lagMs * prng.float()),
       random: prng.fork().float,
       client: new SimulatedClient(this, life, this.settings.requestTimeoutMs),
@@ -162,7 +167,7 @@ export class World {
       files: this.disk.of(life),
       boot: this.boot,
       uuid: () => prng.uuid(),
-      ...plan.replicas === 2 && { transport: this.network.of(life) },
+      ...plan.replicas > 1 && { transport: this.network.of(life) },
       ...this.database && { store: this.database.of(life) },
       observers: [{
         folded: () => {
@@ -205,7 +210,7 @@ export class World {
     this.clock.bootedMs = this.clock.monotonic() + downMs;
   }
 
-  /** Both processes are dead, and something happens to the log before they are started again. */
+  /** All processes are dead, and something happens to the log before they are started again. */
   lose(loss: Loss): void {
     for (const { life } of this.living) life.die();
     this.truth.catchUp();
@@ -253,8 +258,9 @@ export class World {
   overtake(life: Life): void {
     const { prng, faults: { overtaken } } = this.disk;
     if (this.#overtaking || this.calm || !prng.chance(overtaken)) return;
-    const other = this.running[peerOf(life.replica)];
-    if (!other?.life.alive || other.life.paused) return;
+    const others = this.living.filter((other) => other.life.replica !== life.replica && !other.life.paused);
+    const other = others[others.length > 1 ? prng.whole(0, others.length - 1) : 0];
+    if (!other) return;
     this.#overtaking = true;
     this.fault("overtaken", 0);
     try {

@@ -1,6 +1,7 @@
 /** Payments for tests of stores. @module */
 import fc from "fast-check";
-import { type Processor, PROCESSORS, REASONS, REPLICAS } from "../../src/payment/fact.ts";
+import { type Processor, PROCESSORS, REASONS } from "../../src/payment/fact.ts";
+import { PAIR } from "../../src/payment/roster.ts";
 import type { Payment, Stage } from "../../src/payment/payment.ts";
 import { ATTEMPT_MAX } from "../../src/payment/settled.ts";
 
@@ -11,7 +12,7 @@ const common = {
   id: fc.uuid(),
   cents: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
   acceptedAt: time,
-  owner: fc.constantFrom(...REPLICAS),
+  owner: fc.constantFrom(...PAIR.names),
   reason: fc.constantFrom(...REASONS),
 };
 const unsettled = {

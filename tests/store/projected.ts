@@ -1,5 +1,5 @@
 /** Two replicas' ledgers on one log, each with its projector, on one store: for tests. @module */
-import { Ledger } from "../../src/ledger/ledger.ts";
+import { FileLedger } from "../../src/ledger/file_ledger.ts";
 import { type Log, positionOf } from "../../src/ledger/log.ts";
 import { RecordBuffer } from "../../src/ledger/record.ts";
 import { SegmentLog } from "../../src/ledger/segment_log.ts";
@@ -18,7 +18,7 @@ const BOOT = 1;
 
 /** A replica as far as the store goes. */
 export class Side {
-  readonly ledger: Ledger;
+  readonly ledger: FileLedger;
   readonly projector: Projector;
   /** what the projector told */
   readonly lines: string[] = [];
@@ -31,7 +31,7 @@ export class Side {
     const { clock, store } = world;
     this.ledger = world.ledger(self === "a" ? 0 : 2 ** 31);
     this.projector = new Projector({
-      ...{ self, store, clock, ledger: this.ledger, logId: LOG, intervalMs: INTERVAL_MS },
+      ...{ isFirst: self === "a", store, clock, ledger: this.ledger, logId: LOG, intervalMs: INTERVAL_MS },
       // no jitter: a pause is as long as it can be
       random: () => 1,
       from: store.content.stored,
@@ -87,8 +87,8 @@ export class Projected {
   }
 
   /** A reader of the whole log. */
-  ledger(nonce = 0): Ledger {
-    return new Ledger(this.#log(), nonce);
+  ledger(nonce = 0): FileLedger {
+    return new FileLedger(this.#log(), nonce);
   }
 
   #log(): SegmentLog {
@@ -111,7 +111,7 @@ export class Projected {
       append: () => false,
       next: (into) => log.position < position && log.next(into),
     };
-    const ledger = new Ledger(upTo, 0);
+    const ledger = new FileLedger(upTo, 0);
     ledger.catchUp();
     return ledger;
   }

@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import {
-  dispatched,
-  type Fact,
-  PROCESSORS,
-  released,
-  type ReplicaId,
-  REPLICAS,
-  settled,
-} from "../../src/payment/fact.ts";
+import { dispatched, type Fact, PROCESSORS, released, type ReplicaId, settled } from "../../src/payment/fact.ts";
+import { PAIR } from "../../src/payment/roster.ts";
 import type { Payment } from "../../src/payment/payment.ts";
 import { byId, id } from "./contract.ts";
 import type { Content } from "./memory_store.ts";
@@ -62,7 +55,7 @@ function fact(step: Step & { kind: "accept" | "dispatch" | "release" | "settle" 
 
 class Run {
   readonly world = new Projected(9);
-  readonly sides = REPLICAS.map((self: ReplicaId) => new Side(self, this.world));
+  readonly sides = PAIR.names.map((self: ReplicaId) => new Side(self, this.world));
   #backup: Content = this.world.store.content;
   #isRestored = false;
   readonly #covers: Promise<void>[] = [];

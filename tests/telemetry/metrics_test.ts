@@ -222,15 +222,10 @@ Deno.test("GET /metrics shows why payments wait, and the outcomes of calls, in a
 
 /** A replica of which everything is known. */
 function whole(): Promise<string> {
-  const link = {
-    linked: true,
-    lagMs: 1_500,
-    silentMs: 250,
-    bytesSent: 70,
-    bytesReceived: 7,
-    peerStatus: undefined,
-    tellStatus() {},
-  };
+  const all = [{ peer: "b", linked: true, lagMs: 1_500, silentMs: 250 }, {
+    ...{ peer: "c", linked: false, lagMs: 0, silentMs: Infinity },
+  }];
+  const links = { all, bytesSent: 70, bytesReceived: 7 };
   const projector = { unsaved: 3, oldestUnsavedMs: 20 };
   const retention = { segments: 3, segmentsMax: 256 };
   const meters = new Meters("a", "1.2.3");
@@ -238,7 +233,7 @@ function whole(): Promise<string> {
   meters.answered("GET /livez", 200, 0.1);
   const replica = new FakePayments();
   const dispatcher = { held: "default-slow" };
-  replica.vitals = { link, projector, retention, dispatcher } as unknown as Vitals;
+  replica.vitals = { links, projector, retention, dispatcher } as unknown as Vitals;
   const readiness = replica.readiness();
   replica.readiness = () => ({ ...readiness, store: "ready" });
   return meters.scrape(replica);
@@ -246,7 +241,9 @@ function whole(): Promise<string> {
 
 Deno.test("times are in seconds, and the running version is shown", async () => {
   const text = await whole();
-  assert.equal(valueOf(text, "galo_peer_lag_seconds"), 1.5);
+  assert.equal(valueOf(text, "galo_peer_linked", `peer="b"`), 1);
+  assert.equal(valueOf(text, "galo_peer_linked", `peer="c"`), 0);
+  assert.equal(valueOf(text, "galo_peer_lag_seconds", `peer="b"`), 1.5);
   assert.equal(valueOf(text, "galo_peer_silence_seconds"), 0.25);
   assert.equal(valueOf(text, "galo_store_lag_seconds"), 0.02);
   assert.equal(valueOf(text, "galo_store_backlog_payments"), 3);

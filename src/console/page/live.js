@@ -23,7 +23,7 @@ const STALE_MS = 3_500;
 const RETRY_MS = 2_000;
 /** The most and the least that the charts show, in milliseconds. */
 const [CHARTS_MS_MAX, CHARTS_MS_MIN] = [3_600_000, 60_000];
-/** How long the other replica may be behind in the log before the page says so, in milliseconds. */
+/** How long another replica may be behind in the log before the page says so, in milliseconds. */
 const LAG_MS = 1_000;
 
 /** Changes a text only if it differs: screen readers announce changes. */
@@ -153,17 +153,17 @@ function showNow(live) {
 }
 
 /** What a 202 promises at this moment. */
-function showPromise({ replica, peer, ready, ack, store }) {
+function showPromise({ replica, peers, ready, ack, store }) {
   if (!ready) return say("promise", `▲ Now replica ${replica} answers POST with 503: it takes no payments.`, "bad");
   const isAway = store !== "ready" && store !== "none";
-  const who = peer === "none" ? "the replica" : "both replicas";
+  const who = ["the replica", "both replicas"][Object.keys(peers).length] ?? "all replicas";
   const log = `the log holds the payment, and it survives the death of ${who}`;
   const later = {
     ready: "Postgres holds it moments later, and then it survives the loss of this machine",
     none: "without Postgres it does not survive the loss of this machine",
   }[store] ?? "▲ Postgres is away: until it is back, the payment does not survive the loss of this machine";
   const both = "the log and Postgres hold the payment, and it survives the loss of this machine";
-  const other = isAway ? `; Postgres is away from replica ${replica}, and the other one stores for both` : "";
+  const other = isAway ? `; Postgres is away from replica ${replica}, and another one stores for all` : "";
   say("promise", `Now a 202 means: ${ack === "log" ? `${log}; ${later}` : both + other}.`, isAway ? "bad" : "");
 }
 
@@ -220,20 +220,22 @@ function timeline(name, outages, { at: now, since }) {
 }
 
 function showReplicas(live) {
-  const heard = live.silentMs === null ? "never heard" : `heard ${duration(live.silentMs)} ago`;
-  const lag = live.lagMs >= LAG_MS ? `, and has not read the log for ${duration(live.lagMs)}` : "";
-  if (live.peer === "none") say("link", "There is one replica only.", "quiet");
-  else if (live.peer === "linked") say("link", `The other replica is linked, ${heard}${lag}.`, "quiet");
-  else say("link", `▲ The other replica is ${live.peer}, ${heard}.`, "bad");
-  const names = ["a", "b"].filter((name) => live.peer !== "none" || name === live.replica);
-  byId("replicas").replaceChildren(...names.map((name) => replicaRow(name, live)));
+  const peers = Object.entries(live.peers);
+  const lines = peers.map(([name, { state, silentMs, lagMs }]) => {
+    const heard = silentMs === null ? "never heard" : `heard ${duration(silentMs)} ago`;
+    const lag = state === "linked" && lagMs >= LAG_MS ? `, and has not read the log for ${duration(lagMs)}` : "";
+    return `${state === "linked" ? "" : "▲ "}Replica ${name} is ${state}, ${heard}${lag}.`;
+  });
+  const isBad = peers.some(([, { state }]) => state !== "linked");
+  say("link", lines.join(" ") || "There is one replica only.", isBad ? "bad" : "quiet");
+  byId("replicas").replaceChildren(...Object.keys(live.replicas).map((name) => replicaRow(name, live)));
 }
 
-function replicaRow(name, { replica, replicas, peer }) {
+function replicaRow(name, { replica, replicas, peers }) {
   const status = replicas[name];
   const isThis = name === replica;
   // one that is linked without a status has a page of another version
-  const silent = isThis || peer === "linked" ? "shows no figures here" : "▲ not heard";
+  const silent = isThis || peers[name]?.state === "linked" ? "shows no figures here" : "▲ not heard";
   const state = status ? status.ready ? "✓ answers" : "▲ answers 503" : silent;
   const isOut = state.startsWith("▲");
   const answered = (value) => status.posts > 0 ? ms(value) : "–";

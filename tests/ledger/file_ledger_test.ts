@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { CHECKPOINT_RECORDS, Ledger } from "../../src/ledger/ledger.ts";
+import { FileLedger } from "../../src/ledger/file_ledger.ts";
+import { CHECKPOINT_RECORDS } from "../../src/ledger/fold.ts";
 import { indexOf, positionOf } from "../../src/ledger/log.ts";
 import { SegmentLog } from "../../src/ledger/segment_log.ts";
 import { Book } from "../../src/payment/book.ts";
@@ -64,7 +65,7 @@ Deno.test("observers hear of every fact in the order of the log, the peer's too,
   const { a, b } = pair();
   const heard: string[] = [];
   const hear = (name: string) => ({
-    folded: (...[fact, holds, payment]: Parameters<Parameters<Ledger["observe"]>[0]["folded"]>) => {
+    folded: (...[fact, holds, payment]: Parameters<Parameters<FileLedger["observe"]>[0]["folded"]>) => {
       if (payment) assert.deepEqual(payment, a.ledger.book.get(payment.id));
       heard.push([name, fact.kind, "by" in fact && fact.by, holds, payment?.stage ?? "-"].join(" "));
     },
@@ -140,7 +141,7 @@ Deno.test("two that do not agree whether a fact holds have another hash from the
   const book = new Book();
   book.load({ ...a.ledger.book.get(idOf(1))!, cents: 5 });
   const log = new SegmentLog({ files, boot: BOOT, position: positionOf(1, 0), gone() {} });
-  const other = new Ledger(log, 9, book);
+  const other = new FileLedger(log, 9, book);
   other.catchUp();
   assert.equal(other.position, a.ledger.position);
   assert.notEqual(other.hash, a.ledger.hash);
@@ -160,7 +161,7 @@ Deno.test("where the log began anew on what the store held, the hash begins anew
   assert.deepEqual(whole.ledger.checkpoints, []);
   // who comes from the store, which holds the position behind it
   const log = new SegmentLog({ files, boot: BOOT, position: positionOf(4, 1), gone() {} });
-  const later = new Ledger(log, 9);
+  const later = new FileLedger(log, 9);
   later.catchUp();
   assert.notEqual(later.hash, 0);
   assert.deepEqual([later.position, later.hash], [whole.ledger.position, whole.ledger.hash]);
@@ -174,7 +175,7 @@ Deno.test("a ledger that goes on from where the store is comes to the hash of on
   const log = new SegmentLog({ files, boot: BOOT, position, gone() {} });
   const loaded = new Book();
   for (const payment of book.pending.values()) loaded.load(payment);
-  const later = new Ledger(log, 9, loaded, hash);
+  const later = new FileLedger(log, 9, loaded, hash);
   a.accept(3);
   settle(a, 1, "a");
   later.catchUp();

@@ -1,0 +1,95 @@
+/** Which stream is the log: a key of the engine says so, and is only ever changed from the value that it was seen with. @module */
+import { JetStreamApiCodes, StorageType } from "@nats-io/jetstream";
+import { type KV, Kvm } from "@nats-io/kv";
+import { errorLine } from "../errors.ts";
+import type { Streams } from "../ledger/stream.ts";
+import { ANSWER_MS, type Nats, NatsError } from "./connection.ts";
+import { configOf, isCode, JetStream, nameOf } from "./stream.ts";
+
+/** The bucket of keys that all replicas share. */
+const BUCKET = "galo";
+const KEY = "log";
+/** How often the key is tried again while nobody knows whether it was changed. */
+const TRIES = 10;
+
+/** What the key says. */
+interface Entry {
+  readonly id: string;
+  readonly revision: number;
+}
+
+/** The keys that the replicas of a cluster share: each change is from a revision to the next. */
+export async function keysOf(nats: Nats): Promise<KV> {
+  const options = { replicas: nats.copies, storage: StorageType.File, history: 1, allow_direct: false };
+  try {
+    return await new Kvm(nats.client).create(BUCKET, options);
+  } catch (error) {
+    throw new NatsError("unavailable", `NATS cannot keep keys on ${nats.copies} servers: ${errorLine(error)}`);
+  }
+}
+
+/** The streams of JetStream. Methods reject with a {@link NatsError}. */
+export class JetStreams implements Streams {
+  /** @param bytesMax how large a stream may become */
+  constructor(private readonly nats: Nats, private readonly keys: KV, private readonly bytesMax: number) {}
+
+  async current(): Promise<JetStream | undefined> {
+    const entry = await this.#entry();
+    return entry && await this.#open(entry);
+  }
+
+  async begin(first: number, instead: string | undefined): Promise<JetStream> {
+    const before = await this.#entry();
+    if (before && before.id !== instead) return await this.#open(before);
+    const id = [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => (byte % 36).toString(36)).join("");
+    await asked(() => this.nats.manager.streams.add(configOf(id, first, this.nats.copies, this.bytesMax)));
+    const entry = await this.#change(id, before?.revision ?? 0);
+    // its messages are in the store, or with those who read them
+    const left = entry.id === id ? instead : id;
+    if (left) await this.nats.manager.streams.delete(nameOf(left)).catch(() => {});
+    return await this.#open(entry);
+  }
+
+  /** Has the key changed to `id` from a revision. @returns what stands there then, which may be another's */
+  async #change(id: string, from: number): Promise<Entry> {
+    let why = "";
+    for (let i = 0; i < TRIES; i++) {
+      try {
+        return { id, revision: await this.keys.put(KEY, id, { previousSeq: from, timeout: ANSWER_MS }) };
+      } catch (error) {
+        why = errorLine(error);
+      }
+      // somebody has changed it, perhaps this replica with a try before
+      const entry = await this.#entry().catch(() => undefined);
+      if (entry && entry.revision > from) return entry;
+    }
+    throw new NatsError("unavailable", `NATS does not say which stream counts: ${why}`);
+  }
+
+  async #open({ id, revision }: Entry): Promise<JetStream> {
+    await this.#grow(id).catch(() => {});
+    const replaced = () => this.#entry().then((entry) => (entry?.revision ?? 0) > revision, () => false);
+    return new JetStream(this.nats, id, replaced);
+  }
+
+  /** A limit that was raised counts for the stream that is there. */
+  async #grow(id: string): Promise<void> {
+    const { config } = await this.nats.manager.streams.info(nameOf(id));
+    if (config.max_bytes >= this.bytesMax) return;
+    await this.nats.manager.streams.update(nameOf(id), { max_bytes: this.bytesMax });
+  }
+
+  async #entry(): Promise<Entry | undefined> {
+    const entry = await asked(() => this.keys.get(KEY));
+    return entry ? { id: entry.string(), revision: entry.revision } : undefined;
+  }
+}
+
+async function asked<T>(question: () => Promise<T>): Promise<T> {
+  try {
+    return await question();
+  } catch (error) {
+    const refused = isCode(error, JetStreamApiCodes.JetStreamNotEnabledForAccount) || isCode(error, 10_047);
+    throw new NatsError(refused ? "refused" : "unavailable", `NATS: ${errorLine(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,48 @@
+/** The roster: the names of all replicas, in the order of `REPLICAS`. @module */
+import type { ReplicaId } from "./fact.ts";
+
+/** How many replicas a cluster may have: a code has five bits in a record. */
+export const REPLICAS_MAX = 32;
+/** A name of a replica. */
+export const NAME = /^[a-z][a-z0-9-]{0,15}$/;
+
+/**
+ * The names of all replicas. The place of a name is its code in records, rows and stories, so a roster changes at its end
+ * only. A code without a name is that of a replica that was in the roster once.
+ */
+export class Roster {
+  /** by code, also of those that are not in the roster */
+  readonly #names: readonly ReplicaId[];
+  readonly #codes: ReadonlyMap<ReplicaId, number>;
+
+  /** @param names at most {@link REPLICAS_MAX}, each once */
+  constructor(readonly names: readonly ReplicaId[]) {
+    // clusters had the replicas a and b before they had a roster
+    const former = (code: number) => {
+      const letter = String.fromCharCode(97 + code);
+      return NAME.test(letter) && !names.includes(letter) ? letter : `#${code + 1}`;
+    };
+    this.#names = Array.from({ length: REPLICAS_MAX }, (_, code) => names[code] ?? former(code));
+    this.#codes = new Map(this.#names.map((name, code) => [name, code]));
+  }
+
+  /** The code of a name. @throws if no code has it: a broken invariant */
+  codeOf(name: ReplicaId): number {
+    const code = this.#codes.get(name);
+    if (code === undefined) throw new Error(`invariant: ${name} is no replica of ${this.names}`);
+    return code;
+  }
+
+  /** The name of a code; undefined from {@link REPLICAS_MAX} on. */
+  nameOf(code: number): ReplicaId | undefined {
+    return this.#names[code];
+  }
+
+  /** The names without `self`, in their order. */
+  peersOf(self: ReplicaId): readonly ReplicaId[] {
+    return this.names.filter((name) => name !== self);
+  }
+}
+
+/** The roster where nothing else is said. */
+export const PAIR: Roster = new Roster(["a", "b"]);
