@@ -19,7 +19,8 @@ Commands:
   processor   a stand-in payment processor   --port PORT (0: any)  --fee SHARE  [--host ADDRESS]
   audit       whether router, Postgres and both processors agree   [--url URL] [--from ISO] [--to ISO] [--deep] [--json]
               PROCESSOR_TOKEN is the processors' admin token; without --deep the audit asks for ids only where totals
-              differ, so two mistakes can hide each other; exit code 0: all agree, 1: they do not, 2: one cannot be asked
+              differ, so two mistakes can hide each other; exit code 0: all agree, 1: they do not, 2: one cannot be
+              asked, or an option is wrong
 
 Settings come from the environment.
 
@@ -169,12 +170,15 @@ function ignoresHangup(): boolean {
   }
 }
 
-/** Prints an error that a person can fix as one line; any other is a bug of ours and shows its stack. */
+/**
+ * Prints an error that a person can fix as one line; any other is a bug of ours and shows its stack. Exit code 2 where an
+ * option or setting is wrong, else 1.
+ */
 function refuse(error: unknown): never {
   const expected = [ConfigError, StartError, StoreError, Deno.errors.NotCapable, Deno.errors.AddrInUse];
   if (!isOfFiles(error) && !expected.some((kind) => error instanceof kind)) throw error;
   console.error(`galo: ${errorLine(error)}`);
-  Deno.exit(1);
+  Deno.exit(error instanceof ConfigError ? 2 : 1);
 }
 
 if (import.meta.main) {

@@ -1,6 +1,6 @@
 /** `deno task bench:hosts`: what a log on three hosts costs, against the file on one machine. @module */
-import { parseArgs } from "node:util";
-import { HOSTS, Hosts } from "../tests/cluster/hosts.ts";
+import { HOSTS, Hosts, HostsError } from "../tests/cluster/hosts.ts";
+import { parseOptions, runTask, whole } from "../tests/support/command_line.ts";
 import { bothStandIns } from "../tests/support/standins.ts";
 import { until } from "../tests/support/until.ts";
 import { payment } from "../tests/cluster/harness.ts";
@@ -201,25 +201,24 @@ async function measure(rounds: number, deaths: number): Promise<HostsResults> {
   };
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      rounds: { type: "string", default: "7" },
-      deaths: { type: "string", default: "3" },
-      out: { type: "string", default: new URL("results", import.meta.url).pathname },
-      help: { type: "boolean", short: "h", default: false },
-    },
+const parse = (args: string[]) => {
+  const { help, rounds, deaths, out } = parseOptions(args, {
+    rounds: { type: "string", default: "7" },
+    deaths: { type: "string", default: "3" },
+    out: { type: "string", default: new URL("results", import.meta.url).pathname },
   });
-  if (values.help) return console.log(HELP);
-  const results = await measure(Number(values.rounds), Number(values.deaths));
-  await Deno.mkdir(values.out, { recursive: true });
-  await Deno.writeTextFile(`${values.out}/hosts.json`, `${JSON.stringify(results, null, 1)}\n`);
-  await Deno.writeTextFile(`${values.out}/hosts.md`, hostsTable(results));
+  return { help, out, rounds: whole("--rounds", rounds, 1, 1_000), deaths: whole("--deaths", deaths, 1, 1_000) };
+};
+
+async function main({ rounds, deaths, out }: ReturnType<typeof parse>): Promise<void> {
+  const results = await measure(rounds, deaths);
+  await Deno.mkdir(out, { recursive: true });
+  await Deno.writeTextFile(`${out}/hosts.json`, `${JSON.stringify(results, null, 1)}\n`);
+  await Deno.writeTextFile(`${out}/hosts.md`, hostsTable(results));
   console.log(`\n${hostsTable(results)}`);
-  say(`kept in ${values.out}`);
+  say(`kept in ${out}`);
 }
 
 if (import.meta.main) {
-  await main();
-  Deno.exit(0);
+  await runTask({ name: "bench:hosts", help: HELP, parse, run: main, expected: [HostsError] });
 }

@@ -2,6 +2,9 @@
 import { startLoad } from "./graded/generator.ts";
 import { Latency, type LatencySummary } from "./graded/latency.ts";
 
+/** The most that may be asked for: each virtual user has a connection, and a process may have 1,024 files open. */
+export const ROUNDS_MAX = 1_000, SECONDS_MAX = 600, USERS_MAX = 900;
+
 /**
  * The latency of POST with so many users, each of which sends one payment a second, over so many seconds.
  *

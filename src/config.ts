@@ -4,10 +4,10 @@
  */
 import { z } from "@zod/zod";
 import { fitsSocket } from "./file_system.ts";
-import { NAME, REPLICAS_MAX } from "./payment/roster.ts";
 
 /** A setting that is not valid; the message is one line for the person who set it. */
 export class ConfigError extends Error {
+  /** what a stack shows */
   override name = "ConfigError";
 }
 
@@ -89,7 +89,10 @@ function decoded(text: string): string {
   }
 }
 
-/** They begin names of files and locks in DATA_DIR. */
+/** A code of a replica has five bits in a record. */
+const REPLICAS_MAX = 32;
+const NAME = /^[a-z][a-z0-9-]{0,15}$/;
+/** Names of files and locks in DATA_DIR. */
 const TAKEN = /^(?:log|poll|(?:peer|process)-.*)$/;
 const names = z.string().transform((text) => text.split(",").map((name) => name.trim()))
   .refine((all) => all.every((name) => NAME.test(name)), "a name has up to 16 of a-z, 0-9 and -, from a-z on")
@@ -123,7 +126,8 @@ export function placeOf(listen: Listen): string {
 }
 
 /** Where this replica's pages for operators are, if not at LISTEN. A port can be shared, a path cannot. */
-export function operationsOf({ OPS_LISTEN: listen, REPLICAS, REPLICA }: Config): Listen | undefined {
+export function operationsOf(config: Config): Listen | undefined {
+  const { OPS_LISTEN: listen, REPLICAS, REPLICA } = config;
   return listen && "path" in listen && REPLICAS.length > 1 ? { path: `${listen.path}.${REPLICA}` } : listen;
 }
 

@@ -1,117 +1,86 @@
-/**
- * The start of a replica: it takes its lock, opens the log, loads the snapshot in the store, and replays the log from there.
- * @module
- */
-import { within } from "./clock.ts";
-import { FileLedger } from "./ledger/file_ledger.ts";
-import { type Beginning, locate, NOTHING_STORED, openLog } from "./ledger/opening.ts";
-import { SegmentLog } from "./ledger/segment_log.ts";
-import type { HeldLock } from "./membership/lock.ts";
+/** What a replica's log is to it beside the ledger: how a start finds it and loads what the store holds, and who acts for whom. @module */
+import { type Clock, within } from "./clock.ts";
+import type { Ledger } from "./ledger/ledger.ts";
+import { NOTHING_STORED } from "./ledger/opening.ts";
+import type { Retention } from "./ledger/retention.ts";
 import { Book } from "./payment/book.ts";
-import type { ReplicaPorts, ReplicaSettings } from "./replica.ts";
-import { type Stored, StoreError } from "./store/store.ts";
+import type { ReplicaId } from "./payment/fact.ts";
+import type { Payment } from "./payment/payment.ts";
+import { type Store, type Stored, StoreError } from "./store/store.ts";
 
-/** How long a start waits for the store before it tries to do with the log alone, in milliseconds. */
+/** How long a start waits for the store before it tries with the log alone, in milliseconds. */
 export const STORE_WAIT_MS = 3_000;
+/** Pause before the store is asked again, in milliseconds. */
+export const STORE_AGAIN_MS = 500;
 
-/** The result of a recovery. */
-interface Known {
-  readonly ledger: FileLedger;
+/** The result of an attempt to open the log. */
+export type Opened =
+  /** facts may be lost if it is `doubted` */
+  | { readonly kind: "opened"; readonly doubted: boolean; readonly isAlone?: boolean }
+  /** it cannot be opened now: why, and when to try again; `isAlone`: no other replica can take payments meanwhile */
+  | { readonly kind: "not-opened"; readonly why: string; readonly afterMs?: number; readonly isAlone?: boolean };
+
+/** The snapshot in the store, and the log that goes on from there. */
+export interface Known {
   /** the identity of the log */
   readonly logId: string;
   /** where the store was when it was loaded */
   readonly stored: Stored;
+  readonly retention?: Retention;
+  /** Makes the ledger, which begins where the snapshot ends. */
+  begin(): Ledger;
 }
 
-/** Pause before the store is asked again, in milliseconds. */
-export const STORE_AGAIN_MS = 500;
+/** What a log asks of its replica. */
+export interface LogHost {
+  /** How long ago a peer was heard, in milliseconds. */
+  silentMs(peer: ReplicaId): number;
+  /** Which of the peers asked for are dead for certain, and which may live. */
+  found(dead: readonly ReplicaId[], living: readonly ReplicaId[]): void;
+  /** This replica acts on other payments than before: {@link ClusterLog.isOwn}. */
+  ownersChanged(): void;
+  /** The log is lost: begins nothing more, and writes what is known to the store. */
+  giveUp(): Promise<void>;
+}
 
-/** The lock of this replica, or why there is no lock or no log now, and when to try again. */
-type Claim =
-  | { readonly own: HeldLock; readonly doubted: boolean; readonly isAlone: boolean }
-  | { readonly why: string; readonly afterMs?: number; readonly isAlone?: boolean };
+/** The log that all replicas share: files of one machine, or a stream of several. */
+export interface ClusterLog {
+  /** its `uptime` is that by which doubts are dated */
+  readonly clock: Clock;
+  /** Tries to open it, so that {@link load} finds where to begin. */
+  open(): Promise<Opened>;
+  /** Loads the store, and finds where in the log that ends; undefined if that is not possible now. */
+  load(): Promise<Known | undefined>;
+  /** Whether this replica acts on a payment. */
+  isOwn(payment: Payment): boolean;
+  /** Takes over what these peers own, which are not heard, if it may: called again and again. */
+  takeOver(peers: readonly ReplicaId[], ledger: Ledger): void;
+  /** A peer is heard again. */
+  heard(peer: ReplicaId): void;
+  /** Releases it. */
+  close(): void;
+}
 
-/**
- * Takes this replica's lock and opens the log. One replica at a time does so; it holds the lock `log` meanwhile, and its
- * own from then on.
- */
-export async function claimAndOpen(settings: ReplicaSettings, ports: ReplicaPorts): Promise<Claim> {
-  const { self, roster, rereads } = settings;
-  const { locks, files, boot, store, clock, uuid } = ports;
-  const logLock = locks.tryAcquire("log");
-  if (!logLock) return { why: "another replica opens the log" };
+/** A book of what the store holds, and where that ends; an empty one if it does not answer. */
+export async function loadStore(
+  clock: Clock,
+  store: Store | undefined,
+): Promise<{ readonly book: Book; readonly stored: Stored; readonly answered: boolean }> {
   try {
-    // the store is asked before the lock is taken: another replica may take over meanwhile
-    let trouble = "";
-    const stored = store ? await answer(ports, store.stored(), (why) => trouble = `: ${why}`) : NOTHING_STORED;
-    const own = locks.tryAcquire(self);
-    if (!own) return { why: "this replica's lock is held by another process" };
-    const others = roster.peersOf(self).map((name) => locks.tryAcquire(name));
-    for (const other of others) other?.release();
-    const isAlone = others.every((other) => other !== undefined);
-    const [at, uptimeMs] = [clock.now(), clock.uptime()];
-    const opening = openLog({ files, boot, self, roster, stored, peerHasLock: !isAlone, rereads, at, uptimeMs, uuid });
-    const follows = opening.kind === "opened" && await moveStoreTo(ports, stored, rereads);
-    if (follows) return { own, doubted: opening.doubted, isAlone };
-    own.release();
-    const why = opening.kind === "wait" ? opening.why + trouble : "the store did not take the log that begins anew";
-    return { why, isAlone, ...!stored && { afterMs: STORE_AGAIN_MS } };
-  } finally {
-    logLock.release();
-  }
-}
-
-/**
- * Moves the store to a log that began anew, before anything is recorded there: what a dead process sent to the store, and
- * is not committed yet, then comes too late, as it must, since the new log does not have it.
- *
- * @returns whether it does
- */
-async function moveStoreTo(ports: ReplicaPorts, stored: Stored | undefined, rereads: number): Promise<boolean> {
-  const { files, store } = ports;
-  const beginning = stored && locate(files, stored, rereads);
-  if (!store || !beginning || beginning.logId === stored.logId) return true;
-  const to = { ...stored, logId: beginning.logId, position: beginning.position };
-  const now = await answer(ports, store.write({ from: stored, to, replacesAll: false, payments: [] }));
-  return now?.logId === to.logId && now.position === to.position;
-}
-
-/**
- * Loads the store and finds the position in the log where that ends.
- *
- * @param gone called when the log loses records that are not read yet
- * @returns undefined if that is not possible now
- */
-export async function load(
-  settings: ReplicaSettings,
-  ports: ReplicaPorts,
-  gone: (why: string) => void,
-): Promise<Known | undefined> {
-  const { roster, segmentRecords, rereads } = settings;
-  const { files, boot, store, random } = ports;
-  let book = new Book();
-  let stored = NOTHING_STORED;
-  try {
-    const there = store && await answer(ports, store.stored());
-    if (there) stored = await store!.load((payment) => book.load(payment));
+    const book = new Book();
+    const there = store && await answer(clock, store.stored());
+    const stored = there ? await store!.load((payment) => book.load(payment)) : NOTHING_STORED;
+    book.restoreDoubt(stored.doubtedUptimeMs);
+    return { book, stored, answered: !store || there !== undefined };
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    book = new Book();
-    stored = NOTHING_STORED;
+    return { book: new Book(), stored: NOTHING_STORED, answered: false };
   }
-  book.restoreDoubt(stored.doubtedUptimeMs);
-  const beginning: Beginning | undefined = locate(files, stored, rereads);
-  if (!beginning) return undefined;
-  if (beginning.leftovers) book.markLoadedDoubtful();
-  const { logId, ...from } = beginning;
-  const nonce = Math.floor(random() * 2 ** 32);
-  const segments = new SegmentLog({ files, boot, segmentRecords, rereads, gone, ...from });
-  return { ledger: new FileLedger(segments, nonce, book, stored.hash, roster), logId, stored };
 }
 
 /** The answer of a store; undefined if there is none in time, or it fails: `failed` gets the reason. */
-async function answer<T>(
-  { clock }: ReplicaPorts,
+export async function answer<T>(
+  clock: Clock,
   asked: Promise<T>,
   failed: (why: string) => void = () => {},
 ): Promise<T | undefined> {

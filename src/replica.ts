@@ -6,42 +6,44 @@
 import { type Clock, type Random, within } from "./clock.ts";
 import type { AckLevel } from "./config.ts";
 import type { Ledger, Receipt } from "./ledger/ledger.ts";
-import type { SegmentFiles } from "./ledger/log.ts";
-import { Retention } from "./ledger/retention.ts";
-import { HealthPoller } from "./membership/health_poller.ts";
-import type { HeldLock, Locks } from "./membership/lock.ts";
+import { FileLog, type FilePorts } from "./file_log.ts";
+import { ClaimedPoller, HealthPoller } from "./membership/health_poller.ts";
 import { type Effect, type Event, type Membership, transition, unstarted } from "./membership/membership.ts";
 import type { Book } from "./payment/book.ts";
-import type { ReplicaId } from "./payment/fact.ts";
+import type { Processor, ReplicaId } from "./payment/fact.ts";
 import type { Cents } from "./payment/money.ts";
+import type { Payment } from "./payment/payment.ts";
 import type { Roster } from "./payment/roster.ts";
 import { Agreement } from "./peer/agreement.ts";
 import { PeerLinks } from "./peer/link.ts";
 import type { Transport } from "./peer/transport.ts";
 import { Dispatcher } from "./routing/dispatcher.ts";
-import type { ProcessorClient } from "./routing/processor_client.ts";
+import type { Health, ProcessorClient } from "./routing/processor_client.ts";
 import type { RouteLimits } from "./routing/route.ts";
 import { type Readiness, readinessOf, type Running } from "./service/readiness.ts";
 import type { Acceptance, Service, Vitals } from "./service/service.ts";
-import { claimAndOpen, load, STORE_AGAIN_MS } from "./recovery.ts";
+import { type ClusterLog, type LogHost, STORE_AGAIN_MS } from "./recovery.ts";
+import { StreamLog, type StreamPorts } from "./stream_log.ts";
 import { Projector } from "./store/projector.ts";
 import type { Store } from "./store/store.ts";
 import type { Observer } from "./service/observer.ts";
 
-/** How often a replica checks that its lock is still its own, in milliseconds. */
-const LOCK_CHECK_MS = 5_000;
 /** How often loading may fail before the replica restarts. */
 const READINGS_MAX = 4;
 /** How long a caller waits until the log has a payment, in milliseconds. */
 const RECORD_MS = 2_000;
+/** How long the store may take to be written once the log is lost, in milliseconds. */
+const GIVE_UP_MS = 3_000;
 /** The part of the time for stopping that calls in flight may take. */
 const DRAIN_SHARE = 0.6;
 
 /** The options of one replica; times in milliseconds. */
 export interface ReplicaSettings extends RouteLimits {
+  /** which of the two replicas it is */
   readonly self: ReplicaId;
   readonly roster: Roster;
   readonly ack: AckLevel;
+  /** payments that it dispatches a second at most */
   readonly dispatchPerSecond: number;
   /** payments that may be pending at all replicas together */
   readonly queueMax: number;
@@ -57,25 +59,27 @@ export interface ReplicaSettings extends RouteLimits {
   readonly segmentsMax: number;
   /** see {@link SegmentLogOptions} */
   readonly segmentRecords: number;
+  /** see {@link SegmentLogOptions} */
   readonly rereads: number;
 }
 
-/** Everything outside. */
+/** Everything outside, but the log. */
 export interface ReplicaPorts {
+  /** the time */
   readonly clock: Clock;
+  /** for jitter, and for numbers that are not likely to meet */
   readonly random: Random;
+  /** the processors */
   readonly client: ProcessorClient;
-  readonly locks: Locks;
-  readonly files: SegmentFiles;
-  /** a number that only this boot of the machine has */
-  readonly boot: number;
   /** makes a new UUID */
   uuid(): string;
   /** the way to the peers; none for a replica on its own */
   readonly transport?: Transport;
+  /** the store; none for a replica that has only the log */
   readonly store?: Store;
   /** sees every fact after the start, after the replica's own parts */
   readonly observers?: readonly Observer[];
+  /** Logs a line. */
   say(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
   /** An invariant is broken: the replica must not go on. */
   fail(error: unknown): void;
@@ -87,11 +91,11 @@ export interface ReplicaPorts {
 export class Replica implements Service {
   readonly #settings: ReplicaSettings;
   readonly #ports: ReplicaPorts;
+  readonly #log: ClusterLog;
   readonly #links: PeerLinks | undefined;
   readonly #agreements: ReadonlyMap<ReplicaId, Agreement>;
-  readonly #poller: HealthPoller;
+  readonly #poller: HealthPoller | ClaimedPoller;
   #member: Membership;
-  #ownLock: HeldLock | undefined;
   #openedMs = 0;
   /** how long reading took: no caller could repeat an id meanwhile, so ids are recalled for that much longer */
   #readMs = 0;
@@ -107,11 +111,12 @@ export class Replica implements Service {
   /** payments that wait until the log has them */
   #accepting = 0;
 
-  constructor(settings: ReplicaSettings, ports: ReplicaPorts) {
+  constructor(settings: ReplicaSettings, ports: ReplicaPorts & (FilePorts | StreamPorts)) {
     this.#settings = settings;
     this.#ports = ports;
+    this.#log = this.#logOf(ports);
     const { self, roster } = settings;
-    const { clock, random, transport, locks, client } = ports;
+    const { clock, random, transport, client } = ports;
     const peers = roster.peersOf(self);
     this.#member = unstarted(peers);
     const checkpoints = () => this.#running?.ledger.checkpoints ?? [];
@@ -134,10 +139,31 @@ export class Replica implements Service {
         health: (processor, health) => this.#running?.dispatcher.hearHealth(processor, health),
       });
     }
-    this.#poller = new HealthPoller(clock, locks, client, (processor, health) => {
+    const heard = (processor: Processor, health: Health) => {
       this.#running?.dispatcher.hearHealth(processor, health);
       this.#links?.tellHealth(processor, health);
-    });
+    };
+    this.#poller = "streams" in ports
+      ? new ClaimedPoller(clock, (processor) => ports.claimHealth(processor), client, heard)
+      : new HealthPoller(clock, ports.locks, client, heard);
+  }
+
+  #logOf(ports: ReplicaPorts & (FilePorts | StreamPorts)): ClusterLog {
+    const host: LogHost = {
+      silentMs: (peer) => this.#links?.all.find((link) => link.peer === peer)?.silentMs ?? Infinity,
+      found: (dead, living) => {
+        for (const peer of dead) this.#happened({ kind: "peer-dead", peer });
+        for (const peer of living) this.#happened({ kind: "peer-lives", peer });
+        this.#trim(dead);
+      },
+      ownersChanged: () => this.#running?.dispatcher.ownersChanged(),
+      giveUp: async () => {
+        const { dispatcher, projector } = this.#running ?? {};
+        void dispatcher?.stop();
+        await projector?.flush(GIVE_UP_MS);
+      },
+    };
+    return "streams" in ports ? new StreamLog(this.#settings, ports, host) : new FileLog(this.#settings, ports, host);
   }
 
   /** Begins to look for the peers, to read the store and the log, and then to serve. */
@@ -152,7 +178,8 @@ export class Replica implements Service {
 
   accept(id: string, cents: Cents): Acceptance | Promise<Acceptance> {
     const { self, queueMax, recallMs } = this.#settings;
-    const { clock, observers = [] } = this.#ports;
+    const { observers = [] } = this.#ports;
+    const { clock } = this.#log;
     for (const observer of observers) observer.handedIn?.(id);
     if (!this.#running || this.#member.phase !== "serving") return "not-serving";
     const { ledger, retention } = this.#running;
@@ -164,7 +191,7 @@ export class Replica implements Service {
     if (known) return known.cents === cents ? this.#covered() : "conflict";
     if (book.pending.size + this.#accepting >= queueMax) return "queue-full";
     if (!book.hasRoomFor(cents)) return "total-full";
-    if (retention.isOverLimit) return "log-full";
+    if (retention?.isOverLimit) return "log-full";
     const doubt = book.doubtedUptimeMs !== null && clock.uptime() < book.doubtedUptimeMs + this.#readMs + recallMs;
     const receipt = ledger.append({ kind: "accepted", by: self, id, cents, at: clock.now(), doubt }, true);
     return receipt instanceof Promise ? this.#recorded(receipt, cents) : this.#accepted(receipt, cents);
@@ -268,22 +295,20 @@ export class Replica implements Service {
 
   async #open(): Promise<void> {
     if (this.#member.phase !== "starting") return;
-    const opened = await claimAndOpen(this.#settings, this.#ports);
+    const opened = await this.#log.open();
     // another one that opens the log meanwhile may wait as well
     this.isAwaitingStore = (opened.isAlone ?? this.isAwaitingStore) && (this.isAwaitingStore || "afterMs" in opened);
-    if ("why" in opened) {
+    if (opened.kind === "not-opened") {
       if (opened.afterMs && opened.why !== this.#storeTrouble) {
         this.#storeTrouble = opened.why;
         this.#ports.say("warning", "the start waits", { why: opened.why });
       }
-      return this.#happened({ kind: "not-opened", ...opened });
+      return this.#happened(opened);
     }
-    this.#ownLock = opened.own;
-    if (this.#member.phase !== "starting") return opened.own.release();
+    if (this.#member.phase !== "starting") return this.#log.close();
     const { horizonMs } = this.#settings;
     const lost = "the log may have lost facts: processors are asked before anything unsettled is sent";
     if (opened.doubted) this.#ports.say("warning", lost, { horizonMs });
-    this.#checkLock(opened.own);
     // a peer that hears this replica takes it for alive, so it must hold its lock
     this.#links?.start();
     this.#openedMs = this.#ports.clock.monotonic();
@@ -291,17 +316,20 @@ export class Replica implements Service {
   }
 
   async #read(): Promise<void> {
-    const { self, roster, storeIntervalMs: intervalMs, segmentsMax } = this.#settings;
-    const { clock, random, store, client, say, restart, observers = [], files } = this.#ports;
-    const known = await load(this.#settings, this.#ports, restart);
+    const { self, roster, storeIntervalMs: intervalMs } = this.#settings;
+    const { random, store, client, say, restart, observers = [] } = this.#ports;
+    const { clock } = this.#log;
+    const known = await this.#log.load();
     if (this.#member.phase !== "reading") return;
     if (!known) {
       // another replica has stored more since, or the store does not answer any more, or went back to before the log's beginning
       if (++this.#readings < READINGS_MAX) return void clock.after(STORE_AGAIN_MS, () => this.#guard(this.#read()));
       return restart("the log does not reach back to what the store holds");
     }
-    const { ledger, logId, stored } = known;
-    const dispatcher = new Dispatcher({ self, ledger, clock, random, client, limits: this.#settings });
+    const { logId, stored, retention } = known;
+    const ledger = known.begin();
+    const isOwn = (payment: Payment) => this.#log.isOwn(payment);
+    const dispatcher = new Dispatcher({ self, isOwn, ledger, clock, random, client, limits: this.#settings });
     const projector = store && new Projector({
       ...{ isFirst: self === roster.names[0], store, clock, random, ledger, logId, intervalMs, from: stored, say },
       onBatch: (payments, tookMs) => observers.forEach((observer) => observer.committed?.(payments, tookMs)),
@@ -311,11 +339,15 @@ export class Replica implements Service {
       },
       onAhead: restart,
     });
-    const retention = new Retention(files, ledger, segmentsMax);
     ledger.observe(dispatcher);
     if (projector) ledger.observe(projector);
     ledger.observe({ folded: () => this.#links?.tell() });
-    this.#catchUp(ledger);
+    for (let reading = ledger.barrier(); reading && !await reading;) {
+      if (this.#member.phase !== "reading") return;
+      reading = ledger.barrier();
+    }
+    if (this.#member.phase !== "reading") return;
+    this.#look();
     for (const observer of observers) ledger.observe(observer);
     this.#running = { ledger, retention, dispatcher, projector };
     this.#readMs = clock.monotonic() - this.#openedMs;
@@ -329,39 +361,18 @@ export class Replica implements Service {
     this.#links?.tell();
     // of replicas that are no longer in the roster
     const { names } = this.#settings.roster;
-    this.#takeOver([...this.#owned().keys()].filter((owner) => !names.includes(owner)));
+    const owners = new Set(this.#running!.ledger.book.pending.values().map(({ owner }) => owner));
+    this.#takeOver([...owners].filter((owner) => !names.includes(owner)));
   }
 
-  /** How many payments that are not settled each replica owns. */
-  #owned(): ReadonlyMap<ReplicaId, number> {
-    const owned = new Map<ReplicaId, number>();
-    for (const { owner } of this.#running!.ledger.book.pending.values()) owned.set(owner, (owned.get(owner) ?? 0) + 1);
-    return owned;
-  }
-
-  /** The lock of a peer is proof of its death, and all that it wrote is in the log. */
   #takeOver(peers: readonly ReplicaId[]): void {
-    const { locks, clock, say } = this.#ports;
-    const { ledger } = this.#running!;
-    const held = peers.map((peer) => ({ peer, lock: locks.tryAcquire(peer) }));
-    const dead = held.filter(({ lock }) => lock).map(({ peer }) => peer);
-    if (dead.length > 0) this.#catchUp(ledger);
-    const owned = dead.length > 0 ? this.#owned() : new Map<ReplicaId, number>();
-    for (const from of dead) {
-      const [by, payments] = [this.#settings.self, owned.get(from)];
-      const moved = payments && ledger.append({ kind: "moved", by, from, at: clock.now() });
-      if (moved && "kind" in moved && moved.kind === "holds") {
-        say("warning", "failover: a peer is dead, and this replica takes over its payments", { peer: from, payments });
-      }
-    }
-    for (const { peer, lock } of held) this.#happened({ kind: lock ? "peer-dead" : "peer-lives", peer });
-    this.#trim(dead);
-    for (const { lock } of held) lock?.release();
+    this.#log.takeOver(peers, this.#running!.ledger);
   }
 
   #linked(peer: ReplicaId): void {
     // it may be a new process of the peer, with another log
     this.#agreements.get(peer)!.forget();
+    this.#log.heard(peer);
     if (this.#member.phase === "serving") this.#ports.say("info", "a peer is linked", { peer });
     this.#happened({ kind: "linked", peer });
   }
@@ -399,12 +410,6 @@ export class Replica implements Service {
     if (projector) retention?.trim(projector.position, Math.min(...living.map(({ position }) => position)));
   }
 
-  #checkLock(own: HeldLock): void {
-    if (this.#member.phase === "stopped") return;
-    if (!own.valid) return this.#ports.fail(new Error("invariant: the file of this replica's lock was replaced"));
-    this.#ports.clock.after(LOCK_CHECK_MS, () => this.#checkLock(own));
-  }
-
   async #drain(): Promise<void> {
     const { stopMs } = this.#settings;
     const { clock } = this.#ports;
@@ -420,7 +425,7 @@ export class Replica implements Service {
   #close(): void {
     this.#poller.stop();
     this.#links?.stop();
-    this.#ownLock?.release();
+    this.#log.close();
     this.#stopped.resolve(this.#clean);
   }
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { REPLICAS_MAX } from "../src/payment/roster.ts";
 import { ConfigError, operationsOf, parseListen, placeOf, readConfig } from "../src/config.ts";
 import { RECALL_MS, SETTINGS, settingsHelp, STOP_MS } from "../src/config.ts";
 import { WATCHERS_MAX } from "../src/console/watch.ts";
@@ -22,7 +23,7 @@ Deno.test("nothing set is every default", () => {
   assert.equal(config.ALLOW_PURGE, false);
   assert.equal(config.ACK, "log");
   assert.deepEqual([config.HORIZON_MS, config.LOG_MAX_MB], [30_000, 1_024]);
-  assert.equal(config.REPLICAS, 2);
+  assert.deepEqual([config.REPLICAS, config.REPLICA], [["a", "b"], "a"]);
   assert.equal(config.DATABASE_URL, "");
 });
 
@@ -45,7 +46,14 @@ Deno.test("a value that is not valid is named, shown and explained in one line",
       ["ACK", "disk"],
       ["ACK", "Peer"],
       ["LOG_MAX_MB", "7"],
-      ["REPLICA", "c"],
+      ["REPLICAS", "3"],
+      ["REPLICAS", "a,"],
+      ["REPLICAS", "a,B"],
+      ["REPLICAS", "a,b,a"],
+      ["REPLICAS", "a,log"],
+      ["REPLICAS", "a,peer-a"],
+      ["REPLICAS", "a,b234567890123456x"],
+      ["REPLICAS", Array.from({ length: 33 }, (_, i) => String.fromCharCode(97 + i % 26) + (i > 25 ? "2" : "")).join()],
       ["LOG_LEVEL", "loud"],
       ["FEES", "5,0.15"],
       ["FEES", "0.05"],
@@ -149,7 +157,7 @@ Deno.test("a path that is too long for a socket is refused", () => {
   const message = `OPS_LISTEN: ${of(102)}.b is too long for a socket: at most 103 bytes`;
   assert.equal(refused({ OPS_LISTEN: of(102), REPLICA: "b" }), message);
   assert.deepEqual(readConfig({ OPS_LISTEN: of(101) }).OPS_LISTEN, { path: of(101) });
-  assert.deepEqual(readConfig({ OPS_LISTEN: of(103), REPLICAS: "1" }).OPS_LISTEN, { path: of(103) });
+  assert.deepEqual(readConfig({ OPS_LISTEN: of(103), REPLICAS: "a" }).OPS_LISTEN, { path: of(103) });
 });
 
 Deno.test("a libpq variable about a server and its trust is an error unless DATABASE_URL has it", () => {
@@ -174,7 +182,9 @@ Deno.test("a libpq variable about a server and its trust is an error unless DATA
 
 Deno.test("what an earlier version knew is refused with what to write instead", () => {
   const said: readonly (readonly [Record<string, string>, string])[] = [
-    [{ ACK: "peer" }, "ACK=peer was removed: write ACK=log, which loses nothing when both replicas die"],
+    [{ ACK: "peer" }, "ACK=peer was removed: write ACK=log, which loses nothing when all replicas die"],
+    [{ REPLICAS: "1" }, "REPLICAS=1 was removed: write the names of the replicas, here REPLICAS=a"],
+    [{ REPLICAS: "2" }, "REPLICAS=2 was removed: write the names of the replicas, here REPLICAS=a,b"],
     [
       { ACK: " memory" },
       "ACK=memory was removed: write ACK=log, which is as fast and loses nothing when a replica dies",
@@ -252,19 +262,27 @@ Deno.test("of two replicas each has a path of its own for operators, and none is
   const at = (environment: Record<string, string>) => operationsOf(readConfig(environment));
   assert.equal(at({}), undefined);
   assert.deepEqual(at({ OPS_LISTEN: "/run/ops", REPLICA: "b" }), { path: "/run/ops.b" });
-  assert.deepEqual(at({ OPS_LISTEN: "/run/ops", REPLICAS: "1" }), { path: "/run/ops" });
+  assert.deepEqual(at({ OPS_LISTEN: "/run/ops", REPLICAS: "a" }), { path: "/run/ops" });
   assert.deepEqual(at({ OPS_LISTEN: "0", LISTEN: "0" }), { hostname: "127.0.0.1", port: 0 });
   assert.deepEqual(at({ OPS_LISTEN: "9999", LISTEN: "/run/a" }), { hostname: "127.0.0.1", port: 9999 });
   for (
     const environment of [
       { OPS_LISTEN: "9999" },
       { OPS_LISTEN: "[::1]:80", LISTEN: "80" },
-      { OPS_LISTEN: "/run/x", REPLICAS: "1", LISTEN: "/run/x" },
+      { OPS_LISTEN: "/run/x", REPLICAS: "a", LISTEN: "/run/x" },
       { OPS_LISTEN: "/run/x", LISTEN: "/run/x.a" },
     ] as Record<string, string>[]
   ) {
     assert.equal(refused(environment), "OPS_LISTEN: LISTEN has this address already");
   }
+});
+
+Deno.test("REPLICAS is a list of names, and REPLICA one of them: the first, if nothing is said", () => {
+  const { REPLICAS, REPLICA } = readConfig({ REPLICAS: "one, two-2,three" });
+  assert.deepEqual([REPLICAS, REPLICA], [["one", "two-2", "three"], "one"]);
+  const all = Array.from({ length: REPLICAS_MAX }, (_, i) => `r${i}`);
+  assert.equal(readConfig({ REPLICAS: all.join(), REPLICA: "r31" }).REPLICA, "r31");
+  assert.equal(refused({ REPLICA: "c" }), "REPLICA: c is none of REPLICAS=a,b");
 });
 
 Deno.test("--help says what HORIZON_MS must exceed", () => {

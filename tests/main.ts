@@ -31,6 +31,19 @@ function listed(tests: ReadonlyMap<string, string[]>, reasons: readonly string[]
   });
 }
 
+const HELP = `Runs every test, or those of the files that are named, and then says what was left out and why.
+
+Usage: deno task test [FILE…] [OPTIONS]
+
+  --filter NAME  only tests whose names contain this
+  --help
+
+All other options of \`deno test\` work too; the exit code is its own.`;
+
+if (Deno.args.some((arg) => arg === "--help" || arg === "-h")) {
+  console.log(HELP);
+  Deno.exit();
+}
 const folder = await Deno.makeTempDir({ prefix: "galo-tests-" });
 try {
   const [report, reasons] = [`${folder}/report.xml`, `${folder}/reasons`];

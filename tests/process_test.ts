@@ -19,7 +19,7 @@ async function run(script: string): Promise<{ code: number; lines: Record<string
     configureLogs("info", true);
     const folder = ${JSON.stringify(folder)};
     const processors = { PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" };
-    const config = readConfig({ ...processors, DATA_DIR: folder, LISTEN: folder + "/a.sock", REPLICAS: "1" });
+    const config = readConfig({ ...processors, DATA_DIR: folder, LISTEN: folder + "/a.sock", REPLICAS: "a" });
     ${script}`;
   const args = ["eval", "--quiet", "--unstable-net", whole];
   const { code, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
@@ -50,7 +50,7 @@ Deno.test("a replica whose Postgres is not there says so in one line, and waits 
     ...{
       DATA_DIR: folder,
       LISTEN: `${folder}/a.sock`,
-      REPLICAS: "1",
+      REPLICAS: "a",
       DATABASE_URL: "postgres://galo:secret@127.0.0.1:1/books",
     },
     ...{ PROCESSOR_DEFAULT_URL: address, PROCESSOR_FALLBACK_URL: address },

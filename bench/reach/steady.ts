@@ -59,7 +59,7 @@ export interface Steady {
   readonly rate: number;
   readonly rounds: readonly Round[];
   /** what `before` was */
-  readonly before?: string;
+  readonly before?: string | undefined;
 }
 
 /** What to measure. */
@@ -68,7 +68,7 @@ export interface SteadyPlan {
   /** how many that count */
   readonly rounds: number;
   /** a commit whose Galo is measured beside this one */
-  readonly before?: string;
+  readonly before?: string | undefined;
 }
 
 /** Whether a round lost little enough to others. */
@@ -84,7 +84,7 @@ export async function steady(plan: SteadyPlan, say: (line: string) => void): Pro
   try {
     await processors.up(FEES);
     for (const system of systems) await system.up();
-    return { rate, rounds: await inTurn(systems, plan, say), ...before !== undefined && { before } };
+    return { rate, rounds: await inTurn(systems, plan, say), before };
   } finally {
     for (const system of systems) await system.down();
     await processors.down();

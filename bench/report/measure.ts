@@ -40,7 +40,7 @@ export interface Plan {
   /** of the replicas, beside their defaults */
   readonly settings: Readonly<Record<string, string>>;
   /** what a replica runs instead of `main.ts` */
-  readonly entry?: string;
+  readonly entry?: string | undefined;
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * The ledger of one machine. It appends a fact to the log, reads the log up to it, and folds what it reads, the peer's
- * facts included: all of it at once, so whether the fact holds is known when `append` returns.
+ * The ledger of one machine. It appends a fact to the log, reads the log up to it, and folds what it reads, the other
+ * replicas' facts included: all of it at once, so whether the fact holds is known when `append` returns.
  * @module
  */
 import { Book } from "../payment/book.ts";
@@ -30,9 +30,9 @@ export class FileLedger implements Ledger {
     this.#log = log;
     this.#nonce = nonce;
     this.book = book;
-    this.#fold = new Fold(book, hash, roster);
     this.#written = new RecordBuffer(roster);
     this.#read = new RecordBuffer(roster);
+    this.#fold = new Fold(book, hash, roster);
   }
 
   get position(): number {
@@ -83,7 +83,9 @@ export class FileLedger implements Ledger {
       if (record.base !== null) this.#fold.beginAnew();
       return true;
     }
-    if (record.kind === "sealed") throw new Error("invariant: a seal is no fact");
+    if (record.kind === "sealed" || record.kind === "barrier") {
+      throw new Error(`invariant: a ${record.kind} is no fact`);
+    }
     return this.#fold.add(record, this.#read.sum, this.#log.position);
   }
 }

@@ -14,15 +14,15 @@ const VERSION = 1;
 
 /** The first record of a segment. */
 export interface SegmentHeader {
+  /** which record it is */
   readonly kind: "header";
   /** the identity of the log: {@link LogId} in text */
   readonly logId: string;
+  /** its number */
   readonly segment: number;
-  /** the boot of the machine that it is of: segments of an older boot are never appended to */
+  /** the boot of the machine that made it: nothing is appended to segments of an older boot */
   readonly boot: number;
-  /**
-   * If the log begins anew here, on what the store held; null if it continues the segment before.
-   */
+  /** what the log begins anew on, if it does so here; null if it continues the segment before */
   readonly base: Base | null;
 }
 
@@ -36,8 +36,8 @@ export interface Base {
   readonly readFrom: number;
 }
 
-/** `sealed` is the last record of a segment: what stands after it does not count. */
-export type LogRecord = Fact | SegmentHeader | { readonly kind: "sealed" };
+/** `sealed` is the last record of a segment: what stands after it does not count. `barrier` marks a place in a stream. */
+export type LogRecord = Fact | SegmentHeader | { readonly kind: "sealed" } | { readonly kind: "barrier" };
 
 const KINDS = [
   "",
@@ -50,6 +50,7 @@ const KINDS = [
   "moved",
   "purged",
   "doubted",
+  "barrier",
 ] as const;
 
 const SEALED = KINDS.indexOf("sealed");
@@ -73,6 +74,7 @@ const OTHER = 6; // of `settled` requestedAt, of `doubted` uptimeMs: boot
 
 /** The bytes of one record, to be written and read. Numbers are in the byte order of the machine: a log never leaves it. */
 export class RecordBuffer {
+  /** the record, {@link RECORD_BYTES} long */
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #words: Uint32Array;
   readonly #doubles: Float64Array;
@@ -168,6 +170,7 @@ export class RecordBuffer {
         return { kind, logId: id(), segment: at, boot: other, base };
       }
       case "sealed":
+      case "barrier":
         return { kind };
       case "accepted":
         return { kind, by, id: id(), cents, at, doubt: flag === 1 };

@@ -30,8 +30,15 @@ export interface StreamEvents {
   lost(why: string): void;
 }
 
+/** Why an engine cannot be used now. Its message is one clear line, without secrets. */
+export class StreamError extends Error {
+  override name = "StreamError";
+}
+
 /** Messages in one order, each at a position that grows; a position is a whole number from 1. */
 export interface Stream {
+  /** the identity it was made with, a UUID: no other stream has it */
+  readonly id: string;
   /**
    * Appends a message. Never rejects.
    *

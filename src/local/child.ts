@@ -19,17 +19,22 @@ const CONNECT_TRIES = 500;
 
 /** What to start, and how it shows that it is ready. */
 export interface ChildSpec {
+  /** for log lines and errors */
   readonly name: string;
+  /** a path, or a name on the PATH */
   readonly program: string;
+  /** the program's arguments */
   readonly args: readonly string[];
   /** added to this process's own environment */
   readonly env: Readonly<Record<string, string>>;
+  /** its working directory; this process's own if left out */
   readonly cwd?: string;
+  /** whether it is started again when it dies */
   readonly restarts: boolean;
   /** how long the child may take to stop before it is killed, in milliseconds */
   readonly killMs?: number;
   /** ready when this answers; without one, when the child writes to its standard output */
-  readonly at?: Deno.ConnectOptions;
+  readonly at?: Deno.ConnectOptions | undefined;
   /** in a process group of its own, so that what a terminal sends does not reach it */
   readonly detached?: boolean;
 }
@@ -42,7 +47,7 @@ export class Child {
   #process: Deno.ChildProcess;
   #stopping = false;
 
-  /** @throws StartError if there is no such program */
+  /** Starts it. @throws StartError if there is no such program */
   constructor(private readonly spec: ChildSpec) {
     // even if nothing waits for it any more
     this.ready.catch(() => {});
@@ -51,15 +56,15 @@ export class Child {
     this.#watch();
   }
 
-  /** @returns whether it ended in good order */
+  /** Asks it to end, and kills it if it does not. @returns whether it ended in good order */
   async stop(): Promise<boolean> {
     this.#stopping = true;
     return await endProcess(this.#process, "SIGTERM", this.spec.killMs ?? KILL_MS);
   }
 
   #spawn(): Deno.ChildProcess {
-    const { program, args, env, cwd, at, detached = false } = this.spec;
-    const options = { args: [...args], env, detached, ...cwd && { cwd } };
+    const { program, args, env, cwd = ".", at, detached = false } = this.spec;
+    const options = { args: [...args], env, cwd, detached };
     try {
       const command = new Deno.Command(program, { ...options, stdin: "piped", stdout: "piped", stderr: "inherit" });
       const child = command.spawn();

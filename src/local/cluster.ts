@@ -108,11 +108,8 @@ export async function startCluster(
     }
     if (caddy) {
       const upstreams = names.map((name) => `unix/./${name}.sock`).join(" ");
-      // from there, since a Caddyfile cannot name every folder
       const env = { GALO_HOST: listen.hostname, GALO_PORT: `${reached.port}`, GALO_UPSTREAMS: upstreams };
-      const args = ["run", "--adapter", "caddyfile", "--config", `${ROOT}/Caddyfile`];
-      const program = caddy.includes("/") ? resolve(caddy) : caddy;
-      front.unshift(new Child({ name: "caddy", program, args, env, cwd: dataDir, restarts: true, at: reached }));
+      front.unshift(caddyIn(dataDir, caddy, env, reached));
     }
     await Promise.all(front.map(({ ready }) => ready));
     const { length } = names;
@@ -183,6 +180,13 @@ async function startPostgres(folder: string, parts: Parts, say: (line: string) =
   const why = server.account && `, as ${server.account}, since it refuses to run as root`;
   say(`Postgres: embedded, in ${folder}${why ?? ""}`);
   return server.url;
+}
+
+/** Caddy, run in a folder, since a Caddyfile cannot name every one. */
+function caddyIn(cwd: string, caddy: string, env: Record<string, string>, at: Deno.ConnectOptions): Child {
+  const args = ["run", "--adapter", "caddyfile", "--config", `${ROOT}/Caddyfile`];
+  const program = caddy.includes("/") ? resolve(caddy) : caddy;
+  return new Child({ name: "caddy", program, args, env, cwd, restarts: true, at });
 }
 
 /** A child that runs a command of this program, and ends with this process. */

@@ -13,7 +13,7 @@ import { type Account, serverAccount } from "./account.ts";
 import { endProcess, endRemains, REMAINS_MS, REMAINS_POLL_MS, signalTo } from "./child.ts";
 import { programs } from "./programs.ts";
 
-/** When the caller learns what takes the time, in milliseconds. */
+/** After this long the caller is told what takes so long, in milliseconds. */
 const SAY_AFTER_MS = 2_000;
 /** How long a server may take to start before it is killed, in milliseconds: it has little to read. */
 const START_MS = 60_000;
@@ -49,6 +49,7 @@ const ENVIRONMENT = { clearEnv: true, env: { LC_ALL: "C" } } as const;
 export interface EmbeddedPostgres {
   /** for `pg` and `psql`; it needs no password, since nobody else may enter the socket's folder */
   readonly url: string;
+  /** the number of its process */
   readonly pid: number;
   /** the account it runs as, if that is not this process's own */
   readonly account: string | undefined;
@@ -88,7 +89,7 @@ export async function startEmbeddedPostgres(
     return await startIn(home, lock, known);
   } catch (error) {
     lock?.close();
-    // a bug of ours has no code of the system's
+    // an error without a system's code is a bug of ours
     if (error instanceof StoreError || !(error as { code?: string }).code) throw error;
     throw new StoreError("refused", `PostgreSQL cannot use ${folder}: ${errorLine(error)}`, { cause: error });
   } finally {
@@ -111,7 +112,7 @@ async function startIn(home: string, lock: Deno.FsFile, known: string | undefine
     await exited;
     if (sockets !== home) await rm(sockets, { recursive: true, force: true });
   };
-  // every part: the shell's libpq variables would fill in what a URL leaves out
+  // the URL names every part, since libpq's variables in the shell would fill in what it leaves out
   const url = `postgres://${USER}@/postgres?host=${encodeURIComponent(sockets)}&port=${PORT}&sslmode=disable`;
   return { url, pid: child.pid, account: account?.name, sockets, exited, stop };
 }
@@ -129,8 +130,8 @@ async function initialise(initdb: string, home: string, command: Deno.CommandOpt
 }
 
 /**
- * Ends a server whose starter was killed, and takes away what one that is dead has left: a number that may be another
- * process's by now keeps a server from starting. Where anything of it lives on all the same, PostgreSQL finds its memory.
+ * Ends a server whose parent process was killed, and removes the files of a dead one: a server does not start while another
+ * process has the number in them. If a process of the old server still lives, PostgreSQL finds its shared memory.
  */
 async function clearRemains(home: string, socket: string): Promise<void> {
   const data = `${home}/data`;
@@ -148,7 +149,7 @@ async function startServer(
   sockets: string,
   command: Deno.CommandOptions,
 ): Promise<[Deno.ChildProcess, Promise<unknown>]> {
-  // a list, whose entries may hold anything between quotes
+  // the setting is a list; an entry in quotes may contain any character
   const directory = `"${sockets.replaceAll('"', '""')}"`;
   const settings = Object.entries({ ...SETTINGS, unix_socket_directories: directory });
   const args = ["-D", `${home}/data`, ...settings.flatMap(([name, value]) => ["-c", `${name}=${value}`])];
@@ -182,7 +183,7 @@ async function failureIn(output: ReadableStream<string>): Promise<string | undef
 
 async function socketFolder(home: string, account: Account | undefined, known: string | undefined): Promise<string> {
   if (fitsSocket(`${home}/.s.PGSQL.${PORT}`)) return home;
-  // TMPDIR may be as long
+  // not in TMPDIR, whose path may be as long
   const other = known ?? await Deno.makeTempDir({ dir: "/tmp", prefix: "galo-postgres-" });
   await Deno.mkdir(other, { recursive: true, mode: 0o700 });
   if (account) await Deno.chown(other, account.uid, account.gid);
@@ -191,7 +192,7 @@ async function socketFolder(home: string, account: Account | undefined, known: s
 
 /** The line that says why, from the output of a PostgreSQL program. */
 function complaint(said: string): string {
-  // what it answers to early callers is no reason
+  // its answers to clients that come too early are no reason
   const lines = said.trim().split("\n").filter((text) => !text.includes("FATAL:  the database system is "));
   const line = lines.find((text) => /\b(?:FATAL|PANIC|error):/.test(text)) ?? lines.at(-1) ?? "";
   return line.replace(/^.*?\b(?:FATAL|PANIC|error):\s*/, "") || "it gives no reason";

@@ -13,12 +13,46 @@ export const POLL_MS = 5_050;
 /** How often a replica that does not poll checks whether it should, in milliseconds. */
 export const POLL_LOCK_MS = 500;
 
+/** Polls each processor whenever this replica may: the replicas agree on that from one time to the next. */
+export class ClaimedPoller {
+  #next: Cancel | undefined;
+  #stopped = false;
+
+  /** @param claim whether this replica may ask a processor now; never rejected */
+  constructor(
+    private readonly clock: Clock,
+    private readonly claim: (processor: Processor) => Promise<boolean>,
+    private readonly client: Pick<ProcessorClient, "health">,
+    private readonly heard: (processor: Processor, health: Health) => void,
+  ) {}
+
+  /** Asks for its turn again and again, until {@link stop}. */
+  start(): void {
+    if (this.#stopped) return;
+    for (const processor of PROCESSORS) void this.#poll(processor);
+    this.#next = this.clock.after(POLL_LOCK_MS, () => this.start());
+  }
+
+  async #poll(processor: Processor): Promise<void> {
+    if (!await this.claim(processor) || this.#stopped) return;
+    const health = await this.client.health(processor);
+    if (health && !this.#stopped) this.heard(processor, health);
+  }
+
+  /** Stops polling. */
+  stop(): void {
+    this.#stopped = true;
+    this.#next?.();
+  }
+}
+
 /** Polls both processors for as long as it holds the lock `poll`. */
 export class HealthPoller {
   #held: HeldLock | undefined;
   #next: Cancel | undefined;
   #stopped = false;
 
+  /** Polls nothing yet: see {@link start}. */
   constructor(
     private readonly clock: Clock,
     private readonly locks: Locks,

@@ -1,8 +1,10 @@
 /** The connection of a replica to its NATS servers. This folder alone uses their client, and is loaded only if LOG names servers. @module */
+import { isIP } from "node:net";
 import { jetstream, type JetStreamClient, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type ConnectionOptions, errors, type NatsConnection } from "@nats-io/transport-node";
 import type { NatsServers } from "../config.ts";
 import { errorLine } from "../errors.ts";
+import { StreamError } from "../ledger/stream.ts";
 
 /** Older servers let several win a compare-and-set (nats-server issue 4320), or are not tested here. */
 const OLDEST = [2, 12] as const;
@@ -14,7 +16,7 @@ const PING_MS = 1_000;
 const RECONNECT_MS = 100;
 
 /** Why the servers cannot be used. */
-export class NatsError extends Error {
+export class NatsError extends StreamError {
   override name = "NatsError";
   /**
    * @param kind `unavailable`: trying again may help; `refused`: somebody has to act first
@@ -52,6 +54,12 @@ export class Nats {
    * @throws NatsError `refused` if a server that answers cannot be used; `unavailable` if none answers
    */
   static async connect(servers: NatsServers, name: string, fail: (error: unknown) => void): Promise<Nats> {
+    // the client would compare the certificate of an address with "localhost"
+    const address = servers.tls && servers.servers.find((server) => isIP(hostOf(server)));
+    if (address) {
+      const why = "tls:// takes a host by its name, as in its certificate, not by its address";
+      throw new NatsError("refused", `${why}: ${address}`);
+    }
     const found = await Promise.all(servers.servers.map((server) => lookAt(server, servers)));
     const refused = found.find((error) => error?.kind === "refused");
     if (refused) throw refused;
@@ -105,6 +113,10 @@ export class Nats {
       for (const listener of [...this.#left]) listener();
     }
   }
+}
+
+function hostOf(server: string): string {
+  return server.replace(/:\d+$/, "").replaceAll(/[[\]]/g, "");
 }
 
 function optionsOf({ tls, user, pass, token }: NatsServers): ConnectionOptions {

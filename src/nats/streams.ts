@@ -41,7 +41,8 @@ export class JetStreams implements Streams {
   async begin(first: number, instead: string | undefined): Promise<JetStream> {
     const before = await this.#entry();
     if (before && before.id !== instead) return await this.#open(before);
-    const id = [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => (byte % 36).toString(36)).join("");
+    // the store keeps it as a UUID
+    const id = crypto.randomUUID();
     await asked(() => this.nats.manager.streams.add(configOf(id, first, this.nats.copies, this.bytesMax)));
     const entry = await this.#change(id, before?.revision ?? 0);
     // its messages are in the store, or with those who read them

@@ -1,5 +1,6 @@
 /** Links between replicas of several hosts, over messages of NATS that nothing stores. @module */
 import { createInbox, Empty, type Msg, type Subscription } from "@nats-io/transport-node";
+import type { ReplicaId } from "../payment/fact.ts";
 import type { Channel, ChannelListener, Transport } from "../peer/transport.ts";
 import type { Nats } from "./connection.ts";
 
@@ -15,11 +16,11 @@ export class NatsTransport implements Transport {
   #listener: Subscription | undefined;
   #closed = false;
 
-  /** @param listens the name of the replica that listens */
-  constructor(private readonly nats: Nats, private readonly listens: string) {}
+  /** @param self the name of this replica */
+  constructor(private readonly nats: Nats, private readonly self: ReplicaId) {}
 
   listen(open: (channel: Channel) => ChannelListener): void {
-    this.#listener = this.nats.connection.subscribe(this.#subject, {
+    this.#listener = this.nats.connection.subscribe(subjectOf(this.self), {
       callback: (error, message) => {
         if (error) return;
         const channel = new NatsChannel(this.nats, message.string());
@@ -30,12 +31,12 @@ export class NatsTransport implements Transport {
     });
   }
 
-  async dial(open: (channel: Channel) => ChannelListener): Promise<boolean> {
+  async dial(peer: ReplicaId, open: (channel: Channel) => ChannelListener): Promise<boolean> {
     if (!this.nats.connected) return false;
     const channel = new NatsChannel(this.nats);
     let answer: Msg;
     try {
-      answer = await this.nats.connection.request(this.#subject, channel.inbox, { timeout: DIAL_MS });
+      answer = await this.nats.connection.request(subjectOf(peer), channel.inbox, { timeout: DIAL_MS });
     } catch {
       channel.close();
       return false;
@@ -50,10 +51,11 @@ export class NatsTransport implements Transport {
     this.#closed = true;
     if (!this.nats.connection.isClosed()) this.#listener?.unsubscribe();
   }
+}
 
-  get #subject(): string {
-    return `galo.link.${this.listens}`;
-  }
+/** Where a replica listens. */
+function subjectOf(replica: ReplicaId): string {
+  return `galo.link.${replica}`;
 }
 
 class NatsChannel implements Channel {

@@ -15,10 +15,13 @@ export type Stage = typeof STAGES[number];
 export interface Payment {
   /** the canonical correlation id */
   readonly id: string;
+  /** the amount */
   readonly cents: Cents;
+  /** when the first replica took it */
   readonly acceptedAt: number;
   /** the replica that dispatches it */
   readonly owner: ReplicaId;
+  /** how far it is */
   readonly stage: Stage;
   /** attempts so far; 0 while only accepted */
   readonly attempt: number;
@@ -26,6 +29,7 @@ export interface Payment {
   readonly processor: Processor | null;
   /** the one sent to the processor, and once settled the one booked; 0 while only accepted */
   readonly requestedAt: number;
+  /** why it is at this stage */
   readonly reason: Reason;
   /** of its newest fact in the log; 0 once it is settled, since no fact can follow */
   readonly position: number;
@@ -59,9 +63,13 @@ export function follow(payment: Payment, fact: FollowUp, position: number): Paym
   const next = { ...payment, reason: fact.reason, position, doubtedUptimeMs: null };
   switch (fact.kind) {
     case "dispatched": {
-      if (payment.stage === "dispatched") return undefined;
       // who binds it dispatches it from then on
       const { by: owner, processor, at: requestedAt } = fact;
+      if (payment.stage === "dispatched") {
+        // another replica goes on with the same attempt
+        const isSame = processor === payment.processor && requestedAt === payment.requestedAt;
+        return isSame && owner !== payment.owner ? { ...payment, owner, position } : undefined;
+      }
       const askFirst = payment.askFirst === processor ? processor : null;
       return { ...next, owner, stage: "dispatched", attempt: payment.attempt + 1, processor, requestedAt, askFirst };
     }

@@ -3,8 +3,6 @@ import type { ReplicaId } from "./fact.ts";
 
 /** How many replicas a cluster may have: a code has five bits in a record. */
 export const REPLICAS_MAX = 32;
-/** A name of a replica. */
-export const NAME = /^[a-z][a-z0-9-]{0,15}$/;
 
 /**
  * The names of all replicas. The place of a name is its code in records, rows and stories, so a roster changes at its end
@@ -20,7 +18,7 @@ export class Roster {
     // clusters had the replicas a and b before they had a roster
     const former = (code: number) => {
       const letter = String.fromCharCode(97 + code);
-      return NAME.test(letter) && !names.includes(letter) ? letter : `#${code + 1}`;
+      return code < 26 && !names.includes(letter) ? letter : `#${code + 1}`;
     };
     this.#names = Array.from({ length: REPLICAS_MAX }, (_, code) => names[code] ?? former(code));
     this.#codes = new Map(this.#names.map((name, code) => [name, code]));

@@ -54,9 +54,11 @@ const DENIED: Lookup = { kind: "unclear", error: "status 404 for a payment that 
 
 /** The state of one processor, for people. */
 export interface ProcessorStatus {
+  /** whether it takes payments, or only has no room for a moment */
   readonly state: "up" | "down";
   /** typical time of an answer, in milliseconds */
   readonly latencyMs: number;
+  /** calls of this replica without an answer */
   readonly inFlight: number;
   /** why it is down; left out if it is not, or if `rejectsWith` says it */
   readonly error?: string;
@@ -71,6 +73,8 @@ export interface ProcessorStatus {
 /** Where the parts of a dispatcher come from. */
 interface DispatcherParts {
   readonly self: ReplicaId;
+  /** whether this replica acts on a payment: its own ones, and perhaps those of a replica that is silent */
+  isOwn(payment: Payment): boolean;
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly random: Random;
@@ -105,6 +109,7 @@ export class Dispatcher implements LedgerObserver {
   #running = false;
   #stopped: (() => void) | undefined;
 
+  /** Dispatches nothing yet: see {@link start}. */
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
     this.#turns = new Turns(parts.clock, parts.limits.dispatchPerSecond, (budget) => this.#turn(budget));
@@ -122,6 +127,7 @@ export class Dispatcher implements LedgerObserver {
     return this.#queue.length > 0 ? this.#held : undefined;
   }
 
+  /** The state of a processor now. */
   status(processor: Processor): ProcessorStatus {
     const { ledger, clock } = this.#parts;
     const breaker = this.#breakers[processor];
@@ -189,13 +195,8 @@ export class Dispatcher implements LedgerObserver {
   folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
     if (!holds || !this.#running) return;
     if (fact.kind === "accepted") this.#offer(payment!);
-    else if (fact.kind === "moved") {
-      // a failover to the peer by mistake: what waits here is dropped, the peer has it. Calls and lookups notice at their end
-      for (const [id, { state }] of fact.from === this.#parts.self ? this.#work : []) {
-        if (state === "queued" || state === "bound") this.#work.delete(id);
-      }
-      this.#offerAll();
-    } else if (fact.kind === "purged") {
+    else if (fact.kind === "moved") this.ownersChanged();
+    else if (fact.kind === "purged") {
       for (const id of this.#work.keys()) if (!this.#parts.ledger.book.pending.has(id)) this.#work.delete(id);
     } else if ("id" in fact) {
       // not recorded here, or by an earlier process of this replica: calls and lookups notice at their end
@@ -204,18 +205,48 @@ export class Dispatcher implements LedgerObserver {
     }
   }
 
+  /** This replica acts on other payments than before: what waits for another one is dropped; calls and lookups notice at their end. */
+  ownersChanged(): void {
+    if (!this.#running) return;
+    const { ledger: { book }, isOwn } = this.#parts;
+    for (const [id, { state }] of this.#work) {
+      const payment = state === "queued" || state === "bound" ? book.pending.get(id) : undefined;
+      if (payment && !isOwn(payment)) this.#work.delete(id);
+    }
+    this.#offerAll();
+  }
+
   #offerAll(): void {
     for (const payment of this.#parts.ledger.book.pending.values()) this.#offer(payment);
   }
 
   /** Takes a payment on, if it is this replica's and not taken on already. */
   #offer(payment: Payment): void {
-    if (payment.owner !== this.#parts.self || this.#work.has(payment.id)) return;
+    if (!this.#parts.isOwn(payment) || this.#work.has(payment.id)) return;
+    if (payment.stage === "dispatched" && payment.owner !== this.#parts.self) return this.#adopt(payment);
     const work = begin(payment, this.#parts.clock.monotonic());
     // it may be booked by now
     if (work.state === "bound" && payment.doubtedUptimeMs === null) {
       this.#askIfFree(payment, work, [payment.processor!]);
     } else this.#place(payment, work, false);
+  }
+
+  /** Binds a payment of a silent replica as it is bound, before anything is done about it: from then on that one records nothing of it. */
+  #adopt(payment: Payment): void {
+    const { ledger, self, clock } = this.#parts;
+    const { id, processor, requestedAt, reason } = payment;
+    const receipt = ledger.append(dispatched(payment, self, processor!, requestedAt, reason));
+    if (!(receipt instanceof Promise)) throw new Error("invariant: a payment of another replica is adopted at once");
+    this.#await(id, receipt, (receipt, isHere) => {
+      if (!isHere) return;
+      this.#work.delete(id);
+      const again = () => {
+        const now = ledger.book.pending.get(id);
+        if (now && this.#running) this.#offer(now);
+      };
+      if (receipt.kind === "not-taken") clock.after(RETRY_MS_MAX, again);
+      else again();
+    });
   }
 
   /** The payment has changed: starts over with the book's state. */
@@ -505,14 +536,16 @@ export class Dispatcher implements LedgerObserver {
       const work = this.#work.get(id);
       if (!this.#running || work?.state !== "backing-off" || work.pause !== pause) return;
       const payment = this.#parts.ledger.book.pending.get(id);
-      if (payment?.position !== over) return this.#beginAnew(id);
+      if (payment?.position !== over || !this.#parts.isOwn(payment)) return this.#beginAnew(id);
       if (before.state === "queued" || payment.doubtedUptimeMs !== null) this.#place(payment, before);
       else this.#askIfFree(payment, before, [payment.processor!]);
     });
   }
 
   /** The queue of a payment: bound ones wait for their processor, others for a route. Repeated ones go first. */
-  #place({ id, processor }: Payment, work: Queued | Bound, again = true): void {
+  #place(payment: Payment, work: Queued | Bound, again = true): void {
+    const { id, processor } = payment;
+    if (!this.#parts.isOwn(payment)) return void this.#work.delete(id);
     this.#work.set(id, work);
     const queue = work.state === "bound" ? this.#bound[processor!] : this.#queue;
     if (again) queue.pushAgain(id);

@@ -25,7 +25,9 @@ export interface ProjectorParts {
   /** whether it is the one that writes at an interval */
   readonly isFirst: boolean;
   readonly store: Store;
+  /** the time */
   readonly clock: Clock;
+  /** for jitter */
   readonly random: Random;
   /** its book holds the loaded snapshot, and nothing of the log is folded yet */
   readonly ledger: Ledger;

@@ -2,17 +2,17 @@
 import { cpuUsage } from "node:process";
 import { PROCESSORS } from "../payment/fact.ts";
 import { HOLDS } from "../routing/route.ts";
-import type { PeerLink } from "../peer/link.ts";
 import type { Readiness } from "../service/readiness.ts";
-import type { Service } from "../service/service.ts";
+import type { Service, Vitals } from "../service/service.ts";
 import { Counter, Gauge, Registry } from "./prometheus.ts";
 
 /** An unknown value has no line. */
 type Value = number | boolean | undefined;
 type Values = readonly (readonly [labels: Readonly<Record<string, string>>, value: Value])[];
+type PeerLink = NonNullable<Vitals["links"]>["all"][number];
 type Tell = (name: string, help: string, values: Value | Values) => void;
 
-/** @param inFlight requests that wait for their answer, by route */
+/** The state of a replica now. @param inFlight requests that wait for their answer, by route */
 export function tellNow(replica: Service, self: string, version: string, inFlight: Values): Promise<string> {
   const registry = new Registry();
   registry.setDefaultLabels({ replica: self });

@@ -6,7 +6,8 @@ import { CENTS_MAX, centsOf } from "../../src/payment/money.ts";
 import { BODY_BYTES_MAX } from "../../src/api/payments.ts";
 import { PROBLEMS } from "../../src/api/problem.ts";
 import { needs } from "../support/permissions.ts";
-import { DOCUMENT, isValid, seen } from "./documented.ts";
+import { DOCUMENT, type Document, isValid, seen } from "./documented.ts";
+import type { Edge } from "../../src/api/app.ts";
 import { fakeApp, ID, post } from "./fake_payments.ts";
 
 /** The answers that any request may get. */
@@ -32,15 +33,25 @@ Deno.test("the document is valid OpenAPI 3.1", needs("read"), async () => {
   assert.deepEqual(DOCUMENT.security, []);
 });
 
-Deno.test("the document has every route of the app, and no other", () => {
-  const { app } = fakeApp();
+/** The operations of the document that an app with these options serves, which are its routes. */
+async function operationsOf(options: Partial<Edge>): Promise<string[]> {
+  const { app } = fakeApp(options);
   const routes = app.routes.filter(({ method }) => method !== "ALL").map(({ method, path }) =>
     `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`
   );
-  const told = Object.entries(DOCUMENT.paths).flatMap(([path, operations]) =>
+  const { paths }: Document = await (await app.request("/openapi.json")).json();
+  const operations = Object.entries(paths).flatMap(([path, operations]) =>
     Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`)
   );
-  assert.deepEqual(told.sort(), [...new Set(routes)].sort());
+  assert.deepEqual(operations.sort(), [...new Set(routes)].sort());
+  return operations;
+}
+
+Deno.test("the document has every route of its listener, and no other", async () => {
+  const all = await operationsOf({});
+  const open = await operationsOf({ internal: false });
+  assert.deepEqual(all.filter((route) => !open.includes(route)), ["GET /", "GET /live", "GET /metrics"]);
+  assert.equal(open.length, all.length - 3);
 });
 
 Deno.test("the document has every problem, under its status", () => {

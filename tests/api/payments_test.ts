@@ -375,10 +375,10 @@ Deno.test("shows a payment that waits", async () => {
     acceptedAt: "2025-07-15T12:34:56.000Z",
     attempts: 0,
     reason: "accepted",
-    why: "Waiting for its first attempt for 250 ms: no processor was chosen yet.",
+    why: "Waiting for its first attempt for 250 ms: no processor is chosen yet.",
     owner: "a",
     facts: [
-      fact("2025-07-15T12:34:56.000Z", "accepted", 0, null, "accepted", "no processor was chosen yet"),
+      fact("2025-07-15T12:34:56.000Z", "accepted", 0, null, "accepted", "no processor is chosen yet"),
     ],
     complete: true,
     source: "memory",
@@ -402,7 +402,7 @@ Deno.test("shows where a settled payment is booked, and why there", async () => 
     why: "Booked at the default processor: the default processor was up, and it is the cheaper one.",
     owner: "a",
     facts: [
-      fact("2025-07-15T12:34:56.007Z", "accepted", 0, null, "accepted", "no processor was chosen yet"),
+      fact("2025-07-15T12:34:56.007Z", "accepted", 0, null, "accepted", "no processor is chosen yet"),
       fact(
         "2025-07-15T12:34:56.007Z",
         "settled",

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { run } from "../../bench/plan/model.ts";
-import { parseValues, ValueError } from "../../bench/plan/values.ts";
+import { parseValues } from "../../bench/plan/values.ts";
+import { OptionsError } from "../support/command_line.ts";
 import { loadScenario } from "../../bench/graded/scenario.ts";
 
 const POLICY = { patienceMs: 75_000, slowMs: 1_200, maxInFlight: 300, dispatchPerSecond: 800 };
@@ -15,7 +16,7 @@ Deno.test("what is no value is refused in one line that names the option", () =>
   for (const text of ["soon", "5..1/1", "0..5/0", "", "0..1000/1"]) {
     assert.throws(
       () => parseValues("--slow", text),
-      (error) => error instanceof ValueError && /^--slow: [^\n]+$/.test(error.message),
+      (error) => error instanceof OptionsError && /^--slow: [^\n]+$/.test(error.message),
     );
   }
 });

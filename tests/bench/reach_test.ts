@@ -82,7 +82,8 @@ Deno.test("a stall is over from the second on after which nothing fails and p99 
     for (let n = 0; n < 100; n++) latency.record(ms);
     return { histogram: latency.encode(), failed };
   };
-  assert.equal(backAfter([second(900), second(14.9), second(10)], 10), 1);
-  assert.equal(backAfter([second(10), second(10, 1), second(10)], 10), 2);
-  assert.equal(backAfter([second(10), second(10), second(15.1)], 10), null);
+  assert.equal(backAfter([second(900), second(14.9), second(10)], () => 10), 1);
+  assert.equal(backAfter([second(10), second(10, 1), second(10)], () => 10), 2);
+  assert.equal(backAfter([second(10), second(10), second(15.1)], () => 10), null);
+  assert.equal(backAfter([second(10), second(10), second(15.1)], (from) => 10 + from), 2);
 });

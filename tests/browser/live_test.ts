@@ -234,8 +234,8 @@ Deno.test("when a replica dies the page says so and goes on with the other", inB
   await using shown = await browser.open(`http://127.0.0.1:${port}/`);
   await untilText(shown.page, "#replicas", /a.*✓ answers.*b.*✓ answers/);
   await cluster.b.end("SIGKILL");
-  await untilText(shown.page, "#replicas", /a, which tells this.*✓ answers.*b.*▲ not heard/);
-  await untilText(shown.page, "#state.bad", /^▲ the peer is dead$/);
+  await untilText(shown.page, "#replicas", /a, which serves this page.*✓ answers.*b.*▲ not heard/);
+  await untilText(shown.page, "#state.bad", /^▲ replica b is dead$/);
   await untilText(shown.page, "#link.bad", /^▲ Replica b is dead, heard .* ago\.$/);
   await untilText(shown.page, "#replicas .out th", /^b$/);
   await cluster.b.start();

@@ -139,7 +139,7 @@ Deno.test("the page says what a 202 means now, and turns red where it means less
     assert.deepEqual(said, [text, look]);
   }
   const [out] = await cellsOf(page, "#replicas tr.out");
-  assert.deepEqual(out!.slice(0, 2), ["a, which tells this", "▲ answers 503"]);
+  assert.deepEqual(out!.slice(0, 2), ["a, which serves this page", "▲ answers 503"]);
 });
 
 Deno.test(
@@ -193,7 +193,7 @@ Deno.test(
     await untilNews(page, 1, () => stage.clock.advance(LOOK_MS));
     const rows = await cellsOf(page, "#replicas tr");
     assert.deepEqual(rows.map(([name, state]) => [name, state]), [
-      ["a, which tells this", "✓ answers"],
+      ["a, which serves this page", "✓ answers"],
       ["b", "shows no figures here"],
     ]);
     assert.equal(
@@ -216,7 +216,7 @@ Deno.test(
     await page.keyboard.press("Enter");
     await untilText(page, "#found .lead", /^1,234\.50, accepted\. Waiting for its first attempt for 0 ms: /);
     assert.deepEqual(await cellsOf(page, "#found tbody tr"), [
-      ["2025-07-01 05:30:01.234", "accepted", "", "", "a", "no processor was chosen yet"],
+      ["2025-07-01 05:30:01.234", "accepted", "", "", "a", "no processor is chosen yet"],
     ]);
     facts.dispatch(ID, "default", "probe", START + 2_000);
     facts.settle(ID, "booked", START + 2_345);

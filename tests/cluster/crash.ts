@@ -4,12 +4,12 @@
  *     deno task test:crash [--rounds 200] [--seed N] [--kind NAME]
  */
 import assert from "node:assert/strict";
-import { parseArgs } from "node:util";
 import type { Random } from "../../src/clock.ts";
 import { RECALL_MS } from "../../src/config.ts";
 import { seeded } from "../../src/local/seeded.ts";
 import { damage, DAMAGES, rotate } from "./damage.ts";
 import { Cluster, load, TestPostgres } from "./harness.ts";
+import { OptionsError, parseOptions, runTask, whole } from "../support/command_line.ts";
 import { until } from "../support/until.ts";
 
 /** What is killed. */
@@ -296,17 +296,39 @@ async function each(ids: Iterable<string>, work: (id: string) => Promise<void>):
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { rounds: { type: "string", default: "200" }, seed: { type: "string" }, kind: { type: "string" } },
+const HELP = `Kills processes under load, at random moments, and compares the books after each round.
+
+Usage: deno task test:crash [--rounds N] [--seed N] [--kind NAME]
+
+  --rounds N   how many rounds [200]
+  --seed N     of the random moments [drawn, and printed]
+  --kind NAME  what is killed: ${KINDS.join(", ")} [each in turn]
+  --help`;
+
+const parse = (args: string[]) => {
+  const drawn = `${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+  const values = parseOptions(args, {
+    rounds: { type: "string", default: "200" },
+    seed: { type: "string", default: drawn },
+    kind: { type: "string" },
   });
-  const seed = Number(values.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
-  const kinds = values.kind ? KINDS.filter((kind) => kind === values.kind) : KINDS;
+  const kinds = values.kind === undefined ? KINDS : KINDS.filter((kind) => kind === values.kind);
+  if (kinds.length === 0) throw new OptionsError(`--kind: none is called ${JSON.stringify(values.kind)}: see --help`);
+  const { help } = values;
+  return {
+    help,
+    kinds,
+    rounds: whole("--rounds", values.rounds, 1, 1e6),
+    seed: whole("--seed", values.seed, 0, 2 ** 32),
+  };
+};
+
+async function main({ kinds, rounds, seed }: ReturnType<typeof parse>): Promise<void> {
   const random = seeded(seed);
   console.log(`seed ${seed}`);
   await using test = await CrashTest.start();
   try {
-    for (let round = 0; round < Number(values.rounds); round++) {
+    for (let round = 0; round < rounds; round++) {
       await test.round(kinds[round % kinds.length]!, random);
       if (round % 10 === 9) console.log(`${round + 1} rounds`);
     }
@@ -315,4 +337,4 @@ async function main(): Promise<void> {
   }
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await runTask({ name: "test:crash", help: HELP, parse, run: main });

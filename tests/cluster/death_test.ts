@@ -43,7 +43,7 @@ Deno.test("a replica that stands still for 10 s is not taken over, and nothing i
   const loading = load((id) => cluster.b.pay(id), { count: 20, senders: 20 });
   cluster.b.signal("SIGSTOP");
   const stoppedMs = performance.now();
-  await until(async () => (await cluster.a.readyz()).peer === "unreachable");
+  await until(async () => (await cluster.a.readyz()).peers.b === "unreachable");
   const during = await load((id) => cluster.a.pay(id), {
     stop: () => performance.now() - stoppedMs > 10_000,
     senders: 2,
@@ -52,7 +52,7 @@ Deno.test("a replica that stands still for 10 s is not taken over, and nothing i
   // a replica that stands still keeps its lock: its payments wait for it
   await until(() => performance.now() - stoppedMs > 10_000);
   const { notes } = await cluster.a.readyz();
-  assert.deepEqual(notes, ["the peer does not answer"]);
+  assert.deepEqual(notes, ["replica b does not answer"]);
   cluster.b.signal("SIGCONT");
   const stopped = await loading;
   await cluster.untilLinked();

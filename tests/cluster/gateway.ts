@@ -61,7 +61,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #pass({ method, path, body }: Asked): Promise<Told> {
-    const answer = await fetch(`${this.target}${path}`, { method, ...method === "POST" && { body } });
+    const answer = await fetch(`${this.target}${path}`, { method, body: method === "POST" ? body : null });
     const text = await answer.text();
     return { status: answer.status, body: text === "" ? undefined : JSON.parse(text) };
   }

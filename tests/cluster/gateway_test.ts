@@ -162,7 +162,7 @@ Deno.test(
       ],
     );
     assert.equal(state, "released");
-    assert.match(why, /both processors rejected it, so it is tried again rarely/);
+    assert.match(why, /both processors rejected it, so it is rarely tried again/);
     assert.match(await fronted.notes(), /payments that both processors rejected, which are tried rarely: 1/);
     const { accepted } = await load((id) => cluster.a.pay(id), { count: 50 });
     await until(async () => (await cluster.a.summary()).default.totalRequests === 50);

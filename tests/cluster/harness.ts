@@ -109,13 +109,27 @@ export class ReplicaProcess {
     return body;
   }
 
-  async readyz(): Promise<Record<string, unknown> & { peer: string; store: string; queue: number; pending: number }> {
+  async readyz(): Promise<Ready> {
     return await (await this.request("/readyz")).json();
   }
 
   close(): void {
     this.#client.close();
   }
+}
+
+/** How a replica is, as far as it is of interest. */
+export type Ready = Record<string, unknown> & {
+  readonly peers: Readonly<Record<Id, string>>;
+  readonly store: string;
+  readonly queue: number;
+  readonly pending: number;
+};
+
+/** Whether all peers are in this state, and there is one. */
+export function allPeers({ peers }: Ready, state: string): boolean {
+  const states = Object.values(peers);
+  return states.length > 0 && states.every((one) => one === state);
 }
 
 /** A payment, as far as it is of interest. */
@@ -141,12 +155,12 @@ export interface ClusterOptions {
   readonly processors?: { readonly default: StandIn; readonly fallback: StandIn };
 }
 
-/** Two replicas and what is around them. `await using` stops everything. */
+/** Replicas, two if nothing else is said, and what is around them. `await using` stops everything. */
 export class Cluster implements AsyncDisposable {
   readonly a: ReplicaProcess;
   readonly b: ReplicaProcess;
   #caddy: Caddy | undefined;
-  /** those that were started: `a` alone where there is no other */
+  /** those of REPLICAS */
   readonly running: readonly ReplicaProcess[];
 
   private constructor(
@@ -166,7 +180,8 @@ export class Cluster implements AsyncDisposable {
     };
     this.a = replica("a", folder);
     this.b = replica("b", link ? folder : sharedButLink(folder));
-    this.running = env.REPLICAS === "1" ? [this.a] : [this.a, this.b];
+    const [, , ...more] = (env.REPLICAS ?? "a,b").split(",");
+    this.running = env.REPLICAS === "a" ? [this.a] : [this.a, this.b, ...more.map((id) => replica(id, folder))];
   }
 
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
@@ -177,10 +192,8 @@ export class Cluster implements AsyncDisposable {
     await Promise.all(cluster.running.map((replica) => replica.start()));
     if (cluster.running.length < 2) return cluster;
     if (options.link !== false) await cluster.untilLinked();
-    else {for (const replica of cluster.replicas) {
-        await until(async () => (await replica.readyz()).peer === "unreachable");
-      }}
-    if (options.caddy) cluster.#caddy = await Caddy.start(folder);
+    else await cluster.untilPeersAre("unreachable");
+    if (options.caddy) cluster.#caddy = await Caddy.start(cluster.running.map(({ socket }) => socket));
     return cluster;
   }
 
@@ -195,7 +208,11 @@ export class Cluster implements AsyncDisposable {
   }
 
   async untilLinked(): Promise<void> {
-    for (const replica of this.replicas) await until(async () => (await replica.readyz()).peer === "linked");
+    await this.untilPeersAre("linked");
+  }
+
+  private async untilPeersAre(state: string): Promise<void> {
+    for (const replica of this.running) await until(async () => allPeers(await replica.readyz(), state));
   }
 
   /** Waits until nothing is pending, as this replica knows once it has read the log to its end. */
@@ -299,14 +316,14 @@ export class Caddy implements AsyncDisposable {
   private constructor(readonly port: number, private readonly process: Deno.ChildProcess) {}
 
   /**
-   * @param sockets the folder of both replicas' sockets
+   * @param sockets those of the replicas
    * @param caddyfile another than the repository's
    */
-  static async start(sockets: string, caddyfile = CADDYFILE): Promise<Caddy> {
+  static async start(sockets: readonly string[], caddyfile = CADDYFILE): Promise<Caddy> {
     const port = freePort();
     const process = new Deno.Command(CADDY!, {
       args: ["run", "--adapter", "caddyfile", "--config", caddyfile],
-      env: { GALO_PORT: `${port}`, GALO_UPSTREAMS: `unix/${sockets}/a.sock unix/${sockets}/b.sock` },
+      env: { GALO_PORT: `${port}`, GALO_UPSTREAMS: sockets.map((socket) => `unix/${socket}`).join(" ") },
       stdout: "null",
       stderr: Deno.env.get("GALO_TEST_LOGS") ? "inherit" : "null",
     }).spawn();

@@ -4,11 +4,11 @@
  * @module
  */
 import type { StandIn } from "../../src/local/standin.ts";
-import { NATS_SERVER } from "../support/nats_servers.ts";
 import { bothStandIns } from "../support/standins.ts";
 import { until } from "../support/until.ts";
 import { ReplicaProcess, TestPostgres, type Totals } from "./harness.ts";
-import { HostNetwork } from "./host_network.ts";
+import { HostNetwork, whyNoHosts } from "./host_network.ts";
+import { program } from "../support/permissions.ts";
 
 export const HOSTS = ["a", "b", "c"] as const;
 export type HostName = typeof HOSTS[number];
@@ -24,6 +24,11 @@ const MONITOR_MS = 1_000;
 /** When something that starts, or joins again, is given up, in milliseconds. */
 const START_MS = 60_000;
 
+/** This machine cannot have hosts; the message is one line. */
+export class HostsError extends Error {
+  override name = "HostsError";
+}
+
 /** The NATS server of a host. */
 export class NatsServer {
   #process: Deno.ChildProcess | undefined;
@@ -37,7 +42,7 @@ export class NatsServer {
   start(): void {
     const path = `${this.folder}/server.conf`;
     Deno.writeTextFileSync(path, this.#configuration());
-    const [program, ...args] = [...this.network.on(this.host), NATS_SERVER!, "--config", path];
+    const [program, ...args] = [...this.network.on(this.host), "nats-server", "--config", path];
     const shown = Deno.env.get("GALO_TEST_LOGS") ? "inherit" : "null";
     this.#process = new Deno.Command(program!, { args, stdin: "null", stdout: shown, stderr: shown }).spawn();
   }
@@ -120,7 +125,7 @@ export class Hosts implements AsyncDisposable {
   readonly #replicas = new Map<HostName, ReplicaProcess>();
   readonly #servers = new Map<HostName, NatsServer>();
 
-  /** Starts everything; resolved once every replica takes payments. */
+  /** Starts everything; resolved once every replica takes payments. @throws HostsError */
   static async start(options: HostsOptions = {}): Promise<Hosts> {
     const hosts = new Hosts();
     try {
@@ -215,6 +220,8 @@ export class Hosts implements AsyncDisposable {
   }
 
   async #start({ env = {}, port, processors = bothStandIns }: HostsOptions): Promise<void> {
+    const why = whyNoHosts() ?? (program("nats-server") ? undefined : "no nats-server on the PATH");
+    if (why) throw new HostsError(`no hosts can be made here: ${why}`);
     const folder = await Deno.makeTempDir({ prefix: "galo-" });
     this.#stack.defer(() => Deno.remove(folder, { recursive: true }));
     this.postgres = this.#stack.use(await TestPostgres.start());

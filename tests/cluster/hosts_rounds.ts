@@ -3,15 +3,15 @@
  * replica stands still for 7 s, and a host dies and comes back, in an order and at moments from a printed seed; then it
  * is counted at the processors' books. Linux, as root, with `nats-server` and `ip` on the PATH.
  *
- *     deno task test:hosts [--rounds 20] [--seed N]
+ *     deno task test:hosts --help
  */
 import assert from "node:assert/strict";
-import { parseArgs } from "node:util";
 import type { Random } from "../../src/clock.ts";
 import { seeded } from "../../src/local/seeded.ts";
+import { parseOptions, runTask, whole } from "../support/command_line.ts";
 import { until } from "../support/until.ts";
 import { type Found, payment, type Totals } from "./harness.ts";
-import { type HostName, HOSTS, Hosts } from "./hosts.ts";
+import { type HostName, HOSTS, Hosts, HostsError } from "./hosts.ts";
 
 /** A call to a processor is given up after this, in milliseconds. */
 const REQUEST_TIMEOUT_MS = 600;
@@ -333,17 +333,34 @@ async function each(ids: Iterable<string>, work: (id: string) => Promise<void>):
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { rounds: { type: "string", default: "20" }, seed: { type: "string" } } });
-  const seed = Number(values.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
+const HELP = `Three hosts under load, processors in trouble; leaders cut off, replicas stopped, hosts killed.
+
+Usage: deno task test:hosts [--rounds N] [--seed N]
+
+  --rounds N  each takes about a minute [20]
+  --seed N    repeats the order of faults, not the moments of everything else [at random]
+
+It needs Linux, root, ip (Debian's package iproute2) and nats-server on the PATH.`;
+
+const parse = (args: string[]) => {
+  const [random] = crypto.getRandomValues(new Uint32Array(1));
+  const options = {
+    rounds: { type: "string", default: "20" },
+    seed: { type: "string", default: `${random}` },
+  } as const;
+  const { help, rounds, seed } = parseOptions(args, options);
+  return { help, rounds: whole("--rounds", rounds, 1, 1e6), seed: whole("--seed", seed, 0, 2 ** 32) };
+};
+
+async function main({ rounds, seed }: ReturnType<typeof parse>): Promise<void> {
   const random = seeded(seed);
   console.log(`seed ${seed}`);
   await using test = await HostsTest.start();
   try {
-    for (let round = 0; round < Number(values.rounds); round++) await test.round(random);
+    for (let round = 0; round < rounds; round++) await test.round(random);
   } finally {
     console.log(test.tally);
   }
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await runTask({ name: "test:hosts", help: HELP, parse, run: main, expected: [HostsError] });

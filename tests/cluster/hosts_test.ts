@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
-import { NATS_SERVER, NO_NATS_SERVER } from "../support/nats_servers.ts";
-import { needs, needsOf } from "../support/permissions.ts";
+import { needsNats } from "../support/nats_servers.ts";
+import { needsOf } from "../support/permissions.ts";
 import { until } from "../support/until.ts";
 import { seeded } from "../../src/local/seeded.ts";
 import { whyNoHosts } from "./host_network.ts";
 import { HostsTest } from "./hosts_rounds.ts";
 
-const real = needs("net", "run", "read", "write", "env", "sys");
-const why = real.ignore ? undefined : NATS_SERVER ? whyNoHosts() : NO_NATS_SERVER;
-const hostsCanBe = needsOf(real, () => why === undefined, `no hosts can be made here: ${why}`);
+const why = needsNats.ignore ? undefined : whyNoHosts();
+const hostsCanBe = needsOf(needsNats, () => why === undefined, `no hosts can be made here: ${why}`);
 
 Deno.test("three hosts charge once and lose nothing", hostsCanBe, async (t) => {
   await using test = await HostsTest.start();

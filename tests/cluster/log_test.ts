@@ -52,7 +52,7 @@ Deno.test(
   "a log at its size limit (ulimit -f) answers 503, ends no replica, and continues once it may grow",
   needsOf(real, () => program("prlimit") !== undefined, "no prlimit on the PATH: Debian's package util-linux"),
   async () => {
-    await using cluster = await Cluster.start({ env: { REPLICAS: "1" } });
+    await using cluster = await Cluster.start({ env: { REPLICAS: "a" } });
     const limit = (bytes: number | "unlimited") => {
       const args = ["--pid", `${cluster.a.pid}`, `--fsize=${bytes}:`];
       assert.ok(new Deno.Command("prlimit", { args }).outputSync().success);
@@ -74,7 +74,7 @@ Deno.test("segments are kept for a replica that stands still, and deleted once i
   const [first] = segments(cluster);
   cluster.b.signal("SIGSTOP");
   for (let i = 0; i < 3; i++) await grow(cluster);
-  await until(async () => (await cluster.a.readyz()).peer === "unreachable");
+  await until(async () => (await cluster.a.readyz()).peers.b === "unreachable");
   await cluster.untilSettled();
   assert.deepEqual([segments(cluster).length, segments(cluster)[0]], [4, first]);
   await cluster.b.end("SIGKILL");

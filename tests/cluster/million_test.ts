@@ -51,6 +51,6 @@ Deno.test("a restart after 1,000,000 settled payments knows all of them exactly"
       cluster.replicas.map(({ pid }) => rssMb(pid)).join(" and ")
     } MB`,
   );
-  await until(async () => (await cluster.a.readyz()).peer === "linked");
+  await until(async () => (await cluster.a.readyz()).peers.b === "linked");
   for (const replica of cluster.replicas) await replica.end("SIGTERM");
 });

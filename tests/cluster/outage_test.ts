@@ -115,7 +115,7 @@ Deno.test(
 
     // the link is cut: one side stands still long enough to be taken for lost, and comes back
     cluster.b.signal("SIGSTOP");
-    await until(async () => (await cluster.a.readyz()).peer === "unreachable");
+    await until(async () => (await cluster.a.readyz()).peers.b === "unreachable");
     await pay(500, [cluster.a]);
     cluster.b.signal("SIGCONT");
     await cluster.untilLinked();

@@ -96,7 +96,7 @@ async function withCaddy(
       text = text.replace(configured, shorter);
     }
     await Deno.writeTextFile(`${folder}/Caddyfile`, text);
-    await using caddy = await Caddy.start(folder, `${folder}/Caddyfile`);
+    await using caddy = await Caddy.start(["a", "b"].map((name) => `${folder}/${name}.sock`), `${folder}/Caddyfile`);
     await test(caddy, {
       get asked() {
         return asked;
@@ -376,7 +376,7 @@ Deno.test("a replica that has run out of open files takes connections again once
     args: ["-c", 'ulimit -n 128; exec "$0" run -A --quiet main.ts replica --parent', Deno.execPath()],
     cwd: new URL("../..", import.meta.url),
     env: {
-      ...{ DATA_DIR: folder, REPLICAS: "1", LISTEN: "127.0.0.1:0", OPS_LISTEN: `${operations}` },
+      ...{ DATA_DIR: folder, REPLICAS: "a", LISTEN: "127.0.0.1:0", OPS_LISTEN: `${operations}` },
       ...{ LOG_LEVEL: "error", ...processors },
     },
     stdin: "piped",

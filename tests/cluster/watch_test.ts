@@ -78,7 +78,7 @@ class Alone {
   constructor(readonly socket: string, env: Record<string, string>) {
     this.#process = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--quiet", new URL("../../main.ts", import.meta.url).pathname, "replica"],
-      env: { REPLICAS: "1", LISTEN: socket, LOG_LEVEL: "debug", ...env },
+      env: { REPLICAS: "a", LISTEN: socket, LOG_LEVEL: "debug", ...env },
       stdout: "null",
       stderr: "piped",
     }).spawn();

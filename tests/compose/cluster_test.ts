@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readConfig } from "../../src/config.ts";
-import { NATS_SERVER, NO_NATS_SERVER } from "../support/nats_servers.ts";
-import { needs, needsOf } from "../support/permissions.ts";
+import { needsNats as real } from "../support/nats_servers.ts";
+import { needs } from "../support/permissions.ts";
 import { TempFolder } from "../support/temp_folder.ts";
 
 const FILE = new URL("../../compose.cluster.yaml", import.meta.url);
@@ -20,8 +20,6 @@ Deno.test("each replica of compose.cluster.yaml names all servers, its own host'
   }
 });
 
-const real = needsOf(needs("read", "write", "run", "env"), () => NATS_SERVER !== undefined, NO_NATS_SERVER);
-
 Deno.test(
   "the servers of compose.cluster.yaml sync what they acknowledge, and their configuration is valid",
   real,
@@ -32,7 +30,7 @@ Deno.test(
     const path = `${folder.path}/nats.conf`;
     await Deno.writeTextFile(path, block!.replaceAll("/data", `${folder.path}/data`));
     const check = async () => {
-      const { success, stderr } = await new Deno.Command(NATS_SERVER!, { args: ["-t", "--config", path] }).output();
+      const { success, stderr } = await new Deno.Command("nats-server", { args: ["-t", "--config", path] }).output();
       return [success, new TextDecoder().decode(stderr)];
     };
     assert.match(`${await check()}`, /^true,.* is valid/);

@@ -162,9 +162,12 @@ export class Compose implements AsyncDisposable {
   /** Waits until both replicas are linked and nothing is pending at either. */
   async untilSettled(timeoutMs = 120_000): Promise<void> {
     await eventually("both replicas are linked and have settled everything", async () => {
-      type Ready = { ready: boolean; peer: string; pending: number };
+      type Ready = { ready: boolean; peers: Record<string, string>; pending: number };
       const both = await this.askBoth<Ready>("/readyz").catch(() => []);
-      return both.length === 2 && both.every(({ ready, peer, pending }) => ready && peer === "linked" && pending === 0);
+      return both.length === 2 &&
+        both.every(({ ready, peers, pending }) =>
+          ready && Object.values(peers).every((state) => state === "linked") && pending === 0
+        );
     }, timeoutMs);
   }
 

@@ -38,7 +38,7 @@ const BEGUN_ANEW = found([
   header(4, CHILD_ID, { storedLog: OWN, storedPosition: positionOf(2, 5), readFrom: positionOf(2, 5) }),
 ]);
 const SILENT = "the store does not answer, and the log does not reach back to its beginning";
-const DIFFERS = "the store holds what is not in the log that the peer uses";
+const DIFFERS = "the store holds what is not in the log that another replica uses";
 
 interface Case {
   readonly found: LogView;

@@ -443,7 +443,7 @@ Deno.test("nothing is begun while the peer serves: a store that knows more is wa
   const held = heldAt(three());
   const cut = three();
   cut.content(3).bytes = cut.content(3).bytes.slice(0, RECORD_BYTES);
-  const why = "the store holds what is not in the log that the peer uses";
+  const why = "the store holds what is not in the log that another replica uses";
   for (const files of [cut, new MemorySegments()]) {
     const before = files.list();
     assert.deepEqual(open(files, held, { peerHasLock: true }), { kind: "wait", why });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type LogRecord, mix, RECORD_BYTES, RecordBuffer, type SegmentHeader } from "../../src/ledger/record.ts";
+import { REPLICAS_MAX, Roster } from "../../src/payment/roster.ts";
 import { anyFact, position } from "../payment/arbitrary.ts";
 
 const header: fc.Arbitrary<SegmentHeader> = fc.record({
@@ -117,4 +118,41 @@ Deno.test("a record of another version, or of a kind that is not known, stops ev
   assert.deepEqual([later.valid, unknown.valid], [true, true]);
   assert.throws(() => later.read(), /invariant: the log has a record of version 2/);
   assert.throws(() => unknown.read(), /invariant: the log has a record of kind 200/);
+});
+
+Deno.test("a record names each of 32 replicas, and beside it all that it says besides", () => {
+  const names = Array.from({ length: REPLICAS_MAX }, (_, i) => `r${i}`);
+  const buffer = new RecordBuffer(new Roster(names));
+  const id = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
+  const booked = { kind: "settled", id, over: 7, processor: "fallback", requestedAt: 8, cents: 5, at: 9 } as const;
+  names.forEach((by, i) => {
+    const all: LogRecord[] = [
+      { kind: "moved", by, from: names[31 - i]!, at: 1_000 },
+      { ...booked, by, reason: "rejected-by-both" },
+      { kind: "released", by, id, over: 7, at: 9, reason: "failed", askFirst: true },
+    ];
+    for (const one of all) assert.deepEqual(buffer.write(one, 1).read(), one);
+  });
+});
+
+Deno.test("records of two replicas are what they were before there were rosters", () => {
+  const codes = (record: LogRecord) => new Uint32Array(new RecordBuffer().write(record, 1).bytes.buffer)[CODES];
+  assert.equal(codes({ kind: "moved", by: "a", from: "b", at: 1 }), 0x01_00_08_07);
+  assert.equal(codes({ kind: "moved", by: "b", from: "a", at: 1 }), 0x01_00_01_07);
+  const id = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
+  const booked = {
+    kind: "settled",
+    by: "b",
+    id,
+    over: 7,
+    processor: "fallback",
+    requestedAt: 8,
+    cents: 5,
+    at: 9,
+  } as const;
+  assert.equal(codes({ ...booked, reason: "rejected" }), 0x01_10_21_06);
+  assert.equal(
+    codes({ kind: "released", by: "b", id, over: 7, at: 9, reason: "failed", askFirst: true }),
+    0x01_09_09_05,
+  );
 });

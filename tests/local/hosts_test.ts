@@ -1,16 +1,11 @@
 import assert from "node:assert/strict";
 import { behindCaddy, payment, statusOf, type Totals } from "../cluster/harness.ts";
-import { NATS_SERVER, NO_NATS_SERVER } from "../support/nats_servers.ts";
-import { needs, needsOf } from "../support/permissions.ts";
+import { needsNats } from "../support/nats_servers.ts";
 import { bothStandIns } from "../support/standins.ts";
 import { until } from "../support/until.ts";
 import { newFolder, Started, usersOf } from "./start.ts";
 
-const real = needsOf(
-  behindCaddy(needs("net", "run", "read", "write", "env", "sys")),
-  () => NATS_SERVER !== undefined,
-  NO_NATS_SERVER,
-);
+const real = behindCaddy(needsNats);
 
 const NAMES = ["h1", "h2", "h3"];
 /** Callers that pay at the same time, each one payment after the other. */

@@ -5,17 +5,10 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { readConfig } from "../../src/config.ts";
 import { StartError } from "../../src/errors.ts";
 import { startNatsServers } from "../../src/local/nats_server.ts";
-import { NATS_SERVER, NO_NATS_SERVER } from "../support/nats_servers.ts";
-import { needs, needsOf } from "../support/permissions.ts";
+import { needsNats as real } from "../support/nats_servers.ts";
 import { TempFolder } from "../support/temp_folder.ts";
 import { usersOf } from "./start.ts";
 import { until } from "../support/until.ts";
-
-const real = needsOf(
-  needs("net", "run", "read", "write", "env", "sys"),
-  () => NATS_SERVER !== undefined,
-  NO_NATS_SERVER,
-);
 
 const NAMES = ["h1", "h2", "h3"];
 

@@ -259,8 +259,8 @@ Deno.test("frames with fields out of range are neither sent nor believed", () =>
     [{ ...health, minResponseMs: -1 }, `minResponseMs: ${negative}`],
     [{ ...health, failing: 1 as never }, "failing: Invalid input: expected boolean, received number"],
     [
-      { type: "hello", version: FRAME_VERSION, replica: "c" as "a" },
-      'replica: Invalid option: expected one of "a"|"b"',
+      { type: "hello", version: FRAME_VERSION, replica: 3 as never },
+      "replica: Invalid input: expected string, received number",
     ],
     [{ ...STATUS, at: 0.5 }, "at: Invalid input: expected int, received number"],
     [{ ...STATUS, at: 8_640_000_000_000_001 }, "at: Too big: expected number to be <=8640000000000000"],

@@ -456,7 +456,7 @@ Deno.test("lookup() understands an answer that is nested deeper than the stack i
   assert.deepEqual(await said(objects, "1"), { kind: "unclear", error: 'amount is {"":"…"}' });
   assert.deepEqual(await said("19.9", `{"a":1,"b":${deep(30_000)},"a":2}`), {
     kind: "unclear",
-    error: "a name stands there twice",
+    error: "a name is in it twice",
   });
 });
 

@@ -17,7 +17,8 @@ const well = { failing: false, minResponseMs: 0 };
 
 function setUp() {
   const clock = new VirtualClock();
-  const health = new CircuitBreaker(clock, () => 0.5);
+  // pauses at their longest
+  const health = new CircuitBreaker(clock, () => 1);
   const call = async (ms: number, outcome: Outcome, id = "") => {
     const begun = health.begin(id);
     await clock.advance(ms);

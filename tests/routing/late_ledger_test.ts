@@ -73,6 +73,8 @@ class World {
   readonly dispatcher: Dispatcher;
   answer: () => Outcome | Promise<Outcome> = () => ({ kind: "booked" });
   found: Lookup = { kind: "absent" };
+  /** whose payments this replica acts on */
+  acts = ["a"];
   readonly #side: Side;
 
   constructor() {
@@ -94,7 +96,14 @@ class World {
       health: () => Promise.resolve(undefined),
     };
     this.dispatcher = new Dispatcher({
-      ...{ self: "a", ledger: this.ledger, clock: this.clock, client, random: () => 0.5 },
+      ...{
+        self: "a",
+        isOwn: ({ owner }) => this.acts.includes(owner),
+        ledger: this.ledger,
+        clock: this.clock,
+        client,
+        random: () => 0.5,
+      },
       limits: {
         ...{ patienceMs: 5_000, slowMs: 1_000, maxInFlight: MAX_IN_FLIGHT },
         ...{ dispatchPerSecond: 1_000, horizonMs: HORIZON_MS },

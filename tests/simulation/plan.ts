@@ -39,7 +39,7 @@ export type FaultKind = typeof FAULT_KINDS[number];
 /** What the command line can set of a run. */
 export interface PlanOptions {
   /** how many payments; drawn when left out */
-  readonly payments?: number;
+  readonly payments?: number | undefined;
   /** kinds of faults that do not happen */
   readonly without?: readonly FaultKind[];
 }

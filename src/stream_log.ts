@@ -1,0 +1,206 @@
+/**
+ * The log of several hosts: a stream that an engine keeps. No replica can prove that another is dead, so nothing rests on
+ * it: the engine decides who binds a payment, and whoever is silent only stops to be the first that tries.
+ * @module
+ */
+import { type Clock, within } from "./clock.ts";
+import type { Ledger } from "./ledger/ledger.ts";
+import { NOTHING_STORED } from "./ledger/opening.ts";
+import { RecordBuffer } from "./ledger/record.ts";
+import { type Stream, StreamError, type Streams } from "./ledger/stream.ts";
+import { ALL, StreamLedger } from "./ledger/stream_ledger.ts";
+import type { Processor, ReplicaId } from "./payment/fact.ts";
+import type { Payment } from "./payment/payment.ts";
+import {
+  answer,
+  type ClusterLog,
+  type Known,
+  loadStore,
+  type LogHost,
+  type Opened,
+  STORE_AGAIN_MS,
+} from "./recovery.ts";
+import type { ReplicaPorts, ReplicaSettings } from "./replica.ts";
+import type { Stored } from "./store/store.ts";
+
+/** After so long without a word of a replica others act on its payments, in milliseconds. */
+export const SILENT_MS = 5_000;
+/** How long a stream of which no server says anything is listened to, to learn whether it is lost, in milliseconds. */
+const LOOK_MS = 10_000;
+/** How long the others have to write the store when the stream is lost, before another one begins, in milliseconds. */
+const FAREWELL_MS = 2_000;
+/** A stream begins so far above every position that is known: another replica may know of some more. */
+const GAP = 2 ** 36;
+
+/** What the log of several hosts needs. */
+export interface StreamPorts {
+  readonly streams: Streams;
+  /** Whether this replica may ask a processor how it is: one of all replicas in five seconds. Never rejects. */
+  claimHealth(processor: Processor): Promise<boolean>;
+}
+
+/** The {@link ClusterLog} of several hosts. */
+export class StreamLog implements ClusterLog {
+  /** the hosts have booted at different times, so doubts are dated by the wall clock */
+  readonly clock: Clock;
+  readonly #settings: ReplicaSettings;
+  readonly #ports: ReplicaPorts & StreamPorts;
+  readonly #host: LogHost;
+  #stream: Stream | undefined;
+  /** the position of the stream's first message */
+  #base = 0;
+  #ledger: StreamLedger | undefined;
+  /** since when the log is heard without a break, by which the silence of others is judged */
+  #currentSinceMs: number | undefined;
+  #silent: ReadonlySet<ReplicaId> = new Set();
+  #closed = false;
+
+  constructor(settings: ReplicaSettings, ports: ReplicaPorts & StreamPorts, host: LogHost) {
+    this.#settings = settings;
+    this.#ports = ports;
+    this.#host = host;
+    const { clock } = ports;
+    this.clock = {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      uptime: () => clock.now(),
+      after: (ms, action) => clock.after(ms, action),
+      soon: (action) => clock.soon(action),
+    };
+  }
+
+  async open(): Promise<Opened> {
+    const { streams, store } = this.#ports;
+    let trouble = "";
+    const stored = store ? await answer(this.clock, store.stored(), (why) => trouble = `: ${why}`) : NOTHING_STORED;
+    if (!stored) return notYet(`the store does not answer${trouble}`);
+    try {
+      const isFirst = stored.logId === null;
+      const stream = await streams.current() ?? await streams.begin(isFirst ? 1 : stored.position + GAP, undefined);
+      const state = await stream.state();
+      if (!state) return await this.#listen(stream, stored);
+      const { id, first, last } = state;
+      const isBegun = last >= first || await this.#writeFirst(stream, !isFirst);
+      if (!isBegun) return await this.#leave(stream, "the log does not take its first message");
+      if (store && stored.logId !== id) {
+        // an answer of the past: the stream that the store holds began above all that this one has
+        if (first <= stored.position) return await this.#leave(stream, "the store holds a newer log");
+        const to = { ...stored, logId: id, position: first };
+        const now = await answer(this.clock, store.write({ from: stored, to, replacesAll: false, payments: [] }));
+        if (now?.logId !== id) return await this.#leave(stream, "the store did not take the log that begins anew");
+      }
+      [this.#stream, this.#base] = [stream, first];
+      return { kind: "opened", doubted: last < first && !isFirst };
+    } catch (error) {
+      if (!(error instanceof StreamError)) throw error;
+      return notYet(error.message);
+    }
+  }
+
+  async load(): Promise<Known | undefined> {
+    const { roster } = this.#settings;
+    const { store, random } = this.#ports;
+    const { book, stored } = await loadStore(this.clock, store);
+    const stream = this.#stream!;
+    if (store && stored.logId !== stream.id) return undefined;
+    const parts = {
+      ...{ stream, clock: this.clock, random, base: this.#base, position: Math.max(stored.position, this.#base) },
+      ...{ nonce: Math.floor(random() * 2 ** 32), book, hash: stored.hash, roster },
+      lost: (why: string) => void this.#lose(why).catch(this.#ports.fail),
+    };
+    return { logId: stream.id, stored, begin: () => this.#ledger = new StreamLedger(parts) };
+  }
+
+  /** Of a silent replica's payments the next one after it in the roster that is heard takes care. */
+  isOwn({ owner }: Payment): boolean {
+    const { self, roster: { names } } = this.#settings;
+    if (owner === self) return true;
+    const at = names.indexOf(owner);
+    if (at !== -1 && !this.#silent.has(owner)) return false;
+    const after = [...names.slice(at + 1), ...names.slice(0, Math.max(0, at))];
+    return after.find((name) => name === self || !this.#silent.has(name)) === self;
+  }
+
+  takeOver(peers: readonly ReplicaId[], ledger: Ledger): void {
+    const nowMs = this.clock.monotonic();
+    // who does not hear the log is itself the one that is cut off
+    this.#currentSinceMs = ledger.isCurrent ? this.#currentSinceMs ?? nowMs : undefined;
+    const sinceMs = this.#currentSinceMs;
+    if (sinceMs === undefined) return this.#setSilent([]);
+    const isSilent = (peer: ReplicaId) => Math.min(nowMs - sinceMs, this.#host.silentMs(peer)) >= SILENT_MS;
+    const gone = peers.filter((peer) => !this.#silent.has(peer) && isSilent(peer));
+    for (const peer of gone) this.#ports.say("warning", "a replica is silent: others act on its payments", { peer });
+    this.#setSilent([...this.#silent, ...gone]);
+  }
+
+  heard(peer: ReplicaId): void {
+    this.#setSilent([...this.#silent].filter((name) => name !== peer));
+  }
+
+  #setSilent(silent: readonly ReplicaId[]): void {
+    if (silent.length === this.#silent.size) return;
+    this.#silent = new Set(silent);
+    this.#host.ownersChanged();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#ledger?.close();
+    void this.#stream?.close();
+  }
+
+  async #leave(stream: Stream, why: string): Promise<Opened> {
+    await stream.close();
+    return notYet(why);
+  }
+
+  /** No server says how far the stream is: it may be lost. */
+  async #listen(stream: Stream, stored: Stored): Promise<Opened> {
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    const heard = () => resolve(undefined);
+    stream.tail(0, { read: heard, heard, lost: resolve });
+    const lost = await within(this.clock, LOOK_MS, promise);
+    await stream.close();
+    if (lost && !this.#closed) await this.#beginAnew(stream.id, stored.position);
+    return notYet("no server says how far the log is");
+  }
+
+  /** The first message says whether facts may be lost before it. @returns whether it stands, this one or another's */
+  async #writeFirst(stream: Stream, doubted: boolean): Promise<boolean> {
+    const { self: by, roster } = this.#settings;
+    const [at, nonce] = [this.clock.now(), Math.floor(this.#ports.random() * 2 ** 32)];
+    const record = new RecordBuffer(roster);
+    record.write(doubted ? { kind: "doubted", by, at, uptimeMs: this.clock.uptime() } : { kind: "barrier" }, nonce);
+    const { kind } = await stream.publish(ALL, record.bytes, 0);
+    return kind === "stands" || kind === "overruled";
+  }
+
+  /** The stream is lost: the store gets what is known, another stream begins, and the start reads both. */
+  async #lose(why: string): Promise<void> {
+    if (this.#closed) return;
+    const { say, restart, clock } = this.#ports;
+    say("warning", "the log is lost, and another one begins", { why });
+    const position = this.#ledger!.position;
+    await this.#host.giveUp();
+    await new Promise<void>((resolve) => void clock.after(FAREWELL_MS, resolve));
+    if (this.#closed) return;
+    await this.#beginAnew(this.#stream!.id, position);
+    restart("the log was lost");
+  }
+
+  /** @param known a position below which the lost stream may have had messages */
+  async #beginAnew(lost: string, known: number): Promise<void> {
+    try {
+      const stream = await this.#ports.streams.begin(known + GAP, lost);
+      await this.#writeFirst(stream, true);
+      await stream.close();
+    } catch (error) {
+      // the next start tries again
+      if (!(error instanceof StreamError)) throw error;
+    }
+  }
+}
+
+function notYet(why: string): Opened {
+  return { kind: "not-opened", why, afterMs: STORE_AGAIN_MS };
+}
