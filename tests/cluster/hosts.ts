@@ -274,8 +274,9 @@ class SocketRelay implements AsyncDisposable {
   readonly #relaying: Promise<void>;
 
   constructor(private readonly hostname: string, url: string) {
-    const { searchParams } = new URL(url);
-    const path = `${searchParams.get("host")}/.s.PGSQL.${searchParams.get("port")}`;
+    // URL takes none without a host name
+    const parts = new URLSearchParams(url.split("?")[1]);
+    const path = `${parts.get("host")}/.s.PGSQL.${parts.get("port")}`;
     this.#listener = Deno.listen({ hostname, port: 0 });
     this.#relaying = this.#relay(path);
   }
