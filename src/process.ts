@@ -194,9 +194,9 @@ async function logOf(config: Config, logger: Logger, fail: (error: unknown) => v
     const transport = !isAlone && { transport: new UnixTransport(DATA_DIR, self, fail) };
     return { ...claimFolder(config, logger), boot: bootNumber(), ...transport, leave: () => Promise.resolve() };
   }
-  const { NatsEngine } = await import("./nats/engine.ts");
+  const { LateEngine } = await import("./nats/late_engine.ts");
   const bytesMax = config.LOG_MAX_MB * 2 ** 20;
-  const engine = new NatsEngine({ servers, self, names, bytesMax, healthMs: POLL_MS, clock: systemClock, fail });
+  const engine = new LateEngine(servers, { self, names, bytesMax, pollMs: POLL_MS, clock: systemClock, fail });
   await engine.check();
   return {
     streams: engine,

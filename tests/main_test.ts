@@ -49,7 +49,7 @@ Deno.test("a typo in a setting, an option or a command is one clear line and exi
   assert.match(await failure(["processor", "--port", "x"]), /^galo: --port: "x" is not a number from 0 to 65535$/);
   assert.equal(
     await failure([], { ACK: "peer" }),
-    "galo: ACK=peer was removed: write ACK=log, which loses nothing when both replicas die",
+    "galo: ACK=peer was removed: write ACK=log, which loses nothing when all replicas die",
   );
   const processors = { PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" };
   assert.equal(

@@ -13,7 +13,7 @@ import { type Account, serverAccount } from "./account.ts";
 import { endProcess, endRemains, REMAINS_MS, REMAINS_POLL_MS, signalTo } from "./child.ts";
 import { programs } from "./programs.ts";
 
-/** After this long the caller is told what takes so long, in milliseconds. */
+/** After this long the caller learns what the start is waiting for, in milliseconds. */
 const SAY_AFTER_MS = 2_000;
 /** How long a server may take to start before it is killed, in milliseconds: it has little to read. */
 const START_MS = 60_000;

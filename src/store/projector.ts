@@ -263,7 +263,7 @@ export class Projector implements LedgerObserver {
     onStored(position);
   }
 
-  /** What was stored after that position is lost there, and nobody knows which payments that were. */
+  /** What was stored after that position is lost there, and nothing says which payments that were. */
   #rewrite({ logId, position }: Stored): void {
     this.#parts.say("warning", "the store is older than it was: everything is written again");
     this.#stored = { logId, position };

@@ -282,7 +282,7 @@ export class TestPostgres implements AsyncDisposable {
     this.#server = await startEmbeddedPostgres(this.folder);
   }
 
-  /** Ends it as the power does. */
+  /** Ends it as a power cut does. */
   async kill(): Promise<void> {
     Deno.kill(this.#server!.pid, "SIGKILL");
     await this.#server!.exited;

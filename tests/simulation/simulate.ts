@@ -10,13 +10,14 @@ import { drawSeed } from "./seed.ts";
 import { add, newTally, type Tally } from "./tally.ts";
 import type { Share } from "./simulate_worker.ts";
 
-const HELP = `Runs two replicas through many hostile schedules on virtual time, and says which promise breaks.
+const HELP = `Runs one to three replicas through many hostile schedules on virtual time, and says which promise breaks.
 
 Usage: deno task simulate [OPTIONS]
 
   --seed N          the first seed [drawn, and printed]
   --seeds K         how many [1000]
   --payments N      in each seed [drawn, about 370, of which 250 arrive]
+  --hosts           every replica on a host of its own, and the log in a model of NATS JetStream
   --without KINDS   faults that do not happen, separated by commas: ${FAULT_KINDS.join(", ")}
   --workers W       in parallel [one per core]
   --trace           prints everything that happens; for one seed
@@ -32,6 +33,7 @@ const parse = (args: string[]) => {
     seeds: { type: "string", default: "1000" },
     payments: { type: "string" },
     without: { type: "string", default: "" },
+    hosts: { type: "boolean", default: false },
     workers: { type: "string", default: String(navigator.hardwareConcurrency) },
     trace: { type: "boolean", default: false },
   });
@@ -41,6 +43,7 @@ const parse = (args: string[]) => {
   const count = (option: string, text: string, min = 1) => whole(option, text, min, Number.MAX_SAFE_INTEGER);
   const options: PlanOptions = {
     without,
+    hosts: values.hosts,
     payments: values.payments === undefined ? undefined : count("--payments", values.payments),
   };
   return {
