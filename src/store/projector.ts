@@ -25,7 +25,9 @@ export interface ProjectorParts {
   /** whether it is the one that writes at an interval */
   readonly isFirst: boolean;
   readonly store: Store;
+  /** the time */
   readonly clock: Clock;
+  /** for jitter */
   readonly random: Random;
   /** its book holds the loaded snapshot, and nothing of the log is folded yet */
   readonly ledger: Ledger;
@@ -261,7 +263,7 @@ export class Projector implements LedgerObserver {
     onStored(position);
   }
 
-  /** What was stored after that position is lost there, and nobody knows which payments that were. */
+  /** What was stored after that position is lost there, and nothing says which payments that were. */
   #rewrite({ logId, position }: Stored): void {
     this.#parts.say("warning", "the store is older than it was: everything is written again");
     this.#stored = { logId, position };

@@ -12,7 +12,7 @@ export interface StoreFaults {
   slow: number;
   /** fails before anything has happened */
   fails: number;
-  /** somebody has to act first: fails, and again at once */
+  /** a person has to act first: fails, and again at once */
   refused: number;
   /** commits and then breaks the connection */
   unknown: number;

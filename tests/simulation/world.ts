@@ -51,7 +51,7 @@ export interface Running {
 /** The world of one run. */
 export class World {
   readonly clock = new VirtualClock(undefined, HOPS);
-  /** tells this boot of the machine from others */
+  /** the number of this boot of the machine */
   boot = 1;
   readonly roster: Roster;
   readonly prng: Prng;
@@ -84,7 +84,7 @@ export class World {
   left: ReplicaId | undefined;
   /** faults are over */
   calm = false;
-  /** everything is done: nobody calls any more */
+  /** everything is done: no caller comes any more */
   closing = false;
   /** until when hosts are down, in milliseconds */
   readonly #downUntilMs: Record<ReplicaId, number> = {};
@@ -136,7 +136,7 @@ export class World {
     return Object.values(this.running).filter(({ life }) => life.alive);
   }
 
-  /** Notes what happened to, or by, a process. */
+  /** Notes what happened to a process, or what it did. */
   note(what: string, life: Life | undefined, first: number, second = 0, text?: () => string): void {
     this.trace.note(this.clock.monotonic(), what, life?.number ?? 0, first, second, () => {
       const who = life ? `${life.replica}${life.number}` : "";
