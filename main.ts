@@ -12,7 +12,9 @@ Usage: deno task start [COMMAND]
 Commands:
   start       a whole cluster on this machine: stand-in processors, Postgres, two replicas (the default)
               [--stand-in-port PORT] of the default's stand-in; the fallback's has the next one; 0: any free ports [8001]
-              [--caddy PATH] puts this Caddy in front of both replicas; without it they share LISTEN's port
+              [--caddy PATH] puts this Caddy in front of the replicas; without it they share LISTEN's port
+              [--hosts 3] instead of two replicas with a log of files: 3 or 5 replicas, each with a NATS server that keeps
+              the log, as on so many machines, and Caddy where it is on the PATH; it takes nats-server, 2.12 or newer
   replica     one replica, for a cluster that you put together yourself
   processor   a stand-in payment processor   --port PORT (0: any)  --fee SHARE  [--host ADDRESS]
   audit       whether router, Postgres and both processors agree   [--url URL] [--from ISO] [--to ISO] [--deep] [--json]
@@ -46,6 +48,7 @@ const OPTIONS = {
   help: { type: "boolean", short: "h" },
   "stand-in-port": { type: "string", default: "8001" },
   caddy: { type: "string" },
+  hosts: { type: "string" },
   host: { type: "string", default: "0.0.0.0" },
   port: { type: "string" },
   fee: { type: "string" },
@@ -77,8 +80,11 @@ async function run(args: string[]): Promise<Stop | undefined> {
   switch (command) {
     case "start": {
       const { startCluster } = await import("./src/local/cluster.ts");
-      const standInPort = number("--stand-in-port", values["stand-in-port"], 65_534);
-      const cluster = await startCluster(config, say, standInPort, values.caddy);
+      const cluster = await startCluster(config, say, {
+        standInPort: number("--stand-in-port", values["stand-in-port"], 65_534),
+        ...values.caddy !== undefined && { caddy: values.caddy },
+        ...values.hosts !== undefined && { hosts: hosts(values.hosts) },
+      });
       say(`\nTry:\n${example(cluster.url)}\n\nCtrl-C stops all of it.`);
       return cluster.stop;
     }
@@ -133,6 +139,13 @@ function number(name: string, text: string, max: number): number {
   const value = Number(text);
   if (text.trim() !== "" && value >= 0 && value <= max) return value;
   throw new ConfigError(`${name}: ${JSON.stringify(text)} is not a number from 0 to ${max}`);
+}
+
+function hosts(text: string): number {
+  if (text === "3" || text === "5") return Number(text);
+  throw new ConfigError(
+    `--hosts: ${JSON.stringify(text)} is neither 3 nor 5: one server more or less than that bears no more deaths`,
+  );
 }
 
 async function instant(name: string, text: string | undefined): Promise<number | undefined> {

@@ -1,6 +1,6 @@
 /**
  * What an acknowledgement level costs: the p99 of POST at ACK=log and at ACK=store, each a whole cluster of its own,
- * loaded in turn in one run so that noise of the machine hits all of them alike.
+ * loaded in turn in one run so that noise of the machine affects all of them alike.
  *
  *     deno task bench:ack [--rounds 7] [--seconds 5] [--users 300]
  * @module

@@ -1,9 +1,10 @@
 /**
- * What watching costs: the p99 of POST while three browsers show the live page of the cluster and its metrics are scraped
- * every second. Beside it in every round, so that the machine's moods hit all alike: `alone`, where the browsers show
- * nothing; and `elsewhere`, where they watch another cluster on this machine, which is what browsers cost that draw on the
- * same cores. Watchers have machines of their own: what the router pays is `watched` ÷ `elsewhere`. The browsers run at
- * idle priority where `chrt` is there. Exit code 1 where that is above 1.05, or where pages or scrapes stood still.
+ * What watching costs: the p99 of POST while three browsers show the live page of the cluster and its metrics are
+ * scraped every second. Beside it in every round, so that the machine's noise affects all of them alike: `alone`, where
+ * the browsers show nothing; and `elsewhere`, where they watch another cluster on this machine, which is what browsers
+ * cost that use the same cores. Watchers have machines of their own: what the router pays is `watched` ÷ `elsewhere`.
+ * The browsers run at idle priority where `chrt` is there. Exit code 1 where that is above 1.05, or where pages or
+ * scrapes stood still.
  *
  *     deno task bench:watched [--rounds 9] [--seconds 8] [--users 200]
  * @module
@@ -102,7 +103,7 @@ async function measure(
   return p99Ms;
 }
 
-/** @returns `show`, resolved once all pages are there, to how often the page before was told something */
+/** @returns `show`, resolved once all pages are there, to how many statuses the page before got */
 function startBrowsers() {
   const script = new URL("watched_browsers.ts", import.meta.url).pathname;
   const command = [Deno.execPath(), "run", "-A", "--quiet", script, `${BROWSERS}`];

@@ -26,7 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   local: ["payment", "store"],
 };
 
-/** The rooms that a replica does its work without: only the roots above it know them. */
+/** The rooms that a replica does not need for its work: only the roots import them. */
 const EDGES = ["api", "telemetry", "console", "local"];
 
 /** The composition roots: they know everyone, and nobody knows them but one another. */

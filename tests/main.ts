@@ -51,12 +51,12 @@ try {
     args: ["test", "-A", `--junit-path=${report}`, ...Deno.args],
     env: { [REASONS_FILE]: reasons },
   }).spawn();
-  // Ctrl-C reaches both; whoever stops this one alone means the tests
+  // Ctrl-C reaches both; a signal to this process alone is meant for the tests
   Deno.addSignalListener("SIGINT", () => {});
   Deno.addSignalListener("SIGTERM", () => child.kill("SIGTERM"));
   const { code } = await child.status;
   const read = (path: string) => Deno.readTextFile(path).catch(() => "");
-  // the report does not tell those that a filter leaves out from the others
+  // in the report, tests that a filter leaves out look like the others
   const tests = Deno.args.some((arg) => arg.startsWith("--filter")) ? new Map() : leftOut(await read(report));
   const count = [...tests.values()].flat().length;
   if (count > 0) {

@@ -49,7 +49,7 @@ Deno.test("a typo in a setting, an option or a command is one clear line and exi
   assert.match(await failure(["processor", "--port", "x"]), /^galo: --port: "x" is not a number from 0 to 65535$/);
   assert.equal(
     await failure([], { ACK: "peer" }),
-    "galo: ACK=peer was removed: write ACK=log, which loses nothing when both replicas die",
+    "galo: ACK=peer was removed: write ACK=log, which loses nothing when all replicas die",
   );
   const processors = { PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" };
   assert.equal(
@@ -57,6 +57,12 @@ Deno.test("a typo in a setting, an option or a command is one clear line and exi
     "galo: ACK: store needs a DATABASE_URL; without one write log",
   );
   assert.equal(await failure([], { LISTEN: "/run/galo.sock" }), "galo: LISTEN: `start` takes payments on a port");
+  assert.match(await failure(["--hosts", "4"]), /^galo: --hosts: "4" is neither 3 nor 5: /);
+  assert.match(await failure([], { LOG: "nats://127.0.0.1:1" }), /^galo: LOG: `start` brings its own: write /);
+  assert.equal(
+    await failure(["--hosts", "3"], { REPLICAS: "x,y" }),
+    "galo: REPLICAS: `start --hosts` names its replicas itself",
+  );
   assert.match(await failure([], { PORT: "80" }), /^galo: PORT was removed: write LISTEN, such as LISTEN=/);
   assert.equal(await failure(["replica"]), "galo: PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
 });

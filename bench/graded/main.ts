@@ -16,7 +16,7 @@ const OUT = new URL("../out/", import.meta.url).pathname;
 /** A booking under way when a run ends lands within its delay: the next one begins after that, in milliseconds. */
 const MARGIN_MS = 2_000;
 
-/** What is running at this moment, to be stopped when this process is told to. */
+/** What is running at this moment, to be stopped with this process. */
 let running: System | undefined;
 
 async function grade(options: Options): Promise<void> {

@@ -1,6 +1,7 @@
 /**
- * What comes after a stall: containers are paused under the final's users, and the seconds after they go on are looked at.
- * Callers that give up and come again make more work than they save: a system near its share of CPU may never recover.
+ * What follows a stall: containers are paused under the load of the final, and the seconds after they continue are
+ * measured. Callers that give up and come again make more work than they save: a system near its share of CPU may never
+ * recover.
  * @module
  */
 import { type Containers, galo, processors, trivial } from "../compose/containers.ts";
@@ -17,7 +18,7 @@ const BEFORE_S = 4;
 const AFTER_S = 8;
 /** The last seconds of those. */
 const END_S = 5;
-/** The p99 is back where it is at most this much of what it was. */
+/** The p99 is back once it is at most this many times what it was. */
 const BACK = 1.5;
 
 /** One stall; times in milliseconds but where they say otherwise. */
@@ -27,9 +28,12 @@ export interface Stall {
   readonly beforeP99Ms: number;
   /** of the last seconds that were looked at */
   readonly endP99Ms: number;
-  /** from so many seconds on nothing fails and p99 stays back; null where that never came */
+  /** after so many seconds nothing fails any more and p99 stays back; null if that never came */
   readonly backS: number | null;
-  /** the same, where p99 may also be {@link BACK} times what it was at the trivial replicas in the same seconds after the same stall */
+  /**
+   * the same, where p99 may also be {@link BACK} times what it was at the trivial replicas in the same seconds after
+   * the same stall
+   */
   readonly backBesideS: number | null;
   /** of the last seconds at the trivial replicas, if they were stalled too */
   readonly trivialEndP99Ms: number | null;
@@ -38,8 +42,10 @@ export interface Stall {
 }
 
 /**
- * Stalls everybody, for every time, on the trivial replicas and then on Galo. Users who waited together come back together,
- * second after second, which alone raises p99: the trivial replicas show by how much. @param say told of every stall
+ * Makes each stall, for each of its durations, on the trivial replicas and then on Galo. Users who waited together come
+ * back together, second after second, which alone raises p99: the trivial replicas show by how much.
+ *
+ * @param say called with a line for each
  */
 export async function stalls(say: (line: string) => void): Promise<readonly Stall[]> {
   const [beside, system] = [trivial(), galo()];
@@ -54,7 +60,7 @@ export async function stalls(say: (line: string) => void): Promise<readonly Stal
     const results: Stall[] = [];
     for (const who of STALLED) {
       for (const seconds of STALLS_S) {
-        // they have no Postgres, and call nobody
+        // they have no Postgres, and call no processor
         const isTheirs = who !== "Postgres" && who !== "processors";
         const one = await stall(system, who, seconds, isTheirs ? await course(beside, who, seconds) : undefined);
         results.push(one);

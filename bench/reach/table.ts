@@ -1,4 +1,4 @@
-/** The page of what was reached, as Markdown. Pure. @module */
+/** The page of results, as Markdown. Pure. @module */
 import { median, whole } from "../graded/table.ts";
 import { lines, type Row } from "./markdown.ts";
 import type { AnswersOnly, GradedRun } from "./measure.ts";
@@ -6,7 +6,7 @@ import { LEVELS, LIMIT_MS, type Results } from "./results.ts";
 import { shown, type Stall } from "./stall.ts";
 import { steadyRows, steadySections } from "./steady_table.ts";
 
-/** After a stall everything is as before within so many seconds. */
+/** How many seconds after a stall everything must be as before. */
 const BACK_S = 2;
 
 /** The whole page. */
@@ -27,7 +27,7 @@ ${results.machine}. Load generator, processors, Docker's proxy and the container
 (1.5 CPUs and 350 MB for each system) share these cores, so these are ratios and shares, not what the challenge's machine
 would show.
 
-## Against what we set out for
+## Goals and results
 
 ${targets(rows)}
 ${all.map(steadySections).join("\n")}${stall ? stallSection(stall) : ""}${

@@ -14,7 +14,7 @@ import { HELP, type Options, parseOptions } from "./options.ts";
 import { findings } from "./rules.ts";
 
 const OUT = new URL("../out/", import.meta.url).pathname;
-/** What is running at this moment, to be stopped when this process is told to. */
+/** What is running at this moment, to be stopped with this process. */
 let running: { stop(): Promise<void> } | undefined;
 /** What the report sets itself. */
 const OWN = new Set(["DATABASE_URL", "DATA_DIR", "LISTEN", "REPLICA", "REPLICAS"]);

@@ -45,9 +45,8 @@ export interface Plan {
 
 /**
  * Starts a system, measures it, and stops it.
- *
- * @param told once a second of the load
- * @param started told what has to be stopped should this process be
+ * @param told called once a second of the load
+ * @param started called with what has to be stopped if this process is
  * @throws where the system does not start, or the load generator dies
  */
 export async function measure(

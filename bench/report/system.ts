@@ -113,7 +113,7 @@ export async function startReportSystem(options: SystemOptions): Promise<ReportS
   }
 }
 
-/** The first word of a stand-in may come before it listens for everybody. */
+/** A stand-in may write its first line before it listens. */
 async function untilAnswers(url: string): Promise<void> {
   for (let tries = 0; tries < STAND_IN_TRIES; tries++) {
     try {

@@ -26,7 +26,7 @@ export interface Log {
   /**
    * Appends a record at the end of the log. {@link next} shows its position, and whether it counts.
    *
-   * @returns false if the log did not take it, or not all of it: then it counts for nobody
+   * @returns false if the log did not take it, or not all of it: then it does not count
    */
   append(record: RecordBuffer): boolean;
   /**

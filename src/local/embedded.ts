@@ -3,25 +3,20 @@
  * that only its owner may enter. Only the package's programs are used: its own wrapper ends the process on SIGTERM.
  * @module
  */
-import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { setTimeout as after } from "node:timers/promises";
-import { promisify } from "node:util";
 import { errorLine } from "../errors.ts";
 import { StoreError } from "../store/store.ts";
 import { fitsSocket } from "../file_system.ts";
 import { type Account, serverAccount } from "./account.ts";
-import { endProcess, signalTo } from "./child.ts";
+import { endProcess, endRemains, REMAINS_MS, REMAINS_POLL_MS, signalTo } from "./child.ts";
 import { programs } from "./programs.ts";
 
-/** After this long the caller is told what takes so long, in milliseconds. */
+/** After this long the caller learns what the start is waiting for, in milliseconds. */
 const SAY_AFTER_MS = 2_000;
 /** How long a server may take to start before it is killed, in milliseconds: it has little to read. */
 const START_MS = 60_000;
-/** How long to wait for the remains of an earlier server, and for a server to stop before it is killed, in milliseconds. */
-const REMAINS_MS = 10_000;
-const REMAINS_POLL_MS = 50;
 /** Only part of the socket's name: the server listens on no TCP port. */
 const PORT = 5432;
 const USER = "galo";
@@ -109,7 +104,7 @@ async function startIn(home: string, lock: Deno.FsFile, known: string | undefine
   const command = { ...ENVIRONMENT, ...ids, cwd: home, stdin: "null", stdout: "null", stderr: "piped" } as const;
   if (!existsSync(`${home}/data`)) await initialise(run.initdb, home, command);
   const sockets = await socketFolder(home, account, known);
-  await endRemains(home, `${sockets}/.s.PGSQL.${PORT}`);
+  await clearRemains(home, `${sockets}/.s.PGSQL.${PORT}`);
   const [child, said] = await startServer(run.postgres, home, sockets, command);
   const exited = Promise.all([child.status, said]).then(() => lock.close());
   const stop = async () => {
@@ -138,27 +133,13 @@ async function initialise(initdb: string, home: string, command: Deno.CommandOpt
  * Ends a server whose parent process was killed, and removes the files of a dead one: a server does not start while another
  * process has the number in them. If a process of the old server still lives, PostgreSQL finds its shared memory.
  */
-async function endRemains(home: string, socket: string): Promise<void> {
+async function clearRemains(home: string, socket: string): Promise<void> {
   const data = `${home}/data`;
   const pid = parseInt(await Deno.readTextFile(`${data}/postmaster.pid`).catch(() => ""));
-  const server = { kill: (name?: Deno.Signal) => Deno.kill(pid, name) };
-  for (let waitedMs = 0; await serves(pid, data); waitedMs += REMAINS_POLL_MS) {
-    if (waitedMs === 0) signalTo(server, "SIGINT");
-    if (waitedMs === REMAINS_MS) signalTo(server, "SIGKILL");
-    if (waitedMs > 2 * REMAINS_MS) {
-      throw new StoreError("unavailable", `PostgreSQL of an earlier start (${pid}) does not stop`);
-    }
-    await after(REMAINS_POLL_MS);
+  if (!await endRemains(pid, (line) => line.includes(`/postgres -D ${data} `), "SIGINT")) {
+    throw new StoreError("unavailable", `PostgreSQL of an earlier start (${pid}) does not stop`);
   }
   for (const path of [`${data}/postmaster.pid`, socket, `${socket}.lock`]) await rm(path, { force: true });
-}
-
-/** Whether a process is a server of this folder. */
-async function serves(pid: number, data: string): Promise<boolean> {
-  // macOS has no /proc
-  const ps = () => promisify(execFile)("ps", ["-ww", "-o", "args=", "-p", `${pid}`]).then(({ stdout }) => stdout);
-  const line = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(ps).catch(() => "");
-  return line.replaceAll("\0", " ").includes(`/postgres -D ${data} `);
 }
 
 /** @returns the server, which accepts connections, and a promise of the end of its output */

@@ -76,7 +76,7 @@ export class StandInServer {
     }
   }
 
-  /** Refuses connections and ends the open ones; their calls continue, but nobody gets their answers. */
+  /** Refuses connections and ends the open ones; their calls continue, but their answers go nowhere. */
   async close(): Promise<void> {
     this.#wanted = false;
     const server = this.#server;

@@ -121,7 +121,7 @@ Deno.test("everything in the document is answered", needs("read"), async () => {
     Object.assign(payments, usual, set);
     await (await app.request(path, init)).body?.cancel();
   }
-  while (watching.watch({ tell() {}, end() {} })) { /* until as many watch as may */ }
+  while (watching.watch({ tell() {}, end() {} })) { /* until no more may watch */ }
   await (await app.request("/live")).body?.cancel();
   const told = Object.values(DOCUMENT.paths).flatMap((operations) =>
     Object.values(operations).flatMap(({ operationId, responses }) =>
@@ -156,7 +156,7 @@ const bodies = fc.record({
   more: fc.jsonValue(),
 }, { requiredKeys: [] });
 
-Deno.test("a validator at its defaults takes every amount of cents, and no amount that is none", () => {
+Deno.test("a validator with its default options takes every whole number of cents, and nothing else", () => {
   const { amount } =
     (DOCUMENT as unknown as { components: { schemas: { NewPayment: { properties: { amount: object } } } } })
       .components.schemas.NewPayment.properties;
@@ -168,10 +168,10 @@ Deno.test("a validator at its defaults takes every amount of cents, and no amoun
   for (const none of [0, -0.01, CENTS_MAX / 100 + 0.01, "19.9", null]) assert.ok(!validate(none), `${none}`);
 });
 
-// no schema can tell how many decimals a double was written with
+// no schema can say with how many decimals a double was written
 const hasCents = ({ amount }: { amount?: unknown }) => typeof amount !== "number" || centsOf(amount) !== undefined;
 
-Deno.test("what the document says a payment is, the app takes where it is whole cents, and nothing else", async () => {
+Deno.test("the app takes what the document calls a payment, if its amount is whole cents, and nothing else", async () => {
   let taken = 0;
   await fc.assert(
     fc.asyncProperty(bodies, async (body) => {
@@ -187,7 +187,7 @@ Deno.test("what the document says a payment is, the app takes where it is whole 
   assert.ok(taken > 50 && taken < 350, `${taken} of 400 were payments`);
 });
 
-Deno.test("what the document says an instant is, the summary takes where it exists, and nothing else", async () => {
+Deno.test("the summary takes what the document calls an instant, if that exists, and nothing else", async () => {
   const { app } = fakeApp();
   const [{ schema }] = DOCUMENT.paths["/payments-summary"]!.get!.parameters as [{ schema: { pattern: string } }];
   const pattern = new RegExp(schema.pattern);

@@ -30,7 +30,7 @@ Deno.test("the preview is booked to the last payment, hardly one at the fallback
   assert.equal(booked.default.cents, 1_990 * booked.default.count);
 });
 
-Deno.test("without patience what the default refuses goes to the fallback, and a run can be had again", async () => {
+Deno.test("without patience what the default refuses goes to the fallback, and the same run can be repeated", async () => {
   const impatient = { ...POLICY, patienceMs: 0 };
   const scenario = await loadScenario("preview");
   const first = await run(scenario, impatient, 7);

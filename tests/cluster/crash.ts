@@ -85,14 +85,14 @@ export class CrashTest implements AsyncDisposable {
     const startedMs = performance.now();
     const lost = await this.#lost(sent);
     const tally = this.#tally(kind, sent, lost);
-    // callers come again with what they were not answered, and learn somehow that an acknowledged one is lost
+    // callers send again what was not answered, and find out which acknowledged payments are lost
     const again = [...sent.asked.filter((id) => !sent.ackedMs.has(id)), ...lost];
     await each(again, async (id) => assert.equal(await this.#payAgain(id, random), 202, id));
     assert.ok(performance.now() - startedMs < RECALL_MS, "this machine is too slow for RECALL_MS");
     if (!calmFirst) await this.#calm();
     const calmMs = performance.now();
     for (const replica of cluster.replicas) await cluster.untilSettled(replica);
-    // whoever was sent a payment twice, and is slow, has decided about the second time
+    // a slow processor that got a payment twice has decided about the second call by then
     await until(() => performance.now() > calmMs + DELAY_MS_MAX);
 
     for (const id of sent.asked) if (this.#bookings(id) > 1) tally.chargedTwice++;
@@ -122,7 +122,7 @@ export class CrashTest implements AsyncDisposable {
     }, { senders: 12, stop: () => stop, count: PAYMENTS_MAX });
 
     await until(() => asked.length > 50 + random() * 300);
-    // as if it had become long
+    // as if the segment were full
     for (let more = random(); more < 0.7; more = random()) {
       rotate(`${cluster.folder}/log`);
       await sleep(random() * 50);
@@ -134,7 +134,7 @@ export class CrashTest implements AsyncDisposable {
       await this.postgres.kill();
       await sleep(random() * 400);
     }
-    // the default takes nobody in any more, and goes on with what it has
+    // the default takes no new connections, and finishes the calls that it has
     if (random() < 0.4) {
       await cluster.processors.default.setFault({ fault: "refuse" });
       cluster.processors.default.setDelay(0);
@@ -175,7 +175,7 @@ export class CrashTest implements AsyncDisposable {
       .length;
   }
 
-  /** Hands a payment in until it is taken: while the store is late it may be answered that it is not covered. */
+  /** Sends a payment until it is taken: while the store is late, the answer may be 503 (`uncovered`). */
   async #payAgain(id: string, random: Random): Promise<number> {
     for (let tries = 0; tries < 10; tries++) {
       const status = await this.cluster.replicas[random() < 0.5 ? 0 : 1]!.pay(id);
@@ -242,7 +242,7 @@ export class CrashTest implements AsyncDisposable {
     return committed;
   }
 
-  /** They are started, and die somewhere between that and having moved and stored what there was. */
+  /** Starts them and kills them again, at some moment before they have recovered everything. */
   async #dieStarting(random: Random): Promise<void> {
     const replicas = this.#dead.map((id) => this.cluster[id]);
     const started = replicas.map((replica) => replica.start({ ACK: this.#ack }).catch(() => {}));
@@ -267,7 +267,7 @@ export class CrashTest implements AsyncDisposable {
     const response = await cluster.a.request("/purge-payments", { method: "POST" });
     await response.body?.cancel();
     assert.equal(response.status, 200);
-    // until Postgres has it, a purge is lost with the machine's log as any other fact
+    // until Postgres has the purge, it can be lost with the machine's log like any other fact
     await until(async () => (await this.postgres.query("select from payment limit 1")).length === 0);
     for (const { url } of Object.values(cluster.processors)) {
       await fetch(`${url}/admin/purge-payments`, { method: "POST", headers: { "x-rinha-token": "123" } })

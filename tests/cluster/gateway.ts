@@ -39,7 +39,7 @@ export class Gateway implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Payments that came in, also again. */
+  /** Payments that came in, repeated ones too. */
   get payments(): Asked[] {
     return this.asked.filter(({ method }) => method === "POST");
   }

@@ -10,7 +10,7 @@ import { drawSeed } from "./seed.ts";
 import { add, newTally, type Tally } from "./tally.ts";
 import type { Share } from "./simulate_worker.ts";
 
-const HELP = `Runs two replicas through many hostile schedules on virtual time, and says which promise breaks.
+const HELP = `Runs one to three replicas through many hostile schedules on virtual time, and says which promise breaks.
 
 Usage: deno task simulate [OPTIONS]
 

@@ -16,11 +16,11 @@ export const DOWN = new StoreError("unavailable", "nothing listens there");
 export const INTERVAL_MS = 20;
 const BOOT = 1;
 
-/** A replica as far as the store goes. */
+/** A replica's side of the store. */
 export class Side {
   readonly ledger: FileLedger;
   readonly projector: Projector;
-  /** what the projector told */
+  /** the log lines of the projector */
   readonly lines: string[] = [];
   readonly stored: number[] = [];
   /** the payments of each batch, and what it took in milliseconds */
@@ -101,7 +101,7 @@ export class Projected {
     });
   }
 
-  /** The log up to a position, folded by nobody's ledger. */
+  /** The log up to a position, folded apart from any ledger. */
   fold(position: number): { readonly book: Book; readonly hash: number } {
     const log = this.#log();
     const upTo: Log = {
