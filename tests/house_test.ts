@@ -17,6 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   processor: ["payment", "routing/processor_client.ts", "service/observer.ts"],
   membership: ["payment", "routing/processor_client.ts"],
   peer: ["payment", "ledger", "routing/processor_client.ts"],
+  nats: ["payment", "ledger/stream.ts", "peer/transport.ts"],
   service: ["payment", "ledger", "store", "routing", "membership", "peer"],
   telemetry: ["payment", "routing/processor_client.ts", "routing/route.ts", "service"],
   console: ["payment", "routing/dispatcher.ts", "peer/frame.ts", "service"],
@@ -182,6 +183,15 @@ Deno.test("nothing is exported that no other file uses", needs("read"), async ()
       name !== "{" && !uses.some(({ from, code }) => from.has(path) && new RegExp(`\\b${name}\\b`).test(code))
     )
   );
+});
+
+Deno.test("NATS is known in its room only, which nothing loads before it is asked for", needs("read"), async () => {
+  await assertNone(({ path, code }) => {
+    if (room(path) === "nats") return [];
+    return [...code.matchAll(/^import (?!type\b)[^;]*?from "(@nats-io\/[^"]*|[^"]*\/nats\/[^"]*)"/gm)].map(([, from]) =>
+      from!
+    );
+  });
 });
 
 Deno.test("only the audit and the stand-in know the processors' admin API", needs("read"), async () => {
