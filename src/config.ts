@@ -125,7 +125,8 @@ export function placeOf(listen: Listen): string {
 }
 
 /** Where this replica's pages for operators are, if not at LISTEN. A port can be shared, a path cannot. */
-export function operationsOf({ OPS_LISTEN: listen, REPLICAS, REPLICA }: Config): Listen | undefined {
+export function operationsOf(config: Config): Listen | undefined {
+  const { OPS_LISTEN: listen, REPLICAS, REPLICA } = config;
   return listen && "path" in listen && REPLICAS.length > 1 ? { path: `${listen.path}.${REPLICA}` } : listen;
 }
 

@@ -149,9 +149,10 @@ export class StreamLog implements ClusterLog {
     void this.#stream?.close();
   }
 
+  /** Another replica is about to open it as well. */
   async #leave(stream: Stream, why: string): Promise<Opened> {
     await stream.close();
-    return notYet(why);
+    return { kind: "not-opened", why };
   }
 
   /** No server says how far the stream is: it may be lost. */

@@ -12,7 +12,7 @@ import { type Base, RECORD_BYTES, RecordBuffer, type SegmentHeader } from "./rec
 import { readHeader, SegmentLog, type SegmentLogOptions } from "./segment_log.ts";
 
 /** Where a replica reads from. */
-export interface Beginning extends Required<Pick<SegmentLogOptions, "position" | "liveFrom" | "leftovers">> {
+interface Beginning extends Required<Pick<SegmentLogOptions, "position" | "liveFrom" | "leftovers">> {
   /** identity of the log */
   readonly logId: string;
 }

@@ -100,7 +100,7 @@ Deno.test("folder, log, locks and sockets are private to the user, that for paym
   for (const { name } of Deno.readDirSync(cluster.folder)) modes[name] = modeOf(`/${name}`);
   for (const { name } of Deno.readDirSync(`${cluster.folder}/log`)) modes[`log/${name}`] = modeOf(`/log/${name}`);
   assert.deepEqual(modes, {
-    ...{ "a.sock": "660", "b.sock": "660", "peer.sock": "600" },
+    ...{ "a.sock": "660", "b.sock": "660", "peer-a.sock": "600" },
     ...{ "a.lock": "600", "b.lock": "600", "log.lock": "600", "poll.lock": "600" },
     ...{ "process-a.lock": "600", "process-b.lock": "600", log: "700", "log/000000000001.log": "600" },
   });

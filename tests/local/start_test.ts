@@ -230,13 +230,17 @@ Deno.test("what nohup starts outlives its terminal", real, async () => {
   assert.deepEqual(usersOf(started.folder), []);
 });
 
-for (const env of [{}, ...CADDY === undefined ? [] : [{ CADDY }]]) {
+for (const env of [{}, ...CADDY === undefined ? [] : [{ CADDY, REPLICAS: "a,b,third" }]]) {
   Deno.test(
-    `payments are taken where LISTEN says and nowhere else${"CADDY" in env ? ", by Caddy" : ""}`,
+    `payments are taken where LISTEN says and nowhere else${"CADDY" in env ? ", by Caddy before three replicas" : ""}`,
     real,
     async () => {
       await using started = await Started.start(await newFolder(), { LISTEN: "127.0.0.2:0", ...env });
-      await pay(started, 1);
+      await pay(started, 6);
+      const replicas = "CADDY" in env ? "3 replicas behind Caddy on" : "2 replicas on";
+      assert.ok(started.said.includes(`${replicas} ${started.url}`), started.said);
+      const { peers } = await started.readyz();
+      assert.equal(Object.keys(peers as Record<string, string>).length, "CADDY" in env ? 2 : 1);
       const { hostname, port } = new URL(started.url);
       assert.equal(hostname, "127.0.0.2");
       assert.ok(started.said.includes(`\n  curl -i http://127.0.0.2:${port}/payments --json `), started.said);
@@ -263,13 +267,13 @@ Deno.test("a folder is as long as a socket's path lets it be, and said to be too
     await Deno.mkdir(`${parent}/${name}`);
     return `${parent}/${name}`;
   };
-  for (const bytes of [94, 102, 200]) {
+  for (const bytes of [92, 102, 200]) {
     assert.equal(
       await refusal({}, await of(bytes)),
-      "galo: DATA_DIR: FOLDER is too long for a socket in it: at most 93 bytes",
+      "galo: DATA_DIR: FOLDER is too long for a socket in it: at most 91 bytes",
     );
   }
-  await using started = await Started.start(await of(93));
+  await using started = await Started.start(await of(91));
   await pay(started, 5);
   const postgres = () => Number(usersOf(`${started.folder}/postgres/data`)[0]);
   const first = postgres();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Checkpoint } from "../../src/ledger/ledger.ts";
 import type { ReplicaId } from "../../src/payment/fact.ts";
-import { PAIR } from "../../src/payment/roster.ts";
+import { PAIR, Roster } from "../../src/payment/roster.ts";
 import { BACKLOG_BYTES_MAX, PING_MS, SILENT_MS, TELL_MS } from "../../src/peer/connection.ts";
 import {
   encode,
@@ -39,7 +39,7 @@ class Side {
   checkpoints: Checkpoint[] = [];
   #progress: Progress = { position: 0, stored: 0 };
 
-  constructor(self: ReplicaId, clock: VirtualClock, transport: Transport) {
+  constructor(self: ReplicaId, clock: VirtualClock, transport: Transport, roster = PAIR) {
     const { events, told } = this;
     const listener: LinkEvents = {
       linked: () => events.push("linked"),
@@ -52,7 +52,7 @@ class Side {
       health: (processor, { failing, minResponseMs }) => events.push(`${processor} ${failing} ${minResponseMs}`),
     };
     const [progress, checkpoints] = [() => this.#progress, () => this.checkpoints];
-    const parts = { self, roster: PAIR, clock, transport, random: () => 0.5, progress, checkpoints };
+    const parts = { self, roster, clock, transport, random: () => 0.5, progress, checkpoints };
     this.links = new PeerLinks(parts, listener);
   }
 
@@ -482,4 +482,64 @@ Deno.test("a connection is given up when the peer does not read what it is sent"
   a.links.tellStatus(STATUS);
   assert.deepEqual(a.events, ["linked", "lost: the peer does not read what it is sent"]);
   assert.deepEqual([channel.closed, clock.timers], [true, 0]);
+});
+
+/** Transports in memory for any number of replicas, each of which may listen. */
+class Switch {
+  readonly dialled: string[] = [];
+  readonly #listening = new Map<ReplicaId, Pipe>();
+
+  constructor(private readonly clock: VirtualClock) {}
+
+  of(self: ReplicaId): Transport {
+    const pipe = new Pipe(this.clock);
+    return {
+      listen: (open) => {
+        this.#listening.set(self, pipe);
+        pipe.listening.listen(open);
+      },
+      dial: (peer, open) => {
+        this.dialled.push(`${self}-${peer}`);
+        return this.#listening.get(peer)?.dialling.dial(peer, open) ?? Promise.resolve(false);
+      },
+      close() {},
+    };
+  }
+}
+
+Deno.test("each pair of three replicas has a link, which the later one dials, and all tell each other", async () => {
+  const clock = new VirtualClock();
+  const way = new Switch(clock);
+  const roster = new Roster(["a", "b", "third"]);
+  const sides = roster.names.map((self) => new Side(self, clock, way.of(self), roster));
+  for (const { links } of sides) links.start();
+  await clock.advance(50);
+  assert.deepEqual(way.dialled, ["b-a", "third-a", "third-b"]);
+  const linked = sides.map(({ links }) => links.all.map(({ peer, linked }) => `${peer} ${linked}`));
+  assert.deepEqual(linked, [["b true", "third true"], ["a true", "third true"], ["a true", "b true"]]);
+  sides[1]!.at(7, 3);
+  await clock.advance(TELL_MS);
+  for (const side of [sides[0]!, sides[2]!]) assert.equal(side.events.at(-1), "progress 7 3");
+  assert.deepEqual(sides[0]!.links.all.map(({ peer, position }) => [peer, position]), [["b", 7], ["third", 0]]);
+  sides[1]!.links.stop();
+  await clock.advance(0);
+  assert.deepEqual(sides[0]!.links.all.map(({ linked }) => linked), [false, true]);
+  assert.deepEqual(sides[0]!.events.at(-1), "lost: the peer closed the connection");
+});
+
+Deno.test("a stranger's hello with a name that does not dial here is refused, and says which ones do", async () => {
+  const clock = new VirtualClock();
+  const pipe = new Pipe(clock);
+  const side = new Side("b", clock, pipe.listening, new Roster(["a", "b", "third"]));
+  side.links.start();
+  for (const replica of ["a", "b", "fourth"]) {
+    const other = await outsider(pipe, clock);
+    other.channel.send(encode({ ...HELLO, replica }));
+    await clock.advance(0);
+    assert.equal(other.ended, true, replica);
+  }
+  const third = await outsider(pipe, clock);
+  third.channel.send(encode({ ...HELLO, replica: "third" }));
+  await clock.advance(0);
+  assert.deepEqual([third.ended, side.events], [false, ["linked"]]);
 });

@@ -7,6 +7,7 @@
  */
 import type { Acceptance } from "../../src/service/service.ts";
 import { segmentOf } from "../../src/ledger/log.ts";
+import { CURRENT_MS } from "../../src/ledger/stream_ledger.ts";
 import type { AskedPayment } from "./asked.ts";
 import type { Running, World } from "./world.ts";
 
@@ -24,7 +25,9 @@ export class AckChecker {
     world.note("answer", life, payment.ordinal, answer.length, () => `${id} ${cents} ${answer}`);
     const truth = world.truth.catchUp();
     // forgotten meanwhile: there is nothing left to promise
-    if (payment.purgedMs >= calledMs || payment.lostMs >= calledMs || !truth) return;
+    // of another host's purge a replica may not know for as long as it is current
+    const purgedMs = payment.purgedMs + (world.engine ? CURRENT_MS : 0);
+    if (purgedMs >= calledMs || payment.lostMs >= calledMs || !truth || !world.isSound(life)) return;
     const held = truth.book.get(id);
     if (answer === "conflict" && (!held || held.cents === cents)) {
       world.violate("conflict", `${id} is said to have another amount than ${cents} cents: ${JSON.stringify(held)}`);
@@ -100,7 +103,8 @@ export class AckChecker {
   }
 
   #inLog({ position }: AskedPayment): boolean {
-    return position !== undefined && this.world.disk.has(segmentOf(position));
+    if (position === undefined) return false;
+    return this.world.engine !== undefined || this.world.disk.has(segmentOf(position));
   }
 
   #lose(payment: AskedPayment, restoredMs: number): void {

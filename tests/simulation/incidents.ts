@@ -4,12 +4,14 @@ import { segmentOf } from "../../src/ledger/log.ts";
 import { RECORD_BYTES } from "../../src/ledger/record.ts";
 import type { Loss } from "./disk.ts";
 import type { Incident } from "./plan.ts";
-import { INCIDENTS } from "./plan.ts";
+import { HOST_INCIDENTS, INCIDENTS } from "./plan.ts";
 import { Prng } from "./prng.ts";
 import type { World } from "./world.ts";
 
 /** Longest a fault lasts, in milliseconds: longer than a peer may be silent. */
 const LAST_MS = 1_600;
+/** Longest that a host is cut off, in milliseconds: longer than a replica is silent before others act for it. */
+const CUT_MS = 15_000;
 /** Longest until a machine that died is there again, in milliseconds. */
 const DOWN_MS = 2_500;
 /** A process is killed at one of so many of its next effects. */
@@ -91,6 +93,25 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
     const running = world.running[prng.pick(world.names)];
     if (running) world.callers.purge(running, prng);
   },
+  "host-cut": (world, prng) => world.cutOff(prng.pick(world.names), prng.between(50, CUT_MS)),
+  "leader-cut"(world, prng) {
+    const { engine, names } = world;
+    const leader = engine!.servers.find(({ leads, alive }) => leads && alive);
+    world.cutOff(names[leader?.host ?? 0]!, prng.between(50, CUT_MS));
+  },
+  "host-killed": (world, prng) => world.killHost(prng.pick(world.names), prng.between(50, CUT_MS)),
+  "tails-stalled": (world, prng) => world.engine!.stall(prng.between(50, CUT_MS)),
+  "stream-full"({ engine, clock }, _, lastMs) {
+    engine!.full = true;
+    clock.after(lastMs, () => engine!.full = false);
+  },
+  "stream-lost"(world) {
+    world.loseStream();
+    world.engine!.delete();
+  },
+  "stream-shortened"(world, prng) {
+    if (world.engine!.stream) world.shortenStream(prng.whole(1, 20));
+  },
 };
 
 const SPARED: readonly Loss[] = ["none", "tail"];
@@ -100,7 +121,7 @@ const DEATHS: readonly Loss[] = [...SPARED, ...SPARED, "older", "older", "older"
 export function scheduleIncidents(world: World): void {
   const { plan, clock } = world;
   const prng = new Prng(plan.seed * 2 + 3);
-  for (const kind of INCIDENTS) {
+  for (const kind of [...INCIDENTS, ...HOST_INCIDENTS]) {
     const mine = prng.fork();
     for (let i = 0; i < plan.incidents[kind]; i++) {
       const [ms, lastMs] = [mine.between(0, plan.safetyMs), mine.between(20, LAST_MS)];
@@ -118,7 +139,7 @@ export function scheduleIncidents(world: World): void {
 
 /** Ends everything that makes trouble, for good. */
 export function endFaults(world: World): void {
-  const { http, network, disk, database, processors } = world;
+  const { http, network, disk, database, engine, processors } = world;
   world.calm = true;
   Object.assign(http, {
     ...{
@@ -139,6 +160,14 @@ export function endFaults(world: World): void {
   network.wake();
   Object.assign(disk.faults, { cut: 0, late: 0, unmade: 0, overtaken: 0, moveDies: 0 });
   Object.assign(disk, { room: Infinity, fileMax: Infinity });
+  if (engine) {
+    Object.assign(engine.faults, { lost: 0, late: 0, ackLost: 0, busy: 0, stale: 0 });
+    engine.full = false;
+    for (const name of world.names) {
+      world.heal(name);
+      engine.revive(world.hostOf(name));
+    }
+  }
   if (database) {
     database.down = false;
     Object.assign(database.faults, { slow: 0, fails: 0, refused: 0, unknown: 0 });

@@ -15,6 +15,7 @@ const HELP = `deno task simulate [options]
   --seed N          the first seed [drawn, and printed]
   --seeds K         how many [1000]
   --payments N      in each seed [drawn, about 370, of which 250 arrive]
+  --hosts           every replica on a host of its own, and the log in a model of NATS JetStream
   --without KINDS   faults that do not happen, separated by commas: ${FAULT_KINDS.join(", ")}
   --workers W       in parallel [one per core]
   --trace           prints everything that happens; for one seed
@@ -32,6 +33,7 @@ async function main(): Promise<number> {
       seeds: { type: "string", default: "1000" },
       payments: { type: "string" },
       without: { type: "string", default: "" },
+      hosts: { type: "boolean", default: false },
       workers: { type: "string", default: String(navigator.hardwareConcurrency) },
       trace: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
@@ -50,7 +52,7 @@ async function main(): Promise<number> {
     console.error(HELP);
     return 2;
   }
-  const options: PlanOptions = { without, ...payments !== undefined && { payments } };
+  const options: PlanOptions = { without, hosts: values.hosts, ...payments !== undefined && { payments } };
   return values.trace ? await trace(seed, options) : await simulate(seed, seeds, Math.max(1, workers), options);
 }
 

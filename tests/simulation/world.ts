@@ -2,6 +2,8 @@
 import { type Processor, PROCESSORS, type ReplicaId } from "../../src/payment/fact.ts";
 import { Roster } from "../../src/payment/roster.ts";
 import { Replica } from "../../src/replica.ts";
+import type { FilePorts } from "../../src/file_log.ts";
+import type { StreamPorts } from "../../src/stream_log.ts";
 import { MemoryLocks } from "../membership/memory_locks.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { Asked } from "./asked.ts";
@@ -12,7 +14,9 @@ import { SummaryChecker } from "./check_summary.ts";
 import { SimulatedClient } from "./client.ts";
 import { clockOf, HOPS } from "./clock.ts";
 import { Disk, type Loss } from "./disk.ts";
+import { Engine } from "./engine.ts";
 import { Life } from "./life.ts";
+import { POLL_MS } from "../../src/membership/health_poller.ts";
 import { Network } from "./network.ts";
 import { type Plan, TOLD } from "./plan.ts";
 import { Prng } from "./prng.ts";
@@ -55,6 +59,8 @@ export class World {
   readonly processors: Readonly<Record<Processor, SimulatedProcessor>>;
   readonly network: Network;
   readonly disk: Disk;
+  /** what keeps the log where every replica is on a host of its own */
+  readonly engine: Engine | undefined;
   readonly database: Database | undefined;
   readonly locks = new MemoryLocks<Life>();
   readonly asked = new Asked();
@@ -78,6 +84,8 @@ export class World {
   calm = false;
   /** everything is done: nobody calls any more */
   closing = false;
+  /** until when hosts are down, in milliseconds */
+  readonly #downUntilMs: Record<ReplicaId, number> = {};
   #lives = 0;
   #overtaking = false;
 
@@ -98,6 +106,8 @@ export class World {
     }
     this.network = new Network(this, this.prng.fork(), { ...plan.network });
     this.disk = new Disk(this, this.prng.fork(), { ...plan.disk });
+    this.engine = plan.engine && new Engine(this, this.prng.fork(), { ...plan.engine });
+    if (this.engine) this.engine.replaced = () => this.loseStream();
     if (plan.store) this.database = new Database(this, this.prng.fork(), { ...plan.storeFaults });
     this.callers = new Callers(this);
   }
@@ -105,6 +115,11 @@ export class World {
   /** The replicas of this run. */
   get names(): readonly ReplicaId[] {
     return this.roster.names;
+  }
+
+  /** Whether what a process has read of the log is there: not where a stream was lost, until that is noticed. */
+  isSound(life: Life): boolean {
+    return this.engine?.isSound(life) ?? true;
   }
 
   /** Those whose process is alive. */
@@ -147,6 +162,8 @@ export class World {
   }
 
   asksHealthTooOften(processor: Processor): void {
+    // who is held up behind the claim asks late: no harm, the answer is 429
+    if (this.engine) return void this.saw("health-too-often", 0);
     this.violate("limits", `service-health of ${processor} was asked twice within its window`);
   }
 
@@ -154,7 +171,7 @@ export class World {
   start(name: ReplicaId): void {
     if (this.running[name]?.life.alive || name === this.left) return;
     const { plan, clock, prng, calm } = this;
-    const downMs = -clock.uptime();
+    const downMs = Math.max(-clock.uptime(), (this.#downUntilMs[name] ?? 0) - clock.monotonic());
     if (downMs > 0) return void clock.after(downMs + prng.between(1, 20), () => this.start(name));
     const life = new Life(name, ++this.#lives, () => this.#died(life));
     const { horizonMs, recallMs } = this.settings;
@@ -163,20 +180,22 @@ export class World {
       clock: clockOf(clock, life, () => plan.lagMs * prng.float()),
       random: prng.fork().float,
       client: new SimulatedClient(this, life, this.settings.requestTimeoutMs),
-      locks: this.locks.of(life, life.may),
-      files: this.disk.of(life),
-      boot: this.boot,
+      ...this.#logPorts(life),
       uuid: () => prng.uuid(),
       ...plan.replicas > 1 && { transport: this.network.of(life) },
       ...this.database && { store: this.database.of(life) },
       observers: [{
         folded: () => {
-          if (replica.ledger) this.logs.folded(life, replica.ledger);
+          const { ledger } = replica;
+          if (ledger && this.isSound(life)) this.logs.folded(life, ledger);
         },
       }],
       say: (_, message, fields) => this.#log(life, message, fields),
       fail: (error) => {
-        if (life.alive) {
+        if (!life.alive) return;
+        // where a stream has lost messages, who has read them differs from who has not
+        if (this.living.some(({ life, replica }) => replica.ledger && !this.isSound(life))) life.die();
+        else {
           this.violate("invariants", error instanceof Error ? error.stack ?? error.message : String(error));
         }
       },
@@ -192,6 +211,60 @@ export class World {
       life.doom(this.fault("death-in-start", prng.whole(1, STARTING_EFFECTS)));
     }
     life.hear(() => replica.start());
+  }
+
+  #logPorts(life: Life): FilePorts | StreamPorts {
+    const { engine } = this;
+    if (!engine) return { locks: this.locks.of(life, life.may), files: this.disk.of(life), boot: this.boot };
+    const host = this.hostOf(life.replica);
+    return {
+      streams: engine.of(life, host),
+      claimHealth: (processor) => engine.claim(life, host, processor, POLL_MS),
+    };
+  }
+
+  /** The number of a replica's host. */
+  hostOf(name: ReplicaId): number {
+    return this.names.indexOf(name);
+  }
+
+  /** A host reaches no other for a while, but its callers, the processors and Postgres. */
+  cutOff(name: ReplicaId, ms: number): void {
+    this.network.severed.add(name);
+    this.engine!.cutOff(this.hostOf(name));
+    this.clock.after(ms, () => this.heal(name));
+  }
+
+  heal(name: ReplicaId): void {
+    this.network.severed.delete(name);
+    this.engine!.heal(this.hostOf(name));
+    this.network.wake();
+  }
+
+  /** A host dies with its replica and its server of the engine, and is there again after a while. */
+  killHost(name: ReplicaId, downMs: number): void {
+    this.#downUntilMs[name] = this.clock.monotonic() + downMs;
+    this.engine!.kill(this.hostOf(name));
+    this.running[name]?.life.die();
+    this.clock.after(downMs, () => this.engine!.revive(this.hostOf(name)));
+  }
+
+  /** The stream is gone: nobody holds any more what only it held. */
+  loseStream(): void {
+    this.truth.catchUp();
+    this.acks.logLost(() => true);
+    this.truth.forget();
+    this.logs.forget();
+  }
+
+  /** The stream loses its last messages. Who has read them notices it after a while, and others never. */
+  shortenStream(count: number): void {
+    const { engine, asked } = this;
+    const { all } = engine!.stream!;
+    this.loseStream();
+    // what happens to them until then nobody can know
+    for (const { subject } of all.slice(-count)) Object.assign(asked.get(subject) ?? {}, { excused: true });
+    engine!.shorten(count);
   }
 
   /** Kills a process between two of its effects, the `after`-th from now, or at the latest in a moment. */
