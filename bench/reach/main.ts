@@ -1,6 +1,7 @@
 /** `deno task bench:reach`: how close to the floor Galo comes, in containers with the challenge's limits. @module */
 import { OptionsError, parseOptions, runTask, whole } from "../../tests/support/command_line.ts";
 import { DockerError, PORTS_USED } from "../compose/containers.ts";
+import { machine } from "../machine.ts";
 import { final, kept, preview, rates, unseenOnes } from "./parts.ts";
 import type { Results } from "./results.ts";
 import { steady, STEAL_MAX } from "./steady.ts";
@@ -43,15 +44,6 @@ const told = (line: string) => {
   if (Deno.stderr.isTerminal()) Deno.stderr.writeSync(new TextEncoder().encode(`\r  ${line}      `));
 };
 const say = (line: string) => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`);
-
-async function machine(): Promise<string> {
-  const cpu = /^model name\s*: (.*)$/m.exec(await Deno.readTextFile("/proc/cpuinfo").catch(() => ""))?.[1] ?? "unknown";
-  const { total } = Deno.systemMemoryInfo();
-  const kernel = Deno.osRelease();
-  return `${navigator.hardwareConcurrency} cores (${cpu}), ${
-    Math.round(total / 2 ** 30)
-  } GiB, Linux ${kernel}, Deno ${Deno.version.deno}`;
-}
 
 const parse = (args: string[]) =>
   parseOptions(args, {

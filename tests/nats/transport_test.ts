@@ -55,7 +55,7 @@ class Hosts implements AsyncDisposable {
 
 async function dialled(transport: NatsTransport, hello: string): Promise<End | undefined> {
   let end: End | undefined;
-  const connected = await transport.dial((channel) => end = new End(channel, hello));
+  const connected = await transport.dial("a", (channel) => end = new End(channel, hello));
   assert.equal(connected, end !== undefined);
   return end;
 }
