@@ -237,7 +237,8 @@ export class Projector implements LedgerObserver {
     const isOlder = now.position < known.position && [logId, from.logId, null].includes(now.logId);
     if (isOlder) return this.#rewrite(now);
     if (now.logId !== logId) return this.#ahead(`the store holds another log, ${now.logId}`);
-    if (now.position > ledger.position) ledger.catchUp();
+    // what others have read and written of a log of several hosts is on its way here
+    if (now.position > ledger.position && ledger.barrier()) return;
     if (now.position > ledger.position) {
       return this.#ahead(`the store holds the log up to ${now.position}, and the log ends at ${ledger.position}`);
     }
