@@ -109,22 +109,24 @@ Deno.test(
   },
 );
 
-Deno.test("servers that do not answer may answer later; a wrong password needs somebody to act", needsNats, async () => {
-  const connect = (address: string, user: string) =>
-    connectEngine({ servers: [`127.0.0.1:${before}`, address], tls: false, user, pass: "p" }, {
-      ...{ self: "a", names: ["a"], clock: systemClock, bytesMax: 1 << 20, pollMs: 5_050, fail: assert.fail },
+Deno.test(
+  "servers that do not answer may answer later; a wrong password needs somebody to act",
+  needsNats,
+  async () => {
+    const connect = (address: string, user: string) =>
+      connectEngine({ servers: [`127.0.0.1:${before}`, address], tls: false, user, pass: "p" }, {
+        ...{ self: "a", names: ["a"], clock: systemClock, bytesMax: 1 << 20, pollMs: 5_050, fail: assert.fail },
+      });
+    const before = freePort();
+    await using servers = await NatsServers.start({ lines: "authorization: { user: u, password: p }" });
+    const [address] = servers.addresses;
+    await assert.rejects(connect(address!, "x"), { name: "NatsError", kind: "refused" });
+    await servers.kill(0);
+    await assert.rejects(connect(address!, "u"), {
+      ...{ name: "NatsError", kind: "unavailable" },
+      message: /^no NATS server to be used: .*: connection refused; .*: connection refused$/,
     });
-  const before = freePort();
-  await using servers = await NatsServers.start({ lines: "authorization: { user: u, password: p }" });
-  const [address] = servers.addresses;
-  await assert.rejects(connect(address!, "x"), { name: "NatsError", kind: "refused" });
-  await servers.kill(0);
-  await assert.rejects(connect(address!, "u"), {
-    ...{ name: "NatsError", kind: "unavailable" },
-    message: /^no NATS server to be used: .*: connection refused; .*: connection refused$/,
-  });
-  await servers.restart(0);
-  await (await connect(address!, "u")).close();
-});
+    await servers.restart(0);
+    await (await connect(address!, "u")).close();
   },
 );
