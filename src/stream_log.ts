@@ -51,6 +51,8 @@ export class StreamLog implements ClusterLog {
   #stream: Stream | undefined;
   /** the position of the stream's first message */
   #base = 0;
+  /** whether everything that was ever recorded is in the stream */
+  #isWhole = false;
   #ledger: StreamLedger | undefined;
   /** since when the log is heard without a break, by which the silence of others is judged */
   #currentSinceMs: number | undefined;
@@ -77,8 +79,8 @@ export class StreamLog implements ClusterLog {
     const { streams, store } = this.#ports;
     let trouble = "";
     const stored = store ? await answer(this.clock, store.stored(), (why) => trouble = `: ${why}`) : NOTHING_STORED;
-    if (!stored) return notYet(`the store does not answer${trouble}`);
     try {
+      if (!stored) return await this.#openAlone(`the store does not answer${trouble}`);
       const isFirst = stored.logId === null;
       const stream = await streams.current() ?? await streams.begin(isFirst ? 1 : stored.position + GAP, undefined);
       const state = await stream.state();
@@ -95,7 +97,7 @@ export class StreamLog implements ClusterLog {
         const now = await answer(this.clock, store.write({ from: stored, to, replacesAll: false, payments: [] }));
         if (now?.logId !== id) return await this.#leave(stream, "the store did not take the log that begins anew");
       }
-      [this.#stream, this.#base] = [stream, first];
+      [this.#stream, this.#base, this.#isWhole] = [stream, first, false];
       return { kind: "opened", doubted: last < first && !isFirst };
     } catch (error) {
       if (!(error instanceof StreamError)) throw error;
@@ -106,9 +108,9 @@ export class StreamLog implements ClusterLog {
   async load(): Promise<Known | undefined> {
     const { roster } = this.#settings;
     const { store, random } = this.#ports;
-    const { book, stored } = await loadStore(this.clock, store);
+    const { book, stored, answered } = await loadStore(this.clock, store);
     const stream = this.#stream!;
-    if (store && stored.logId !== stream.id) return undefined;
+    if (store && (answered || !this.#isWhole) && stored.logId !== stream.id) return undefined;
     // what the stream began on is not what was loaded
     if (this.#setBackSinceMs !== undefined && stored.position === this.#base) book.markLoadedDoubtful();
     const parts = {
@@ -161,6 +163,30 @@ export class StreamLog implements ClusterLog {
   async #leave(stream: Stream, why: string): Promise<Opened> {
     await stream.close();
     return { kind: "not-opened", why };
+  }
+
+  /** Without an answer of the store: the cluster's first stream has everything, another one has what came after a loss. */
+  async #openAlone(why: string): Promise<Opened> {
+    const stream = await this.#ports.streams.current();
+    const state = await stream?.state();
+    if (!stream || !state || state.last < state.first) return notYet(why);
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const record = new RecordBuffer(this.#settings.roster);
+    stream.tail(state.first - 1, {
+      read: (_, bytes) => {
+        record.bytes.set(bytes);
+        resolve(record.read().kind);
+      },
+      heard() {},
+      lost: resolve,
+    });
+    const first = await within(this.clock, LOOK_MS, promise);
+    await stream.close();
+    if (first !== "barrier") return notYet(why);
+    const again = await this.#ports.streams.current();
+    if (again?.id !== stream.id) return notYet(why);
+    [this.#stream, this.#base, this.#isWhole] = [again, state.first, true];
+    return { kind: "opened", doubted: false };
   }
 
   #waitsForOthers(): boolean {

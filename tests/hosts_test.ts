@@ -217,8 +217,25 @@ Deno.test("a replica that starts with an empty store reads the whole stream", as
   assert.deepEqual(await hosts.summary("b"), [1, 0]);
 });
 
-Deno.test("a start waits for the store, and says so", async () => {
+Deno.test("a start without an answer of the store reads the whole stream, and stores it once there is one", async () => {
   const hosts = await Hosts.started();
+  await hosts.accept("a");
+  await hosts.clock.advance(SOON_MS);
+  hosts.kill(...NAMES);
+  for (const name of NAMES) {
+    hosts.reaches[name] = false;
+    hosts.start(name);
+  }
+  await hosts.clock.advance(4 * SOON_MS);
+  assert.equal(await hosts.accept("b", OTHER_ID), "accepted");
+  for (const name of NAMES) assert.deepEqual(await hosts.summary(name), [2, 0], name);
+  for (const name of NAMES) hosts.reaches[name] = true;
+  await hosts.clock.advance(3 * SOON_MS);
+  assert.deepEqual([hosts.store.payments().length, hosts.restarts], [2, []]);
+});
+
+Deno.test("a start waits for a store that the stream began on, and says so", async () => {
+  const { hosts } = await backedUp();
   hosts.kill("b");
   hosts.reaches.b = false;
   hosts.start("b");
