@@ -1,7 +1,8 @@
 /** The connection of a replica to its NATS servers. This folder alone uses their client, and is loaded only if LOG names servers. @module */
-import { isIP } from "node:net";
+import { isIP, type Socket } from "node:net";
 import { jetstream, type JetStreamClient, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type ConnectionOptions, errors, type NatsConnection } from "@nats-io/transport-node";
+import { NodeTransport } from "@nats-io/transport-node/lib/node_transport.js";
 import type { NatsServers } from "../config.ts";
 import { errorLine } from "../errors.ts";
 import { StreamError } from "../ledger/stream.ts";
@@ -114,6 +115,23 @@ export class Nats {
     }
   }
 }
+
+/**
+ * The client takes its listeners off a socket while it connects, and puts others on a moment later: an error in between
+ * would end the process.
+ */
+function keepHearing(step: "dial" | "startTLS"): void {
+  const make = NodeTransport.prototype[step] as (...args: unknown[]) => Promise<Socket>;
+  const patched: Partial<Record<typeof step, unknown>> = NodeTransport.prototype;
+  patched[step] = async function (...args: unknown[]): Promise<Socket> {
+    const socket = await make.apply(this, args);
+    const removeAll = socket.removeAllListeners;
+    socket.removeAllListeners = (...names) => removeAll.apply(socket, names).on("error", () => {});
+    return socket.on("error", () => {});
+  };
+}
+keepHearing("dial");
+keepHearing("startTLS");
 
 function hostOf(server: string): string {
   return server.replace(/:\d+$/, "").replaceAll(/[[\]]/g, "");
