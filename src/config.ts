@@ -7,6 +7,7 @@ import { fitsSocket } from "./file_system.ts";
 
 /** A setting that is not valid; the message is one line for the person who set it. */
 export class ConfigError extends Error {
+  /** what a stack shows */
   override name = "ConfigError";
 }
 
@@ -41,10 +42,13 @@ const fees = z.string().transform((text) => text.split(",").map((part) => part.t
 export interface NatsServers {
   /** `host:port`, the nearest one first */
   readonly servers: readonly string[];
+  /** whether a server without TLS is refused */
   readonly tls: boolean;
-  /** how to get in: a user with a password, or a token, or neither */
+  /** who comes, with `pass`; without it anybody, or who has the token */
   readonly user?: string;
+  /** the user's password */
   readonly pass?: string;
+  /** instead of a user and a password */
   readonly token?: string;
 }
 

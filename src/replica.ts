@@ -39,9 +39,11 @@ const DRAIN_SHARE = 0.6;
 
 /** The options of one replica; times in milliseconds. */
 export interface ReplicaSettings extends RouteLimits {
+  /** which of the two replicas it is */
   readonly self: ReplicaId;
   readonly roster: Roster;
   readonly ack: AckLevel;
+  /** payments that it dispatches a second at most */
   readonly dispatchPerSecond: number;
   /** payments that may be pending at all replicas together */
   readonly queueMax: number;
@@ -57,21 +59,27 @@ export interface ReplicaSettings extends RouteLimits {
   readonly segmentsMax: number;
   /** see {@link SegmentLogOptions} */
   readonly segmentRecords: number;
+  /** see {@link SegmentLogOptions} */
   readonly rereads: number;
 }
 
 /** Everything outside, but the log. */
 export interface ReplicaPorts {
+  /** the time */
   readonly clock: Clock;
+  /** for jitter, and for numbers that are not likely to meet */
   readonly random: Random;
+  /** the processors */
   readonly client: ProcessorClient;
   /** makes a new UUID */
   uuid(): string;
   /** the way to the peers; none for a replica on its own */
   readonly transport?: Transport;
+  /** the store; none for a replica that has only the log */
   readonly store?: Store;
   /** sees every fact after the start, after the replica's own parts */
   readonly observers?: readonly Observer[];
+  /** Logs a line. */
   say(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
   /** An invariant is broken: the replica must not go on. */
   fail(error: unknown): void;

@@ -17,7 +17,7 @@ Deno.test("a folder that is not there is on nothing that is known", needs("read"
   assert.equal(remoteKind("/"), undefined);
 });
 
-Deno.test("a folder is made for its owner only, and again without a word", needs("read", "write"), async () => {
+Deno.test("a folder is made for its owner only, and making it again is no error", needs("read", "write"), async () => {
   using temp = new TempFolder();
   const folder = temp.path;
   for (let times = 0; times < 2; times++) makeFolder(`${folder}/a/log`);

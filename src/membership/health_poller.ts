@@ -52,6 +52,7 @@ export class HealthPoller {
   #next: Cancel | undefined;
   #stopped = false;
 
+  /** Polls nothing yet: see {@link start}. */
   constructor(
     private readonly clock: Clock,
     private readonly locks: Locks,

@@ -18,8 +18,11 @@ const RECONNECT_MS = 100;
 
 /** Why the servers cannot be used. */
 export class NatsError extends StreamError {
+  /** for `String(error)` */
   override name = "NatsError";
   /**
+   * An error in one line.
+   *
    * @param kind `unavailable`: trying again may help; `refused`: somebody has to act first
    * @param message one clear line, without secrets
    */
@@ -32,6 +35,7 @@ export class NatsError extends StreamError {
 export class Nats {
   /** Whether a server is there; what is published while none is would be lost. */
   connected = true;
+  /** publishes, with {@link ANSWER_MS} for the answer */
   readonly client: JetStreamClient;
   readonly #left = new Set<() => void>();
 
@@ -101,6 +105,7 @@ export class Nats {
     if (this.connected) void this.connection.reconnect();
   }
 
+  /** Ends it. */
   async close(): Promise<void> {
     this.connected = false;
     await this.connection.close();

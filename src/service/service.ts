@@ -44,6 +44,7 @@ export interface Service {
    */
   purge(): boolean | "cut-off" | Promise<boolean | "cut-off">;
   readiness(): Readiness;
+  /** its parts, as they are now */
   readonly vitals: Vitals;
 }
 

@@ -1,18 +1,24 @@
 import assert from "node:assert/strict";
+import type { NatsServers as Addresses } from "../../src/config.ts";
 import { connectEngine, type Engine } from "../../src/nats/engine.ts";
+import { LateEngine } from "../../src/nats/late_engine.ts";
 import { systemClock } from "../../src/system_clock.ts";
 import { NatsServers, needsNats } from "../support/nats_servers.ts";
-import { freePort } from "../support/free_port.ts";
 import { until } from "../support/until.ts";
+
+const OPTIONS = { self: "a", names: ["a", "b", "c"], clock: systemClock, bytesMax: 1 << 20, pollMs: 5_050, fail };
+
+function fail(error: unknown): void {
+  throw error;
+}
 
 /** Replicas of three hosts. */
 async function engines(servers: NatsServers, bytesMax = 1 << 20): Promise<Engine[]> {
   const addresses = { servers: servers.addresses, tls: false };
-  const fail = (error: unknown) => {
-    throw error;
-  };
-  const options = { clock: systemClock, bytesMax, pollMs: 5_050, fail, waits: fail };
-  return await Promise.all(["a", "b", "c"].map((self) => connectEngine(addresses, { ...options, self })));
+  const engines: Engine[] = [];
+  // the first one makes the keys
+  for (const self of OPTIONS.names) engines.push(await connectEngine(addresses, { ...OPTIONS, bytesMax, self }));
+  return engines;
 }
 
 async function names(servers: NatsServers): Promise<string[]> {
@@ -115,26 +121,37 @@ Deno.test(
 );
 
 Deno.test(
-  "a replica waits for servers that do not answer yet, and says why once; a wrong password ends it",
+  "a replica may start before its servers; a wrong password or other names end the start",
   needsNats,
   async () => {
-    const before = freePort();
-    const whys: string[] = [];
-    const options = { self: "a", clock: systemClock, bytesMax: 1 << 20, pollMs: 5_050, fail: assert.fail };
-    const connect = (address: string, user: string) =>
-      connectEngine({ servers: [`127.0.0.1:${before}`, address], tls: false, user, pass: "p" }, {
-        ...options,
-        waits: (why) => whys.push(why),
-      });
     await using servers = await NatsServers.start({ lines: "authorization: { user: u, password: p }" });
-    await servers.kill(0);
     const [address] = servers.addresses;
-    const engine = connect(address!, "u");
-    await until(() => whys.length > 0);
+    const access = { servers: [address!], tls: false, user: "u", pass: "p" };
+    await servers.kill(0);
+    const late = new LateEngine(access, OPTIONS);
+    await late.check();
+    const none = `no NATS server to be used: ${address}: connection refused`;
+    await assert.rejects(late.current(), { name: "NatsError", kind: "unavailable", message: none });
+    assert.deepEqual([await late.claimHealth("default"), await late.dial("b", () => assert.fail())], [false, false]);
     await servers.restart(0);
-    await (await engine).close();
-    assert.equal(whys.length, 1);
-    assert.match(whys[0]!, /^no NATS server to be used: .*: connection refused; .*: connection refused$/);
-    await assert.rejects(connect(address!, "x"), { name: "NatsError", kind: "refused" });
+    assert.equal(await late.current(), undefined);
+    assert.equal(await late.claimHealth("default"), true);
+    await late.leave();
+
+    const refused = (access: Addresses, names = OPTIONS.names) =>
+      new LateEngine(access, { ...OPTIONS, names }).check().then(
+        () => assert.fail(),
+        ({ name, message }) => `${name}: ${message}`,
+      );
+    const who = `StartError: LOG: the NATS server at ${address} refuses the user x or its password`;
+    assert.equal(await refused({ ...access, user: "x" }), who);
+    const rule = "names are only added or removed at the end";
+    const whose = `StartError: LOG: the log of these servers is of REPLICAS=a,b,c: ${rule}`;
+    assert.equal(await refused(access, ["a", "c", "b"]), whose);
+    for (const names of [["a"], ["a", "b", "c", "d"], ["a", "b"]]) {
+      const engine = await connectEngine(access, { ...OPTIONS, names });
+      await engine.close();
+    }
+    assert.equal(await refused(access, ["a", "b", "c", "e"]), whose.replace("a,b,c", "a,b,c,d"));
   },
 );

@@ -96,7 +96,7 @@ Deno.test("a step is void where it was not made from the payment's newest fact",
   }
 });
 
-Deno.test("what a step must not follow voids it, even from the newest fact", () => {
+Deno.test("a step is void after a stage that it must not follow, even if made from the newest fact", () => {
   const bind = dispatched(BOUND, "b", "fallback", 1, "patience-over");
   assert.equal(follow(BOUND, bind, 30), undefined, "dispatched after dispatched");
   for (const payment of [TAKEN, FREE]) {
@@ -129,7 +129,7 @@ Deno.test("moved gives the payment to the other replica, and facts from before i
   assert.equal(follow(moved, settled(BOUND, "a", 1, BOOKING, "booked"), 21), undefined);
 });
 
-Deno.test("doubted says since when, what was made before it is void, and every next step ends the doubt", () => {
+Deno.test("doubted keeps its uptime, facts made before it are void, and every next step ends the doubt", () => {
   const doubted = (payment: Payment) => doubt(payment, { kind: "doubted", by: "b", at: 1, uptimeMs: 4.5 }, 20);
   assert.deepEqual(doubted(BOUND), { ...BOUND, doubtedUptimeMs: 4.5, position: 20 });
   assert.equal(follow(doubted(BOUND), released(BOUND, "a", 1, "failed", false), 21), undefined);

@@ -89,7 +89,7 @@ function checkpoints(last: number): Checkpoint[] {
   }));
 }
 
-/** Somebody who connects to replica a, and what became of it. */
+/** A stranger that connects to replica a, and what became of that. */
 async function outsider(pipe: Pipe, clock: VirtualClock): Promise<{ channel: Channel; ended: boolean }> {
   const state = { channel: undefined as unknown as Channel, ended: false };
   await pipe.dialling.dial("a", (channel) => {
@@ -139,7 +139,7 @@ Deno.test("of several changes only the latest is sent, every TELL_MS", async () 
   assert.deepEqual(b.events, ["progress 100 0", ...told]);
 });
 
-Deno.test("the known position of the store is sent as well as the own one", async () => {
+Deno.test("the known position of the store is sent with the replica's own", async () => {
   const { clock, a, b, link } = setUp();
   await link();
   a.at(100, 0);
@@ -228,7 +228,7 @@ Deno.test("health and status are heard when there is a link, and dropped otherwi
   assert.deepEqual(b.link.status, { type: "status", version: STATUS_VERSION, ...STATUS });
 });
 
-Deno.test("a status of another version is ignored and does not cost the link", async () => {
+Deno.test("a status of another version is ignored and does not end the link", async () => {
   const { clock, pipe, a, link } = setUp();
   await link();
   pipe.inject(bytesOf(`${JSON.stringify({ type: "status", version: STATUS_VERSION + 1, posts: "many" })}\n`));
@@ -249,7 +249,7 @@ const OLDER_PAGE = bytesOf(`{"type":"hello","version":4,"replica":"a"}
 {"type":"checkpoint","position":16781952,"hash":2697600148,"settled":[611,1215890,0,0,0,0,0,0]}
 `);
 
-Deno.test("replicas whose pages are of different versions replicate: all but the status of a recorded stream is heard", async () => {
+Deno.test("replicas with different page versions replicate: of a recorded stream, all but the status is heard", async () => {
   const { clock, pipe, b } = setUp();
   pipe.listening.listen((channel) => {
     channel.send(OLDER_PAGE);
@@ -332,7 +332,7 @@ Deno.test("half a hello and then silence costs that connection only", async () =
   assert.deepEqual([a.events, b.events], [[], []]);
 });
 
-Deno.test("of those whose hello is not in, only the last to come is listened to", async () => {
+Deno.test("of connections whose hello has not come, only the last one is kept", async () => {
   const { clock, pipe, a, link } = setUp();
   await link();
   const first = await outsider(pipe, clock);
@@ -434,7 +434,7 @@ Deno.test("the peer of a link that is stopped hears that it is lost, and dials u
   assert.equal(b.link.linked, true);
 });
 
-Deno.test("the lag is for how long the peer has not read what it was sent", async () => {
+Deno.test("the lag is how long the peer has not read what it was sent", async () => {
   const { clock, a, b, link } = setUp();
   await link();
   a.at(100);
@@ -445,7 +445,7 @@ Deno.test("the lag is for how long the peer has not read what it was sent", asyn
   assert.equal(a.link.lagMs, 300 + TELL_MS);
   b.at(105);
   await clock.advance(0);
-  assert.equal(a.link.lagMs, TELL_MS, "110 was told so long ago");
+  assert.equal(a.link.lagMs, TELL_MS, "110 was sent so long ago");
   await clock.advance(TELL_MS);
   b.at(110);
   await clock.advance(0);

@@ -11,7 +11,7 @@ import { CURRENT_MS } from "../../src/ledger/stream_ledger.ts";
 import type { AskedPayment } from "./asked.ts";
 import type { Running, World } from "./world.ts";
 
-/** Follows who holds what was acknowledged. */
+/** Follows which of log and store holds what was acknowledged. */
 export class AckChecker {
   acknowledged = 0;
 
@@ -43,7 +43,7 @@ export class AckChecker {
     if (held && held.cents !== cents && payment.lostMs < 0) {
       world.violate("conflict", `${id} is accepted with ${cents} cents, and the log has ${held.cents}`);
     }
-    // what was there before a purge that is lost is there again
+    // if a purge is lost, what was there before it is there again
     if (held && held.acceptedAt !== payment.takenAt) {
       Object.assign(payment, { position: undefined, takenAt: held.acceptedAt });
     }
@@ -65,7 +65,7 @@ export class AckChecker {
     }
   }
 
-  /** The log has lost some of it, while nobody used it. */
+  /** The log has lost some of it, while no replica used it. */
   logLost(isLost: (position: number, takenMs: number) => boolean): void {
     const { database } = this.world;
     this.begunAnew();

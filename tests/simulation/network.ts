@@ -1,6 +1,6 @@
 /**
  * The way between the replicas, as bytes: delayed, split, joined, held back in one direction or both, cut off in the
- * middle of a frame, and closed with only one side being told.
+ * middle of a frame, and closed with only one side noticing.
  * @module
  */
 import type { Channel, ChannelListener, Transport } from "../../src/peer/transport.ts";
@@ -32,7 +32,7 @@ class End implements Channel {
   /** bytes on their way to this end */
   #coming: Uint8Array[] = [];
   #comingBytes = 0;
-  /** the other side has closed: told after the last byte */
+  /** the other side has closed: reported after the last byte */
   #fin = false;
   #pumping = false;
   /** the connection is broken: what is sent from here does not arrive */
@@ -167,7 +167,7 @@ export class Network {
     this.#ends = this.#ends.filter((end) => !end.closed);
   }
 
-  /** Every connection breaks; with `half` only one side of it is told. */
+  /** Every connection breaks; with `half` only one side notices. */
   break(half: boolean): void {
     const told = this.prng.pick(this.world.names);
     for (const end of this.#ends) if (!half || end.life.replica === told) end.cutOff();

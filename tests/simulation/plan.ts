@@ -59,7 +59,7 @@ export type FaultKind = typeof FAULT_KINDS[number];
 /** What the command line can set of a run. */
 export interface PlanOptions {
   /** how many payments; drawn when left out */
-  readonly payments?: number;
+  readonly payments?: number | undefined;
   /** kinds of faults that do not happen */
   readonly without?: readonly FaultKind[];
   /** every replica is on a host of its own, and an engine keeps the log */
@@ -97,9 +97,14 @@ export interface Plan {
   readonly limiter: { readonly running: number; readonly waiting: number };
 }
 
-/** Callers of a run when nothing else is said: the mean of what is drawn. Some find nobody who takes their payment. */
+/**
+ * Callers of a run when nothing else is said: the mean of what is drawn. Some find no replica that takes their payment.
+ */
 export const PAYMENTS = 370;
-/** What every replica is told: how often a record that looks bad is read again, and shares of the run's horizon and recall. */
+/**
+ * Settings of every replica: how often a record that looks bad is read again, and shares of the run's horizon and
+ * recall.
+ */
 export const TOLD = { rereads: 40, horizon: 1, recall: 1 };
 /** In which share of the runs an incident happens, and how often at most, where that is not 0.3 and 4. */
 const OFTEN: Partial<Record<Incident, readonly [number, number]>> = {

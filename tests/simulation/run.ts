@@ -5,7 +5,7 @@ import { drawPlan, type PlanOptions } from "./plan.ts";
 import { KILLED } from "./life.ts";
 import { type Violation, World } from "./world.ts";
 
-/** Within so long after the last fault everything must be settled and equal, in virtual milliseconds. */
+/** How long after the last fault everything must be settled and equal, in virtual milliseconds. */
 export const LIVENESS_MS = 60_000;
 /** How long the last summaries may take, in virtual milliseconds. */
 const ANSWER_MS = 2_000;
@@ -47,7 +47,7 @@ export async function run(seed: number, options: RunOptions = {}): Promise<Repor
   } catch (error) {
     world.violate("invariants", stackOf(error));
   }
-  // a rejection that nobody handles is told only when the real event loop turns
+  // an unhandled rejection is reported only when the real event loop turns
   await turn();
   removeEventListener("unhandledrejection", rejected);
   return {

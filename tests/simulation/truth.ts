@@ -1,6 +1,7 @@
 /**
- * What the log says, read by somebody who sees every byte at once and is never killed: replicas are compared with it. It
- * begins with what the first replica that serves after a loss has read, and what that is worth the acknowledgements show.
+ * What the log says, read by a reader that sees every byte at once and is never killed: replicas are compared with it.
+ * It begins with what the first replica that serves after a loss has read, and what that is worth the acknowledgements
+ * show.
  * @module
  */
 import { FileLedger } from "../../src/ledger/file_ledger.ts";

@@ -90,7 +90,7 @@ Deno.test("replicas that start at once find the tables made once", needsServer, 
 });
 
 Deno.test(
-  "what is loaded while a purge commits is of the position that is told, before it or after it",
+  "what is loaded while a purge commits belongs to the position that is returned, before it or after it",
   needsServer,
   async () => {
     const url = await server.database();

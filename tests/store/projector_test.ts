@@ -75,7 +75,7 @@ Deno.test("of two that write up to the same position at once only the one whose 
   await clock.advance(0);
   a.accept(1);
   const open = hold(a);
-  // both have somebody waiting for it
+  // both have a caller that waits for it
   const covered = [a, b].map(({ projector }) => projector.covered(a.ledger.position));
   b.ledger.catchUp();
   await clock.advance(0);
@@ -272,7 +272,7 @@ Deno.test("each trouble of an outage is logged once, however often it alternates
   assert.deepEqual(side.lines, [down, `warning: the store does not work: ${starting.message}`, up, down]);
 });
 
-Deno.test("an error that is no trouble of the store's is not survived", async () => {
+Deno.test("an error that is not a StoreError is not caught", async () => {
   const side = await started();
   const mistake = new TypeError("a mistake") as unknown as StoreError;
   fail(side, mistake);
@@ -386,7 +386,7 @@ Deno.test("b writes nothing while the store is kept up with the log, and goes on
   assert.deepEqual(world.written.at(-1)?.payments, [1_000]);
   b.accept(1_001);
   await world.clock.advance(20);
-  assert.deepEqual(world.written.at(-1)?.payments, [1_001], "who wrote last goes on at the interval");
+  assert.deepEqual(world.written.at(-1)?.payments, [1_001], "the last writer continues at the interval");
   assertStored(b);
 });
 
