@@ -98,6 +98,7 @@ export class Hosts {
       clock: this.clock,
       fault: (_: string, value: number) => value,
       saw: (_: string, value: number) => value,
+      committed() {},
     };
     this.engine = new Engine(world, new Prng(7), { ...kind, wayMs: 2 });
   }

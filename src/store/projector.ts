@@ -237,10 +237,10 @@ export class Projector implements LedgerObserver {
     const isOlder = now.position < known.position && [logId, from.logId, null].includes(now.logId);
     if (isOlder) return this.#rewrite(now);
     if (now.logId !== logId) return this.#ahead(`the store holds another log, ${now.logId}`);
-    if (now.position > ledger.position) ledger.catchUp();
-    if (now.position > ledger.position) {
-      return this.#ahead(`the store holds the log up to ${now.position}, and the log ends at ${ledger.position}`);
-    }
+    const reading = now.position > ledger.position ? ledger.barrier() : undefined;
+    // another replica has stored what is still on its way to this one: looked at again later
+    if (reading) return void reading.then((isRead) => isRead && this.#isAhead(now));
+    if (this.#isAhead(now)) return;
     if (this.#wroteLast && rows > 0) onBatch(rows, clock.monotonic() - this.#startedMs);
     // another replica may have been heard meanwhile
     if (now.position > this.#stored.position) this.#advanceTo(now.position);
@@ -270,7 +270,15 @@ export class Projector implements LedgerObserver {
     this.#unsaved.markAll(this.#parts.ledger.position - 1, this.#parts.clock.monotonic());
   }
 
+  #isAhead({ position }: Stored): boolean {
+    const { ledger } = this.#parts;
+    const isAhead = position > ledger.position;
+    if (isAhead) this.#ahead(`the store holds the log up to ${position}, and the log ends at ${ledger.position}`);
+    return isAhead;
+  }
+
   #ahead(why: string): void {
+    if (this.#stopped) return;
     this.stop();
     this.#parts.onAhead(why);
   }

@@ -49,6 +49,8 @@ export interface EngineWorld {
   readonly clock: VirtualClock;
   fault(kind: string, value: number): number;
   saw(kind: string, value: number): number;
+  /** a majority has one more message */
+  committed(): void;
 }
 
 type Reply = (published: Published) => void;
@@ -111,6 +113,8 @@ export class Engine {
   replaced = (): void => {};
   #messages: Messages | undefined;
   #tails = new Set<Tail>();
+  /** which stream counts, also where that is gone */
+  #key: string | undefined;
   #electing = false;
   readonly #claimedMs = new Map<string, number>();
 
@@ -128,7 +132,9 @@ export class Engine {
   /** Makes a stream, in place of the one that is there. */
   create(first: number): Messages {
     this.delete();
-    return this.#messages = new Messages(this.prng.uuid(), first);
+    this.#messages = new Messages(this.prng.uuid(), first);
+    this.#key = this.#messages.id;
+    return this.#messages;
   }
 
   /** The stream is gone, with all that it had. */
@@ -145,19 +151,21 @@ export class Engine {
     for (const message of was.all.slice(0, Math.max(0, was.all.length - count))) this.#messages.add(message);
   }
 
-  /** The stream that is there now, as one process on a host has it. */
+  /** The stream that counts, as one process on a host has it. */
   open(life: Life, host: number): Stream {
-    return new Connection(this, life, host, this.#messages!.id);
+    return new Connection(this, life, host, this.#key!);
   }
 
   /** The streams of the engine, as one process on a host has them. */
   of(life: Life, host: number): Streams {
     return {
-      current: () => this.#ask(life, host, () => this.#messages && this.open(life, host)),
+      current: () => this.#ask(life, host, () => this.#key === undefined ? undefined : this.open(life, host)),
       begin: (first, instead) =>
         this.#ask(life, host, () => {
-          if (this.#messages?.id === instead) this.replaced();
-          if (!this.#messages || this.#messages.id === instead) this.create(first);
+          if (this.#key === instead) {
+            if (this.#messages) this.replaced();
+            this.create(first);
+          }
           return this.open(life, host);
         }),
     };
@@ -302,6 +310,7 @@ export class Engine {
 
   #add({ subject, bytes, reply }: Proposal): void {
     const position = this.#messages!.add({ subject, bytes });
+    this.world.committed();
     reply({ kind: "stands", position });
     for (const tail of this.#tails) tail.wake();
   }

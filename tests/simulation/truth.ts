@@ -30,6 +30,11 @@ export class Truth implements LedgerObserver {
     return this.#ledger;
   }
 
+  /** The log has one more fact. */
+  follow(): void {
+    this.#ledger?.catchUp();
+  }
+
   /** The log begins anew, or lost something. */
   forget(): void {
     this.#ledger = undefined;

@@ -30,6 +30,8 @@ import { Callers } from "./workload.ts";
 const NAMES = ["a", "b", "third"];
 /** Longest until a dead replica is started again, in milliseconds. */
 const DEAD_MS = 2_500;
+/** Longest that a stream which lost messages is there, in milliseconds. */
+const SHORTENED_MS = 10_000;
 /** Effects of a start within which some die again. */
 const STARTING_EFFECTS = 25;
 
@@ -86,6 +88,8 @@ export class World {
   closing = false;
   /** until when hosts are down, in milliseconds */
   readonly #downUntilMs: Record<ReplicaId, number> = {};
+  /** the stream that has lost messages last */
+  #shortened: string | undefined;
   #lives = 0;
   #overtaking = false;
 
@@ -119,7 +123,12 @@ export class World {
 
   /** Whether what a process has read of the log is there: not where a stream was lost, until that is noticed. */
   isSound(life: Life): boolean {
-    return this.engine?.isSound(life) ?? true;
+    return !this.engine || !this.isShortened && this.engine.isSound(life);
+  }
+
+  /** Whether the stream lacks messages that it had, which not everybody can know. */
+  get isShortened(): boolean {
+    return this.#shortened !== undefined && this.engine!.stream?.id === this.#shortened;
   }
 
   /** Those whose process is alive. */
@@ -143,6 +152,11 @@ export class World {
   /** Something follows from faults that is worth knowing how often. */
   saw(kind: string, value: number): number {
     return this.#count(this.seen, kind, value);
+  }
+
+  /** The engine's stream has one more message. */
+  committed(): void {
+    this.truth.follow();
   }
 
   /** A promise was not kept: the first one ends the run. */
@@ -257,14 +271,15 @@ export class World {
     this.logs.forget();
   }
 
-  /** The stream loses its last messages. Who has read them notices it after a while, and others never. */
+  /** The stream loses its last messages: who has read them notices that after a while. In the end it is gone. */
   shortenStream(count: number): void {
-    const { engine, asked } = this;
-    const { all } = engine!.stream!;
+    const { engine, clock } = this;
     this.loseStream();
-    // what happens to them until then nobody can know
-    for (const { subject } of all.slice(-count)) Object.assign(asked.get(subject) ?? {}, { excused: true });
     engine!.shorten(count);
+    this.#shortened = engine!.stream!.id;
+    clock.after(SHORTENED_MS, () => {
+      if (this.isShortened) engine!.delete();
+    });
   }
 
   /** Kills a process between two of its effects, the `after`-th from now, or at the latest in a moment. */
