@@ -30,7 +30,9 @@ const LOCK_CHECK_MS = 5_000;
 
 /** What the log of one machine needs. */
 export interface FilePorts {
+  /** of the replicas, of opening the log and of polling */
   readonly locks: Locks;
+  /** the log's segments */
   readonly files: SegmentFiles;
   /** a number that only this boot of the machine has */
   readonly boot: number;
@@ -43,6 +45,7 @@ export class FileLog implements ClusterLog {
   readonly #ports: ReplicaPorts & FilePorts;
   #own: HeldLock | undefined;
 
+  /** Opens nothing yet. */
   constructor(settings: ReplicaSettings, ports: ReplicaPorts & FilePorts, private readonly host: LogHost) {
     this.#settings = settings;
     this.#ports = ports;
@@ -91,7 +94,7 @@ export class FileLog implements ClusterLog {
     const { logId, ...from } = beginning;
     const nonce = Math.floor(random() * 2 ** 32);
     const segments = new SegmentLog({ files, boot, segmentRecords, rereads, gone: restart, ...from });
-    const ledger = new FileLedger(segments, nonce, book, stored.hash, roster);
+    const ledger = new FileLedger(segments, nonce, roster, book, stored.hash);
     return { logId, stored, retention: new Retention(files, ledger, segmentsMax), begin: () => ledger };
   }
 

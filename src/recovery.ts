@@ -28,6 +28,7 @@ export interface Known {
   readonly stored: Stored;
   /** see {@link ProjectorParts.begins} */
   readonly begins?: number;
+  /** deletes what every replica and the store have; none where the log deletes nothing */
   readonly retention?: Retention;
   /** Makes the ledger, which begins where the snapshot ends. */
   begin(): Ledger;

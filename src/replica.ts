@@ -39,9 +39,11 @@ const DRAIN_SHARE = 0.6;
 
 /** The options of one replica; times in milliseconds. */
 export interface ReplicaSettings extends RouteLimits {
-  /** which of the two replicas it is */
+  /** which replica it is */
   readonly self: ReplicaId;
+  /** all replicas */
   readonly roster: Roster;
+  /** when a payment is acknowledged */
   readonly ack: AckLevel;
   /** payments that it dispatches a second at most */
   readonly dispatchPerSecond: number;
@@ -111,6 +113,7 @@ export class Replica implements Service {
   /** payments that wait until the log has them */
   #accepting = 0;
 
+  /** Does nothing yet: see {@link start}. */
   constructor(settings: ReplicaSettings, ports: ReplicaPorts & (FilePorts | StreamPorts)) {
     this.#settings = settings;
     this.#ports = ports;
@@ -245,6 +248,7 @@ export class Replica implements Service {
     return { links: this.#links, ...this.#running };
   }
 
+  /** Its state; also checks the store. */
   readiness(): Readiness {
     this.#running?.projector?.check();
     const links = this.#links?.all ?? [];

@@ -24,7 +24,7 @@ import type { ReplicaPorts, ReplicaSettings } from "./replica.ts";
 import type { Stored } from "./store/store.ts";
 
 /** After so long without a word of a replica others act on its payments, in milliseconds. */
-export const SILENT_MS = 5_000;
+const SILENT_MS = 5_000;
 /** How long a stream of which no server says anything is listened to, to learn whether it is lost, in milliseconds. */
 const LOOK_MS = 10_000;
 /** How long the others have to write the store when the stream is lost, before a start reads it, in milliseconds. */
@@ -36,6 +36,7 @@ const GAP = 2 ** 36;
 
 /** What the log of several hosts needs. */
 export interface StreamPorts {
+  /** the engine's streams, of which one is the log */
   readonly streams: Streams;
   /** Whether this replica may ask a processor how it is: one of all replicas in five seconds. Never rejects. */
   claimHealth(processor: Processor): Promise<boolean>;
@@ -61,6 +62,7 @@ export class StreamLog implements ClusterLog {
   #setBackSinceMs: number | undefined;
   #closed = false;
 
+  /** Opens nothing yet. */
   constructor(settings: ReplicaSettings, ports: ReplicaPorts & StreamPorts, host: LogHost) {
     this.#settings = settings;
     this.#ports = ports;

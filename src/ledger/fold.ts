@@ -1,7 +1,7 @@
 /** The fold of the log, the same for every kind of log: the book, its hash, its checkpoints, and who is told. @module */
-import { Book } from "../payment/book.ts";
+import type { Book } from "../payment/book.ts";
 import type { Fact } from "../payment/fact.ts";
-import { PAIR } from "../payment/roster.ts";
+import type { Roster } from "../payment/roster.ts";
 import type { Checkpoint, LedgerObserver } from "./ledger.ts";
 import { mix } from "./record.ts";
 
@@ -17,8 +17,14 @@ export class Fold {
   #checkpoints: Checkpoint[] = [];
   readonly #observers: LedgerObserver[] = [];
 
-  /** @param hash where the book ends */
-  constructor(readonly book = new Book(), hash = 0, private readonly roster = PAIR) {
+  /**
+   * Begins where the book ends.
+   *
+   * @param book what the facts before that come to
+   * @param hash at that position
+   * @param roster the replicas whose settled payments checkpoints count
+   */
+  constructor(readonly book: Book, hash: number, private readonly roster: Roster) {
     this.#hash = hash;
   }
 

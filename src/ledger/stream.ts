@@ -15,8 +15,9 @@ export type Published =
 export interface StreamState {
   /** the identity it was made with; a stream that is made anew has another */
   readonly id: string;
-  /** the positions of its first and its last message; without a message `last` is one less than `first` */
+  /** the position of its first message, or of the one to come */
   readonly first: number;
+  /** the position of its last message; one less than `first` if it has none */
   readonly last: number;
 }
 
@@ -32,6 +33,7 @@ export interface StreamEvents {
 
 /** Why an engine cannot be used now. Its message is one clear line, without secrets. */
 export class StreamError extends Error {
+  /** for messages and logs */
   override name = "StreamError";
 }
 

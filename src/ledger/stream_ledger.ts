@@ -26,8 +26,8 @@ const AGAIN_MS_MIN = 20, AGAIN_MS_MAX = 1_000;
 /** Subjects beside the payments' ids: of the facts about all payments, and of barriers. */
 export const ALL = "all", BARRIERS = "barriers";
 
-/** Where the parts of a {@link StreamLedger} come from. */
-export interface StreamLedgerParts {
+/** What a {@link StreamLedger} works with. */
+interface StreamLedgerParts {
   readonly stream: Stream;
   readonly clock: Clock;
   readonly random: Random;
@@ -61,6 +61,7 @@ interface Own {
 
 /** The {@link Ledger} over a {@link Stream}. */
 export class StreamLedger implements Ledger {
+  /** As {@link Ledger} says. */
   readonly book: Book;
   readonly #parts: StreamLedgerParts;
   readonly #fold: Fold;

@@ -18,7 +18,12 @@ export class ClaimedPoller {
   #next: Cancel | undefined;
   #stopped = false;
 
-  /** @param claim whether this replica may ask a processor now; never rejected */
+  /**
+   * Polls nothing yet: see {@link start}.
+   *
+   * @param claim whether this replica may ask a processor now; never rejected
+   * @param heard called with each answer
+   */
   constructor(
     private readonly clock: Clock,
     private readonly claim: (processor: Processor) => Promise<boolean>,

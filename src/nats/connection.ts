@@ -19,8 +19,11 @@ const RECONNECT_MS = 100;
 /** Why the servers cannot be used. */
 export class NatsError extends StreamError {
   /** for `String(error)` */
+  /** for messages and logs */
   override name = "NatsError";
   /**
+   * Trouble with the servers.
+   *
    * An error in one line.
    *
    * @param kind `unavailable`: trying again may help; `refused`: somebody has to act first
@@ -36,6 +39,7 @@ export class Nats {
   /** Whether a server is there; what is published while none is would be lost. */
   connected = true;
   /** publishes, with {@link ANSWER_MS} for the answer */
+  /** publishes to streams; gives up after {@link ANSWER_MS} */
   readonly client: JetStreamClient;
   readonly #left = new Set<() => void>();
 
@@ -106,6 +110,7 @@ export class Nats {
   }
 
   /** Ends it. */
+  /** Leaves the servers; harmless twice. */
   async close(): Promise<void> {
     this.connected = false;
     await this.connection.close();

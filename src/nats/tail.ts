@@ -60,6 +60,7 @@ export class Tail {
   }
 
   /** Ends it, and hands over nothing more. */
+  /** Ends it; no event comes afterwards. */
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#watch);

@@ -14,8 +14,9 @@ export type Readiness = ReturnType<typeof readinessOf>;
 export interface Running {
   /** records and folds facts */
   readonly ledger: Ledger;
-  /** none where the log is no files */
+  /** deletes old segments; undefined where the log is a stream */
   readonly retention: Retention | undefined;
+  /** sends payments to the processors */
   readonly dispatcher: Dispatcher;
   /** writes the store; undefined without one */
   readonly projector: Projector | undefined;

@@ -5,7 +5,6 @@
 import assert from "node:assert/strict";
 // @ts-types="@types/pg"
 import pg from "pg";
-import { PAIR } from "../../src/payment/roster.ts";
 import type { StandIn } from "../../src/local/standin.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { CADDY, type Needs, needsOf, NO_CADDY } from "../support/permissions.ts";
@@ -13,6 +12,7 @@ import { EXIT_RESTART } from "../../src/errors.ts";
 import { freePort } from "../support/free_port.ts";
 import { bothStandIns } from "../support/standins.ts";
 import { until } from "../support/until.ts";
+import { PAIR } from "../support/pair.ts";
 
 export type Id = string;
 

@@ -10,6 +10,7 @@ import { NEW_TURN_MS, TURN_MS } from "../../src/routing/turns.ts";
 import { MemorySegments } from "../ledger/memory_segments.ts";
 import { accepted, begin, idOf, Side } from "../ledger/side.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
+import { PAIR } from "../support/pair.ts";
 
 const PATIENCE_MS = 5_000;
 const HORIZON_MS = 20_000;
@@ -106,7 +107,7 @@ class World {
 
   /** The log does not take facts of this kind. */
   refuse(kind: Fact["kind"] | "none"): void {
-    const record = new RecordBuffer();
+    const record = new RecordBuffer(PAIR);
     this.files.takes = (bytes) => {
       record.bytes.set(bytes);
       return record.read().kind === kind ? 0 : bytes.length;

@@ -22,6 +22,7 @@ import { TOLD } from "./plan.ts";
 import { Database } from "./store.ts";
 import { MemoryLocks } from "../membership/memory_locks.ts";
 import type { Life } from "./life.ts";
+import { PAIR } from "../support/pair.ts";
 
 /** A bug: planting it returns a function that removes it. */
 export type Plant = () => () => void;
@@ -257,7 +258,7 @@ function numberedAnew(files: SegmentFiles): SegmentFiles {
   return {
     ...files,
     create: (segment, records) => {
-      const [first, rest] = [new RecordBuffer(), records.slice()];
+      const [first, rest] = [new RecordBuffer(PAIR), records.slice()];
       first.bytes.set(records.subarray(0, RECORD_BYTES));
       const header = first.read();
       if (header.kind !== "header" || !header.base) return files.create(segment, records);
