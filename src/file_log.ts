@@ -78,7 +78,7 @@ export class FileLog implements ClusterLog {
       }
       own.release();
       const why = opening.kind === "wait" ? opening.why + trouble : "the store did not take the log that begins anew";
-      return { kind: "not-opened", why, isAlone, ...!stored && { afterMs: STORE_AGAIN_MS } };
+      return { kind: "not-opened", why, isAlone, afterMs: stored ? undefined : STORE_AGAIN_MS };
     } finally {
       logLock.release();
     }

@@ -18,7 +18,12 @@ export type Opened =
   /** facts may be lost if it is `doubted` */
   | { readonly kind: "opened"; readonly doubted: boolean; readonly isAlone?: boolean }
   /** it cannot be opened now: why, and when to try again; `isAlone`: no other replica can take payments meanwhile */
-  | { readonly kind: "not-opened"; readonly why: string; readonly afterMs?: number; readonly isAlone?: boolean };
+  | {
+    readonly kind: "not-opened";
+    readonly why: string;
+    readonly afterMs?: number | undefined;
+    readonly isAlone?: boolean;
+  };
 
 /** The snapshot in the store, and the log that goes on from there. */
 export interface Known {

@@ -76,9 +76,9 @@ export interface ReplicaPorts {
   /** makes a new UUID */
   uuid(): string;
   /** the way to the peers; none for a replica on its own */
-  readonly transport?: Transport;
+  readonly transport?: Transport | undefined;
   /** the store; none for a replica that has only the log */
-  readonly store?: Store;
+  readonly store?: Store | undefined;
   /** sees every fact after the start, after the replica's own parts */
   readonly observers?: readonly Observer[];
   /** Logs a line. */
@@ -301,7 +301,8 @@ export class Replica implements Service {
     if (this.#member.phase !== "starting") return;
     const opened = await this.#log.open();
     // another one that opens the log meanwhile may wait as well
-    this.isAwaitingStore = (opened.isAlone ?? this.isAwaitingStore) && (this.isAwaitingStore || "afterMs" in opened);
+    const waits = opened.kind === "not-opened" && opened.afterMs !== undefined;
+    this.isAwaitingStore = (opened.isAlone ?? this.isAwaitingStore) && (this.isAwaitingStore || waits);
     if (opened.kind === "not-opened") {
       if (opened.afterMs && opened.why !== this.#storeTrouble) {
         this.#storeTrouble = opened.why;
@@ -335,18 +336,8 @@ export class Replica implements Service {
     const isOwn = (payment: Payment) => this.#log.isOwn(payment);
     const dispatcher = new Dispatcher({ self, isOwn, ledger, clock, random, client, limits: this.#settings });
     const projector = store && new Projector({
-      ...{
-        isFirst: self === roster.names[0],
-        store,
-        clock,
-        random,
-        ledger,
-        logId,
-        begins,
-        intervalMs,
-        from: stored,
-        say,
-      },
+      isFirst: self === roster.names[0],
+      ...{ store, clock, random, ledger, logId, begins, intervalMs, from: stored, say },
       onBatch: (payments, tookMs) => observers.forEach((observer) => observer.committed?.(payments, tookMs)),
       onStored: () => {
         this.#links?.tell();

@@ -42,7 +42,7 @@ export interface Membership {
 export type Event =
   | { readonly kind: "start" }
   /** the log could not be opened, and why; after {@link OPEN_AGAIN_MS} it is tried again, unless it says otherwise */
-  | { readonly kind: "not-opened"; readonly why: string; readonly afterMs?: number }
+  | { readonly kind: "not-opened"; readonly why: string; readonly afterMs?: number | undefined }
   | { readonly kind: "opened" }
   /** the log is read to its end */
   | { readonly kind: "read" }

@@ -148,7 +148,7 @@ function hostOf(server: string): string {
 }
 
 function optionsOf({ tls, user, pass, token }: NatsServers): ConnectionOptions {
-  return {
+  const options: ConnectionOptions = {
     timeout: ANSWER_MS,
     pingInterval: PING_MS,
     // a server beside this replica is the nearest
@@ -157,10 +157,11 @@ function optionsOf({ tls, user, pass, token }: NatsServers): ConnectionOptions {
     reconnectTimeWait: RECONNECT_MS,
     ignoreAuthErrorAbort: true,
     noAsyncTraces: true,
-    ...tls && { tls: {} },
-    ...user !== undefined && { user, pass: pass ?? "" },
-    ...token !== undefined && { token },
+    tls: tls ? {} : null,
   };
+  if (user !== undefined) [options.user, options.pass] = [user, pass ?? ""];
+  if (token !== undefined) options.token = token;
+  return options;
 }
 
 /** @returns why this server cannot be used; undefined if it can */
