@@ -36,6 +36,7 @@ const GAP = 2 ** 36;
 
 /** What the log of several hosts needs. */
 export interface StreamPorts {
+  /** the streams of the engine, of which one is the log */
   readonly streams: Streams;
   /** Whether this replica may ask a processor how it is: one of all replicas in five seconds. Never rejects. */
   claimHealth(processor: Processor): Promise<boolean>;
@@ -61,6 +62,7 @@ export class StreamLog implements ClusterLog {
   #setBackSinceMs: number | undefined;
   #closed = false;
 
+  /** Nothing is opened yet. */
   constructor(settings: ReplicaSettings, ports: ReplicaPorts & StreamPorts, host: LogHost) {
     this.#settings = settings;
     this.#ports = ports;
