@@ -58,6 +58,8 @@ interface Own {
   readonly nonce: number;
   /** when it was first published */
   readonly sentMs: number;
+  /** the end of what was folded when it was made */
+  readonly madeAt: number;
   /** Says what became of it, once; from then on nothing more is done about it. */
   end(receipt: Receipt): void;
 }
@@ -165,7 +167,7 @@ export class StreamLedger implements Ledger {
     const nonce = this.#nonce = this.#nonce + 1 >>> 0;
     const { bytes, sum } = new RecordBuffer(this.#parts.roster).write(record, nonce);
     const own: Own = {
-      ...{ record, bytes, sum, nonce, sentMs: this.#parts.clock.monotonic() },
+      ...{ record, bytes, sum, nonce, sentMs: this.#parts.clock.monotonic(), madeAt: this.#position },
       end: (receipt) => {
         this.#own.delete(nonce);
         resolve(receipt);
@@ -194,7 +196,9 @@ export class StreamLedger implements Ledger {
       if (published.kind === "overruled" && over !== undefined && published.position > over) {
         await this.#folded(published.position);
         if (!this.#isOpen(own)) return;
-        if (!this.#isMadeFromNewest(own.record)) return own.end({ kind: "void", payment: this.#paymentOf(own.record) });
+        if (!this.#isMadeFromNewest(own, published.position)) {
+          return own.end({ kind: "void", payment: this.#paymentOf(own.record) });
+        }
         // what stands there counts for nobody; what was published with the old expectation can no longer come to stand
         [over, mayStand, tries] = [published.position, false, -1];
         continue;
@@ -206,10 +210,13 @@ export class StreamLedger implements Ledger {
     }
   }
 
-  /** Whether the payment is still as it was when the fact was made: what came after that is void. */
-  #isMadeFromNewest(record: LogRecord): boolean {
+  /**
+   * Whether nothing that counts came since the fact was made, though its subject has a message at `position`: that is void,
+   * or a purge forgot its payment. What a purge forgot while a payment was on its way is not brought back by that.
+   */
+  #isMadeFromNewest({ record, madeAt }: Own, position: number): boolean {
     if ("over" in record) return this.book.pending.get(record.id)?.position === record.over;
-    return !("id" in record) || this.book.get(record.id) === undefined;
+    return !("id" in record) || position < madeAt && this.book.get(record.id) === undefined;
   }
 
   #paymentOf(record: LogRecord): Payment | undefined {
