@@ -201,6 +201,15 @@ Deno.test("nothing is exported that no other file uses", needs("read"), async ()
   );
 });
 
+Deno.test("NATS is known in its room only, which nothing loads before it is asked for", needs("read"), async () => {
+  await assertNone(({ path, code }) => {
+    if (room(path) === "nats") return [];
+    return [...code.matchAll(/^import (?!type\b)[^;]*?from "(@nats-io\/[^"]*|[^"]*\/nats\/[^"]*)"/gm)].map(([, from]) =>
+      from!
+    );
+  });
+});
+
 Deno.test("only the audit and the stand-in know the processors' admin API", needs("read"), async () => {
   await assertNone(({ path, code }) =>
     /["'`/]admin\/(?:payments|config|purge|deliver)/.test(code) && !/^src\/local\/(?:audit\/|standin)/.test(path)

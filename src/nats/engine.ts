@@ -43,8 +43,8 @@ export async function connectEngine(servers: NatsServers, options: EngineOptions
   const { self, names, clock, bytesMax, pollMs, fail } = options;
   const nats = await Nats.connect(servers, `galo ${self}`, fail);
   try {
-    const keys = await keysOf(nats);
-    await keepNames(keys, names);
+    const keys = keysOf(nats);
+    await keepNames(await keys(), names);
     const claims = new HealthClaims(keys, clock, pollMs);
     return {
       streams: new JetStreams(nats, keys, bytesMax),

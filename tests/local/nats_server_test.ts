@@ -97,8 +97,10 @@ Deno.test("one process uses a folder of NATS servers, and a killed one's servers
 });
 
 Deno.test("NATS servers listen on loopback only, and let in nobody without the password", real, async () => {
-  using folder = new TempFolder();
-  const servers = await start(folder.path);
+  using temp = new TempFolder();
+  // a folder may have any name
+  const folder = `${temp.path}/it's "a" $x \\ {folder} # é`;
+  const servers = await start(folder);
   const place = /@(.*?),/.exec(servers.logOf(0))![1]!;
   await assert.rejects(connect({ servers: place, reconnect: false }), /authorization/i);
   await assert.rejects(connect({ servers: place, user: "galo", pass: "x", reconnect: false }), /authorization/i);
@@ -108,7 +110,8 @@ Deno.test("NATS servers listen on loopback only, and let in nobody without the p
   for (const { address: hostname } of others as { address: string }[]) {
     for (const port of servers.ports) await assert.rejects(Deno.connect({ hostname, port }), /refused/);
   }
-  assert.equal((await Deno.stat(`${folder.path}/h1/server.conf`)).mode! & 0o777, 0o600);
+  assert.equal((await Deno.stat(`${folder}/h1/server.conf`)).mode! & 0o777, 0o600);
+  assert.ok((await Deno.stat(`${folder}/h1/store`)).isDirectory);
   await servers.stop();
 });
 

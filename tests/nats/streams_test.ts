@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import type { NatsServers as Addresses } from "../../src/config.ts";
+import { connectEngine, type Engine } from "../../src/nats/engine.ts";
+import { LateEngine } from "../../src/nats/late_engine.ts";
+import { systemClock } from "../../src/system_clock.ts";
+import { NatsServers, needsNats } from "../support/nats_servers.ts";
+import { until } from "../support/until.ts";
+
+const OPTIONS = { self: "a", names: ["a", "b", "c"], clock: systemClock, bytesMax: 1 << 20, pollMs: 5_050, fail };
+
+function fail(error: unknown): void {
+  throw error;
+}
+
+/** Replicas of three hosts. */
+async function engines(servers: NatsServers, bytesMax = 1 << 20): Promise<Engine[]> {
+  const addresses = { servers: servers.addresses, tls: false };
+  const engines: Engine[] = [];
+  // the first one makes the keys
+  for (const self of OPTIONS.names) engines.push(await connectEngine(addresses, { ...OPTIONS, bytesMax, self }));
+  return engines;
+}
+
+async function names(servers: NatsServers): Promise<string[]> {
+  const streams = await (await servers.manager()).streams.list().next();
+  return streams.map(({ config }) => config.name).filter((name) => name.startsWith("GALO-"));
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+Deno.test(
+  "replicas that begin a stream at once have the same one, at first and in place of another",
+  needsNats,
+  async () => {
+    await using servers = await NatsServers.start({ count: 3 });
+    const all = await engines(servers);
+    assert.deepEqual(await Promise.all(all.map(({ streams }) => streams.current())), [undefined, undefined, undefined]);
+    let instead: string | undefined;
+    for (const first of [1, 2 ** 36, 2 ** 52]) {
+      const begun = await Promise.all(all.map(({ streams }) => streams.begin(first, instead)));
+      const { id } = begun[0]!;
+      assert.notEqual(id, instead);
+      for (const [i, { streams }] of all.entries()) {
+        assert.deepEqual([begun[i]!.id, (await streams.current())!.id], [id, id]);
+        // who comes too late joins the others
+        assert.equal((await streams.begin(7, instead)).id, id);
+        assert.deepEqual(await begun[i]!.state(), { id, first, last: first - 1 + i });
+        assert.deepEqual(await begun[i]!.publish(`s-${i}`, bytes("x"), 0), { kind: "stands", position: first + i });
+      }
+      // nothing is left of the others
+      assert.deepEqual(await names(servers), [`GALO-${id}`]);
+      const heard: number[] = [];
+      // who asks for more than there is gets all there is
+      begun[0]!.tail(0, { read: (position) => heard.push(position), heard() {}, lost: assert.fail });
+      await until(() => heard.length === 3);
+      assert.deepEqual(heard, [first, first + 1, first + 2]);
+      await begun[0]!.close();
+      instead = id;
+    }
+    for (const engine of all) await engine.close();
+  },
+);
+
+Deno.test("nobody can delete from a stream or purge it; a limit that was raised counts", needsNats, async () => {
+  await using servers = await NatsServers.start();
+  const [before] = await engines(servers, 1 << 16);
+  const stream = await before!.streams.begin(1, undefined);
+  const text = "x".repeat(1_000);
+  let count = 0;
+  while ((await stream.publish("x", bytes(text), undefined)).kind === "stands") count++;
+  assert.ok(count > 20 && count < 70, `${count} messages`);
+  const { streams } = await servers.manager();
+  const [name] = await names(servers);
+  await assert.rejects(streams.purge(name!), /not permitted/);
+  await assert.rejects(streams.purge(name!, { filter: ">", keep: 0 }), /not permitted/);
+  await assert.rejects(streams.deleteMessage(name!, 1), /not permitted/);
+  await assert.rejects(streams.update(name!, { deny_delete: false }), /can not cancel deny message deletes/);
+  await assert.rejects(streams.update(name!, { deny_purge: false }), /can not cancel deny purge/);
+  assert.deepEqual(await stream.state(), { id: stream.id, first: 1, last: count });
+
+  const [after] = await engines(servers, 1 << 17);
+  const larger = await after!.streams.current();
+  assert.deepEqual(await larger!.publish("x", bytes(text), undefined), { kind: "stands", position: count + 1 });
+  const { config } = await streams.info(name!);
+  assert.deepEqual([config.max_bytes, config.discard, config.storage, config.num_replicas], [
+    1 << 17,
+    "new",
+    "file",
+    1,
+  ]);
+  await after!.close();
+  await before!.close();
+});
+
+Deno.test(
+  "without a majority of the servers nothing stands, nothing is claimed and no state is told",
+  needsNats,
+  async () => {
+    await using servers = await NatsServers.start({ count: 3 });
+    const [engine] = await engines(servers);
+    const { streams } = engine!;
+    const stream = await streams.begin(1, undefined);
+    let heard = 0;
+    stream.tail(0, { read() {}, heard: () => heard++, lost: assert.fail });
+    await until(() => heard > 2);
+    await servers.kill(1);
+    await servers.kill(2);
+    assert.equal((await stream.publish("x", bytes("x"), 0)).kind, "unknown");
+    // what a server says for a moment is from before
+    await until(async () => await stream.state() === undefined);
+    assert.equal(await engine!.claimHealth("default"), false);
+    const before = heard;
+    await assert.rejects(streams.begin(2, stream.id), { name: "NatsError", kind: "unavailable" });
+    assert.equal(heard, before, "a tail that hears only a minority is not told that it is current");
+    await servers.restart(1);
+    await until(() => heard > before);
+    assert.equal((await stream.state())!.id, stream.id);
+    await stream.close();
+    await engine!.close();
+  },
+);
+
+Deno.test(
+  "a replica may start before its servers; a wrong password or other names end the start",
+  needsNats,
+  async () => {
+    await using servers = await NatsServers.start({ lines: "authorization: { user: u, password: p }" });
+    const [address] = servers.addresses;
+    const access = { servers: [address!], tls: false, user: "u", pass: "p" };
+    await servers.kill(0);
+    const late = new LateEngine(access, OPTIONS);
+    await late.check();
+    const none = `no NATS server to be used: ${address}: connection refused`;
+    await assert.rejects(late.current(), { name: "NatsError", kind: "unavailable", message: none });
+    assert.deepEqual([await late.claimHealth("default"), await late.dial("b", () => assert.fail())], [false, false]);
+    await servers.restart(0);
+    assert.equal(await late.current(), undefined);
+    assert.equal(await late.claimHealth("default"), true);
+    await late.leave();
+
+    const refused = (access: Addresses, names = OPTIONS.names) =>
+      new LateEngine(access, { ...OPTIONS, names }).check().then(
+        () => assert.fail(),
+        ({ name, message }) => `${name}: ${message}`,
+      );
+    const who = `StartError: LOG: the NATS server at ${address} refuses the user x or its password`;
+    assert.equal(await refused({ ...access, user: "x" }), who);
+    const rule = "names are only added or removed at the end";
+    const whose = `StartError: LOG: the log of these servers is of REPLICAS=a,b,c: ${rule}`;
+    assert.equal(await refused(access, ["a", "c", "b"]), whose);
+    for (const names of [["a"], ["a", "b", "c", "d"], ["a", "b"]]) {
+      const engine = await connectEngine(access, { ...OPTIONS, names });
+      await engine.close();
+    }
+    assert.equal(await refused(access, ["a", "b", "c", "e"]), whose.replace("a,b,c", "a,b,c,d"));
+  },
+);
