@@ -28,6 +28,7 @@ export interface Known {
   readonly stored: Stored;
   /** see {@link ProjectorParts.begins} */
   readonly begins?: number;
+  /** which segments are kept; none where the log is no files */
   readonly retention?: Retention;
   /** Makes the ledger, which begins where the snapshot ends. */
   begin(): Ledger;

@@ -27,10 +27,14 @@ const AGAIN_MS_MIN = 20, AGAIN_MS_MAX = 1_000;
 export const ALL = "all", BARRIERS = "barriers";
 
 /** Where the parts of a {@link StreamLedger} come from. */
-export interface StreamLedgerParts {
+interface StreamLedgerParts {
+  /** the log */
   readonly stream: Stream;
+  /** the time */
   readonly clock: Clock;
+  /** for jitter */
   readonly random: Random;
+  /** the names of all replicas */
   readonly roster: Roster;
   /** the end of what the book holds: the tail begins there */
   readonly position: number;
@@ -38,6 +42,7 @@ export interface StreamLedgerParts {
   readonly base: number;
   /** a number that is not likely to be near another writer's */
   readonly nonce: number;
+  /** what the store holds */
   readonly book: Book;
   /** at the position */
   readonly hash: number;
@@ -61,6 +66,7 @@ interface Own {
 
 /** The {@link Ledger} over a {@link Stream}. */
 export class StreamLedger implements Ledger {
+  /** What is known: the fold up to the position. */
   readonly book: Book;
   readonly #parts: StreamLedgerParts;
   readonly #fold: Fold;

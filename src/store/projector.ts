@@ -24,6 +24,7 @@ export const COVER_MS = 1_500;
 export interface ProjectorParts {
   /** whether it is the one that writes at an interval */
   readonly isFirst: boolean;
+  /** where payments are written */
   readonly store: Store;
   /** the time */
   readonly clock: Clock;
