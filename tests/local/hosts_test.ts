@@ -61,10 +61,11 @@ class Payers {
 
 Deno.test("of three hosts a NATS server and a replica die, and each payment is booked once", real, async () => {
   const processors = await bothStandIns();
-  const { default: first, fallback: second } = processors;
+  await using first = processors.default;
+  await using second = processors.fallback;
   const env = { HOSTS: "3", PROCESSOR_DEFAULT_URL: first.url, PROCESSOR_FALLBACK_URL: second.url };
   const folder = await newFolder();
-  const started = await Started.start(folder, env);
+  await using started = await Started.start(folder, env);
   assert.match(started.said, /^NATS: 3 servers on 127\.0\.0\.1, ports \d+, \d+, \d+, in \S+\/nats$/m);
   assert.match(started.said, /^3 replicas behind Caddy on http:/m);
   const payers = new Payers(started.url);
@@ -97,8 +98,7 @@ Deno.test("of three hosts a NATS server and a replica die, and each payment is b
 
   // what is in the streams is there again, without Postgres too
   await Deno.remove(`${folder}/postgres`, { recursive: true });
-  await using again = await Started.start(folder, env);
+  const again = await Started.start(folder, env);
   assert.deepEqual(await summaries(folder), all);
   assert.equal((await again.end("SIGTERM")).code, 0);
-  await Promise.all([first.close(), second.close()]);
 });
