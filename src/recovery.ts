@@ -26,6 +26,8 @@ export interface Known {
   readonly logId: string;
   /** where the store was when it was loaded */
   readonly stored: Stored;
+  /** see {@link ProjectorParts.begins} */
+  readonly begins?: number;
   readonly retention?: Retention;
   /** Makes the ledger, which begins where the snapshot ends. */
   begin(): Ledger;

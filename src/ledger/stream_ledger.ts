@@ -53,6 +53,8 @@ interface Own {
   readonly nonce: number;
   /** when it was first published */
   readonly sentMs: number;
+  /** the end of what was folded when it was made */
+  readonly madeAt: number;
   /** Says what became of it, once; from then on nothing more is done about it. */
   end(receipt: Receipt): void;
 }
@@ -76,6 +78,9 @@ export class StreamLedger implements Ledger {
   #barrier: Promise<boolean> = Promise.resolve(true);
   #nextBarrier: Promise<boolean> | undefined;
   #closed = false;
+  /** the stream reaches to where this ledger begins: what is published before that could hide that it is shorter now */
+  #isThere = false;
+  readonly #there = Promise.withResolvers<true>();
 
   /** Begins to read; {@link barrier} says when all there was is read. */
   constructor(parts: StreamLedgerParts) {
@@ -89,7 +94,10 @@ export class StreamLedger implements Ledger {
     this.#heardMs = clock.monotonic();
     stream.tail(Math.max(position, base) - 1, {
       read: (position, bytes) => this.#take(position, bytes),
-      heard: () => this.#heardMs = clock.monotonic(),
+      heard: (position) => {
+        this.#heardMs = clock.monotonic();
+        if (position >= this.#position - 1) this.#found();
+      },
       lost: (why) => this.#lose(why),
     });
     this.#prove();
@@ -153,7 +161,7 @@ export class StreamLedger implements Ledger {
     const nonce = this.#nonce = this.#nonce + 1 >>> 0;
     const { bytes, sum } = new RecordBuffer(this.#parts.roster).write(record, nonce);
     const own: Own = {
-      ...{ record, bytes, sum, nonce, sentMs: this.#parts.clock.monotonic() },
+      ...{ record, bytes, sum, nonce, sentMs: this.#parts.clock.monotonic(), madeAt: this.#position },
       end: (receipt) => {
         this.#own.delete(nonce);
         resolve(receipt);
@@ -182,7 +190,9 @@ export class StreamLedger implements Ledger {
       if (published.kind === "overruled" && over !== undefined && published.position > over) {
         await this.#folded(published.position);
         if (!this.#isOpen(own)) return;
-        if (!this.#isMadeFromNewest(own.record)) return own.end({ kind: "void", payment: this.#paymentOf(own.record) });
+        if (!this.#isMadeFromNewest(own, published.position)) {
+          return own.end({ kind: "void", payment: this.#paymentOf(own.record) });
+        }
         // what stands there counts for nobody; what was published with the old expectation can no longer come to stand
         [over, mayStand, tries] = [published.position, false, -1];
         continue;
@@ -194,10 +204,13 @@ export class StreamLedger implements Ledger {
     }
   }
 
-  /** Whether the payment is still as it was when the fact was made: what came after that is void. */
-  #isMadeFromNewest(record: LogRecord): boolean {
+  /**
+   * Whether nothing that counts came since the fact was made, though its subject has a message at `position`: that is void,
+   * or a purge forgot its payment. What a purge forgot while a payment was on its way is not brought back by that.
+   */
+  #isMadeFromNewest({ record, madeAt }: Own, position: number): boolean {
     if ("over" in record) return this.book.pending.get(record.id)?.position === record.over;
-    return !("id" in record) || this.book.get(record.id) === undefined;
+    return !("id" in record) || position < madeAt && this.book.get(record.id) === undefined;
   }
 
   #paymentOf(record: LogRecord): Payment | undefined {
@@ -209,7 +222,13 @@ export class StreamLedger implements Ledger {
     if (position >= this.#position) await new Promise<void>((go) => void this.#waiting.push({ position, go }));
   }
 
+  #found(): void {
+    this.#isThere = true;
+    this.#there.resolve(true);
+  }
+
   async #passBarrier(): Promise<boolean> {
+    if (!this.#isThere && !await within(this.#parts.clock, BARRIER_MS, this.#there.promise)) return false;
     const { promise, resolve } = Promise.withResolvers<Receipt>();
     const own = this.#make({ kind: "barrier" }, resolve);
     void this.#insist(own, BARRIERS, undefined);
@@ -239,6 +258,7 @@ export class StreamLedger implements Ledger {
     if (!this.#read.valid) throw new Error(`invariant: the message at ${position} of the stream is no record`);
     this.#heardMs = clock.monotonic();
     this.#position = position + 1;
+    this.#found();
     if (position === base) this.#fold.beginAnew();
     const { nonce, sum } = this.#read;
     const known = this.#own.get(nonce);
