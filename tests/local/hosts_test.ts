@@ -8,6 +8,8 @@ import { newFolder, Started, usersOf } from "./start.ts";
 const real = behindCaddy(needsNats);
 
 const NAMES = ["h1", "h2", "h3"];
+/** What may take an election, on a machine that is busy, in milliseconds. */
+const LONG_MS = 90_000;
 /** Callers that pay at the same time, each one payment after the other. */
 const CALLERS = 8;
 
@@ -42,7 +44,7 @@ class Payers {
   /** Waits until so many more are acknowledged. */
   async more(count: number): Promise<void> {
     const before = this.acknowledged.length;
-    await until(() => this.acknowledged.length >= before + count);
+    await until(() => this.acknowledged.length >= before + count, LONG_MS);
   }
 
   async end(): Promise<void> {
@@ -53,7 +55,10 @@ class Payers {
   async #pay(): Promise<void> {
     while (!this.#ends) {
       const id = crypto.randomUUID();
-      await until(async () => await statusOf(fetch(`${this.url}/payments`, payment(id))).catch(() => 0) === 202);
+      await until(
+        async () => await statusOf(fetch(`${this.url}/payments`, payment(id))).catch(() => 0) === 202,
+        LONG_MS,
+      );
       this.acknowledged.push(id);
     }
   }
@@ -83,7 +88,7 @@ Deno.test("of three hosts a NATS server and a replica die, and each payment is b
   ]);
 
   const count = payers.acknowledged.length;
-  await until(() => first.books.booked.size + second.books.booked.size === count);
+  await until(() => first.books.booked.size + second.books.booked.size === count, LONG_MS);
   for (const id of payers.acknowledged) {
     assert.equal(Number(first.books.booked.has(id)) + Number(second.books.booked.has(id)), 1, id);
   }
@@ -92,7 +97,7 @@ Deno.test("of three hosts a NATS server and a replica die, and each payment is b
     totalAmount: books.totals.all.cents / 100,
   }));
   const all = NAMES.map(() => ({ default: books[0], fallback: books[1] }));
-  await until(async () => JSON.stringify(await summaries(folder)) === JSON.stringify(all));
+  await until(async () => JSON.stringify(await summaries(folder)) === JSON.stringify(all), LONG_MS);
   assert.equal((await started.end("SIGTERM")).code, 0);
   assert.deepEqual(usersOf(folder), []);
 
