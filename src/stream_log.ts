@@ -221,24 +221,32 @@ export class StreamLog implements ClusterLog {
   /** The stream is lost: another one begins, the store gets what is known, and the start reads both. */
   async #lose(why: string): Promise<void> {
     if (this.#closed) return;
-    const { say, restart, clock } = this.#ports;
+    const { say, restart } = this.#ports;
     say("warning", "the log is lost, and another one begins", { why });
-    // at once: where all that know of the loss die, new messages at the same positions could hide it
-    const beginning = this.#beginAnew(this.#stream!.id, this.#ledger!.position);
-    await Promise.all([beginning, this.#host.giveUp()]);
-    await new Promise<void>((resolve) => void clock.after(FAREWELL_MS, resolve));
+    // before anything is stored: others may not know it, and go on with new messages at the same positions
+    while (!await this.#beginAnew(this.#stream!.id, this.#ledger!.position)) {
+      await this.#pause(STORE_AGAIN_MS);
+      if (this.#closed) return;
+    }
+    await this.#host.giveUp();
+    await this.#pause(FAREWELL_MS);
     if (!this.#closed) restart("the log was lost");
   }
 
-  /** @param known a position below which the lost stream may have had messages */
-  async #beginAnew(lost: string, known: number): Promise<void> {
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.clock.after(ms, resolve));
+  }
+
+  /** @param known where the lost stream ended, or before that. @returns whether another one counts now */
+  async #beginAnew(lost: string, known: number): Promise<boolean> {
     try {
       const stream = await this.#ports.streams.begin(known + GAP, lost);
       await this.#writeFirst(stream, true);
       await stream.close();
+      return true;
     } catch (error) {
-      // the next start tries again
       if (!(error instanceof StreamError)) throw error;
+      return false;
     }
   }
 }

@@ -15,6 +15,7 @@ import { RecordBuffer } from "./record.ts";
 export class FileLedger implements Ledger {
   /** As {@link Ledger} says. */
   readonly book: Book;
+  /** Whoever reads a file reads what is there now. */
   readonly isCurrent = true;
   readonly #log: Log;
   readonly #fold: Fold;

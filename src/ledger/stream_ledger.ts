@@ -29,8 +29,11 @@ export const ALL = "all", BARRIERS = "barriers";
 /** What a {@link StreamLedger} works with. */
 interface StreamLedgerParts {
   readonly stream: Stream;
+  /** the time */
   readonly clock: Clock;
+  /** for jitter */
   readonly random: Random;
+  /** the names of all replicas */
   readonly roster: Roster;
   /** the end of what the book holds: the tail begins there */
   readonly position: number;
@@ -38,6 +41,7 @@ interface StreamLedgerParts {
   readonly base: number;
   /** a number that is not likely to be near another writer's */
   readonly nonce: number;
+  /** what the store holds */
   readonly book: Book;
   /** at the position */
   readonly hash: number;
