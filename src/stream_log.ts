@@ -24,7 +24,7 @@ import type { ReplicaPorts, ReplicaSettings } from "./replica.ts";
 import type { Stored } from "./store/store.ts";
 
 /** After so long without a word of a replica others act on its payments, in milliseconds. */
-const SILENT_MS = 5_000;
+export const SILENT_MS = 5_000;
 /** How long a stream of which no server says anything is listened to, to learn whether it is lost, in milliseconds. */
 const LOOK_MS = 10_000;
 /** How long the others have to write the store when the stream is lost, before a start reads it, in milliseconds. */

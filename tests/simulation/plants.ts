@@ -337,7 +337,7 @@ export const HOST_PLANTS: Readonly<Record<string, Plant>> = {
   "a heartbeat taken for proof that nothing was missed": () =>
     replace(StreamLedger.prototype, "isCurrent", () => (() => true) as never),
   "a timeout of the engine taken for a no": () => {
-    const nothing = new RecordBuffer().write({ kind: "barrier" }, 0).bytes;
+    const nothing = new RecordBuffer(PAIR).write({ kind: "barrier" }, 0).bytes;
     return streams((stream) => {
       const given = new Set<string>();
       return {
