@@ -1,4 +1,4 @@
-/** What a replica's log is to it beside the ledger: how a start finds it and loads what the store holds, and who acts for whom. @module */
+/** What a replica needs of its kind of log besides the ledger: a start, and which payments it acts on. @module */
 import { type Clock, within } from "./clock.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import { NOTHING_STORED } from "./ledger/opening.ts";
@@ -53,7 +53,7 @@ export interface LogHost {
 
 /** The log that all replicas share: files of one machine, or a stream of several. */
 export interface ClusterLog {
-  /** its `uptime` is that by which doubts are dated */
+  /** doubts are dated by its `uptime` */
   readonly clock: Clock;
   /** Tries to open it, so that {@link load} finds where to begin. */
   open(): Promise<Opened>;

@@ -1,4 +1,4 @@
-/** The fold of the log, the same for every kind of log: the book, its hash, its checkpoints, and who is told. @module */
+/** The fold of the log, the same for every kind of log: the book, its hash, its checkpoints and its observers. @module */
 import type { Book } from "../payment/book.ts";
 import type { Fact } from "../payment/fact.ts";
 import type { Roster } from "../payment/roster.ts";
@@ -65,7 +65,7 @@ export class Fold {
     return holds;
   }
 
-  /** The log begins anew here, on what the store holds: a replica that starts from the store has not folded what stands before. */
+  /** A new log begins here. A replica that starts from the store has not folded the old one, so the hash starts again. */
   beginAnew(): void {
     this.#hash = 0;
     // before this position an earlier process of another replica may have folded an earlier log

@@ -9,9 +9,9 @@ import { StreamError } from "../ledger/stream.ts";
 
 /** Older servers let several win a compare-and-set (nats-server issue 4320), or are not tested here. */
 const OLDEST = [2, 12] as const;
-/** How long a server may take to let a client in, and to answer a question, in milliseconds. */
+/** How long a server may take to accept a client, or to answer a request, in milliseconds. */
 export const ANSWER_MS = 2_000;
-/** A server that leaves two pings in a row unanswered is left, in milliseconds between them. */
+/** The interval of pings, in milliseconds; after two without an answer the client tries another server. */
 const PING_MS = 1_000;
 /** The pause before the next server is tried, in milliseconds. */
 const RECONNECT_MS = 100;
@@ -19,12 +19,9 @@ const RECONNECT_MS = 100;
 /** Why the servers cannot be used. */
 export class NatsError extends StreamError {
   /** for `String(error)` */
-  /** for messages and logs */
   override name = "NatsError";
   /**
    * Trouble with the servers.
-   *
-   * An error in one line.
    *
    * @param kind `unavailable`: trying again may help; `refused`: somebody has to act first
    * @param message one clear line, without secrets
@@ -39,7 +36,6 @@ export class Nats {
   /** Whether a server is there; what is published while none is would be lost. */
   connected = true;
   /** publishes, with {@link ANSWER_MS} for the answer */
-  /** publishes to streams; gives up after {@link ANSWER_MS} */
   readonly client: JetStreamClient;
   readonly #left = new Set<() => void>();
 
@@ -56,7 +52,7 @@ export class Nats {
   }
 
   /**
-   * Connects to one of the servers, after a look at each.
+   * Connects to one of the servers, after checking each.
    *
    * @param name shown by the server's own tools
    * @param fail called with what a listener threw: a broken invariant, which the client would only print
@@ -95,7 +91,7 @@ export class Nats {
     return () => void this.#left.delete(listener);
   }
 
-  /** Passes something on to a listener. */
+  /** Calls a listener, and reports what it throws. */
   handOn(event: () => void): void {
     try {
       event();
@@ -110,7 +106,6 @@ export class Nats {
   }
 
   /** Ends it. */
-  /** Leaves the servers; harmless twice. */
   async close(): Promise<void> {
     this.connected = false;
     await this.connection.close();

@@ -77,7 +77,7 @@ export class PeerLinks {
   readonly #links: readonly Link[];
   /** how many of them this replica dials: the first ones */
   readonly #dialled: number;
-  /** connections whose hello has not come, oldest first: they may be anybody's, so they end none that is linked */
+  /** connections without a hello so far, oldest first; anybody may have opened them, so they never end a link */
   readonly #greeting = new Set<Connection>();
   #stopped = false;
 
@@ -158,7 +158,7 @@ export class PeerLinks {
       },
     });
     this.#greeting.add(connection);
-    // as many as there are peers may be about to say hello
+    // one for each peer may be without a hello
     if (this.#greeting.size > this.#links.length) [...this.#greeting][0]!.end("another connection came");
     if (this.#stopped) connection.end("this replica stops");
     return connection;

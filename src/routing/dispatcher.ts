@@ -179,7 +179,7 @@ export class Dispatcher implements LedgerObserver {
     this.#offerAll();
   }
 
-  /** Binds and sends nothing more; a call that ends may still be looked up. Resolved when no call is in flight, and all is recorded. */
+  /** Binds and sends nothing more; a call that ends may still be looked up. Resolves when no call is in flight, and all is recorded. */
   stop(): Promise<void> {
     this.#running = false;
     this.#turns.stop();
@@ -200,7 +200,7 @@ export class Dispatcher implements LedgerObserver {
     else if (fact.kind === "purged") {
       for (const id of this.#work.keys()) if (!this.#parts.ledger.book.pending.has(id)) this.#work.delete(id);
     } else if ("id" in fact) {
-      // not recorded here, or by an earlier process of this replica: calls and lookups notice at their end
+      // another replica recorded it, or an earlier process of this one; calls and lookups notice at their end
       const state = this.#work.get(fact.id)?.state;
       if (state === "queued" || state === "bound") this.#beginAnew(fact.id);
     }
@@ -232,7 +232,7 @@ export class Dispatcher implements LedgerObserver {
     } else this.#place(payment, work, false);
   }
 
-  /** Binds a payment of a silent replica as it is bound, before anything is done about it: from then on that one records nothing of it. */
+  /** Binds a silent replica's payment again, as it is bound, before anything else: what that replica records of it is void from then on. */
   #adopt(payment: Payment): void {
     const { ledger, self, clock } = this.#parts;
     const { id, processor, requestedAt, reason } = payment;

@@ -110,7 +110,7 @@ export async function migrate(client: pg.ClientBase): Promise<void> {
 }
 
 /**
- * Says who the replicas are: that names the owners in the view.
+ * Stores the names of the replicas, which the audit's view shows as owners.
  *
  * @throws StoreError if the rows are of other replicas, so that codes would get wrong names
  */
