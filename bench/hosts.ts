@@ -24,7 +24,7 @@ It needs root, ip (Debian's package iproute2) and nats-server on the PATH.`;
 const RATE = 300;
 const SLICE_S = 5;
 const WARM_UP_S = 10;
-/** Between two slices, in milliseconds: what the one has left to do is not the next one's. */
+/** The pause between two slices, in milliseconds, so that the first does not slow the second. */
 const PAUSE_MS = 1_000;
 /** Payments a second that are tried, and for how many seconds each. */
 const RATES = [500, 750, 1_000, 1_500, 2_000, 3_000, 4_000];

@@ -38,6 +38,9 @@ const place = z.string().transform((text, context): Listen | undefined => {
 const fees = z.string().transform((text) => text.split(",").map((part) => part.trim() ? Number(part) : NaN))
   .pipe(z.tuple([share, share])).transform(([first, second]) => ({ default: first, fallback: second }));
 
+/** The oldest NATS servers that may hold the log: older ones let several win one compare-and-set (nats-server issue 4320). */
+export const NATS_OLDEST = [2, 12] as const;
+
 /** NATS servers that hold the log, in the words of their client. */
 export interface NatsServers {
   /** `host:port`, the nearest one first */

@@ -123,7 +123,7 @@ export class StreamLog implements ClusterLog {
     return { logId: stream.id, begins: this.#base, stored, begin: () => this.#ledger = new StreamLedger(parts) };
   }
 
-  /** On a silent replica's payments acts the first one after it in the roster that is not silent. */
+  /** The first replica after a silent one in the roster that is not silent itself acts on its payments. */
   isOwn({ owner }: Payment): boolean {
     const { self, roster: { names } } = this.#settings;
     if (owner === self) return true;

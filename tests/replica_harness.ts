@@ -65,7 +65,7 @@ export class Pair {
   readonly store = new MemoryStore();
   readonly pipe = new Pipe(this.clock);
   readonly files = new MemorySegments();
-  /** who is answered by the store; the others find it unavailable */
+  /** the replicas that the store answers */
   readonly reaches: Record<ReplicaId, boolean> = { a: true, b: true };
   /** the disk takes nothing more */
   full = false;

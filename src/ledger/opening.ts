@@ -1,6 +1,6 @@
 /**
- * How a start continues with the log: {@link classify} finds the row of DESIGN.md's table "A start", {@link openLog} does
- * what it says, and {@link locate} finds where reading begins then. One replica at a time does so.
+ * How a start continues with the log: {@link classify} finds the row of DESIGN.md's table "A start on a log of files", {@link openLog}
+ * does what it says, and {@link locate} finds where reading begins then. One replica at a time does so.
  * @module
  */
 import type { ReplicaId } from "../payment/fact.ts";

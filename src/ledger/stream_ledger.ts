@@ -210,8 +210,8 @@ export class StreamLedger implements Ledger {
   }
 
   /**
-   * Whether nothing that counts came since the fact was made, though its subject has a message at `position`: that is void,
-   * or a purge forgot its payment. What a purge forgot while a payment was on its way is not brought back by that.
+   * Whether the fact was made from its payment's newest fact, although its subject has a message at `position`: that one is
+   * void, or a purge forgot its payment. A payment that was purged while this fact was on its way stays purged.
    */
   #isMadeFromNewest({ record, madeAt }: Own, position: number): boolean {
     if ("over" in record) return this.book.pending.get(record.id)?.position === record.over;

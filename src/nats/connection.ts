@@ -3,12 +3,10 @@ import { isIP, type Socket } from "node:net";
 import { jetstream, type JetStreamClient, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type ConnectionOptions, errors, type NatsConnection } from "@nats-io/transport-node";
 import { NodeTransport } from "@nats-io/transport-node/lib/node_transport.js";
-import type { NatsServers } from "../config.ts";
+import { NATS_OLDEST, type NatsServers } from "../config.ts";
 import { errorLine } from "../errors.ts";
 import { StreamError } from "../ledger/stream.ts";
 
-/** Older servers let several win a compare-and-set (nats-server issue 4320), or are not tested here. */
-const OLDEST = [2, 12] as const;
 /** How long a server may take to accept a client, or to answer a request, in milliseconds. */
 export const ANSWER_MS = 2_000;
 /** The interval of pings, in milliseconds; after two without an answer the client tries another server. */
@@ -171,8 +169,8 @@ async function lookAt(server: string, servers: NatsServers): Promise<NatsError |
   try {
     const { version, jetstream } = connection.info!;
     const [major, minor] = version.split(".").map(Number);
-    if (!(major! > OLDEST[0] || major === OLDEST[0] && minor! >= OLDEST[1])) {
-      return refused(`has version ${version}, but must have ${OLDEST.join(".")} or newer`);
+    if (!(major! > NATS_OLDEST[0] || major === NATS_OLDEST[0] && minor! >= NATS_OLDEST[1])) {
+      return refused(`has version ${version}, but must have ${NATS_OLDEST.join(".")} or newer`);
     }
     // a server without JetStream may pass on to others of its cluster
     if (!jetstream) await jetstreamManager(connection, { timeout: ANSWER_MS });

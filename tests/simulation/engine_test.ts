@@ -17,7 +17,7 @@ import { PAIR } from "../support/pair.ts";
 const SEEDS = 150;
 const HOSTS = 4;
 const SAFETY_MS = 40_000;
-/** As few as meet often. */
+/** Few enough that facts about one payment often meet. */
 const IDS = 12;
 const ACTIONS = 220;
 const INCIDENTS = 25;
@@ -153,7 +153,7 @@ class Hosts {
     for (const action of life.resume()) this.clock.after(0, () => life.hear(action));
   }
 
-  /** Who takes himself for current, and has bound a payment, has folded what stood two seconds ago. */
+  /** A ledger that is current and has a bound payment has folded everything that stood two seconds ago. */
   #look(): void {
     this.counts.push(this.engine.stream!.all.length);
     const before = this.counts.at(-1 - CURRENT_MS / LOOK_MS) ?? 0;
@@ -168,7 +168,7 @@ class Hosts {
   }
 }
 
-/** What the messages come to, to somebody who reads them all: whether each fact holds, by its bytes. */
+/** The fold of all messages: whether each fact holds, by its bytes. */
 function readAll({ engine, asked }: Hosts) {
   const [book, record, facts] = [new Book(), new RecordBuffer(PAIR), new Map<string, boolean>()];
   engine.stream!.all.forEach(({ bytes }, i) => {

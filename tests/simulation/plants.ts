@@ -286,7 +286,7 @@ function streams(change: (stream: Stream) => Partial<Stream>): () => void {
     });
 }
 
-/** What is taken of the engine's answers, and of replicas that are silent. */
+/** Bugs in what the replica does about the engine's answers and silent peers. */
 export const HOST_PLANTS: Readonly<Record<string, Plant>> = {
   "the newest fact expected instead of the one that it was made from": () => {
     const append = replace(StreamLedger.prototype, "append", (was) =>
