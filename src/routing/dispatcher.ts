@@ -75,6 +75,8 @@ interface DispatcherParts {
   readonly self: ReplicaId;
   /** whether this replica acts on a payment: its own ones, and perhaps those of a replica that is silent */
   isOwn(payment: Payment): boolean;
+  /** how long another process may still call for a payment that is taken on, in milliseconds; left out if that one is dead */
+  readonly strayMs?: number;
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly random: Random;
@@ -228,7 +230,8 @@ export class Dispatcher implements LedgerObserver {
   }
 
   #take(payment: Payment): void {
-    const work = begin(payment, this.#parts.clock.monotonic());
+    const { clock, strayMs = 0 } = this.#parts;
+    const work = begin(payment, clock.monotonic() + strayMs);
     // it may be booked by now
     if (work.state === "bound" && payment.doubtedUptimeMs === null) {
       this.#askIfFree(payment, work, [payment.processor!]);
