@@ -3,6 +3,7 @@ import { payment, statusOf } from "./cluster/harness.ts";
 import { usersOf } from "./local/start.ts";
 import { CADDY, needs, needsOf, NO_CADDY } from "./support/permissions.ts";
 import { freePort } from "./support/free_port.ts";
+import { NatsServers, needsNats } from "./support/nats_servers.ts";
 import { TempFolder } from "./support/temp_folder.ts";
 import { until } from "./support/until.ts";
 
@@ -57,7 +58,7 @@ Deno.test("a typo in a setting, an option or a command is one clear line and exi
     "galo: ACK: store needs a DATABASE_URL; without one write log",
   );
   assert.equal(await failure([], { LISTEN: "/run/galo.sock" }), "galo: LISTEN: `start` takes payments on a port");
-  assert.match(await failure(["--hosts", "4"]), /^galo: --hosts: "4" is neither 3 nor 5: /);
+  assert.match(await failure(["--hosts", "4"]), /^galo: --hosts: "4" is neither 3 nor 5$/);
   assert.match(await failure([], { LOG: "nats://127.0.0.1:1" }), /^galo: LOG: `start` brings its own: write /);
   assert.equal(
     await failure(["--hosts", "3"], { REPLICAS: "x,y" }),
@@ -65,6 +66,47 @@ Deno.test("a typo in a setting, an option or a command is one clear line and exi
   );
   assert.match(await failure([], { PORT: "80" }), /^galo: PORT was removed: write LISTEN, such as LISTEN=/);
   assert.equal(await failure(["replica"]), "galo: PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
+});
+
+Deno.test(
+  "NATS servers that cannot be used end a replica with one line and 1, and no password is shown",
+  needsNats,
+  async () => {
+    await using servers = await NatsServers.start({ lines: "authorization: { user: ann, password: geheim }" });
+    const [address] = servers.addresses;
+    const processors = { PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" };
+    assert.equal(
+      await failure(["replica"], { ...processors, LOG: `nats://ann:falsch@${address}` }, { code: 1 }),
+      `galo: LOG: the NATS server at ${address} refuses the user ann or its password`,
+    );
+  },
+);
+
+Deno.test("a replica whose NATS servers do not answer says so in one line, and can be stopped", real, async () => {
+  using folder = new TempFolder();
+  const env = {
+    ...{ PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" },
+    ...{
+      LOG: `nats://ann:geheim@127.0.0.1:${freePort()}`,
+      LISTEN: `${folder.path}/a.sock`,
+      DATA_DIR: `${folder.path}/data`,
+    },
+  };
+  const replica = galo(["replica"], env).spawn();
+  let said = "";
+  for await (const text of replica.stderr.pipeThrough(new TextDecoderStream()).values({ preventCancel: true })) {
+    said += text;
+    if (said.split("\n").length > 2) break;
+  }
+  const [starting, waits] = said.split("\n").map((line) => line && JSON.parse(line));
+  assert.deepEqual([starting.message, starting.properties.log], ["starting", "nats"]);
+  assert.deepEqual([waits.level, waits.message], ["WARN", "the start waits"]);
+  assert.match(waits.properties.why, /^no NATS server to be used: 127\.0\.0\.1:\d+: connection refused$/);
+  replica.kill("SIGTERM");
+  assert.equal((await replica.status).code, 0);
+  await replica.stdout.cancel();
+  // it keeps nothing there
+  assert.throws(() => Deno.statSync(`${folder.path}/data`), Deno.errors.NotFound);
 });
 
 Deno.test("what would not be sent to the router is refused in one line by audit", real, async () => {
@@ -211,7 +253,9 @@ Deno.test(
       lines().filter((line) => line.logger === logger && line.message === message).length;
     await until(() => said.includes("Ctrl-C"));
     const url = /2 replicas on (http:\S+)/.exec(said)![1]!;
-    await until(async () => (await (await fetch(`${url}/readyz`)).json()).peers.b === "linked");
+    // either one answers
+    const peers = async () => Object.values((await (await fetch(`${url}/readyz`)).json()).peers);
+    await until(async () => `${await peers()}` === "linked");
     assert.deepEqual(lines().filter(({ level }) => level !== "INFO"), []);
 
     const ids = Array.from({ length: 50 }, () => crypto.randomUUID());

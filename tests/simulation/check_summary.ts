@@ -59,7 +59,6 @@ export class SummaryChecker {
 
   /** A process is asked for one payment. */
   find({ life, replica }: Running, id: string): void {
-    const { world } = this;
     const found = replica.find(id);
     if (found instanceof Promise) {
       return void found.then((found) => found !== "cut-off" && this.#compareOne({ life, replica }, id, found));

@@ -49,6 +49,8 @@ export interface EngineWorld {
   readonly clock: VirtualClock;
   fault(kind: string, value: number): number;
   saw(kind: string, value: number): number;
+  /** a majority has one more message */
+  committed(): void;
 }
 
 type Reply = (published: Published) => void;
@@ -308,6 +310,7 @@ export class Engine {
 
   #add({ subject, bytes, reply }: Proposal): void {
     const position = this.#messages!.add({ subject, bytes });
+    this.world.committed();
     reply({ kind: "stands", position });
     for (const tail of this.#tails) tail.wake();
   }

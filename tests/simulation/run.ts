@@ -75,19 +75,29 @@ async function live(world: World): Promise<void> {
   world.note("faults end", undefined, 0);
   endFaults(world);
   world.callers.callLate();
-  const untilMs = clock.monotonic() + LIVENESS_MS + plan.settings.patienceMs;
-  let left = "";
-  do {
-    await clock.pass(clock.monotonic() + LOOK_MS, broken);
-    left = unfinished(world);
-  } while (left !== "" && clock.monotonic() < untilMs && !broken());
-  if (left !== "") world.violate("liveness", left);
+  await becomeQuiet(world);
   if (broken()) return;
   world.closing = true;
   for (const { life, replica } of world.living) world.summaries.ask({ life, replica });
-  // on several hosts an answer takes its time
-  if (world.engine) await clock.pass(clock.monotonic() + ANSWER_MS, broken);
+  if (world.engine) {
+    // on several hosts an answer takes its time, and what was published late may land meanwhile
+    await clock.pass(clock.monotonic() + ANSWER_MS, broken);
+    await becomeQuiet(world);
+  }
   if (!broken()) checkEnd(world);
+}
+
+/** Waits until everything is settled and equal. */
+async function becomeQuiet(world: World): Promise<void> {
+  const { clock, plan } = world;
+  const broken = () => world.violation !== undefined;
+  const untilMs = clock.monotonic() + LIVENESS_MS + plan.settings.patienceMs;
+  let left = unfinished(world);
+  while (left !== "" && clock.monotonic() < untilMs && !broken()) {
+    await clock.pass(clock.monotonic() + LOOK_MS, broken);
+    left = unfinished(world);
+  }
+  if (left !== "") world.violate("liveness", left);
 }
 
 async function turn(): Promise<void> {

@@ -154,6 +154,11 @@ export class World {
     return this.#count(this.seen, kind, value);
   }
 
+  /** The engine's stream has one more message. */
+  committed(): void {
+    this.truth.follow();
+  }
+
   /** A promise was not kept: the first one ends the run. */
   violate(check: string, message: string): void {
     this.violation ??= { check, message, ms: this.clock.monotonic() };

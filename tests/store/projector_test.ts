@@ -459,6 +459,25 @@ Deno.test("a store that knows more than the log is not written, and callers that
   assert.deepEqual([written, clock.timers, store.content], [[], 0, content]);
 });
 
+Deno.test("a store that is ahead of a log that is still on its way here is waited for", async () => {
+  const a = await started();
+  const { clock } = a.world;
+  const b = new Side("b", a.world);
+  await clock.advance(CHECK_MS);
+  const { catchUp, barrier } = b.ledger;
+  Object.assign(b.ledger, { catchUp: () => {}, barrier: () => Promise.resolve(false) });
+  a.accept(1);
+  await clock.advance(CHECK_MS);
+  b.projector.check();
+  await clock.advance(0);
+  assert.deepEqual([b.ahead, b.projector.state], [[], "ready"]);
+  Object.assign(b.ledger, { catchUp, barrier });
+  b.ledger.catchUp();
+  await clock.advance(STANDBY_MS);
+  assertStored(b);
+  assert.deepEqual(b.stored.at(-1), b.ledger.position);
+});
+
 Deno.test("a store that holds another log is not written", async () => {
   const side = await started();
   const { clock, store } = side.world;
