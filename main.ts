@@ -13,8 +13,8 @@ Commands:
   start       a whole cluster on this machine: stand-in processors, Postgres, two replicas (the default)
               [--stand-in-port PORT] of the default's stand-in; the fallback's has the next one; 0: any free ports [8001]
               [--caddy PATH] puts this Caddy in front of the replicas; without it they share LISTEN's port
-              [--hosts 3] instead of two replicas with a log of files: 3 or 5 replicas, each with a NATS server that keeps
-              the log, as on so many machines, and Caddy where it is on the PATH; it takes nats-server, 2.12 or newer
+              [--hosts 3] as on 3 machines, or 5: replicas that each have a NATS server, which keep the log, and Caddy
+              in front if it is on the PATH; it takes nats-server, 2.12 or newer
   replica     one replica, for a cluster that you put together yourself
   processor   a stand-in payment processor   --port PORT (0: any)  --fee SHARE  [--host ADDRESS]
   audit       whether router, Postgres and both processors agree   [--url URL] [--from ISO] [--to ISO] [--deep] [--json]
@@ -144,7 +144,7 @@ function number(name: string, text: string, max: number): number {
 function hosts(text: string): number {
   if (text === "3" || text === "5") return Number(text);
   throw new ConfigError(
-    `--hosts: ${JSON.stringify(text)} is neither 3 nor 5: one server more or less than that bears no more deaths`,
+    `--hosts: ${JSON.stringify(text)} is neither 3 nor 5`,
   );
 }
 

@@ -26,6 +26,9 @@ export interface Known {
   readonly logId: string;
   /** where the store was when it was loaded */
   readonly stored: Stored;
+  /** see {@link ProjectorParts.begins} */
+  readonly begins?: number;
+  /** which segments are kept; none where the log is no files */
   readonly retention?: Retention;
   /** Makes the ledger, which begins where the snapshot ends. */
   begin(): Ledger;

@@ -41,7 +41,9 @@ const DRAIN_SHARE = 0.6;
 export interface ReplicaSettings extends RouteLimits {
   /** which of the two replicas it is */
   readonly self: ReplicaId;
+  /** the names of all replicas */
   readonly roster: Roster;
+  /** what a 202 promises */
   readonly ack: AckLevel;
   /** payments that it dispatches a second at most */
   readonly dispatchPerSecond: number;
@@ -111,6 +113,7 @@ export class Replica implements Service {
   /** payments that wait until the log has them */
   #accepting = 0;
 
+  /** Nothing happens before {@link start}. */
   constructor(settings: ReplicaSettings, ports: ReplicaPorts & (FilePorts | StreamPorts)) {
     this.#settings = settings;
     this.#ports = ports;
@@ -245,6 +248,7 @@ export class Replica implements Service {
     return { links: this.#links, ...this.#running };
   }
 
+  /** For `/readyz`. */
   readiness(): Readiness {
     this.#running?.projector?.check();
     const links = this.#links?.all ?? [];
@@ -326,12 +330,23 @@ export class Replica implements Service {
       if (++this.#readings < READINGS_MAX) return void clock.after(STORE_AGAIN_MS, () => this.#guard(this.#read()));
       return restart("the log does not reach back to what the store holds");
     }
-    const { logId, stored, retention } = known;
+    const { logId, begins, stored, retention } = known;
     const ledger = known.begin();
     const isOwn = (payment: Payment) => this.#log.isOwn(payment);
     const dispatcher = new Dispatcher({ self, isOwn, ledger, clock, random, client, limits: this.#settings });
     const projector = store && new Projector({
-      ...{ isFirst: self === roster.names[0], store, clock, random, ledger, logId, intervalMs, from: stored, say },
+      ...{
+        isFirst: self === roster.names[0],
+        store,
+        clock,
+        random,
+        ledger,
+        logId,
+        begins,
+        intervalMs,
+        from: stored,
+        say,
+      },
       onBatch: (payments, tookMs) => observers.forEach((observer) => observer.committed?.(payments, tookMs)),
       onStored: () => {
         this.#links?.tell();

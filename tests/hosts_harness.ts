@@ -7,6 +7,7 @@ import { Replica, type ReplicaSettings } from "../src/replica.ts";
 import type { Lookup, Order, Outcome, ProcessorClient } from "../src/routing/processor_client.ts";
 import type { Acceptance } from "../src/service/service.ts";
 import { type Store, StoreError } from "../src/store/store.ts";
+import { SILENT_MS } from "../src/stream_log.ts";
 import { clockOf } from "./simulation/clock.ts";
 import { Engine } from "./simulation/engine.ts";
 import { Life } from "./simulation/life.ts";
@@ -18,7 +19,7 @@ export const HORIZON_MS = 30_000;
 /** Longer than anything takes between hosts that are well. */
 export const SOON_MS = 1_000;
 /** Longer than it takes until others act on the payments of a silent replica. */
-export const SILENCE_MS = 7_000;
+export const SILENCE_MS = SILENT_MS + 2_000;
 
 export const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b1";
 export const OTHER_ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b2";

@@ -217,8 +217,25 @@ Deno.test("a replica that starts with an empty store reads the whole stream", as
   assert.deepEqual(await hosts.summary("b"), [1, 0]);
 });
 
-Deno.test("a start waits for the store, and says so", async () => {
+Deno.test("a start without an answer of the store reads the whole stream, and stores it once there is one", async () => {
   const hosts = await Hosts.started();
+  await hosts.accept("a");
+  await hosts.clock.advance(SOON_MS);
+  hosts.kill(...NAMES);
+  for (const name of NAMES) {
+    hosts.reaches[name] = false;
+    hosts.start(name);
+  }
+  await hosts.clock.advance(4 * SOON_MS);
+  assert.equal(await hosts.accept("b", OTHER_ID), "accepted");
+  for (const name of NAMES) assert.deepEqual(await hosts.summary(name), [2, 0], name);
+  for (const name of NAMES) hosts.reaches[name] = true;
+  await hosts.clock.advance(3 * SOON_MS);
+  assert.deepEqual([hosts.store.payments().length, hosts.restarts], [2, []]);
+});
+
+Deno.test("a start waits for a store that the stream began on, and says so", async () => {
+  const { hosts } = await backedUp();
   hosts.kill("b");
   hosts.reaches.b = false;
   hosts.start("b");
@@ -306,8 +323,65 @@ Deno.test("a stream that is lost while no replica lives is found to be, and anot
   await hosts.accept("a");
   await hosts.clock.advance(SOON_MS);
   hosts.kill(...NAMES);
-  hosts.engine.shorten(2);
+  hosts.engine.shorten(3);
   for (const name of NAMES) hosts.start(name);
   await restarted(hosts);
   for (const name of NAMES) assert.deepEqual(await hosts.summary(name), [1, 0], name);
+});
+
+/** A log that began anew on a store, of which there is a backup from before, and a payment since then. */
+async function backedUp(): Promise<{ hosts: Hosts; backup: Hosts["store"]["content"] }> {
+  const hosts = await Hosts.started();
+  await hosts.accept("a");
+  await hosts.clock.advance(SOON_MS);
+  const backup = hosts.store.content;
+  hosts.engine.delete();
+  await restarted(hosts);
+  await hosts.accept("b", OTHER_ID);
+  await hosts.clock.advance(HORIZON_MS + SOON_MS);
+  assert.deepEqual(await hosts.summary("a"), [2, 0]);
+  return { hosts, backup };
+}
+
+Deno.test("a store that was set back to before the log is written anew by those who serve", async () => {
+  const { hosts, backup } = await backedUp();
+  hosts.store.content = backup;
+  hosts.kill("b");
+  hosts.start("b");
+  for (let i = 0; i < 5; i++) {
+    // whoever looks at a replica has it check its store
+    for (const name of NAMES) hosts.of(name).readiness();
+    await hosts.clock.advance(SOON_MS);
+  }
+  for (const name of NAMES) assert.deepEqual(await hosts.summary(name), [2, 0], name);
+  assert.equal(hosts.restarts.length, 3);
+  assert.deepEqual(hosts.store.payments().map(({ stage }) => stage), ["settled", "settled"]);
+});
+
+Deno.test("a store that was set back while no replica lives is taken as it is, and the log is read on top of it", async () => {
+  const { hosts, backup } = await backedUp();
+  hosts.kill(...NAMES);
+  hosts.store.content = { ...backup, rows: new Map() };
+  for (const name of NAMES) hosts.start(name);
+  await hosts.clock.advance(5_000);
+  assert.ok(hosts.of("a").readiness().notes.includes("the store was set back"));
+  await hosts.clock.advance(10_000);
+  for (const name of NAMES) assert.deepEqual(await hosts.summary(name), [1, 0], name);
+});
+
+Deno.test("a stream that was shortened is found to be, although new messages would hide it", async () => {
+  const hosts = await Hosts.started();
+  await hosts.accept("a");
+  await hosts.clock.advance(SOON_MS);
+  hosts.kill(...NAMES);
+  const { id } = hosts.engine.stream!;
+  hosts.engine.shorten(3);
+  for (let i = 0; i < 3; i++) {
+    hosts.start("b");
+    await hosts.clock.advance(500);
+    hosts.kill("b");
+  }
+  for (const name of NAMES) hosts.start(name);
+  await restarted(hosts);
+  assert.notEqual(hosts.engine.stream!.id, id);
 });

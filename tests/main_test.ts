@@ -58,7 +58,7 @@ Deno.test("a typo in a setting, an option or a command is one clear line and exi
     "galo: ACK: store needs a DATABASE_URL; without one write log",
   );
   assert.equal(await failure([], { LISTEN: "/run/galo.sock" }), "galo: LISTEN: `start` takes payments on a port");
-  assert.match(await failure(["--hosts", "4"]), /^galo: --hosts: "4" is neither 3 nor 5: /);
+  assert.match(await failure(["--hosts", "4"]), /^galo: --hosts: "4" is neither 3 nor 5$/);
   assert.match(await failure([], { LOG: "nats://127.0.0.1:1" }), /^galo: LOG: `start` brings its own: write /);
   assert.equal(
     await failure(["--hosts", "3"], { REPLICAS: "x,y" }),

@@ -39,6 +39,7 @@ export interface Checkpoint {
 
 /** The only way to record a fact: appends it, and folds the log. */
 export interface Ledger {
+  /** What is known: the fold up to the position. */
   readonly book: Book;
   /** The end of what is folded: the last fact stands at `position - 1` or before. */
   readonly position: number;

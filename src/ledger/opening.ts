@@ -25,6 +25,7 @@ export interface OpeningParts {
   readonly boot: number;
   /** the replica that opens the log */
   readonly self: ReplicaId;
+  /** the names of all replicas */
   readonly roster: Roster;
   /** where the store is; undefined if it does not answer */
   readonly stored: Stored | undefined;

@@ -79,6 +79,7 @@ export class RecordBuffer {
   readonly #words: Uint32Array;
   readonly #doubles: Float64Array;
 
+  /** Holds no record yet. */
   constructor(private readonly roster = PAIR) {
     const buffer = new ArrayBuffer(RECORD_BYTES);
     this.bytes = new Uint8Array(buffer);

@@ -1,7 +1,8 @@
 /** The connection of a replica to its NATS servers. This folder alone uses their client, and is loaded only if LOG names servers. @module */
-import { isIP } from "node:net";
+import { isIP, type Socket } from "node:net";
 import { jetstream, type JetStreamClient, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type ConnectionOptions, errors, type NatsConnection } from "@nats-io/transport-node";
+import { NodeTransport } from "@nats-io/transport-node/lib/node_transport.js";
 import type { NatsServers } from "../config.ts";
 import { errorLine } from "../errors.ts";
 import { StreamError } from "../ledger/stream.ts";
@@ -17,8 +18,11 @@ const RECONNECT_MS = 100;
 
 /** Why the servers cannot be used. */
 export class NatsError extends StreamError {
+  /** for `String(error)` */
   override name = "NatsError";
   /**
+   * An error in one line.
+   *
    * @param kind `unavailable`: trying again may help; `refused`: somebody has to act first
    * @param message one clear line, without secrets
    */
@@ -31,6 +35,7 @@ export class NatsError extends StreamError {
 export class Nats {
   /** Whether a server is there; what is published while none is would be lost. */
   connected = true;
+  /** publishes, with {@link ANSWER_MS} for the answer */
   readonly client: JetStreamClient;
   readonly #left = new Set<() => void>();
 
@@ -100,6 +105,7 @@ export class Nats {
     if (this.connected) void this.connection.reconnect();
   }
 
+  /** Ends it. */
   async close(): Promise<void> {
     this.connected = false;
     await this.connection.close();
@@ -114,6 +120,23 @@ export class Nats {
     }
   }
 }
+
+/**
+ * The client takes its listeners off a socket while it connects, and puts others on a moment later: an error in between
+ * would end the process.
+ */
+function keepHearing(step: "dial" | "startTLS"): void {
+  const make = NodeTransport.prototype[step] as (...args: unknown[]) => Promise<Socket>;
+  const patched: Partial<Record<typeof step, unknown>> = NodeTransport.prototype;
+  patched[step] = async function (...args: unknown[]): Promise<Socket> {
+    const socket = await make.apply(this, args);
+    const removeAll = socket.removeAllListeners;
+    socket.removeAllListeners = (...names) => removeAll.apply(socket, names).on("error", () => {});
+    return socket.on("error", () => {});
+  };
+}
+keepHearing("dial");
+keepHearing("startTLS");
 
 function hostOf(server: string): string {
   return server.replace(/:\d+$/, "").replaceAll(/[[\]]/g, "");

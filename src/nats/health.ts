@@ -18,10 +18,10 @@ interface Seen {
 export class HealthClaims {
   readonly #seen = new Map<Processor, Seen>();
 
-  /** @param pauseMs the least time between two claims of a processor by any replicas, in milliseconds */
+  /** Claims nothing yet. @param pauseMs the least time between two claims of a processor by any replicas, in milliseconds */
   constructor(private readonly keys: Keys, private readonly clock: Clock, private readonly pauseMs: number) {}
 
-  /** @returns whether this replica may ask the processor now; called again and again. Never rejects */
+  /** Whether this replica may ask the processor now; called again and again. Never rejects. */
   async claim(processor: Processor): Promise<boolean> {
     const { clock, pauseMs } = this;
     const seen = this.#seen.get(processor);

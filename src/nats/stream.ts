@@ -64,7 +64,7 @@ export class JetStream implements Stream {
   #answeredMs = performance.now();
   #closed = false;
 
-  /** @param replaced whether another stream counts by now, as far as a server knows */
+  /** Asks nothing yet. @param replaced whether another stream counts by now, as far as a server knows */
   constructor(private readonly nats: Nats, readonly id: string, private readonly replaced: () => Promise<boolean>) {}
 
   async publish(subject: string, bytes: Uint8Array, over: number | undefined): Promise<Published> {

@@ -39,7 +39,7 @@ export function keysOf(nats: Nats): Keys {
 
 /** The streams of JetStream. Methods reject with a {@link NatsError}. */
 export class JetStreams implements Streams {
-  /** @param bytesMax how large a stream may become */
+  /** Asks nothing yet. @param bytesMax how large a stream may become */
   constructor(private readonly nats: Nats, private readonly keys: Keys, private readonly bytesMax: number) {}
 
   async current(): Promise<JetStream | undefined> {

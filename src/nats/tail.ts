@@ -25,7 +25,7 @@ interface TailEvents {
   lost(why: string): void;
 }
 
-/** One tail; it begins at once. */
+/** One tail. */
 export class Tail {
   #subscription: Subscription | undefined;
   #consumer = "";
@@ -42,7 +42,7 @@ export class Tail {
   readonly #watch = setInterval(() => this.#check(), HEARTBEAT_MS);
   #closed = false;
 
-  /** @param position everything up to it was read before */
+  /** Begins. @param position everything up to it was read before */
   constructor(
     private readonly nats: Nats,
     private readonly stream: string,
@@ -59,6 +59,7 @@ export class Tail {
     this.#target = Math.max(this.#target, target);
   }
 
+  /** Ends it, and hands over nothing more. */
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#watch);

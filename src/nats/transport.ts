@@ -16,7 +16,7 @@ export class NatsTransport implements Transport {
   #listener: Subscription | undefined;
   #closed = false;
 
-  /** @param self the name of this replica */
+  /** Neither listens nor dials yet. @param self the name of this replica */
   constructor(private readonly nats: Nats, private readonly self: ReplicaId) {}
 
   listen(open: (channel: Channel) => ChannelListener): void {

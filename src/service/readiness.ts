@@ -16,6 +16,7 @@ export interface Running {
   readonly ledger: Ledger;
   /** none where the log is no files */
   readonly retention: Retention | undefined;
+  /** brings payments to the processors */
   readonly dispatcher: Dispatcher;
   /** writes the store; undefined without one */
   readonly projector: Projector | undefined;

@@ -24,6 +24,7 @@ export const COVER_MS = 1_500;
 export interface ProjectorParts {
   /** whether it is the one that writes at an interval */
   readonly isFirst: boolean;
+  /** where payments are written */
   readonly store: Store;
   /** the time */
   readonly clock: Clock;
@@ -33,6 +34,8 @@ export interface ProjectorParts {
   readonly ledger: Ledger;
   /** the identity of the ledger's log */
   readonly logId: string;
+  /** where the log begins: every position before it is of an earlier log */
+  readonly begins?: number | undefined;
   /** where the store was when it was loaded; log null and position 0 if it did not answer */
   readonly from: LogPosition;
   /** the least time between the starts of two writes, unless a caller waits; in milliseconds */
@@ -230,11 +233,12 @@ export class Projector implements LedgerObserver {
 
   /** The store says where it is; it was at `known` or later when it was asked. */
   #learned(now: Stored, known: LogPosition, batch: Batch | undefined, rows: number): void {
-    const { ledger, logId, from, clock, onBatch } = this.#parts;
+    const { ledger, logId, begins = 0, from, clock, onBatch } = this.#parts;
     if (now.logId === known.logId && now.position === known.position) return;
     this.#wroteLast = now === batch?.to;
     // a backup was restored, or the database was made anew
-    const isOlder = now.position < known.position && [logId, from.logId, null].includes(now.logId);
+    const isOfBefore = [logId, from.logId, null].includes(now.logId) || now.position < begins;
+    const isOlder = now.position < known.position && isOfBefore;
     if (isOlder) return this.#rewrite(now);
     if (now.logId !== logId) return this.#ahead(`the store holds another log, ${now.logId}`);
     const reading = now.position > ledger.position ? ledger.barrier() : undefined;

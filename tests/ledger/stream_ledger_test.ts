@@ -176,6 +176,16 @@ Deno.test("an id that was purged is accepted again, behind what its subject has"
   assert.equal(scene.ledger.book.get(payment.id)!.cents, 500);
 });
 
+Deno.test("an id that another host took and a purge forgot meanwhile is not accepted once more", async () => {
+  const scene = Scene.begun();
+  scene.append(accepted(1, "a", 500));
+  const { position } = scene.taken();
+  scene.stream.brings({ kind: "purged", by: "b", at: 2_000 });
+  scene.stream.last.answer({ kind: "overruled", position });
+  assert.deepEqual(await scene.ended(), ["void"]);
+  assert.equal(scene.payment, undefined);
+});
+
 Deno.test("an id that is known is not accepted twice", async () => {
   const scene = Scene.begun();
   scene.append(accepted(1, "a", 500));

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import type { NatsServers as Addresses } from "../../src/config.ts";
 import { Nats, NatsError } from "../../src/nats/connection.ts";
 import { NatsServers, needsNats } from "../support/nats_servers.ts";
-import { freePort } from "../support/free_port.ts";
 import { needsOf, program } from "../support/permissions.ts";
 import { TempFolder } from "../support/temp_folder.ts";
 import { until } from "../support/until.ts";
@@ -32,7 +31,8 @@ Deno.test(
     await using servers = await NatsServers.start();
     const [address] = servers.addresses;
     assert.equal(await says([address!]), 1);
-    const [nobody, other] = [`127.0.0.1:${freePort()}`, `127.0.0.1:${freePort()}`];
+    // nothing listens there, and nothing is given these ports
+    const [nobody, other] = ["127.0.0.1:1", "127.0.0.1:2"];
     assert.equal(await says([nobody, address!]), 1);
     assert.equal(
       await says([nobody, other]),
@@ -108,6 +108,17 @@ Deno.test("a connection finds its way to another server when its own stops or st
   assert.deepEqual([nats.connected, left], [false, 3]);
 });
 
+Deno.test("a server that resets a connection while it is made ends no more than that", needsNats, async () => {
+  using server = new Announcing(
+    `INFO ${JSON.stringify({ version: "2.12.0", max_payload: 1, jetstream: true })}\r\n`,
+    true,
+  );
+  // without care some of these end in an error that nothing catches
+  for (let i = 0; i < 400; i++) {
+    assert.match(`${await says([server.address])}`, /^unavailable: /);
+  }
+});
+
 const OPENSSL = program("openssl");
 const needsTls = needsOf(needsNats, () => OPENSSL !== undefined, "no openssl on the PATH: Debian's package openssl");
 
@@ -161,7 +172,8 @@ class Announcing implements Disposable {
   readonly #open = new Set<Deno.Conn>();
   readonly address = `127.0.0.1:${(this.#listener.addr as Deno.NetAddr).port}`;
 
-  constructor(private readonly text: string) {
+  /** @param resets ends each connection as soon as it has said so */
+  constructor(private readonly text: string, private readonly resets = false) {
     void this.#accept();
   }
 
@@ -180,6 +192,8 @@ class Announcing implements Disposable {
   async #serve(connection: Deno.Conn): Promise<void> {
     const encoder = new TextEncoder();
     await connection.write(encoder.encode(this.text));
+    // what is unread then makes it a reset
+    if (this.resets) return connection.close();
     for await (const bytes of connection.readable) {
       if (new TextDecoder().decode(bytes).includes("PING")) await connection.write(encoder.encode("PONG\r\n"));
     }

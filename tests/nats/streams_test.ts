@@ -1,19 +1,24 @@
 import assert from "node:assert/strict";
+import type { NatsServers as Addresses } from "../../src/config.ts";
 import { connectEngine, type Engine } from "../../src/nats/engine.ts";
-import { NatsError } from "../../src/nats/connection.ts";
+import { LateEngine } from "../../src/nats/late_engine.ts";
 import { systemClock } from "../../src/system_clock.ts";
 import { NatsServers, needsNats } from "../support/nats_servers.ts";
-import { freePort } from "../support/free_port.ts";
 import { until } from "../support/until.ts";
+
+const OPTIONS = { self: "a", names: ["a", "b", "c"], clock: systemClock, bytesMax: 1 << 20, pollMs: 5_050, fail };
+
+function fail(error: unknown): void {
+  throw error;
+}
 
 /** Replicas of three hosts. */
 async function engines(servers: NatsServers, bytesMax = 1 << 20): Promise<Engine[]> {
   const addresses = { servers: servers.addresses, tls: false };
-  const fail = (error: unknown) => {
-    throw error;
-  };
-  const options = { clock: systemClock, bytesMax, pollMs: 5_050, fail, names: ["a", "b", "c"] };
-  return await Promise.all(["a", "b", "c"].map((self) => connectEngine(addresses, { ...options, self })));
+  const engines: Engine[] = [];
+  // the first one makes the keys
+  for (const self of OPTIONS.names) engines.push(await connectEngine(addresses, { ...OPTIONS, bytesMax, self }));
+  return engines;
 }
 
 async function names(servers: NatsServers): Promise<string[]> {
@@ -88,45 +93,65 @@ Deno.test("nobody can delete from a stream or purge it; a limit that was raised 
 });
 
 Deno.test(
-  "a majority of servers that is away is an error that says so, and is gone when they are back",
+  "without a majority of the servers nothing stands, nothing is claimed and no state is told",
   needsNats,
   async () => {
     await using servers = await NatsServers.start({ count: 3 });
     const [engine] = await engines(servers);
     const { streams } = engine!;
+    const stream = await streams.begin(1, undefined);
+    let heard = 0;
+    stream.tail(0, { read() {}, heard: () => heard++, lost: assert.fail });
+    await until(() => heard > 2);
     await servers.kill(1);
     await servers.kill(2);
-    await assert.rejects(streams.current(), (error) => {
-      assert.ok(error instanceof NatsError);
-      assert.match(`${error.kind}: ${error.message}`, /^unavailable: NATS: [^\n]+$/);
-      return true;
-    });
+    assert.equal((await stream.publish("x", bytes("x"), 0)).kind, "unknown");
+    // what a server says for a moment is from before
+    await until(async () => await stream.state() === undefined);
     assert.equal(await engine!.claimHealth("default"), false);
+    const before = heard;
+    await assert.rejects(streams.begin(2, stream.id), { name: "NatsError", kind: "unavailable" });
+    assert.equal(heard, before, "a tail that hears only a minority is not told that it is current");
     await servers.restart(1);
-    await until(() => streams.current().then((stream) => stream === undefined, () => false));
-    await until(() => streams.begin(1, undefined).then(() => true, () => false));
+    await until(() => heard > before);
+    assert.equal((await stream.state())!.id, stream.id);
+    await stream.close();
     await engine!.close();
   },
 );
 
 Deno.test(
-  "servers that do not answer may answer later; a wrong password needs somebody to act",
+  "a replica may start before its servers; a wrong password or other names end the start",
   needsNats,
   async () => {
-    const connect = (address: string, user: string) =>
-      connectEngine({ servers: [`127.0.0.1:${before}`, address], tls: false, user, pass: "p" }, {
-        ...{ self: "a", names: ["a"], clock: systemClock, bytesMax: 1 << 20, pollMs: 5_050, fail: assert.fail },
-      });
-    const before = freePort();
     await using servers = await NatsServers.start({ lines: "authorization: { user: u, password: p }" });
     const [address] = servers.addresses;
-    await assert.rejects(connect(address!, "x"), { name: "NatsError", kind: "refused" });
+    const access = { servers: [address!], tls: false, user: "u", pass: "p" };
     await servers.kill(0);
-    await assert.rejects(connect(address!, "u"), {
-      ...{ name: "NatsError", kind: "unavailable" },
-      message: /^no NATS server to be used: .*: connection refused; .*: connection refused$/,
-    });
+    const late = new LateEngine(access, OPTIONS);
+    await late.check();
+    const none = `no NATS server to be used: ${address}: connection refused`;
+    await assert.rejects(late.current(), { name: "NatsError", kind: "unavailable", message: none });
+    assert.deepEqual([await late.claimHealth("default"), await late.dial("b", () => assert.fail())], [false, false]);
     await servers.restart(0);
-    await (await connect(address!, "u")).close();
+    assert.equal(await late.current(), undefined);
+    assert.equal(await late.claimHealth("default"), true);
+    await late.leave();
+
+    const refused = (access: Addresses, names = OPTIONS.names) =>
+      new LateEngine(access, { ...OPTIONS, names }).check().then(
+        () => assert.fail(),
+        ({ name, message }) => `${name}: ${message}`,
+      );
+    const who = `StartError: LOG: the NATS server at ${address} refuses the user x or its password`;
+    assert.equal(await refused({ ...access, user: "x" }), who);
+    const rule = "names are only added or removed at the end";
+    const whose = `StartError: LOG: the log of these servers is of REPLICAS=a,b,c: ${rule}`;
+    assert.equal(await refused(access, ["a", "c", "b"]), whose);
+    for (const names of [["a"], ["a", "b", "c", "d"], ["a", "b"]]) {
+      const engine = await connectEngine(access, { ...OPTIONS, names });
+      await engine.close();
+    }
+    assert.equal(await refused(access, ["a", "b", "c", "e"]), whose.replace("a,b,c", "a,b,c,d"));
   },
 );

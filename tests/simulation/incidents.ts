@@ -94,6 +94,12 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
     if (running) world.callers.purge(running, prng);
   },
   "host-cut": (world, prng) => world.cutOff(prng.pick(world.names), prng.between(50, CUT_MS)),
+  "links-cut"(world, prng) {
+    // the engine is still reached: two replicas take care of the same payments
+    const name = prng.pick(world.names);
+    world.network.severed.add(name);
+    world.clock.after(prng.between(50, CUT_MS), () => world.heal(name));
+  },
   "leader-cut"(world, prng) {
     const { engine, names } = world;
     const leader = engine!.servers.find(({ leads, alive }) => leads && alive);

@@ -34,6 +34,7 @@ export const INCIDENTS = [
 /** Those that only happen to replicas on hosts of their own, which share an engine. */
 export const HOST_INCIDENTS = [
   "host-cut",
+  "links-cut",
   "leader-cut",
   "host-killed",
   "tails-stalled",
@@ -118,6 +119,7 @@ const OFTEN: Partial<Record<Incident, readonly [number, number]>> = {
   "disk-full": [0.3, 3],
   "file-limit": [0.3, 3],
   "host-cut": [0.5, 4],
+  "links-cut": [0.5, 4],
   "leader-cut": [0.5, 3],
   "host-killed": [0.4, 3],
   "stream-lost": [0.15, 2],

@@ -18,6 +18,9 @@ import { Projector } from "../../src/store/projector.ts";
 import { Unsaved } from "../../src/store/unsaved.ts";
 import { SimulatedClient } from "./client.ts";
 import { Disk } from "./disk.ts";
+import { Engine } from "./engine.ts";
+import type { Stream } from "../../src/ledger/stream.ts";
+import { StreamLedger } from "../../src/ledger/stream_ledger.ts";
 import { TOLD } from "./plan.ts";
 import { Database } from "./store.ts";
 import { MemoryLocks } from "../membership/memory_locks.ts";
@@ -268,6 +271,90 @@ function numberedAnew(files: SegmentFiles): SegmentFiles {
     },
   };
 }
+
+/** Changes the stream of every process. */
+function streams(change: (stream: Stream) => Partial<Stream>): () => void {
+  return replace(Engine.prototype, "open", (open) =>
+    function (this: Engine, ...process) {
+      const stream = open.apply(this, process);
+      const { id } = stream;
+      return {
+        ...{ id, publish: stream.publish.bind(stream), tail: stream.tail.bind(stream) },
+        ...{ state: stream.state.bind(stream), close: stream.close.bind(stream), ...change(stream) },
+      };
+    });
+}
+
+/** What is taken of the engine's answers, and of replicas that are silent. */
+export const HOST_PLANTS: Readonly<Record<string, Plant>> = {
+  "the newest fact expected instead of the one that it was made from": () => {
+    const append = replace(StreamLedger.prototype, "append", (was) =>
+      async function (this: StreamLedger, fact) {
+        const receipt = await was.call(this, fact);
+        const now = receipt.kind === "void" && "over" in fact ? this.book.pending.get(fact.id) : undefined;
+        return now ? await was.call(this, { ...fact, over: now.position } as Fact) : receipt;
+      });
+    // what the engine took is what counts
+    const fold = replace(Book.prototype, "fold", (was) =>
+      function (this: Book, fact, position) {
+        const now = "over" in fact ? this.pending.get(fact.id) : undefined;
+        if (now && fact.kind === "dispatched") pendingOf(this).set(now.id, { ...now, stage: "released" });
+        return was.call(this, now ? { ...fact, over: now.position } as Fact : fact, position);
+      });
+    return () => [append, fold].forEach((undo) => undo());
+  },
+  "released after a takeover": () =>
+    folds((book, fact, as) => {
+      const before = fact.kind === "dispatched" ? book.pending.get(fact.id) : undefined;
+      const holds = as();
+      if (holds && before?.stage === "dispatched") {
+        pendingOf(book).set(before.id, { ...book.pending.get(before.id)!, stage: "released" });
+      }
+      return holds;
+    }),
+  "a read that decides how far the log is": () => {
+    const of = new WeakMap<StreamLedger, Stream>();
+    let newest: Stream | undefined;
+    const open = streams((stream) => ({
+      tail(position, events) {
+        newest = stream;
+        stream.tail(position, events);
+      },
+    }));
+    const observe = replace(StreamLedger.prototype, "observe", (was) =>
+      function (this: StreamLedger, observer) {
+        if (!of.has(this)) of.set(this, newest!);
+        was.call(this, observer);
+      });
+    const barrier = replace(StreamLedger.prototype, "barrier", () =>
+      async function (this: StreamLedger) {
+        const state = await of.get(this)!.state();
+        return state !== undefined && this.position > state.last;
+      });
+    return () => [open, observe, barrier].forEach((undo) => undo());
+  },
+  "a heartbeat taken for proof that nothing was missed": () =>
+    replace(StreamLedger.prototype, "isCurrent", () => (() => true) as never),
+  "a timeout of the engine taken for a no": () => {
+    const nothing = new RecordBuffer().write({ kind: "barrier" }, 0).bytes;
+    return streams((stream) => {
+      const given = new Set<string>();
+      return {
+        async publish(subject, bytes, over) {
+          const text = bytes.join();
+          const published = await stream.publish(subject, bytes, over);
+          if (published.kind !== "unknown" || over === undefined) return published;
+          given.add(text);
+          return { kind: "full" };
+        },
+        tail(position, { read, heard, lost }) {
+          const unless = (bytes: Uint8Array) => given.has(bytes.join()) ? nothing : bytes;
+          stream.tail(position, { heard, lost, read: (position, bytes) => read(position, unless(bytes)) });
+        },
+      };
+    });
+  },
+};
 
 /** Every bug, by what is broken. */
 export const PLANTS: Readonly<Record<string, Plant>> = { ...CALLS, ...FACTS, ...STORES };

@@ -1,18 +1,19 @@
 import assert from "node:assert/strict";
-import { PLANTS } from "./plants.ts";
+import { HOST_PLANTS, type Plant, PLANTS } from "./plants.ts";
+import type { PlanOptions } from "./plan.ts";
 import { run } from "./run.ts";
 
 /** Every planted bug has to be found within this many seeds. */
 const SEEDS_MAX = 1_000;
 
-for (const [name, plant] of Object.entries(PLANTS)) {
+function finds(name: string, plant: Plant, options: PlanOptions): void {
   Deno.test(`the simulation finds: ${name}`, async (test) => {
     const digOut = plant();
     let found: string | undefined;
     let seed = 0;
     try {
       while (!found && ++seed <= SEEDS_MAX) {
-        found = (await run(seed)).violation?.message;
+        found = (await run(seed, options)).violation?.message;
       }
     } finally {
       digOut();
@@ -21,3 +22,6 @@ for (const [name, plant] of Object.entries(PLANTS)) {
     await test.step(`at seed ${seed}: ${found.slice(0, 100)}`, () => {});
   });
 }
+
+for (const [name, plant] of Object.entries(PLANTS)) finds(name, plant, {});
+for (const [name, plant] of Object.entries(HOST_PLANTS)) finds(`on several hosts: ${name}`, plant, { hosts: true });
