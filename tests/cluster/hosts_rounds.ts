@@ -99,6 +99,7 @@ export class HostsTest implements AsyncDisposable {
     }
     await this.#calm();
     await hosts.untilWell();
+    this.#told("every host is ready, and every server has the whole stream");
     tally.asked += sent.asked.size;
     tally.accepted += sent.accepted.size;
     tally.restarts = HOSTS.reduce((sum, host) => sum + hosts.replica(host).restarts, 0);
@@ -230,6 +231,7 @@ export class HostsTest implements AsyncDisposable {
         return (await hosts.look(host, "/readyz"))?.pending === 0;
       }, SETTLE_MS).catch((error) => this.#unsettled(asked, host, error));
     }
+    this.#told("everything is settled");
     // whoever was sent a payment twice, and is slow, has decided about the second time
     await until(() => performance.now() > calmMs + DELAY_MS_MAX);
     const bookings = (id: string) =>
