@@ -55,6 +55,8 @@ export interface LogHost {
 export interface ClusterLog {
   /** doubts are dated by its `uptime` */
   readonly clock: Clock;
+  /** How long another process may still call for a payment that this replica has taken on, in milliseconds. */
+  readonly strayMs: number;
   /** Tries to open it, so that {@link load} finds where to begin. */
   open(): Promise<Opened>;
   /** Loads the store, and finds where in the log that ends; undefined if that is not possible now. */
