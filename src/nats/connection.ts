@@ -69,7 +69,7 @@ export class Nats {
     if (found.every((error) => error !== undefined)) {
       throw new NatsError(
         "unavailable",
-        `no NATS server to be used: ${found.map(({ message }) => message).join("; ")}`,
+        `no NATS server can be used: ${found.map(({ message }) => message).join("; ")}`,
       );
     }
     const options = { ...optionsOf(servers), servers: [...servers.servers], name, waitOnFirstConnect: true };
