@@ -222,11 +222,16 @@ export class Dispatcher implements LedgerObserver {
     for (const payment of this.#parts.ledger.book.pending.values()) this.#offer(payment);
   }
 
-  /** Takes a payment on, if it is this replica's and not taken on already. */
-  #offer(payment: Payment): void {
-    if (!this.#parts.isOwn(payment) || this.#work.has(payment.id)) return;
-    if (payment.stage === "dispatched" && payment.owner !== this.#parts.self) return this.#adopt(payment);
-    const { clock, strayMs = 0 } = this.#parts;
+  /**
+   * Takes a payment on, if it is this replica's and not taken on already.
+   *
+   * @param isAdopted whether its binding is of this process
+   */
+  #offer(payment: Payment, isAdopted = false): void {
+    const { self, isOwn, clock, strayMs = 0 } = this.#parts;
+    if (!isOwn(payment) || this.#work.has(payment.id)) return;
+    const isStray = payment.owner !== self || strayMs > 0;
+    if (payment.stage === "dispatched" && isStray && !isAdopted) return this.#adopt(payment);
     const work = begin(payment, clock.monotonic() + strayMs);
     // it may be booked by now
     if (work.state === "bound" && payment.doubtedUptimeMs === null) {
@@ -234,7 +239,10 @@ export class Dispatcher implements LedgerObserver {
     } else this.#place(payment, work, false);
   }
 
-  /** Binds a payment of a silent replica as it is bound, before anything is done about it: from then on that one records nothing of it. */
+  /**
+   * Binds a payment as it is bound, before anything is done about it: then nothing counts that a silent replica, or a former
+   * process of this one, records of it, which may be on its way.
+   */
   #adopt(payment: Payment): void {
     const { ledger, self, clock } = this.#parts;
     const { id, processor, requestedAt, reason } = payment;
@@ -245,7 +253,9 @@ export class Dispatcher implements LedgerObserver {
       this.#work.delete(id);
       const again = () => {
         const now = ledger.book.pending.get(id);
-        if (now && this.#running) this.#offer(now);
+        if (now && this.#running) {
+          this.#offer(now, receipt.kind === "holds" && now.position === receipt.payment?.position);
+        }
       };
       if (receipt.kind === "not-taken") clock.after(RETRY_MS_MAX, again);
       else again();

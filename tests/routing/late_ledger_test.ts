@@ -300,3 +300,17 @@ Deno.test("what is taken over from a replica that may live is freed a horizon af
   await world.clock.advance(RETRY_MS_MAX + SOON_MS);
   assert.equal(world.ledger.kinds, "released");
 });
+
+Deno.test("what a former process of this replica bound is bound anew before it is looked up", async () => {
+  const world = new World(1);
+  world.ledger.isCurrent = false;
+  world.record(accepted(1));
+  world.record(dispatched(world.payment()!, "a", "default", 7, "default-up"));
+  const { position } = world.payment()!;
+  await world.clock.advance(SOON_MS);
+  assert.deepEqual([world.ledger.kinds, world.calls], ["dispatched", []]);
+  await world.land();
+  // what that process had on its way comes too late
+  assert.deepEqual([world.payment()!.position > position, world.payment()!.requestedAt], [true, 7]);
+  assert.deepEqual(world.calls, ["asked default 1"]);
+});
