@@ -116,6 +116,8 @@ export class Engine {
   /** the id of the stream that is the log, also after that is lost */
   #key: string | undefined;
   #electing = false;
+  /** of the last election: who was elected before is no leader any more, whatever that one believes */
+  #term = 0;
   readonly #claimedMs = new Map<string, number>();
 
   constructor(readonly world: EngineWorld, readonly prng: Prng, readonly faults: EngineFaults) {
@@ -293,6 +295,11 @@ export class Engine {
     return this.servers.filter((server) => server.leads && isSeen(server)).sort((a, b) => b.term - a.term)[0];
   }
 
+  /** Whether it is the leader that a majority follows. */
+  #isLed(server: Server): boolean {
+    return server.leads && server.term === this.#term && this.#hasMajority(server);
+  }
+
   #hasMajority(server: Server): boolean {
     if (!server.alive) return false;
     const others = this.servers.filter(({ alive, host }) => alive && this.reaches(server.host, host));
@@ -300,7 +307,7 @@ export class Engine {
   }
 
   #commit(leader: Server): void {
-    if (!leader.leads || !this.#hasMajority(leader)) return;
+    if (!this.#isLed(leader)) return;
     const nowMs = this.world.clock.monotonic();
     for (let first = leader.proposals[0]; first && first.dueMs <= nowMs; first = leader.proposals[0]) {
       leader.proposals.shift();
@@ -324,10 +331,10 @@ export class Engine {
   /** The network between the hosts has changed. */
   #changed(): void {
     const { clock } = this.world;
-    const led = this.#leaderOf((server) => this.#hasMajority(server));
+    const led = this.servers.find((server) => this.#isLed(server));
     for (const server of this.servers) {
       if (server.leads && server !== led) {
-        if (led && this.reaches(led.host, server.host)) this.#stepDown(server);
+        if (this.#hasMajority(server)) this.#stepDown(server);
         else clock.after(this.prng.between(...STEP_DOWN_MS), () => this.#stepDownIfAlone(server));
       }
     }
@@ -346,7 +353,7 @@ export class Engine {
   }
 
   #elect(): void {
-    if (this.#leaderOf((server) => this.#hasMajority(server))) return this.#changed();
+    if (this.servers.some((server) => this.#isLed(server))) return this.#changed();
     const able = this.servers.filter((server) => this.#hasMajority(server));
     // a server that reaches others again starts the next election
     if (able.length === 0) return;
@@ -360,8 +367,7 @@ export class Engine {
       for (const proposal of old.proposals) Object.assign(proposal, { sent: false });
     }
     this.world.saw("leader-elected", leader.host);
-    const term = Math.max(...this.servers.map((server) => server.term)) + 1;
-    Object.assign(leader, { leads: true, term, stuckAt: undefined, proposals: [] });
+    Object.assign(leader, { leads: true, term: ++this.#term, stuckAt: undefined, proposals: [] });
     this.#changed();
   }
 
