@@ -27,7 +27,7 @@ const WARM_UP_S = 10;
 /** Between two slices, in milliseconds: what the one has left to do is not the next one's. */
 const PAUSE_MS = 1_000;
 /** Payments a second that are tried, and for how many seconds each. */
-const RATES = [500, 750, 1_000, 1_500, 2_000, 3_000, 4_000];
+const RATES = [250, 500, 750, 1_000, 1_500, 2_000, 3_000, 4_000];
 const STEP_S = 5;
 /** How long a user of those waits after each answer, in milliseconds: fewer connections than a process may have. */
 const THINK_MS = 250;
