@@ -41,6 +41,8 @@ export interface FilePorts {
 /** The {@link ClusterLog} of one machine. */
 export class FileLog implements ClusterLog {
   readonly clock: Clock;
+  /** what is taken over is of a process that is dead */
+  readonly strayMs = 0;
   readonly #settings: ReplicaSettings;
   readonly #ports: ReplicaPorts & FilePorts;
   #own: HeldLock | undefined;

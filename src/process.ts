@@ -243,6 +243,7 @@ function settingsOf(config: Config): ReplicaSettings {
     maxInFlight: config.MAX_IN_FLIGHT,
     dispatchPerSecond: dispatchPerSecond(config.MAX_IN_FLIGHT),
     queueMax: config.QUEUE_MAX,
+    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     horizonMs: config.HORIZON_MS,
     recallMs: RECALL_MS,
     stopMs: STOP_MS - REQUESTS_MS,

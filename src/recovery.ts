@@ -50,6 +50,8 @@ export interface LogHost {
 export interface ClusterLog {
   /** its `uptime` is that by which doubts are dated */
   readonly clock: Clock;
+  /** How long another process may still call for a payment that this replica has taken on, in milliseconds. */
+  readonly strayMs: number;
   /** Tries to open it, so that {@link load} finds where to begin. */
   open(): Promise<Opened>;
   /** Loads the store, and finds where in the log that ends; undefined if that is not possible now. */

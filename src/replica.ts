@@ -49,6 +49,8 @@ export interface ReplicaSettings extends RouteLimits {
   readonly dispatchPerSecond: number;
   /** payments that may be pending at all replicas together */
   readonly queueMax: number;
+  /** when a call is given up */
+  readonly requestTimeoutMs: number;
   /** how long after its end a call without a verdict may still be booked */
   readonly horizonMs: number;
   /** how long after a loss of facts an id that comes in may have been lost with them */
@@ -333,7 +335,16 @@ export class Replica implements Service {
     const { logId, begins, stored, retention } = known;
     const ledger = known.begin();
     const isOwn = (payment: Payment) => this.#log.isOwn(payment);
-    const dispatcher = new Dispatcher({ self, isOwn, ledger, clock, random, client, limits: this.#settings });
+    const dispatcher = new Dispatcher({
+      self,
+      isOwn,
+      strayMs: this.#log.strayMs,
+      ledger,
+      clock,
+      random,
+      client,
+      limits: this.#settings,
+    });
     const projector = store && new Projector({
       ...{
         isFirst: self === roster.names[0],

@@ -8,7 +8,7 @@ import type { Ledger } from "./ledger/ledger.ts";
 import { NOTHING_STORED } from "./ledger/opening.ts";
 import { RecordBuffer } from "./ledger/record.ts";
 import { type Stream, StreamError, type Streams } from "./ledger/stream.ts";
-import { ALL, StreamLedger } from "./ledger/stream_ledger.ts";
+import { ALL, CURRENT_MS, StreamLedger } from "./ledger/stream_ledger.ts";
 import type { Processor, ReplicaId } from "./payment/fact.ts";
 import type { Payment } from "./payment/payment.ts";
 import {
@@ -46,6 +46,8 @@ export interface StreamPorts {
 export class StreamLog implements ClusterLog {
   /** the hosts have booted at different times, so doubts are dated by the wall clock */
   readonly clock: Clock;
+  /** a replica that lives, but has not read yet that its payment is another's, calls for as long as it counts as current */
+  readonly strayMs: number;
   readonly #settings: ReplicaSettings;
   readonly #ports: ReplicaPorts & StreamPorts;
   readonly #host: LogHost;
@@ -67,6 +69,7 @@ export class StreamLog implements ClusterLog {
     this.#settings = settings;
     this.#ports = ports;
     this.#host = host;
+    this.strayMs = CURRENT_MS + settings.requestTimeoutMs;
     const { clock } = ports;
     this.clock = {
       now: () => clock.now(),

@@ -123,7 +123,14 @@ export class Hosts {
     const { store = true, ack = "log", settings = {} } = this.options;
     const replica = new Replica({
       ...{ self, roster: ROSTER, ack, patienceMs: 1_000, slowMs: 500, maxInFlight: 10, dispatchPerSecond: 800 },
-      ...{ queueMax: 1_000, horizonMs: HORIZON_MS, recallMs: RECALL_MS, stopMs: 4_000, storeIntervalMs: 0 },
+      ...{
+        queueMax: 1_000,
+        requestTimeoutMs: 1_000,
+        horizonMs: HORIZON_MS,
+        recallMs: RECALL_MS,
+        stopMs: 4_000,
+        storeIntervalMs: 0,
+      },
       ...{ segmentsMax: 1_000, segmentRecords: 256, rereads: 2 },
       ...settings,
     }, {

@@ -68,6 +68,8 @@ interface Own {
 export class StreamLedger implements Ledger {
   /** What is known: the fold up to the position. */
   readonly book: Book;
+  /** A server may take a message when its sender has long given up. */
+  readonly isDelayed = true;
   readonly #parts: StreamLedgerParts;
   readonly #fold: Fold;
   readonly #read: RecordBuffer;
@@ -81,6 +83,8 @@ export class StreamLedger implements Ledger {
   #provenMs = -Infinity;
   /** when no payment was bound, as it was seen */
   #idleMs = -Infinity;
+  /** when that was looked at last */
+  #lookedMs: number;
   #barrier: Promise<boolean> = Promise.resolve(true);
   #nextBarrier: Promise<boolean> | undefined;
   #closed = false;
@@ -97,7 +101,7 @@ export class StreamLedger implements Ledger {
     this.#read = new RecordBuffer(roster);
     this.#nonce = nonce;
     this.#position = position;
-    this.#heardMs = clock.monotonic();
+    this.#heardMs = this.#lookedMs = clock.monotonic();
     stream.tail(Math.max(position, base) - 1, {
       read: (position, bytes) => this.#take(position, bytes),
       heard: (position) => {
@@ -249,7 +253,10 @@ export class StreamLedger implements Ledger {
     const { clock } = this.#parts;
     const nowMs = clock.monotonic();
     const binds = this.book.pending.values().some(({ stage }) => stage === "dispatched");
-    if (!binds) this.#idleMs = nowMs;
+    // who stood still knows nothing of what became of the payments meanwhile
+    const stoodStill = nowMs - this.#lookedMs >= CURRENT_MS;
+    this.#lookedMs = nowMs;
+    if (!binds && !stoodStill) this.#idleMs = nowMs;
     else if (nowMs - this.#provenMs >= PROOF_MS && !this.#nextBarrier) void this.barrier();
     clock.after(PROOF_MS, () => this.#prove());
   }

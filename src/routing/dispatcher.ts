@@ -75,6 +75,8 @@ interface DispatcherParts {
   readonly self: ReplicaId;
   /** whether this replica acts on a payment: its own ones, and perhaps those of a replica that is silent */
   isOwn(payment: Payment): boolean;
+  /** how long another process may still call for a payment that is taken on, in milliseconds; left out if that one is dead */
+  readonly strayMs?: number;
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly random: Random;
@@ -223,28 +225,38 @@ export class Dispatcher implements LedgerObserver {
   /** Takes a payment on, if it is this replica's and not taken on already. */
   #offer(payment: Payment): void {
     if (!this.#parts.isOwn(payment) || this.#work.has(payment.id)) return;
-    if (payment.stage === "dispatched" && payment.owner !== this.#parts.self) return this.#adopt(payment);
-    const work = begin(payment, this.#parts.clock.monotonic());
+    if (payment.stage === "dispatched" && this.#parts.ledger.isDelayed) this.#adopt(payment);
+    else this.#take(payment);
+  }
+
+  #take(payment: Payment): void {
+    const { clock, strayMs = 0 } = this.#parts;
+    const work = begin(payment, clock.monotonic() + strayMs);
     // it may be booked by now
     if (work.state === "bound" && payment.doubtedUptimeMs === null) {
       this.#askIfFree(payment, work, [payment.processor!]);
     } else this.#place(payment, work, false);
   }
 
-  /** Binds a payment of a silent replica as it is bound, before anything is done about it: from then on that one records nothing of it. */
+  /**
+   * Binds a payment as it is bound, before anything is done about it. What another process, of a silent replica or an
+   * earlier one of this, has recorded of the binding may still be on its way: from here on that is void.
+   */
   #adopt(payment: Payment): void {
     const { ledger, self, clock } = this.#parts;
     const { id, processor, requestedAt, reason } = payment;
     const receipt = ledger.append(dispatched(payment, self, processor!, requestedAt, reason));
-    if (!(receipt instanceof Promise)) throw new Error("invariant: a payment of another replica is adopted at once");
-    this.#await(id, receipt, (receipt, isHere) => {
+    this.#await(id, Promise.resolve(receipt), (receipt, isHere) => {
       if (!isHere) return;
       this.#work.delete(id);
+      const now = () => this.#running ? ledger.book.pending.get(id) : undefined;
       const again = () => {
-        const now = ledger.book.pending.get(id);
-        if (now && this.#running) this.#offer(now);
+        const payment = now();
+        if (payment) this.#offer(payment);
       };
-      if (receipt.kind === "not-taken") clock.after(RETRY_MS_MAX, again);
+      const adopted = receipt.kind === "holds" && now()?.position === receipt.payment?.position ? now() : undefined;
+      if (adopted) this.#take(adopted);
+      else if (receipt.kind === "not-taken") clock.after(RETRY_MS_MAX, again);
       else again();
     });
   }

@@ -82,7 +82,11 @@ export function conclude(payment: Payment, bound: Bound, outcome: Outcome, nowMs
         askNow: bound.pauses === 0,
       };
     case "unknown":
-      return { kind: "keep", bound: { ...bound, unsureMs: nowMs, unknowns: bound.unknowns + 1 }, askNow: false };
+      return {
+        kind: "keep",
+        bound: { ...bound, unsureMs: Math.max(nowMs, bound.unsureMs ?? 0), unknowns: bound.unknowns + 1 },
+        askNow: false,
+      };
     case "refused-as-far-as-known":
       // a refusal of this call says nothing about an earlier one
       return unsure ? { kind: "keep", bound, askNow: false } : { kind: "release", reason: "failed", askFirst: true };

@@ -50,12 +50,12 @@ Deno.test("a payment is the replica's that bound it last", () => {
   assert.equal(follow(TAKEN, fact, 11)!.owner, "b");
 });
 
-Deno.test("another replica goes on with the same attempt, and with no other one", () => {
+Deno.test("another process goes on with the same attempt, and with no other one", () => {
   const fact = dispatched({ ...BOUND, doubtedUptimeMs: 5 }, "b", "default", BOUND.requestedAt, "probe");
   const doubted = { ...BOUND, doubtedUptimeMs: 5 };
   assert.deepEqual(follow(doubted, fact, 20), { ...doubted, owner: "b", position: 20 });
   for (
-    const other of [{ ...fact, by: "a" }, { ...fact, processor: "fallback" as const }, { ...fact, at: fact.at + 1 }]
+    const other of [{ ...fact, processor: "fallback" as const }, { ...fact, at: fact.at + 1 }]
   ) {
     assert.equal(follow(BOUND, other, 20), undefined);
   }

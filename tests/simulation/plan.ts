@@ -140,8 +140,13 @@ function withHosts(plan: Plan, options: PlanOptions): Plan {
   for (const kind of FILE_INCIDENTS) incidents[kind] = 0;
   const share = shares(prng);
   const engine = (max: number) => share(max) * Number(!without.has("engine"));
+  // longer than a replica is silent before others act for it
+  const slower = prng.pick([1, 1, 10]);
+  const requestTimeoutMs = slower * plan.settings.requestTimeoutMs;
   return {
     ...plan,
+    settings: { ...plan.settings, requestTimeoutMs },
+    slowestMs: slower * plan.slowestMs,
     replicas: 3,
     incidents,
     leaves: prng.chance(0.4) && !without.has("kill"),
