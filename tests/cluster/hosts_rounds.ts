@@ -98,8 +98,8 @@ export class HostsTest implements AsyncDisposable {
       await Promise.all([loading, troubling]);
     }
     await this.#calm();
-    await hosts.untilWell();
-    this.#told("every host is ready, and every server has the whole stream");
+    const lacks = await hosts.untilWell();
+    this.#told(`every host is ready${lacks ? `; not every server has the whole stream: ${lacks}` : ""}`);
     tally.asked += sent.asked.size;
     tally.accepted += sent.accepted.size;
     tally.restarts = HOSTS.reduce((sum, host) => sum + hosts.replica(host).restarts, 0);
