@@ -12,12 +12,15 @@ Usage: deno task start [COMMAND]
 Commands:
   start       a whole cluster on this machine: stand-in processors, Postgres, two replicas (the default)
               [--stand-in-port PORT] of the default's stand-in; the fallback's has the next one; 0: any free ports [8001]
-              [--caddy PATH] puts this Caddy in front of both replicas; without it they share LISTEN's port
+              [--caddy PATH] puts this Caddy in front of the replicas; without it they share LISTEN's port
+              [--hosts 3] instead of two replicas with a log of files: 3 or 5 replicas, each with a NATS server that keeps
+              the log, as on so many machines, and Caddy where it is on the PATH; it takes nats-server, 2.12 or newer
   replica     one replica, for a cluster that you put together yourself
   processor   a stand-in payment processor   --port PORT (0: any)  --fee SHARE  [--host ADDRESS]
   audit       whether router, Postgres and both processors agree   [--url URL] [--from ISO] [--to ISO] [--deep] [--json]
               PROCESSOR_TOKEN is the processors' admin token; without --deep the audit asks for ids only where totals
-              differ, so two mistakes can hide each other; exit code 0: all agree, 1: they do not, 2: one cannot be asked
+              differ, so two mistakes can hide each other; exit code 0: all agree, 1: they do not, 2: one cannot be
+              asked, or an option is wrong
 
 Settings come from the environment.
 
@@ -45,6 +48,7 @@ const OPTIONS = {
   help: { type: "boolean", short: "h" },
   "stand-in-port": { type: "string", default: "8001" },
   caddy: { type: "string" },
+  hosts: { type: "string" },
   host: { type: "string", default: "0.0.0.0" },
   port: { type: "string" },
   fee: { type: "string" },
@@ -76,8 +80,11 @@ async function run(args: string[]): Promise<Stop | undefined> {
   switch (command) {
     case "start": {
       const { startCluster } = await import("./src/local/cluster.ts");
-      const standInPort = number("--stand-in-port", values["stand-in-port"], 65_534);
-      const cluster = await startCluster(config, say, standInPort, values.caddy);
+      const cluster = await startCluster(config, say, {
+        standInPort: number("--stand-in-port", values["stand-in-port"], 65_534),
+        ...values.caddy !== undefined && { caddy: values.caddy },
+        ...values.hosts !== undefined && { hosts: hosts(values.hosts) },
+      });
       say(`\nTry:\n${example(cluster.url)}\n\nCtrl-C stops all of it.`);
       return cluster.stop;
     }
@@ -134,6 +141,13 @@ function number(name: string, text: string, max: number): number {
   throw new ConfigError(`${name}: ${JSON.stringify(text)} is not a number from 0 to ${max}`);
 }
 
+function hosts(text: string): number {
+  if (text === "3" || text === "5") return Number(text);
+  throw new ConfigError(
+    `--hosts: ${JSON.stringify(text)} is neither 3 nor 5: one server more or less than that bears no more deaths`,
+  );
+}
+
 async function instant(name: string, text: string | undefined): Promise<number | undefined> {
   if (text === undefined) return undefined;
   const { parseInstant } = await import("./src/payment/instant.ts");
@@ -156,12 +170,15 @@ function ignoresHangup(): boolean {
   }
 }
 
-/** Prints an error that a person can fix as one line; any other is a bug of ours and shows its stack. */
+/**
+ * Prints an error that a person can fix as one line; any other is a bug of ours and shows its stack. Exit code 2 where an
+ * option or setting is wrong, else 1.
+ */
 function refuse(error: unknown): never {
   const expected = [ConfigError, StartError, StoreError, Deno.errors.NotCapable, Deno.errors.AddrInUse];
   if (!isOfFiles(error) && !expected.some((kind) => error instanceof kind)) throw error;
   console.error(`galo: ${errorLine(error)}`);
-  Deno.exit(1);
+  Deno.exit(error instanceof ConfigError ? 2 : 1);
 }
 
 if (import.meta.main) {

@@ -76,7 +76,7 @@ const roundTrip = await startRoundTrips();
 const record = new Uint8Array(RECORD_BYTES);
 Deno.bench(
   "a round trip to the other process over a UNIX socket",
-  { group: "one fact, told to the peer" },
+  { group: "one fact, sent to the peer" },
   async () => {
     await roundTrip(record);
   },

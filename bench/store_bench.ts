@@ -45,7 +45,7 @@ for (const batch of [1, 16, 256, 1000]) {
     group: "write",
     baseline: batch === 1,
     // every row of steps of one is a commit of its own: half a second each time
-    ...batch === 1 && { n: 3, warmup: 1 },
+    ...batch === 1 ? { n: 3, warmup: 1 } : {},
   }, async (b) => {
     const payments = settled(ROWS);
     b.start();

@@ -1,7 +1,7 @@
 /**
  * So many browsers, each with one page: `watched_browsers.ts COUNT`. For each line of standard input, an address or
- * `about:blank`, all of them go there, and once they show it a line says how often the page before was told something, at
- * the one that was told least often.
+ * `about:blank`, all of them go there; once they show it, a line says how many statuses the page before got, in the
+ * browser that got the fewest.
  * @module
  */
 import { TextLineStream } from "./graded/lines.ts";
@@ -11,7 +11,7 @@ import { TestBrowser, untilText } from "../tests/browser/browser.ts";
 const COUNT_NEWS = `
   globalThis.news = 0;
   new MutationObserver(() => news++).observe(document.querySelector("#replicas"), { childList: true })`;
-/** A page that was told so often is at rest: what it is made of is loaded and compiled. */
+/** A page with so many statuses is at rest: all its files are loaded and compiled. */
 const RESTED = "globalThis.news >= 3";
 
 const browsers = await Promise.all(Array.from({ length: Number(Deno.args[0]) }, () => TestBrowser.start()));

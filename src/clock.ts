@@ -27,7 +27,10 @@ export function within<T>(clock: Clock, ms: number, work: Promise<T>): Promise<T
 /** A number in `[0, 1)`, for jitter. */
 export type Random = () => number;
 
-/** A pause, in milliseconds, that doubles with each try from `minMs` to `maxMs`; up to a half is taken off at random, so that not all try at once. */
+/**
+ * A pause, in milliseconds, that doubles with each try from `minMs` to `maxMs`; up to a half is taken off at random, so that
+ * not all try at once.
+ */
 export function backoffMs(minMs: number, maxMs: number, tries: number, random: Random): number {
   return Math.min(maxMs, minMs * 2 ** tries) * (1 + random()) / 2;
 }

@@ -7,6 +7,7 @@ import { fitsSocket } from "./file_system.ts";
 
 /** A setting that is not valid; the message is one line for the person who set it. */
 export class ConfigError extends Error {
+  /** what a stack shows */
   override name = "ConfigError";
 }
 
@@ -41,10 +42,13 @@ const fees = z.string().transform((text) => text.split(",").map((part) => part.t
 export interface NatsServers {
   /** `host:port`, the nearest one first */
   readonly servers: readonly string[];
+  /** whether a server without TLS is refused */
   readonly tls: boolean;
-  /** how to get in: a user with a password, or a token, or neither */
+  /** who comes, with `pass`; without it anybody, or who has the token */
   readonly user?: string;
+  /** the user's password */
   readonly pass?: string;
+  /** instead of a user and a password */
   readonly token?: string;
 }
 
@@ -125,7 +129,8 @@ export function placeOf(listen: Listen): string {
 }
 
 /** Where this replica's pages for operators are, if not at LISTEN. A port can be shared, a path cannot. */
-export function operationsOf({ OPS_LISTEN: listen, REPLICAS, REPLICA }: Config): Listen | undefined {
+export function operationsOf(config: Config): Listen | undefined {
+  const { OPS_LISTEN: listen, REPLICAS, REPLICA } = config;
   return listen && "path" in listen && REPLICAS.length > 1 ? { path: `${listen.path}.${REPLICA}` } : listen;
 }
 

@@ -1,5 +1,6 @@
 /** A start failed: the message is one line for the person who started it. */
 export class StartError extends Error {
+  /** what a stack shows */
   override name = "StartError";
 }
 

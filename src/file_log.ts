@@ -30,7 +30,9 @@ const LOCK_CHECK_MS = 5_000;
 
 /** What the log of one machine needs. */
 export interface FilePorts {
+  /** locks that end with their process */
   readonly locks: Locks;
+  /** the files of the log */
   readonly files: SegmentFiles;
   /** a number that only this boot of the machine has */
   readonly boot: number;
@@ -43,6 +45,7 @@ export class FileLog implements ClusterLog {
   readonly #ports: ReplicaPorts & FilePorts;
   #own: HeldLock | undefined;
 
+  /** Nothing is opened yet. */
   constructor(settings: ReplicaSettings, ports: ReplicaPorts & FilePorts, private readonly host: LogHost) {
     this.#settings = settings;
     this.#ports = ports;

@@ -12,6 +12,8 @@ import { FileSegments } from "./ledger/file_segments.ts";
 import { RECORD_BYTES } from "./ledger/record.ts";
 import { REREADS, SEGMENT_RECORDS } from "./ledger/segment_log.ts";
 import { FileLocks } from "./membership/file_lock.ts";
+import { POLL_MS } from "./membership/health_poller.ts";
+import type { Processor } from "./payment/fact.ts";
 import { ASKING_MAX } from "./routing/dispatcher.ts";
 import { dispatchPerSecond } from "./routing/turns.ts";
 import { UnixTransport } from "./peer/unix_socket.ts";
@@ -56,7 +58,7 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
   checkReplicaConfig(config);
   const logger = getLogger(["galo", "replica", config.REPLICA]);
   const fail = failing(logger);
-  const { locks, files } = claimFolder(config, logger);
+  const { leave, ...log } = await logOf(config, logger, fail);
   const meters = new Meters(config.REPLICA, galo.version);
   const say = (level: "info" | "warning", message: string, fields?: Record<string, unknown>) =>
     logger[level](message, fields);
@@ -77,10 +79,8 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
   const observers: readonly Observer[] = [watch, meters, ...traces ? [traces] : []];
   const client = clientOf(config, observers);
   const replica = new Replica(settingsOf(config), {
-    ...{ clock: systemClock, random: Math.random, locks, files, client, observers, say, fail },
-    boot: bootNumber(),
+    ...{ ...log, clock: systemClock, random: Math.random, client, observers, say, fail },
     uuid: () => crypto.randomUUID(),
-    ...config.REPLICAS.length > 1 && { transport: new UnixTransport(config.DATA_DIR, config.REPLICA, fail) },
     ...store && { store },
     restart(why) {
       logger.warning("this replica must restart, to read the store and the log again", { why });
@@ -103,13 +103,15 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
   const { operations } = front;
   const { ACK: ack, REPLICAS } = config;
   const replicas = REPLICAS.join();
-  logger.info("starting", { version: galo.version, ack, replicas, store: !!store, ...operations && { operations } });
+  const { version } = galo;
+  const kind = config.LOG === "file" ? "file" : "nats";
+  logger.info("starting", { version, ack, replicas, log: kind, store: !!store, ...operations && { operations } });
   meters.start();
   watch.start(replica);
   replica.start();
   return {
     serving: serve(replica, front, logger),
-    stop: () => stop({ logger, front, replica, store, client, onlookers: [watch, meters] }),
+    stop: () => stop({ logger, front, replica, leave, store, client, onlookers: [watch, meters] }),
   };
 }
 
@@ -160,13 +162,14 @@ interface RunningProcess {
   readonly logger: Logger;
   readonly front: Front;
   readonly replica: Replica;
+  readonly leave: () => Promise<void>;
   readonly store: PostgresStore | undefined;
   readonly client: HttpProcessorClient;
   readonly onlookers: readonly { stop(): void }[];
 }
 
 /** Stops within {@link STOP_MS}. @returns whether nothing was cut off */
-async function stop({ logger, front, replica, store, client, onlookers }: RunningProcess): Promise<boolean> {
+async function stop({ logger, front, replica, leave, store, client, onlookers }: RunningProcess): Promise<boolean> {
   logger.info("stopping");
   const stoppingMs = systemClock.monotonic();
   // a stream never ends by itself
@@ -176,10 +179,31 @@ async function stop({ logger, front, replica, store, client, onlookers }: Runnin
   const clean = await replica.stop();
   await client.close();
   const afterMs = Math.round(systemClock.monotonic() - stoppingMs);
-  if (store) await within(systemClock, Math.max(0, STOP_MS - afterMs), store.close().catch(() => {}));
+  const left = Promise.allSettled([store?.close(), leave()]);
+  await within(systemClock, Math.max(0, STOP_MS - afterMs), left);
   if (clean) logger.info("stopped; the next start finds everything", { afterMs });
   else logger.warning("stopped before everything had ended; the next start continues from the log", { afterMs });
   return clean;
+}
+
+/** The log and the way to the peers, and how to leave them; what NATS needs is loaded only where `LOG` names servers. */
+async function logOf(config: Config, logger: Logger, fail: (error: unknown) => void) {
+  const { LOG: servers, DATA_DIR, REPLICA: self, REPLICAS: names } = config;
+  const isAlone = names.length === 1;
+  if (servers === "file") {
+    const transport = !isAlone && { transport: new UnixTransport(DATA_DIR, self, fail) };
+    return { ...claimFolder(config, logger), boot: bootNumber(), ...transport, leave: () => Promise.resolve() };
+  }
+  const { LateEngine } = await import("./nats/late_engine.ts");
+  const bytesMax = config.LOG_MAX_MB * 2 ** 20;
+  const engine = new LateEngine(servers, { self, names, bytesMax, pollMs: POLL_MS, clock: systemClock, fail });
+  await engine.check();
+  return {
+    streams: engine,
+    claimHealth: (processor: Processor) => engine.claimHealth(processor),
+    ...!isAlone && { transport: engine },
+    leave: () => engine.leave(),
+  };
 }
 
 /** Makes the folders, and takes the lock that one process of this replica has there. */

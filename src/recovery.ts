@@ -8,7 +8,7 @@ import type { ReplicaId } from "./payment/fact.ts";
 import type { Payment } from "./payment/payment.ts";
 import { type Store, type Stored, StoreError } from "./store/store.ts";
 
-/** How long a start waits for the store before it tries to do with the log alone, in milliseconds. */
+/** How long a start waits for the store before it tries with the log alone, in milliseconds. */
 export const STORE_WAIT_MS = 3_000;
 /** Pause before the store is asked again, in milliseconds. */
 export const STORE_AGAIN_MS = 500;
@@ -26,6 +26,9 @@ export interface Known {
   readonly logId: string;
   /** where the store was when it was loaded */
   readonly stored: Stored;
+  /** see {@link ProjectorParts.begins} */
+  readonly begins?: number;
+  /** which segments are kept; none where the log is no files */
   readonly retention?: Retention;
   /** Makes the ledger, which begins where the snapshot ends. */
   begin(): Ledger;

@@ -39,9 +39,13 @@ const DRAIN_SHARE = 0.6;
 
 /** The options of one replica; times in milliseconds. */
 export interface ReplicaSettings extends RouteLimits {
+  /** which of the two replicas it is */
   readonly self: ReplicaId;
+  /** the names of all replicas */
   readonly roster: Roster;
+  /** what a 202 promises */
   readonly ack: AckLevel;
+  /** payments that it dispatches a second at most */
   readonly dispatchPerSecond: number;
   /** payments that may be pending at all replicas together */
   readonly queueMax: number;
@@ -57,21 +61,27 @@ export interface ReplicaSettings extends RouteLimits {
   readonly segmentsMax: number;
   /** see {@link SegmentLogOptions} */
   readonly segmentRecords: number;
+  /** see {@link SegmentLogOptions} */
   readonly rereads: number;
 }
 
 /** Everything outside, but the log. */
 export interface ReplicaPorts {
+  /** the time */
   readonly clock: Clock;
+  /** for jitter, and for numbers that are not likely to meet */
   readonly random: Random;
+  /** the processors */
   readonly client: ProcessorClient;
   /** makes a new UUID */
   uuid(): string;
   /** the way to the peers; none for a replica on its own */
   readonly transport?: Transport;
+  /** the store; none for a replica that has only the log */
   readonly store?: Store;
   /** sees every fact after the start, after the replica's own parts */
   readonly observers?: readonly Observer[];
+  /** Logs a line. */
   say(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
   /** An invariant is broken: the replica must not go on. */
   fail(error: unknown): void;
@@ -103,6 +113,7 @@ export class Replica implements Service {
   /** payments that wait until the log has them */
   #accepting = 0;
 
+  /** Nothing happens before {@link start}. */
   constructor(settings: ReplicaSettings, ports: ReplicaPorts & (FilePorts | StreamPorts)) {
     this.#settings = settings;
     this.#ports = ports;
@@ -237,6 +248,7 @@ export class Replica implements Service {
     return { links: this.#links, ...this.#running };
   }
 
+  /** For `/readyz`. */
   readiness(): Readiness {
     this.#running?.projector?.check();
     const links = this.#links?.all ?? [];
@@ -318,12 +330,23 @@ export class Replica implements Service {
       if (++this.#readings < READINGS_MAX) return void clock.after(STORE_AGAIN_MS, () => this.#guard(this.#read()));
       return restart("the log does not reach back to what the store holds");
     }
-    const { logId, stored, retention } = known;
+    const { logId, begins, stored, retention } = known;
     const ledger = known.begin();
     const isOwn = (payment: Payment) => this.#log.isOwn(payment);
     const dispatcher = new Dispatcher({ self, isOwn, ledger, clock, random, client, limits: this.#settings });
     const projector = store && new Projector({
-      ...{ isFirst: self === roster.names[0], store, clock, random, ledger, logId, intervalMs, from: stored, say },
+      ...{
+        isFirst: self === roster.names[0],
+        store,
+        clock,
+        random,
+        ledger,
+        logId,
+        begins,
+        intervalMs,
+        from: stored,
+        say,
+      },
       onBatch: (payments, tookMs) => observers.forEach((observer) => observer.committed?.(payments, tookMs)),
       onStored: () => {
         this.#links?.tell();

@@ -27,13 +27,16 @@ import type { Stored } from "./store/store.ts";
 export const SILENT_MS = 5_000;
 /** How long a stream of which no server says anything is listened to, to learn whether it is lost, in milliseconds. */
 const LOOK_MS = 10_000;
-/** How long the others have to write the store when the stream is lost, before another one begins, in milliseconds. */
+/** How long the others have to write the store when the stream is lost, before a start reads it, in milliseconds. */
 const FAREWELL_MS = 2_000;
+/** How long a start waits for living replicas to write a store anew that was set back, in milliseconds. */
+const SET_BACK_MS = 10_000;
 /** A stream begins so far above every position that is known: another replica may know of some more. */
 const GAP = 2 ** 36;
 
 /** What the log of several hosts needs. */
 export interface StreamPorts {
+  /** the streams of the engine, of which one is the log */
   readonly streams: Streams;
   /** Whether this replica may ask a processor how it is: one of all replicas in five seconds. Never rejects. */
   claimHealth(processor: Processor): Promise<boolean>;
@@ -49,12 +52,17 @@ export class StreamLog implements ClusterLog {
   #stream: Stream | undefined;
   /** the position of the stream's first message */
   #base = 0;
+  /** whether everything that was ever recorded is in the stream */
+  #isWhole = false;
   #ledger: StreamLedger | undefined;
   /** since when the log is heard without a break, by which the silence of others is judged */
   #currentSinceMs: number | undefined;
   #silent: ReadonlySet<ReplicaId> = new Set();
+  /** since when the store holds less than the stream began on */
+  #setBackSinceMs: number | undefined;
   #closed = false;
 
+  /** Nothing is opened yet. */
   constructor(settings: ReplicaSettings, ports: ReplicaPorts & StreamPorts, host: LogHost) {
     this.#settings = settings;
     this.#ports = ports;
@@ -73,8 +81,8 @@ export class StreamLog implements ClusterLog {
     const { streams, store } = this.#ports;
     let trouble = "";
     const stored = store ? await answer(this.clock, store.stored(), (why) => trouble = `: ${why}`) : NOTHING_STORED;
-    if (!stored) return notYet(`the store does not answer${trouble}`);
     try {
+      if (!stored) return await this.#openAlone(`the store does not answer${trouble}`);
       const isFirst = stored.logId === null;
       const stream = await streams.current() ?? await streams.begin(isFirst ? 1 : stored.position + GAP, undefined);
       const state = await stream.state();
@@ -85,11 +93,13 @@ export class StreamLog implements ClusterLog {
       if (store && stored.logId !== id) {
         // an answer of the past: the stream that the store holds began above all that this one has
         if (first <= stored.position) return await this.#leave(stream, "the store holds a newer log");
+        // replicas that serve have moved the store before: a backup was restored, which they write over
+        if (last > first && this.#waitsForOthers()) return await this.#leave(stream, "the store was set back");
         const to = { ...stored, logId: id, position: first };
         const now = await answer(this.clock, store.write({ from: stored, to, replacesAll: false, payments: [] }));
         if (now?.logId !== id) return await this.#leave(stream, "the store did not take the log that begins anew");
       }
-      [this.#stream, this.#base] = [stream, first];
+      [this.#stream, this.#base, this.#isWhole] = [stream, first, false];
       return { kind: "opened", doubted: last < first && !isFirst };
     } catch (error) {
       if (!(error instanceof StreamError)) throw error;
@@ -100,15 +110,17 @@ export class StreamLog implements ClusterLog {
   async load(): Promise<Known | undefined> {
     const { roster } = this.#settings;
     const { store, random } = this.#ports;
-    const { book, stored } = await loadStore(this.clock, store);
+    const { book, stored, answered } = await loadStore(this.clock, store);
     const stream = this.#stream!;
-    if (store && stored.logId !== stream.id) return undefined;
+    if (store && (answered || !this.#isWhole) && stored.logId !== stream.id) return undefined;
+    // what the stream began on is not what was loaded
+    if (this.#setBackSinceMs !== undefined && stored.position === this.#base) book.markLoadedDoubtful();
     const parts = {
       ...{ stream, clock: this.clock, random, base: this.#base, position: Math.max(stored.position, this.#base) },
       ...{ nonce: Math.floor(random() * 2 ** 32), book, hash: stored.hash, roster },
       lost: (why: string) => void this.#lose(why).catch(this.#ports.fail),
     };
-    return { logId: stream.id, stored, begin: () => this.#ledger = new StreamLedger(parts) };
+    return { logId: stream.id, begins: this.#base, stored, begin: () => this.#ledger = new StreamLedger(parts) };
   }
 
   /** Of a silent replica's payments the next one after it in the roster that is heard takes care. */
@@ -149,9 +161,40 @@ export class StreamLog implements ClusterLog {
     void this.#stream?.close();
   }
 
+  /** Another replica is about to open it as well. */
   async #leave(stream: Stream, why: string): Promise<Opened> {
     await stream.close();
-    return notYet(why);
+    return { kind: "not-opened", why };
+  }
+
+  /** Without an answer of the store: the cluster's first stream has everything, another one has what came after a loss. */
+  async #openAlone(why: string): Promise<Opened> {
+    const stream = await this.#ports.streams.current();
+    const state = await stream?.state();
+    if (!stream || !state || state.last < state.first) return notYet(why);
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const record = new RecordBuffer(this.#settings.roster);
+    stream.tail(state.first - 1, {
+      read: (_, bytes) => {
+        record.bytes.set(bytes);
+        resolve(record.read().kind);
+      },
+      heard() {},
+      lost: resolve,
+    });
+    const first = await within(this.clock, LOOK_MS, promise);
+    await stream.close();
+    if (first !== "barrier") return notYet(why);
+    const again = await this.#ports.streams.current();
+    if (again?.id !== stream.id) return notYet(why);
+    [this.#stream, this.#base, this.#isWhole] = [again, state.first, true];
+    return { kind: "opened", doubted: false };
+  }
+
+  #waitsForOthers(): boolean {
+    const nowMs = this.clock.monotonic();
+    this.#setBackSinceMs ??= nowMs;
+    return nowMs - this.#setBackSinceMs < SET_BACK_MS;
   }
 
   /** No server says how far the stream is: it may be lost. */
@@ -175,17 +218,16 @@ export class StreamLog implements ClusterLog {
     return kind === "stands" || kind === "overruled";
   }
 
-  /** The stream is lost: the store gets what is known, another stream begins, and the start reads both. */
+  /** The stream is lost: another one begins, the store gets what is known, and the start reads both. */
   async #lose(why: string): Promise<void> {
     if (this.#closed) return;
     const { say, restart, clock } = this.#ports;
     say("warning", "the log is lost, and another one begins", { why });
-    const position = this.#ledger!.position;
-    await this.#host.giveUp();
+    // at once: where all that know of the loss die, new messages at the same positions could hide it
+    const beginning = this.#beginAnew(this.#stream!.id, this.#ledger!.position);
+    await Promise.all([beginning, this.#host.giveUp()]);
     await new Promise<void>((resolve) => void clock.after(FAREWELL_MS, resolve));
-    if (this.#closed) return;
-    await this.#beginAnew(this.#stream!.id, position);
-    restart("the log was lost");
+    if (!this.#closed) restart("the log was lost");
   }
 
   /** @param known a position below which the lost stream may have had messages */

@@ -8,7 +8,7 @@ export interface Going extends AsyncDisposable {
 }
 
 const TESTS: Readonly<Record<string, (clock: Clock) => Promise<void>>> = {
-  async "tells whole milliseconds; what it measures with never goes back, and the machine's time goes on with it"(
+  async "now() is in whole milliseconds; monotonic() never goes back, and uptime() runs along with it"(
     clock,
   ) {
     const [now, ms, uptime] = [clock.now(), clock.monotonic(), clock.uptime()];
@@ -19,7 +19,7 @@ const TESTS: Readonly<Record<string, (clock: Clock) => Promise<void>>> = {
     assert.ok(Math.abs(upMs - wentMs) < 1, `${upMs} ms of ${wentMs}`);
   },
 
-  async "what was asked for later runs once, in the order of its times, and not when it is called off"(clock) {
+  async "actions run once, in the order of their times, and not if they are cancelled"(clock) {
     const ran: string[] = [];
     const { promise, resolve } = Promise.withResolvers<void>();
     // timers of the same length run in the order they were set

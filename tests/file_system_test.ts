@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { makeFolder, REMOTE_KINDS, remoteKind } from "../src/file_system.ts";
+import { keepRoster, makeFolder, REMOTE_KINDS, remoteKind } from "../src/file_system.ts";
 import { StartError } from "../src/errors.ts";
 import { needs } from "./support/permissions.ts";
 import { TempFolder } from "./support/temp_folder.ts";
@@ -17,7 +17,7 @@ Deno.test("a folder that is not there is on nothing that is known", needs("read"
   assert.equal(remoteKind("/"), undefined);
 });
 
-Deno.test("a folder is made for its owner only, and again without a word", needs("read", "write"), async () => {
+Deno.test("a folder is made for its owner only, and making it again is no error", needs("read", "write"), async () => {
   using temp = new TempFolder();
   const folder = temp.path;
   for (let times = 0; times < 2; times++) makeFolder(`${folder}/a/log`);
@@ -28,4 +28,23 @@ Deno.test("a folder is made for its owner only, and again without a word", needs
     (error: Error) =>
       error instanceof StartError && error.message.startsWith(`cannot use the folder ${folder}/file/log: `),
   );
+});
+
+Deno.test("a folder remembers whose log it has: names are added or removed at the end", needs("read", "write"), () => {
+  using temp = new TempFolder();
+  const folder = temp.path;
+  const refused = (names: string[], known: string) =>
+    assert.throws(() => keepRoster(folder, names, [1]), {
+      name: "StartError",
+      message: `REPLICAS: the log in ${folder} is of REPLICAS=${known}: names are only added or removed at the end`,
+    });
+  // a log of an earlier version
+  refused(["b", "a"], "a,b");
+  keepRoster(folder, ["a"], [1]);
+  keepRoster(folder, ["one", "two"], []);
+  refused(["two", "one"], "one,two");
+  keepRoster(folder, ["one"], [1]);
+  refused(["one", "three"], "one,two");
+  keepRoster(folder, ["one", "two", "three"], [1]);
+  refused(["one", "two", "four"], "one,two,three");
 });

@@ -1,6 +1,7 @@
 /** The rules of the house that a compiler cannot hold: DESIGN.md, the house. @module */
 import assert from "node:assert/strict";
 import { needs } from "./support/permissions.ts";
+import { TempFolder } from "./support/temp_folder.ts";
 
 const ROOT = new URL("..", import.meta.url);
 const FUNCTION_LINES_MAX = 70;
@@ -17,6 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   processor: ["payment", "routing/processor_client.ts", "service/observer.ts"],
   membership: ["payment", "routing/processor_client.ts"],
   peer: ["payment", "ledger", "routing/processor_client.ts"],
+  nats: ["payment", "ledger/stream.ts", "peer/transport.ts"],
   service: ["payment", "ledger", "store", "routing", "membership", "peer"],
   telemetry: ["payment", "routing/processor_client.ts", "routing/route.ts", "service"],
   console: ["payment", "routing/dispatcher.ts", "peer/frame.ts", "service"],
@@ -24,11 +26,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   local: ["payment", "store"],
 };
 
-/** The rooms that a replica does its work without: only the roots above it know them. */
+/** The rooms that a replica does not need for its work: only the roots import them. */
 const EDGES = ["api", "telemetry", "console", "local"];
 
 /** The composition roots: they know everyone, and nobody knows them but one another. */
-const ROOTS = ["main.ts", "src/process.ts", "src/replica.ts", "src/recovery.ts"];
+const ROOTS = [
+  "main.ts",
+  ...["process", "replica", "recovery", "file_log", "stream_log"].map((name) => `src/${name}.ts`),
+];
 
 interface Source {
   /** from the root of the repository, with slashes */
@@ -159,29 +164,50 @@ Deno.test("what decides has no clock, timer or chance of its own", needs("read")
   const impure = /\b(?:setTimeout|setInterval|setImmediate|Date\.now|Math\.random|performance\.now)\b|\bnew Date\(\)/g;
   await assertNone(({ path, code }) => {
     const decides = ["payment", "ledger", "routing", "peer", "membership"].includes(room(path) ?? "") ||
-      ["src/replica.ts", "src/recovery.ts", "src/store/projector.ts"].includes(path);
+      [...ROOTS.slice(2), "src/store/projector.ts"].includes(path);
     if (!decides || path.endsWith("_socket.ts")) return [];
     return (code.match(impure) ?? []).map((what) => `uses ${what}`);
   });
 });
 
-/** A name that a file exports, with what stands before it. */
-const EXPORT = /(\*\/\n)?^export (?:async )?(?:function\*?|class|const|interface|type) (\w+|\{)/gm;
+/** Where `deno doc` finds something exported, or a member of it, without a description: `src/clock.ts:14:3`. */
+async function undescribed(paths: readonly string[]): Promise<string[]> {
+  const options = { args: ["doc", "--lint", ...paths], cwd: ROOT, env: { NO_COLOR: "1" } };
+  const { stderr } = await new Deno.Command(Deno.execPath(), options).output();
+  const found = new TextDecoder().decode(stderr).matchAll(/^error\[missing-jsdoc\].*\n\s*--> (.*)$/gm);
+  const ours = [...found].map(([, place]) => place!.replace(ROOT.pathname, ""));
+  return [...new Set(ours)].filter((place) => !place.includes("node_modules/"));
+}
 
-Deno.test("what src exports is described", needs("read"), async () => {
-  await assertNone(({ text }) =>
-    [...text.matchAll(EXPORT)].filter(([, comment]) => comment === undefined).map(([, , name]) => name!)
-  );
+Deno.test("what src exports is described, and each member of it", needs("read", "write", "run"), async () => {
+  const paths = (await sources()).map(({ path }) => path);
+  assert.deepEqual(await undescribed(paths), []);
+  using temp = new TempFolder();
+  const planted = `${temp.path}/planted.ts`;
+  await Deno.writeTextFile(planted, "/** Described. */\nexport interface Shape {\n  readonly bare: string;\n}\n");
+  assert.deepEqual(await undescribed([planted]), [`${planted}:3:12`]);
 });
+
+/** A name that a file exports. */
+const EXPORT = /^export (?:async )?(?:function\*?|class|const|interface|type) (\w+)/gm;
 
 Deno.test("nothing is exported that no other file uses", needs("read"), async () => {
   const all = [...await sources(), ...await sources("tests/"), ...await sources("bench/")];
   const uses = all.map((source) => ({ ...source, from: new Set(imports(source)) }));
   await assertNone(({ path, text }) =>
-    [...text.matchAll(EXPORT)].map(([, , name]) => name!).filter((name) =>
-      name !== "{" && !uses.some(({ from, code }) => from.has(path) && new RegExp(`\\b${name}\\b`).test(code))
+    [...text.matchAll(EXPORT)].map(([, name]) => name!).filter((name) =>
+      !uses.some(({ from, code }) => from.has(path) && new RegExp(`\\b${name}\\b`).test(code))
     )
   );
+});
+
+Deno.test("NATS is known in its room only, which nothing loads before it is asked for", needs("read"), async () => {
+  await assertNone(({ path, code }) => {
+    if (room(path) === "nats") return [];
+    return [...code.matchAll(/^import (?!type\b)[^;]*?from "(@nats-io\/[^"]*|[^"]*\/nats\/[^"]*)"/gm)].map(([, from]) =>
+      from!
+    );
+  });
 });
 
 Deno.test("only the audit and the stand-in know the processors' admin API", needs("read"), async () => {

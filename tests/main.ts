@@ -31,6 +31,19 @@ function listed(tests: ReadonlyMap<string, string[]>, reasons: readonly string[]
   });
 }
 
+const HELP = `Runs every test, or those of the files that are named, and then says what was left out and why.
+
+Usage: deno task test [FILE…] [OPTIONS]
+
+  --filter NAME  only tests whose names contain this
+  --help
+
+All other options of \`deno test\` work too; the exit code is its own.`;
+
+if (Deno.args.some((arg) => arg === "--help" || arg === "-h")) {
+  console.log(HELP);
+  Deno.exit();
+}
 const folder = await Deno.makeTempDir({ prefix: "galo-tests-" });
 try {
   const [report, reasons] = [`${folder}/report.xml`, `${folder}/reasons`];
@@ -38,12 +51,12 @@ try {
     args: ["test", "-A", `--junit-path=${report}`, ...Deno.args],
     env: { [REASONS_FILE]: reasons },
   }).spawn();
-  // Ctrl-C reaches both; whoever stops this one alone means the tests
+  // Ctrl-C reaches both; a signal to this process alone is meant for the tests
   Deno.addSignalListener("SIGINT", () => {});
   Deno.addSignalListener("SIGTERM", () => child.kill("SIGTERM"));
   const { code } = await child.status;
   const read = (path: string) => Deno.readTextFile(path).catch(() => "");
-  // the report does not tell those that a filter leaves out from the others
+  // in the report, tests that a filter leaves out look like the others
   const tests = Deno.args.some((arg) => arg.startsWith("--filter")) ? new Map() : leftOut(await read(report));
   const count = [...tests.values()].flat().length;
   if (count > 0) {

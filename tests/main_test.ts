@@ -3,6 +3,7 @@ import { payment, statusOf } from "./cluster/harness.ts";
 import { usersOf } from "./local/start.ts";
 import { CADDY, needs, needsOf, NO_CADDY } from "./support/permissions.ts";
 import { freePort } from "./support/free_port.ts";
+import { NatsServers, needsNats } from "./support/nats_servers.ts";
 import { TempFolder } from "./support/temp_folder.ts";
 import { until } from "./support/until.ts";
 
@@ -19,9 +20,14 @@ function galo(args: string[], env: Record<string, string> = {}, permissions = ["
   });
 }
 
-async function failure(args: string[], env: Record<string, string> = {}, permissions?: string[]): Promise<string> {
-  const { code, stdout, stderr } = await galo(args, { LOG_LEVEL: "off", ...env }, permissions).output();
-  assert.equal(code, 1);
+/** The one line of a start that fails with this exit code. */
+async function failure(
+  args: string[],
+  env: Record<string, string> = {},
+  { code = 2, permissions = ["-A"] } = {},
+): Promise<string> {
+  const { code: actual, stdout, stderr } = await galo(args, { LOG_LEVEL: "off", ...env }, permissions).output();
+  assert.equal(actual, code);
   assert.equal(new TextDecoder().decode(stdout), "");
   const said = new TextDecoder().decode(stderr).trim();
   assert.equal(said.includes("\n"), false, said);
@@ -37,14 +43,14 @@ Deno.test("--help lists commands and settings and ends with 0", real, async () =
   }
 });
 
-Deno.test("a typo in a setting, an option or a command is one clear line and exit code 1", real, async () => {
+Deno.test("a typo in a setting, an option or a command is one clear line and exit code 2", real, async () => {
   assert.match(await failure([], { PATIENCE_MS: "soon" }), /^galo: PATIENCE_MS: "soon" is not valid \(ms\)/);
   assert.match(await failure(["--prot", "1"]), /^galo: Unknown option '--prot'/);
   assert.equal(await failure(["strat"]), 'galo: unknown command "strat": see --help');
   assert.match(await failure(["processor", "--port", "x"]), /^galo: --port: "x" is not a number from 0 to 65535$/);
   assert.equal(
     await failure([], { ACK: "peer" }),
-    "galo: ACK=peer was removed: write ACK=log, which loses nothing when both replicas die",
+    "galo: ACK=peer was removed: write ACK=log, which loses nothing when all replicas die",
   );
   const processors = { PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" };
   assert.equal(
@@ -52,8 +58,55 @@ Deno.test("a typo in a setting, an option or a command is one clear line and exi
     "galo: ACK: store needs a DATABASE_URL; without one write log",
   );
   assert.equal(await failure([], { LISTEN: "/run/galo.sock" }), "galo: LISTEN: `start` takes payments on a port");
+  assert.match(await failure(["--hosts", "4"]), /^galo: --hosts: "4" is neither 3 nor 5: /);
+  assert.match(await failure([], { LOG: "nats://127.0.0.1:1" }), /^galo: LOG: `start` brings its own: write /);
+  assert.equal(
+    await failure(["--hosts", "3"], { REPLICAS: "x,y" }),
+    "galo: REPLICAS: `start --hosts` names its replicas itself",
+  );
   assert.match(await failure([], { PORT: "80" }), /^galo: PORT was removed: write LISTEN, such as LISTEN=/);
   assert.equal(await failure(["replica"]), "galo: PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
+});
+
+Deno.test(
+  "NATS servers that cannot be used end a replica with one line and 1, and no password is shown",
+  needsNats,
+  async () => {
+    await using servers = await NatsServers.start({ lines: "authorization: { user: ann, password: geheim }" });
+    const [address] = servers.addresses;
+    const processors = { PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" };
+    assert.equal(
+      await failure(["replica"], { ...processors, LOG: `nats://ann:falsch@${address}` }, { code: 1 }),
+      `galo: LOG: the NATS server at ${address} refuses the user ann or its password`,
+    );
+  },
+);
+
+Deno.test("a replica whose NATS servers do not answer says so in one line, and can be stopped", real, async () => {
+  using folder = new TempFolder();
+  const env = {
+    ...{ PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" },
+    ...{
+      LOG: `nats://ann:geheim@127.0.0.1:${freePort()}`,
+      LISTEN: `${folder.path}/a.sock`,
+      DATA_DIR: `${folder.path}/data`,
+    },
+  };
+  const replica = galo(["replica"], env).spawn();
+  let said = "";
+  for await (const text of replica.stderr.pipeThrough(new TextDecoderStream()).values({ preventCancel: true })) {
+    said += text;
+    if (said.split("\n").length > 2) break;
+  }
+  const [starting, waits] = said.split("\n").map((line) => line && JSON.parse(line));
+  assert.deepEqual([starting.message, starting.properties.log], ["starting", "nats"]);
+  assert.deepEqual([waits.level, waits.message], ["WARN", "the start waits"]);
+  assert.match(waits.properties.why, /^no NATS server to be used: 127\.0\.0\.1:\d+: connection refused$/);
+  replica.kill("SIGTERM");
+  assert.equal((await replica.status).code, 0);
+  await replica.stdout.cancel();
+  // it keeps nothing there
+  assert.throws(() => Deno.statSync(`${folder.path}/data`), Deno.errors.NotFound);
 });
 
 Deno.test("what would not be sent to the router is refused in one line by audit", real, async () => {
@@ -106,15 +159,15 @@ Deno.test("a taken port is one clear line and exit code 1", real, async () => {
   using temp = new TempFolder();
   const folder = temp.path;
   const env = { LISTEN: `${port}`, DATA_DIR: folder };
-  assert.equal(await failure([], env), `galo: cannot listen on 127.0.0.1:${port}: the address is taken`);
+  assert.equal(await failure([], env, { code: 1 }), `galo: cannot listen on 127.0.0.1:${port}: the address is taken`);
   assert.equal(
-    await failure(["processor", "--port", `${port}`]),
+    await failure(["processor", "--port", `${port}`], {}, { code: 1 }),
     `galo: cannot listen on port ${port}: the address is taken`,
   );
 });
 
 Deno.test("a missing permission is one clear line and exit code 1", real, async () => {
-  assert.match(await failure([], {}, []), /^galo: .*permission/);
+  assert.match(await failure([], {}, { code: 1, permissions: [] }), /^galo: .*permission/);
 });
 
 Deno.test("a stdout that takes nothing stops nothing", real, async () => {
@@ -200,7 +253,9 @@ Deno.test(
       lines().filter((line) => line.logger === logger && line.message === message).length;
     await until(() => said.includes("Ctrl-C"));
     const url = /2 replicas on (http:\S+)/.exec(said)![1]!;
-    await until(async () => (await (await fetch(`${url}/readyz`)).json()).peers.b === "linked");
+    // either one answers
+    const peers = async () => Object.values((await (await fetch(`${url}/readyz`)).json()).peers);
+    await until(async () => `${await peers()}` === "linked");
     assert.deepEqual(lines().filter(({ level }) => level !== "INFO"), []);
 
     const ids = Array.from({ length: 50 }, () => crypto.randomUUID());

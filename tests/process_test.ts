@@ -1,4 +1,7 @@
-/** One replica as a process: where something breaks that nobody waits for, and where it is stopped while it starts. @module */
+/**
+ * One replica as a process: where something breaks that no code awaits, and where it is stopped while it starts.
+ * @module
+ */
 import assert from "node:assert/strict";
 import { EXIT_INVARIANT } from "../src/errors.ts";
 import { needs } from "./support/permissions.ts";
@@ -6,7 +9,11 @@ import { TempFolder } from "./support/temp_folder.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 
-/** Runs a script that may start a replica: `config` is its settings, in `folder`. @returns how it ended, and what it logged */
+/**
+ * Runs a script that may start a replica: `config` is its settings, in `folder`.
+ *
+ * @returns how it ended, and what it logged
+ */
 async function run(script: string): Promise<{ code: number; lines: Record<string, unknown>[] }> {
   using temp = new TempFolder();
   const folder = temp.path;

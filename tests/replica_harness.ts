@@ -77,11 +77,11 @@ export class Pair {
   /** how the processors answer */
   answer: (order: Order, processor: Processor) => Outcome | Promise<Outcome> = () => ({ kind: "booked" });
   find: (id: string, processor: Processor) => Lookup | Promise<Lookup> = () => ({ kind: "absent" });
-  /** what each replica has folded: who, which fact, and whether it holds */
+  /** what each replica has folded: the replica, the fact, and whether it holds */
   readonly folded: { readonly self: ReplicaId; readonly fact: Fact; readonly holds: boolean }[] = [];
-  /** who asked to be started anew, and why */
+  /** the replicas that asked for a restart, and why */
   readonly restarts: { readonly self: ReplicaId; readonly why: string }[] = [];
-  /** broken invariants, of which a test that expects none hears */
+  /** broken invariants; a test that expects none fails */
   fail: (self: ReplicaId, error: unknown) => void = (_, error) => {
     throw error;
   };
@@ -112,7 +112,7 @@ export class Pair {
     return this.#lives.b!.replica as AtOnce;
   }
 
-  /** @param peer whether it is told that there is another replica */
+  /** @param peer whether it has another replica */
   start(self: ReplicaId, peer = this.#options.peer): void {
     const life = { alive: true } as { alive: boolean; replica: Replica };
     const { store } = this.#options;

@@ -51,7 +51,7 @@ Deno.test("of two that take the same id at one instant the first in the log has 
   }
 });
 
-Deno.test("a limit counts what the peer took a moment ago, and an id that it took is no matter of limits", async () => {
+Deno.test("a limit counts what the peer took a moment ago, and an id that it took passes every limit", async () => {
   const pair = await Pair.started({ settings: { queueMax: 2 } });
   pair.answer = () => ({ kind: "refused", why: "unreachable" });
   const ids = [crypto.randomUUID(), crypto.randomUUID()];
@@ -147,7 +147,7 @@ Deno.test("a refusal releases no binding that a dead replica may have sent, and 
   assert.ok(atMs >= movedMs + HORIZON_MS, `sent to the fallback ${atMs - movedMs} ms after the move`);
 });
 
-Deno.test("what a dead replica had accepted alone is gone on with by one that starts later", async () => {
+Deno.test("what a dead replica had accepted alone is continued by one that starts later", async () => {
   const pair = await Pair.started({ store: false });
   pair.kill("b");
   await pair.clock.advance(SOON_MS);
@@ -173,7 +173,7 @@ Deno.test("a replica that is now the only one takes over what the other one had 
   assert.deepEqual([pair.a.find(ID)?.stage, pair.a.readiness().peers], ["settled", {}]);
 });
 
-Deno.test("both may die at once: the next process of each continues with its own payments, without a store", async () => {
+Deno.test("both replicas may die at once: the next process of each continues with its own payments, without a store", async () => {
   const pair = await Pair.started({ store: false });
   pair.answer = NEVER;
   pair.a.accept(ID, 1990);
@@ -232,7 +232,7 @@ Deno.test("a replica that stands still is not taken over: a lock ends with its h
   assert.deepEqual(pair.b.readiness().notes, ["replica a does not answer"]);
 });
 
-Deno.test("a replica in another process of the same name waits for its lock, and lets go of nothing", async () => {
+Deno.test("a second process of a replica waits for the replica's lock, and releases nothing", async () => {
   const pair = await Pair.started({ peer: false });
   const first = pair.a;
   pair.start("a");
@@ -355,7 +355,7 @@ Deno.test("a replica is ready while POST is answered 202: not while QUEUE_MAX pa
     gate.resolve({ kind: "booked" });
     await pair.clock.advance(SOON_MS);
     assert.equal(pair.a.readiness().ready, true);
-    // nobody sends anything: it is known once somebody has looked
+    // nothing is sent: it is known after the next look
     pair.reaches.a = false;
     await pair.clock.advance(CHECK_MS);
     pair.a.readiness();
@@ -390,7 +390,7 @@ Deno.test("a replica that needs a missing segment asks for a restart, and then k
   for (let i = 0; i < 50; i++) pair.a.accept(ID.slice(0, -2) + `${i + 10}`, 10);
   await pair.clock.advance(2 * SOON_MS);
   const segments = pair.files.list();
-  // as if by who took it for dead: b has read none of them
+  // as if by a replica that took b for dead: b has read none of them
   for (const segment of segments.slice(0, -1)) pair.files.remove(segment);
   assert.equal(pair.b.find(ID), undefined);
   assert.match(pair.restarts[0]!.why, /^segment \d+ of the log is gone$/);
@@ -416,7 +416,7 @@ Deno.test("a purge at one replica is one at both at once, and keeps what may be 
     assert.deepEqual([replica.summary(), replica.find(OTHER_ID)], [NOTHING, undefined]);
     assert.equal(replica.find(ID)?.stage, "dispatched");
   }
-  // the id of what is bound is taken still
+  // the id of a bound payment is still in use
   assert.equal(pair.b.accept(ID, 500), "conflict");
   gate.resolve({ kind: "booked" });
   await pair.clock.advance(SOON_MS);
@@ -530,7 +530,7 @@ Deno.test("a store that knows more than the log makes both replicas restart, in 
   const { stored } = pair.store.content;
   const ahead = { ...stored, position: stored.position + 10 };
   pair.store.content = { ...pair.store.content, stored: ahead };
-  // whoever writes next is told
+  // the next writer notices
   pair.a.accept(OTHER_ID, 1990);
   await pair.clock.advance(5 * SOON_MS);
   assert.deepEqual(pair.restarts.map(({ self }) => self).toSorted(), ["a", "b"]);
@@ -706,7 +706,7 @@ Deno.test("a stop takes no new payment, and one of a replica that still starts e
   assert.deepEqual(await alone.stop("a"), { clean: true, ms: 0 });
 });
 
-// Both replicas make the same of the log.
+// Both replicas come to the same state.
 
 Deno.test("an observer sees each fact once, in the order of the log, at both replicas alike", async () => {
   const pair = await Pair.started();

@@ -11,8 +11,7 @@ const CONNECT_TRIES = 250;
 
 /**
  * Runs the scenario's load, without outages and audits, against `respond 202`.
- *
- * @param told once a second
+ * @param told called once a second
  */
 export async function measureFloor(
   scenario: Scenario,

@@ -1,4 +1,4 @@
-/** Starts the load generator as a process of its own and reads what it tells. @module */
+/** Starts the load generator as a process of its own and reads its events. @module */
 import { TextLineStream } from "./lines.ts";
 import type { LoadDone, LoadEvent, LoadPlan, LoadSecond, LoadStarted } from "./load_event.ts";
 

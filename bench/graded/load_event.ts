@@ -1,4 +1,4 @@
-/** What the load generator tells the process that started it: one JSON object a line. @module */
+/** The events that the load generator writes for the process that started it: one JSON object a line. @module */
 import type { LatencySummary } from "./latency.ts";
 
 /** What it is to do. */

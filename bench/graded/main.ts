@@ -1,9 +1,10 @@
 /** `deno task bench:graded`: what the grader would see, on this machine. `--help` says how it measures. @module */
+import { runTask } from "../../tests/support/command_line.ts";
 import type { Addresses } from "./api.ts";
 import { ApiError } from "./api.ts";
 import { measureFloor } from "./floor.ts";
 import type { LatencySummary } from "./latency.ts";
-import { HELP, type Options, OptionsError, parseOptions } from "./options.ts";
+import { HELP, type Options, parseOptions } from "./options.ts";
 import { loadLine, progressLine, ProgressView } from "./progress.ts";
 import { report } from "./report.ts";
 import { run, type RunRecord } from "./run.ts";
@@ -15,7 +16,7 @@ const OUT = new URL("../out/", import.meta.url).pathname;
 /** A booking under way when a run ends lands within its delay: the next one begins after that, in milliseconds. */
 const MARGIN_MS = 2_000;
 
-/** What is running at this moment, to be stopped when this process is told to. */
+/** What is running at this moment, to be stopped with this process. */
 let running: System | undefined;
 
 async function grade(options: Options): Promise<void> {
@@ -87,15 +88,6 @@ if (import.meta.main) {
       Deno.exit(1);
     });
   }
-  try {
-    const options = parseOptions(Deno.args);
-    if (options.help) console.log(HELP);
-    else await grade(options);
-    Deno.exit(0);
-  } catch (error) {
-    const expected = [OptionsError, ScenarioError, SystemError, ApiError, Deno.errors.PermissionDenied];
-    if (!expected.some((kind) => error instanceof kind)) throw error;
-    console.error(`bench:graded: ${(error as Error).message}`);
-    Deno.exit(1);
-  }
+  const expected = [ScenarioError, SystemError, ApiError, Deno.errors.PermissionDenied];
+  await runTask({ name: "bench:graded", help: HELP, parse: parseOptions, run: grade, expected });
 }

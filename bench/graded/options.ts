@@ -1,12 +1,6 @@
 /** The command line of `deno task bench:graded`. @module */
-import { parseArgs } from "node:util";
-import { errorLine } from "../../src/errors.ts";
+import { OptionsError, parseOptions as parse, whole } from "../../tests/support/command_line.ts";
 import type { Addresses } from "./api.ts";
-
-/** The command line is not valid; the message is one line. */
-export class OptionsError extends Error {
-  override name = "OptionsError";
-}
 
 const RUNS_MAX = 20;
 /** The load is for this machine only. */
@@ -18,11 +12,11 @@ export interface Options {
   /** `preview`, `final`, or the path of a JSON file */
   readonly scenario: string;
   /** something that runs already */
-  readonly addresses?: Addresses;
+  readonly addresses: Addresses | undefined;
   readonly runs: number;
   readonly floor: boolean;
   /** where results go; a folder named for the time, if not said */
-  readonly out?: string;
+  readonly out: string | undefined;
   readonly participant: string;
 }
 
@@ -59,11 +53,7 @@ own purges, outages and audits included, because the grader's is.
  * @throws OptionsError naming the option and its value
  */
 export function parseOptions(args: string[]): Options {
-  const values = parse(args);
-  const runs = Number(values.runs);
-  if (!Number.isInteger(runs) || runs < 1 || runs > RUNS_MAX) {
-    throw new OptionsError(`--runs: ${JSON.stringify(values.runs)} is no whole number from 1 to ${RUNS_MAX}`);
-  }
+  const values = parse(args, OPTIONS);
   const urls = [values.url, values["default-url"], values["fallback-url"]];
   const given = urls.filter((url) => url !== undefined).length;
   if (given !== 0 && given !== urls.length) {
@@ -72,42 +62,30 @@ export function parseOptions(args: string[]): Options {
   return {
     help: values.help,
     scenario: values.scenario,
-    runs,
+    runs: whole("--runs", values.runs, 1, RUNS_MAX),
     floor: values.floor,
     participant: values.participant,
-    ...values.out !== undefined && { out: values.out },
-    ...given > 0 && {
-      addresses: {
-        router: loopback("--url", values.url!),
-        processors: {
-          default: loopback("--default-url", values["default-url"]!),
-          fallback: loopback("--fallback-url", values["fallback-url"]!),
-        },
+    out: values.out,
+    addresses: given === 0 ? undefined : {
+      router: loopback("--url", values.url!),
+      processors: {
+        default: loopback("--default-url", values["default-url"]!),
+        fallback: loopback("--fallback-url", values["fallback-url"]!),
       },
     },
   };
 }
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        help: { type: "boolean", short: "h", default: false },
-        scenario: { type: "string", default: "preview" },
-        runs: { type: "string", default: "1" },
-        floor: { type: "boolean", default: false },
-        out: { type: "string" },
-        participant: { type: "string", default: "galo" },
-        url: { type: "string" },
-        "default-url": { type: "string" },
-        "fallback-url": { type: "string" },
-      },
-    }).values;
-  } catch (error) {
-    throw new OptionsError(`${errorLine(error)}: see --help`);
-  }
-}
+const OPTIONS = {
+  scenario: { type: "string", default: "preview" },
+  runs: { type: "string", default: "1" },
+  floor: { type: "boolean", default: false },
+  out: { type: "string" },
+  participant: { type: "string", default: "galo" },
+  url: { type: "string" },
+  "default-url": { type: "string" },
+  "fallback-url": { type: "string" },
+} as const;
 
 function loopback(option: string, text: string): string {
   const url = URL.parse(text);

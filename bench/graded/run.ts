@@ -15,7 +15,7 @@ import { type BothBooks, type Measured, type Score, score } from "./score.ts";
 /** Before its start, a window of the whole run reaches so far back, in milliseconds. */
 const MARGIN_MS = 1_000;
 
-/** What is known while a run goes on. */
+/** The state of a run under way. */
 export interface Progress {
   readonly elapsedMs: number;
   readonly second: LoadSecond;
@@ -23,7 +23,7 @@ export interface Progress {
   readonly audits: readonly Audit[];
 }
 
-/** Everything that came of a run. */
+/** The result of a run. */
 export interface RunRecord {
   readonly scenario: Scenario;
   /** ISO-8601, UTC */
@@ -46,8 +46,7 @@ export interface RunRecord {
 
 /**
  * Purges, sends the load, makes trouble, audits, and counts the score.
- *
- * @param told once a second
+ * @param told called once a second
  * @param participant named in the result
  * @throws ApiError where a processor cannot be driven; Error where the load generator dies
  */

@@ -1,13 +1,13 @@
 /** `deno task plan`: what a routing policy would earn, in seconds instead of minutes. @module */
-import { parseArgs } from "node:util";
 import asciichart from "asciichart";
 import { readConfig } from "../../src/config.ts";
 import { dispatchPerSecond } from "../../src/routing/turns.ts";
+import { parseOptions, runTask } from "../../tests/support/command_line.ts";
 import { loadScenario, type Scenario, ScenarioError } from "../graded/scenario.ts";
 import { type Score, score } from "../graded/score.ts";
 import { money, whole } from "../graded/table.ts";
 import { ANSWER_MS, END_MS, type Outturn, type Policy, RETURN_MS, run, SERVICE_MS } from "./model.ts";
-import { parseValues, ValueError } from "./values.ts";
+import { parseValues } from "./values.ts";
 
 const HELP = `Runs a scenario on virtual time, with the production code and a small model of everything around it.
 
@@ -32,21 +32,19 @@ interface Result {
   readonly score: Score;
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      scenario: { type: "string", default: "final" },
-      patience: { type: "string" },
-      slow: { type: "string" },
-      "max-in-flight": { type: "string" },
-      "dispatch-per-second": { type: "string" },
-      p99: { type: "string", default: "2" },
-      seed: { type: "string", default: "1" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
+const parse = (args: string[]) =>
+  parseOptions(args, {
+    scenario: { type: "string", default: "final" },
+    patience: { type: "string" },
+    slow: { type: "string" },
+    "max-in-flight": { type: "string" },
+    "dispatch-per-second": { type: "string" },
+    p99: { type: "string", default: "2" },
+    seed: { type: "string", default: "1" },
+    json: { type: "boolean", default: false },
   });
-  if (values.help) return console.log(HELP);
+
+async function main(values: ReturnType<typeof parse>): Promise<void> {
   const scenario = await loadScenario(values.scenario);
   const config = readConfig({});
   const list = (option: string, text: string | undefined, fallback: number) =>
@@ -110,12 +108,4 @@ function shown({ policy, outturn, score }: Result) {
   };
 }
 
-try {
-  await main();
-} catch (error) {
-  const expected = error instanceof ScenarioError || error instanceof ValueError ||
-    (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS");
-  if (!expected) throw error;
-  console.error(`plan: ${(error as Error).message}`);
-  Deno.exit(2);
-}
+await runTask({ name: "plan", help: HELP, parse, run: main, expected: [ScenarioError] });

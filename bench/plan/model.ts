@@ -96,7 +96,7 @@ export async function run(scenario: Scenario, policy: Policy, seed: number): Pro
   const fail = (error: unknown) => {
     throw error;
   };
-  // each has its half of the payments, its own log and its own view: what they tell each other changes no route
+  // each has its half of the payments, its own log and its own view: what they send each other changes no route
   const replicas = (["a", "b"] as const).map((self) =>
     new Replica({ self, roster: new Roster([self]), ...policy, ...SETTINGS }, {
       ...{ clock, client, random: () => prng.float(), files: new MemorySegments(), boot: 1 },

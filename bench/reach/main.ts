@@ -1,6 +1,7 @@
 /** `deno task bench:reach`: how close to the floor Galo comes, in containers with the challenge's limits. @module */
-import { parseArgs } from "node:util";
+import { OptionsError, parseOptions, runTask, whole } from "../../tests/support/command_line.ts";
 import { DockerError, PORTS_USED } from "../compose/containers.ts";
+import { machine } from "../machine.ts";
 import { final, kept, preview, rates, unseenOnes } from "./parts.ts";
 import type { Results } from "./results.ts";
 import { steady, STEAL_MAX } from "./steady.ts";
@@ -44,44 +45,26 @@ const told = (line: string) => {
 };
 const say = (line: string) => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`);
 
-async function machine(): Promise<string> {
-  const cpu = /^model name\s*: (.*)$/m.exec(await Deno.readTextFile("/proc/cpuinfo").catch(() => ""))?.[1] ?? "unknown";
-  const { total } = Deno.systemMemoryInfo();
-  const kernel = Deno.osRelease();
-  return `${navigator.hardwareConcurrency} cores (${cpu}), ${
-    Math.round(total / 2 ** 30)
-  } GiB, Linux ${kernel}, Deno ${Deno.version.deno}`;
-}
-
-function count(option: string, text: string, max: number): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= max) return value;
-  throw new DockerError(`--${option}: ${JSON.stringify(text)} is no whole number from 1 to ${max}`);
-}
-
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      only: { type: "string", default: PARTS.join(",") },
-      rounds: { type: "string", default: "10" },
-      rate: { type: "string", default: "300" },
-      before: { type: "string" },
-      runs: { type: "string", default: "5" },
-      out: { type: "string", default: new URL("../results", import.meta.url).pathname },
-      help: { type: "boolean", short: "h", default: false },
-    },
+const parse = (args: string[]) =>
+  parseOptions(args, {
+    only: { type: "string", default: PARTS.join(",") },
+    rounds: { type: "string", default: "10" },
+    rate: { type: "string", default: "300" },
+    before: { type: "string" },
+    runs: { type: "string", default: "5" },
+    out: { type: "string", default: new URL("../results", import.meta.url).pathname },
   });
-  if (values.help) return console.log(HELP);
-  const runs = count("runs", values.runs, COUNT_MAX);
-  const { before } = values;
+
+async function main(values: ReturnType<typeof parse>): Promise<void> {
+  const runs = whole("--runs", values.runs, 1, COUNT_MAX);
   const plan = {
-    rounds: count("rounds", values.rounds, COUNT_MAX),
-    rate: count("rate", values.rate, RATE_MAX),
-    ...before !== undefined && { before },
+    rounds: whole("--rounds", values.rounds, 1, COUNT_MAX),
+    rate: whole("--rate", values.rate, 1, RATE_MAX),
+    before: values.before,
   };
   const parts = values.only.split(",");
   const unknown = parts.find((part) => part !== TABLE && !(PARTS as readonly string[]).includes(part));
-  if (unknown !== undefined) throw new DockerError(`--only: no part ${JSON.stringify(unknown)}`);
+  if (unknown !== undefined) throw new OptionsError(`--only: no part ${JSON.stringify(unknown)}`);
   await Deno.mkdir(values.out, { recursive: true });
   const file = `${values.out}/reach.json`;
   const results: Results = JSON.parse(await Deno.readTextFile(file).catch(() => "{}"));
@@ -108,13 +91,5 @@ async function main(): Promise<void> {
 }
 
 if (import.meta.main) {
-  try {
-    await main();
-    Deno.exit(0);
-  } catch (error) {
-    const expected = error instanceof DockerError || (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS");
-    if (!expected) throw error;
-    console.error(`bench:reach: ${(error as Error).message}`);
-    Deno.exit(1);
-  }
+  await runTask({ name: "bench:reach", help: HELP, parse, run: main, expected: [DockerError] });
 }

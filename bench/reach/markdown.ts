@@ -1,6 +1,6 @@
 /** Parts of a page of Markdown. Pure. @module */
 
-/** What was set out for, empty where nothing was, and what came of it. */
+/** A goal, empty if there is none, and the result. */
 export type Row = readonly [what: string, reach: string, measured: string, reached: boolean];
 
 /** A table; each line ends with a new line. */

@@ -10,9 +10,9 @@ import { median } from "../graded/table.ts";
 import { PROCESSORS, REASONS } from "../../src/payment/fact.ts";
 import { STAGES } from "../../src/payment/payment.ts";
 
-/** So long after an outage the backlog is drained, in seconds. */
+/** How long after an outage the backlog is drained, in seconds. */
 const DRAIN_S = 30;
-/** One payment's own summary is asked for so often. */
+/** How many summaries of one payment's window are asked for. */
 const SUMMARY_ASKS = 50;
 
 /** A graded run in containers. */
@@ -81,7 +81,7 @@ export async function answersOnly(scenario: Scenario, system: Containers): Promi
   return { p99Ms, drainP99Ms: windowP99(seconds, drainWindow(scenario)) };
 }
 
-/** What a constant rate comes to. */
+/** The result of a constant rate. */
 export interface Rate {
   readonly rate: number;
   readonly p99Ms: number;
@@ -167,7 +167,7 @@ class Watch {
   async start(): Promise<void> {
     this.#first = this.#last = await this.#system.usage();
     this.#startMs = performance.now();
-    // what goes wrong for good is heard when it stops
+    // a failure is thrown when it stops
     this.#timer = setInterval(() => this.#look().catch(() => {}), 1_000);
   }
 

@@ -1,4 +1,7 @@
-/** The parts of `bench:reach` beside `steady`: what a system earns, bears and keeps. @module */
+/**
+ * The parts of `bench:reach` beside `steady`: what a system earns, how much load it takes, and what kept payments cost.
+ * @module
+ */
 import { readConfig } from "../../src/config.ts";
 import { dispatchPerSecond } from "../../src/routing/turns.ts";
 import { type Containers, floor, galo, processors, trivial } from "../compose/containers.ts";
@@ -83,7 +86,7 @@ export async function rates(say: Say): Promise<readonly Rate[]> {
   return await running(async (system) => {
     const results: Rate[] = [];
     for (const rate of RATES) {
-      // half a second of sleep above what one second and the generator's connections allow
+      // above what the generator's connections allow at a second of sleep, users sleep half a second
       const thinkMs = rate > 600 ? 500 : 1_000;
       const one = await atRate(system, Math.round(rate * thinkMs / 1_000), thinkMs, 15);
       results.push(one);

@@ -1,11 +1,11 @@
-/** What is kept of all parts, as JSON. @module */
+/** The results of all parts, kept as JSON. @module */
 import type { AnswersOnly, GradedRun, Rate } from "./measure.ts";
 import type { Stall } from "./stall.ts";
 import type { Steady } from "./steady.ts";
 
-/** What a 202 may mean. */
+/** The acknowledgement levels that are measured. */
 export const LEVELS = ["log", "store"] as const;
-/** A rate is too high where its p99 is this, in milliseconds: the score's bonus is gone. */
+/** A rate is too high if its p99 reaches this, in milliseconds: from there on the score has no bonus. */
 export const LIMIT_MS = 11;
 
 /** Runs of the preview, and its load on what does nothing but answer: the nth of each in the same few minutes. */

@@ -1,6 +1,7 @@
 /**
- * The policy of the challenge's winner, on the model of `deno task plan`: a processor that fails is left out; the default
- * where it answers within 120 ms, or unless the fallback is three times as fast. What is known of them comes from
+ * The policy of the challenge's winner, on the model of `deno task plan`: a processor that fails gets nothing; the
+ * default where it answers within 120 ms, or unless the fallback is three times as fast. What is known of them comes
+ * from
  * `service-health`, every 5 s, and from a call that fails.
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * A steady load on systems that run side by side: one after the other for a few seconds, in an order that is drawn anew
- * each round, so that the machine's moods hit all of them alike. Plain figures, kept as JSON.
+ * each round, so that the machine's noise affects all of them alike. Plain figures, kept as JSON.
  * @module
  */
 import {
@@ -22,11 +22,11 @@ export const SLICE_S = 5;
 const RAMP_S = 1;
 /** How long each system is loaded before the first round, in seconds. */
 const WARM_UP_S = 20;
-/** Between two slices, in milliseconds: what the one has left to do is not the next one's. */
+/** The pause between two slices, in milliseconds, so that what one system has left to do does not slow the next. */
 const PAUSE_MS = 1_000;
 /** A round that lost more than this share of the machine's time to others does not count. */
 export const STEAL_MAX = 0.05;
-/** For so many rounds that are asked for, so many are tried at most. */
+/** How many rounds are tried at most for each that is to count. */
 const TRIES = 2;
 const AMOUNT = 19.9;
 const THINK_MS = 1_000;
@@ -59,7 +59,7 @@ export interface Steady {
   readonly rate: number;
   readonly rounds: readonly Round[];
   /** what `before` was */
-  readonly before?: string;
+  readonly before?: string | undefined;
 }
 
 /** What to measure. */
@@ -68,7 +68,7 @@ export interface SteadyPlan {
   /** how many that count */
   readonly rounds: number;
   /** a commit whose Galo is measured beside this one */
-  readonly before?: string;
+  readonly before?: string | undefined;
 }
 
 /** Whether a round lost little enough to others. */
@@ -76,7 +76,11 @@ export function counts({ slices }: Round): boolean {
   return Object.values(slices).every(({ steal }) => steal <= STEAL_MAX);
 }
 
-/** Starts Galo and what it is compared with, loads them in turn, and stops them. @param say told of every slice */
+/**
+ * Starts Galo and what it is compared with, loads them in turn, and stops them.
+ *
+ * @param say called with a line for each slice
+ */
 export async function steady(plan: SteadyPlan, say: (line: string) => void): Promise<Steady> {
   const { rate, before } = plan;
   const old = before === undefined ? undefined : await galoBefore(before);
@@ -84,7 +88,7 @@ export async function steady(plan: SteadyPlan, say: (line: string) => void): Pro
   try {
     await processors.up(FEES);
     for (const system of systems) await system.up();
-    return { rate, rounds: await inTurn(systems, plan, say), ...before !== undefined && { before } };
+    return { rate, rounds: await inTurn(systems, plan, say), before };
   } finally {
     for (const system of systems) await system.down();
     await processors.down();
@@ -132,7 +136,7 @@ async function slice(system: Containers, rate: number, seconds: number): Promise
     }
     if (second.second !== RAMP_S - 1 && second.second !== RAMP_S + seconds - 1) return;
     const look = system.usage();
-    // heard where it is waited for, at the end
+    // its failure is thrown where it is awaited, at the end
     look.catch(() => {});
     looks.push(look);
     steal.look();

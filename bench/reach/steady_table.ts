@@ -1,12 +1,12 @@
-/** What the rounds of a steady load come to. Pure. @module */
+/** The results of the rounds of a steady load. Pure. @module */
 import { median } from "../graded/table.ts";
 import { counts, type Round, type Slice, SLICE_S, type Steady, STEAL_MAX } from "./steady.ts";
 import { lines, type Row } from "./markdown.ts";
 
-/** What everything is compared with. */
+/** The system that the others are compared with. */
 const BASE = "trivial";
 const OURS = "galo";
-/** What is set out for. */
+/** The goals. */
 const P99_RATIO_MAX = 2.2;
 const REPLICAS_US_MAX = 950;
 const CPU_RATIO_MAX = 1.4;
@@ -61,7 +61,7 @@ function outcome(rounds: readonly Round[], name: string): Outcome {
   };
 }
 
-/** What was set out for at a steady load. */
+/** The goals at a steady load, and the results. */
 export function steadyRows(steady: Steady): Row[] {
   const all = outcomes(steady);
   if (!all) return [];

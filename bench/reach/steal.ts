@@ -1,4 +1,4 @@
-/** What the host takes of this machine's time for others, from /proc/stat. @module */
+/** The machine's time that its host gives to others (steal), from /proc/stat. @module */
 
 /** Times of all processors since the start, in ticks. */
 export interface MachineTimes {

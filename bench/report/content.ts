@@ -114,7 +114,7 @@ function answers(figures: Figures): Section {
 function dispatch({ timings, inFlightMax, processorMs, settings }: Figures): Section {
   return section("Where the time goes: dispatch", {
     text:
-      `The processors were told to take ${processorMs} ms. At most ${inFlightMax} calls of one replica to one processor ` +
+      `The processors are set to take ${processorMs} ms. At most ${inFlightMax} calls of one replica to one processor ` +
       `were seen under way, of ${settings.MAX_IN_FLIGHT}.`,
     head: ["", "median", "p99", "max"],
     rows: [

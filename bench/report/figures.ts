@@ -63,7 +63,7 @@ export interface Figures {
   };
   /** `GET /livez` under load, through Caddy and directly at a replica's socket */
   readonly edge: { readonly through: Spread; readonly direct: Spread };
-  /** how late a timer is in a thread that does nothing else: what the machine makes everybody wait for */
+  /** how late a timer is in a thread that does nothing else: the delay that the machine causes in every process */
   readonly machineLag: Spread;
   /** of both replicas together, from their `/metrics`; median and p99 are interpolated between the bounds of a bucket */
   readonly timings: Readonly<Record<TimingName, Quantiles>>;

@@ -1,6 +1,6 @@
 /**
- * A worker that does nothing but ask for a timer again and again, and tells how late each was when it is asked to: what
- * the machine makes every process wait for, whichever it is.
+ * A worker that only asks for a timer again and again, and says how late each was when it is asked: the delay that the
+ * machine causes in every process.
  * @module
  */
 

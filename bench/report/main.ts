@@ -2,6 +2,7 @@
 import { ConfigError, readConfig, SETTINGS } from "../../src/config.ts";
 import { StoreError } from "../../src/store/store.ts";
 import { StartError } from "../../src/errors.ts";
+import { runTask } from "../../tests/support/command_line.ts";
 import { ApiError } from "../graded/api.ts";
 import { loadLine, ProgressView } from "../graded/progress.ts";
 import { findCaddy, SystemError } from "../graded/system.ts";
@@ -9,11 +10,11 @@ import { ms, verdict } from "./content.ts";
 import { html } from "./html.ts";
 import { markdown } from "./markdown.ts";
 import { measure } from "./measure.ts";
-import { HELP, type Options, OptionsError, parseOptions } from "./options.ts";
+import { HELP, type Options, parseOptions } from "./options.ts";
 import { findings } from "./rules.ts";
 
 const OUT = new URL("../out/", import.meta.url).pathname;
-/** What is running at this moment, to be stopped when this process is told to. */
+/** What is running at this moment, to be stopped with this process. */
 let running: { stop(): Promise<void> } | undefined;
 /** What the report sets itself. */
 const OWN = new Set(["DATABASE_URL", "DATA_DIR", "LISTEN", "REPLICA", "REPLICAS"]);
@@ -53,18 +54,6 @@ if (import.meta.main) {
       Deno.exit(1);
     });
   }
-  try {
-    const options = parseOptions(Deno.args);
-    if (options.help) console.log(HELP);
-    else await report(options);
-    Deno.exit(0);
-  } catch (error) {
-    const expected = [
-      ...[OptionsError, ConfigError, SystemError, StartError, StoreError, ApiError],
-      Deno.errors.PermissionDenied,
-    ];
-    if (!expected.some((kind) => error instanceof kind)) throw error;
-    console.error(`bench:report: ${(error as Error).message}`);
-    Deno.exit(1);
-  }
+  const expected = [ConfigError, SystemError, StartError, StoreError, ApiError, Deno.errors.PermissionDenied];
+  await runTask({ name: "bench:report", help: HELP, parse: parseOptions, run: report, expected });
 }

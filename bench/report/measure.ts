@@ -40,14 +40,13 @@ export interface Plan {
   /** of the replicas, beside their defaults */
   readonly settings: Readonly<Record<string, string>>;
   /** what a replica runs instead of `main.ts` */
-  readonly entry?: string;
+  readonly entry?: string | undefined;
 }
 
 /**
  * Starts a system, measures it, and stops it.
- *
- * @param told once a second of the load
- * @param started told what has to be stopped should this process be
+ * @param told called once a second of the load
+ * @param started called with what has to be stopped if this process is
  * @throws where the system does not start, or the load generator dies
  */
 export async function measure(

@@ -1,11 +1,5 @@
 /** The command line of `deno task bench:report`. @module */
-import { parseArgs } from "node:util";
-import { errorLine } from "../../src/errors.ts";
-
-/** The command line is not valid; the message is one line. */
-export class OptionsError extends Error {
-  override name = "OptionsError";
-}
+import { parseOptions as parse, whole } from "../../tests/support/command_line.ts";
 
 const SECONDS_MAX = 600;
 /** Each virtual user has a connection of its own, and a process may have 1,024 files open. */
@@ -22,7 +16,7 @@ export interface Options {
   readonly processorMs: number;
   readonly targetMs: number;
   /** where the report goes; a folder named for the time, if not said */
-  readonly out?: string;
+  readonly out: string | undefined;
 }
 
 export const HELP = `The bottleneck report: where the milliseconds of a graded run go, and what to look at first.
@@ -52,37 +46,21 @@ What replicas say of themselves is what their /metrics grew by: medians and p99 
  * @throws OptionsError naming the option and its value
  */
 export function parseOptions(args: string[]): Options {
-  const values = parse(args);
+  const values = parse(args, OPTIONS);
   return {
     help: values.help,
     seconds: whole("--seconds", values.seconds, 1, SECONDS_MAX),
     rate: whole("--rate", values.rate, 1, USERS_MAX),
     processorMs: whole("--processor-ms", values["processor-ms"], 0, PROCESSOR_MS_MAX),
     targetMs: whole("--target", values.target, 1, TARGET_MS_MAX),
-    ...values.out !== undefined && { out: values.out },
+    out: values.out,
   };
 }
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        help: { type: "boolean", short: "h", default: false },
-        seconds: { type: "string", default: "30" },
-        rate: { type: "string", default: "300" },
-        "processor-ms": { type: "string", default: "20" },
-        target: { type: "string", default: "11" },
-        out: { type: "string" },
-      },
-    }).values;
-  } catch (error) {
-    throw new OptionsError(`${errorLine(error)}: see --help`);
-  }
-}
-
-function whole(option: string, text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (text.trim() !== "" && Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new OptionsError(`${option}: ${JSON.stringify(text)} is no whole number from ${min} to ${max}`);
-}
+const OPTIONS = {
+  seconds: { type: "string", default: "30" },
+  rate: { type: "string", default: "300" },
+  "processor-ms": { type: "string", default: "20" },
+  target: { type: "string", default: "11" },
+  out: { type: "string" },
+} as const;

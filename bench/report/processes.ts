@@ -117,7 +117,7 @@ async function nameOf(pid: number, command: readonly string[]): Promise<string> 
   if (command.some((word) => word.endsWith("/load.ts"))) return "load generator";
   if (command.includes("processor")) return "stand-in processors";
   if (!command.includes("replica")) return "";
-  return `replica ${/\0REPLICA=([ab])\0/.exec(`\0${await text(`/proc/${pid}/environ`) ?? ""}`)?.[1] ?? "?"}`;
+  return `replica ${/\0REPLICA=([a-z\d-]+)\0/.exec(`\0${await text(`/proc/${pid}/environ`) ?? ""}`)?.[1] ?? "?"}`;
 }
 
 /** CPU time of all its threads, in milliseconds. */

@@ -32,12 +32,12 @@ export interface Rule {
   measure(figures: Figures): { readonly ms: number; readonly figure: string; readonly look: string };
 }
 
-/** Own work of `POST` from which lateness of the event loop is laid at its door, in milliseconds. */
+/** From this much own work of `POST` on, the event loop's lag is blamed on it, in milliseconds. */
 const OWN_WORK_MS = 1;
 
 const ms = (value: number) => `${value.toFixed(2)} ms`;
 
-/** A replica's own work for a `POST`; 0 at `ACK=store`, where it cannot be told from the wait for the commit. */
+/** A replica's own work for a `POST`; 0 at `ACK=store`, where it cannot be separated from the wait for the commit. */
 function ownWork({ timings, settings }: Figures): number {
   return settings.ACK === "store" ? 0 : timings.post.median;
 }
@@ -148,12 +148,12 @@ export const RULES: readonly Rule[] = [
   {
     name: "calls",
     delays: "settling",
-    says: "mean of a call to a processor, less what the processor was told to take",
+    says: "mean of a call to a processor, less the time that the processor is set to take",
     thresholdMs: 10,
     measure({ timings: { processor }, processorMs }) {
       return {
         ms: Math.max(0, processor.mean - processorMs),
-        figure: `mean ${ms(processor.mean)}; the processors were told to take ${processorMs} ms`,
+        figure: `mean ${ms(processor.mean)}; the processors are set to take ${processorMs} ms`,
         look: "src/processor/client.ts; the CPU of the processors",
       };
     },

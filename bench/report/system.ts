@@ -24,7 +24,7 @@ export interface SystemOptions {
   /** of the replicas, beside their defaults */
   readonly settings: Readonly<Record<string, string>>;
   /** what a replica runs instead of `main.ts`: a test's, with a handicap */
-  readonly entry?: string;
+  readonly entry?: string | undefined;
 }
 
 /** A system that runs. */
@@ -59,7 +59,7 @@ export async function startReportSystem(options: SystemOptions): Promise<ReportS
   const start = (name: string, program: string, args: string[], env: Record<string, string>, port?: number) => {
     const child = new Child({
       ...{ name, program, args, env: { LOG_LEVEL: "error", ...env }, restarts: false },
-      ...port !== undefined && { at: { port } },
+      at: port === undefined ? undefined : { port },
     });
     stops.push(() => child.stop());
     return child.ready;
@@ -113,7 +113,7 @@ export async function startReportSystem(options: SystemOptions): Promise<ReportS
   }
 }
 
-/** The first word of a stand-in may come before it listens for everybody. */
+/** A stand-in may write its first line before it listens. */
 async function untilAnswers(url: string): Promise<void> {
   for (let tries = 0; tries < STAND_IN_TRIES; tries++) {
     try {

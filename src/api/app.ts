@@ -5,7 +5,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Observer } from "../service/observer.ts";
 import type { Service } from "../service/service.ts";
 import type { Watching } from "../console/watching.ts";
-import { ROUTES } from "./openapi.ts";
+import { routesOf } from "./openapi.ts";
 import { takePayment } from "./payments.ts";
 import { problem } from "./problem.ts";
 
@@ -14,6 +14,7 @@ export type Handler = (c: Context) => Response | Promise<Response>;
 
 /** What handlers answer from, and the options of the HTTP edge. */
 export interface Edge {
+  /** the replica that takes them */
   readonly payments: Service;
   /** whether everyone may purge */
   readonly allowPurge: boolean;
@@ -33,15 +34,12 @@ export interface Edge {
   readonly scrape?: () => Promise<string>;
 }
 
-/** What is at `OPS_LISTEN` only, if that is set. */
-const INTERNAL = ["GET /", "GET /live", "GET /metrics"];
-
 /** A name or address, and perhaps a port. */
 const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d*)?$/i;
-/** A URL whose path begins where {@link getPath} says. */
+/** A URL in which {@link getPath} finds the path. */
 const PLAIN = /^[^:]+:\/\/[^/?#\\@]+\//;
 
-/** No route is at it: every path begins with a slash. */
+/** Stands for a path that no route has: every path begins with a slash. */
 const NO_PATH = "none";
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -57,8 +55,7 @@ export function createApp(edge: Edge): Hono {
   const { onInvariant, internal = true, observers = [] } = edge;
   const log = getLogger(["galo", "http"]);
   const app = new Hono({ getPath: pathOf });
-  for (const [route, { handlerOf }] of Object.entries(ROUTES)) {
-    if (!internal && INTERNAL.includes(route)) continue;
+  for (const [route, { handlerOf }] of Object.entries(routesOf(internal))) {
     const [method, path] = route.split(" ") as [string, string];
     app.on(method, path, measured(observers, route, handlerOf(edge)));
   }
@@ -79,10 +76,10 @@ export function createApp(edge: Edge): Hono {
   return app;
 }
 
-/** The request before; most requests are for the same path. */
+/** The previous request: most requests are for the same path. */
 let last = { url: "", host: null as string | null, path: NO_PATH };
 
-/** The path; {@link NO_PATH} if Host, or the host of a target that is a whole URL, would change the path: `x/metrics?`. */
+/** The path; {@link NO_PATH} if Host, or the host in a target that is a whole URL, would change it: `x/metrics?`. */
 function pathOf(request: Request): string {
   const { headers, url } = request;
   const host = headers.get("host");

@@ -4,7 +4,7 @@ import { parseObject } from "../json.ts";
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
-/** Sixteen significant digits have three decimals or thirteen digits before the point: a double can tell shorter numbers apart. */
+/** A number of 16 significant digits has three decimals, or 13 digits before the point; a double keeps shorter ones. */
 const LONG_NUMBER = /\.\d{3}|\d{13}/;
 
 /** Reads UTF-8. @returns the text, or undefined if the bytes are no UTF-8 */
@@ -20,7 +20,7 @@ export function decodeText(bytes: Uint8Array): string | undefined {
  * The digits of a number that may have more of them than a double keeps: `19.900000000000000001` is read as 19.9.
  *
  * @param text JSON of an object in which `name` is a number
- * @returns undefined if no number in the text is that long: asking costs a tenth of reading the digits
+ * @returns undefined if no number in the text is that long: this check costs a tenth of reading the digits
  */
 export function longNumber(text: string, name: string): string | undefined {
   if (!LONG_NUMBER.test(text)) return undefined;
@@ -48,8 +48,8 @@ export function decimalsOf(number: string): number {
 }
 
 /**
- * The word that stands for the amount in what would be JSON if it were quoted: some languages write NaN and Infinity,
- * which JSON does not have.
+ * The word that stands as the amount, if the text is JSON once that word is quoted: some languages write NaN and
+ * Infinity, which JSON does not have.
  */
 export function wordForAmount(text: string): string | undefined {
   const quoted = text.replace(/("amount"\s*:\s*)(NaN|-?Infinity)(?=\s*[,}])/, '$1"$2"');

@@ -20,6 +20,7 @@ export class Listener {
   #server: { readonly addr: Deno.Addr; shutdown(): Promise<void> } | undefined;
   #stopping = false;
 
+  /** Opens nothing yet. */
   constructor(private readonly parts: ListenerParts) {}
 
   /**
@@ -42,7 +43,11 @@ export class Listener {
       : `http://${placeOf({ ...listen, port: (this.#server.addr as Deno.NetAddr).port })}`;
   }
 
-  /** Takes no new connections until it is opened again; resolved once all requests are answered. @param forGood it cannot be opened again */
+  /**
+   * Takes no new connections until it is opened again; resolved once all requests are answered.
+   *
+   * @param forGood it cannot be opened again
+   */
   async shutdown(forGood = true): Promise<void> {
     this.#stopping ||= forGood;
     await this.#server?.shutdown();
@@ -67,7 +72,7 @@ export class Listener {
   }
 }
 
-/** Removes the socket of a dead process, where nothing answers. Anything else belongs to somebody. */
+/** Removes the socket of a dead process: nothing answers there. It leaves any other file alone. */
 async function removeStale(path: string): Promise<void> {
   try {
     if (!Deno.lstatSync(path).isSocket) throw new StartError("the file there is not a socket");

@@ -21,7 +21,12 @@ type Json = Readonly<Record<string, unknown>>;
 interface Route {
   readonly handlerOf: (edge: Edge) => Handler;
   readonly operation: Json;
+  /** it is at `OPS_LISTEN` only, if that is set */
+  readonly internal?: true;
 }
+
+/** Routes by method and path as Hono names them. */
+type Routes = Readonly<Record<string, Route>>;
 
 const SCHEMAS = {
   NewPayment: schemas.paymentBody,
@@ -55,9 +60,9 @@ const DESCRIPTION = `Payments go to the cheapest processor that can carry them, 
 
 Every error is a problem (RFC 9457, \`${PROBLEM_TYPE}\`); its \`type\` says which. Every path answers HEAD where it
 answers GET, and OPTIONS with \`Allow\`. What any request may be answered is in \`components.responses\`: another path
-404, another method 405, a Host that is none 400; and from the load balancer 413 for a body of 10,000 bytes, 503 while
-no replica answers. What is no HTTP, or comes too slowly, is
-answered without a body on a port (400, 408, 431). A caller that takes longer than 10 s to send a request is cut off.`;
+404, another method 405, a Host header that is not valid 400; and from the load balancer 413 for a body of 10,000 bytes,
+503 while no replica answers. A port answers without a body what is not HTTP or comes too slowly (400, 408, 431). A
+caller that takes longer than 10 s to send a request is cut off.`;
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 const STORY = {
@@ -112,8 +117,8 @@ const HTML = some("text/html");
 const REFUSED = Object.keys(REFUSALS) as (keyof typeof REFUSALS)[];
 const UNKNOWN = problems("unknown-payment")[404]!;
 
-/** Every route there is, by method and path as Hono names them. */
-export const ROUTES: Readonly<Record<string, Route>> = {
+/** Every route there is. */
+const ROUTES: Routes = {
   "POST /payments": route("payments", takePayment, "Hand in a payment", {
     202: {
       ...answer("Acknowledged: it will be booked at one processor, once", undefined, "Location"),
@@ -163,20 +168,26 @@ export const ROUTES: Readonly<Record<string, Route>> = {
       503: answer("Not yet, or no longer", json("Readiness", NOT_READY)),
     },
   ),
-  "GET /metrics": route("operations", showMetrics, "What this replica has counted and measured, for Prometheus", {
-    200: answer("Prometheus' text, version 0.0.4", some("text/plain")),
-  }),
-  "GET /": route("operations", showLive, "What the replicas are doing now, as a page", {
-    200: answer("The page", HTML, "Content-Security-Policy"),
-  }),
-  "GET /live": route("operations", streamLive, "What that page shows, as it happens", {
-    200: answer("Events", some("text/event-stream"), "Cache-Control"),
-    ...problems("watchers-full"),
-  }, {
-    description:
-      "Server-sent events: `history`, the charts so far, and every second `live`. It goes on until the caller " +
-      "or the replica ends it.",
-  }),
+  "GET /metrics": internal(
+    route("operations", showMetrics, "What this replica has counted and measured, for Prometheus", {
+      200: answer("Prometheus' text, version 0.0.4", some("text/plain")),
+    }),
+  ),
+  "GET /": internal(
+    route("operations", showLive, "What the replicas are doing now, as a page", {
+      200: answer("The page", HTML, "Content-Security-Policy"),
+    }),
+  ),
+  "GET /live": internal(
+    route("operations", streamLive, "What that page shows, as it happens", {
+      200: answer("Events", some("text/event-stream"), "Cache-Control"),
+      ...problems("watchers-full"),
+    }, {
+      description:
+        "Server-sent events: `history`, the charts so far, and every second `live`. It goes on until the caller " +
+        "or the replica ends it.",
+    }),
+  ),
   "GET /watch/:file": route("operations", showWatchFile, "A file of these pages", {
     200: answer("The file", some("text/javascript", "text/css", "image/svg+xml"), "Cache-Control"),
     ...problems("unknown-path"),
@@ -196,10 +207,15 @@ export const ROUTES: Readonly<Record<string, Route>> = {
 
 const LICENSE = { name: "MIT", identifier: "MIT" };
 
-/** The document as JSON. */
-export function openApiDocument(): Json {
+/** The routes of a listener: all, or those that are not internal. */
+export function routesOf(withInternal: boolean): Routes {
+  return Object.fromEntries(Object.entries(ROUTES).filter(([, { internal }]) => withInternal || !internal));
+}
+
+/** The document of these routes, as JSON. */
+export function openApiDocument(routes: Routes): Json {
   const paths: Record<string, Record<string, Json>> = {};
-  for (const [route, { operation }] of Object.entries(ROUTES)) {
+  for (const [route, { operation }] of Object.entries(routes)) {
     const [method, path] = route.split(" ");
     (paths[path!.replace(/:(\w+)/, "{$1}")] ??= {})[method!.toLowerCase()] = operation;
   }
@@ -232,11 +248,11 @@ export function openApiDocument(): Json {
 }
 
 /** `GET /openapi.json`, which is made when it is first asked for: most replicas never are. */
-function showDocument(): Handler {
+function showDocument({ internal = true }: Edge): Handler {
   let document: Json | undefined;
   const tagged = etag();
   return async (c) => {
-    const show = () => c.json(document ??= openApiDocument(), 200, { "cache-control": "no-cache" });
+    const show = () => c.json(document ??= openApiDocument(routesOf(internal)), 200, { "cache-control": "no-cache" });
     await tagged(c, () => Promise.resolve(void (c.res = show())));
     return c.res;
   };
@@ -247,14 +263,18 @@ function route(tag: string, handlerOf: Route["handlerOf"], summary: string, resp
   return { handlerOf, operation: { operationId: handlerOf.name, tags: [tag], summary, ...more, responses } };
 }
 
+function internal(route: Route): Route {
+  return { ...route, internal: true };
+}
+
 interface Answer {
   readonly description: string;
-  readonly content?: Json;
-  readonly headers?: Json;
+  readonly content?: Json | undefined;
+  readonly headers?: Json | undefined;
 }
 
 function answer(description: string, content: Json | undefined, ...names: (keyof typeof HEADERS)[]): Answer {
-  return { description, ...content && { content }, ...names.length > 0 && { headers: headers(...names) } };
+  return { description, content, headers: names.length > 0 ? headers(...names) : undefined };
 }
 
 function headers(...names: (keyof typeof HEADERS)[]): Json {
@@ -290,7 +310,7 @@ function problems(...kinds: ProblemKind[]): Readonly<Record<string, Answer>> {
 }
 
 function inPath(name: string, example: string, description?: string): Json {
-  return { name, in: "path", required: true, schema: STRING, example, ...description && { description } };
+  return { name, in: "path", required: true, schema: STRING, example, description };
 }
 
 function instant(name: "from" | "to", bound: string, example: string): Json {

@@ -4,7 +4,7 @@ import { getMimeType } from "@hono/hono/utils/mime";
 import type { Handler } from "./app.ts";
 import { problem } from "./problem.ts";
 
-/** Nothing from elsewhere, no inline script; pictures of the reference's style sheet are in it. */
+/** No file of another host and no inline script; `data:` is for the pictures in the reference's style sheet. */
 const GUARDS = {
   "content-security-policy":
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
@@ -50,7 +50,7 @@ export function showDocsFile(): Handler {
 }
 
 /**
- * Ours are asked for anew each time: those of two versions do not go together.
+ * Browsers ask for our own files again each time, since files of two versions do not fit together.
  *
  * @param locate where a package keeps its files: the URL of one of them
  */

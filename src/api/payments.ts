@@ -17,7 +17,7 @@ import { type paymentAnswer, paymentBody, TOO_MANY_DECIMALS } from "./schemas.ts
 /** The longest body of a payment, in bytes. */
 export const BODY_BYTES_MAX = 4096;
 
-/** One path, two forms. */
+/** A payment is shown at one path in two forms. */
 const FORMS = { header: "Accept" as const, supports: ["application/json", "text/html"], default: "application/json" };
 const VARY = { vary: "Accept" };
 
@@ -48,7 +48,7 @@ export function takePayment({ payments }: Edge) {
     const { id, cents } = payment;
     const location = `/payments/${id}`;
     const accepting = payments.accept(id, cents);
-    // waiting for nothing would still cost a turn of the event loop
+    // `await` costs a turn of the event loop even when there is nothing to wait for
     const acceptance = typeof accepting === "string" ? accepting : await accepting;
     if (acceptance === "accepted") return new Response(null, { status: 202, headers: { location } });
     if (acceptance === "conflict") {
@@ -81,10 +81,12 @@ function readPayment(bytes: Uint8Array): { id: string; cents: number } | Respons
     if (word !== undefined) return fieldProblem("invalid-payment", "amount", "must be a number", word);
     return problem("malformed-body", "A payment is a JSON object with correlationId and amount");
   }
-  if (repeatsName(text, body)) return problem("repeated-name", "Which of its values counts is not clear");
+  if (repeatsName(text, body)) {
+    return problem("repeated-name", "A name that stands twice does not say which of its values counts");
+  }
   const id = typeof body.correlationId === "string" ? parseId(body.correlationId) : undefined;
   const cents = typeof body.amount === "number" ? centsOf(body.amount) : undefined;
-  // the schema reads the same, slower, and says what is wrong
+  // the schema decides the same, more slowly, and says what is wrong
   if (id === undefined || cents === undefined) {
     return schemaProblem("invalid-payment", paymentBody.safeParse(body).error!, body);
   }

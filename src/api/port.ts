@@ -1,6 +1,6 @@
 /**
- * HTTP on a TCP port, by Node's server: it also answers a caller that ends its own side of the connection, which Deno's
- * server, in use on sockets, does only if the answer takes no time.
+ * HTTP on a TCP port, with Node's server: it also answers a caller that has closed its own side of the connection. Deno's
+ * server, which sockets have, does so only if the answer is there at once.
  * @module
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -11,8 +11,9 @@ import { acceptFrom, streamOf } from "../connections.ts";
 /** Answers a request. @param outgoing the response of Node's server, on a port */
 export type Handler = (request: Request, outgoing?: object) => Response | Promise<Response>;
 
-/** The time that a caller has, in milliseconds: for a head, a whole request, and until the next one; and how often that is checked. */
+/** How long a caller may take, in milliseconds: for a head, for a whole request, and until its next request. */
 const TIMES = { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 60_000 };
+/** How often that is checked, in milliseconds. */
 const CHECK_MS = 500;
 
 /** Serves a port. @param failed called with the reason when it cannot accept connections for a moment */
@@ -40,7 +41,7 @@ export function servePort(listener: Deno.TcpListener, handler: Handler, failed: 
   const shutdown = async () => {
     if (server.listening) listener.close();
     Object.assign(server, { listening: false }).closeIdleConnections();
-    // to Node a connection that never asked anything is not idle
+    // Node does not count a connection without any request as idle
     for (const caller of callers) if (!caller.readableDidRead) caller.destroy();
     await Promise.all([...callers].map((caller) => new Promise((resolve) => caller.once("close", resolve))));
     server.close();
@@ -62,7 +63,7 @@ function callerOf(connection: Deno.TcpConn | Deno.UnixConn): Duplex {
   });
 }
 
-/** The parts of a request that Galo reads; its URL is as it came, as Deno's server gives it, and not normalised. */
+/** The parts of a request that Galo reads. As with Deno's server, the URL is as it came, not normalised. */
 function requestOf(incoming: IncomingMessage): Request {
   const { method, headers, url = "" } = incoming;
   const origin = /^\w+:/.test(url) ? "" : `http://${headers.host ?? "localhost"}${url.startsWith("/") ? "" : "/"}`;

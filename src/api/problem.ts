@@ -56,7 +56,7 @@ export function problem(
   headers: Readonly<Record<string, string>> = {},
 ): Response {
   const [status, title] = PROBLEMS[kind];
-  // an amount that is too much does not get smaller
+  // waiting does not help an amount that is too large
   const passes = status === 503 && kind !== "total-full" && { "retry-after": RETRY_AFTER_S };
   const body: Problem = { type: `/problems/${kind}`, title, status, detail, ...more };
   return new Response(JSON.stringify(body), {

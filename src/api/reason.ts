@@ -4,25 +4,25 @@ import type { Payment } from "../payment/payment.ts";
 
 /** Why, for people: clauses without a full stop. */
 export const WHY: Readonly<Record<Reason, string>> = {
-  "accepted": "no processor was chosen yet",
+  "accepted": "no processor is chosen yet",
   "default-up": "the default processor was up, and it is the cheaper one",
   "default-slow": "the default processor was slow and the fallback was faster",
-  "default-full": "a free place at the default processor would have come too late",
+  "default-full": "the default processor was full, and would have had room too late",
   "default-refusing": "the default processor refuses payments, and the payment can wait",
   "both-refusing": "both processors refuse payments",
-  "patience-over": "it had waited for as long as is worth the fallback's fee",
+  "patience-over": "it had waited for PATIENCE_MS",
   "probe": "it tests whether the processor takes payments again",
   "in-doubt": "a processor that may hold it already has to be asked first",
   "failed": "the processor refused it",
   "processor-full": "the processor was full",
   "unreachable": "the processor could not be reached",
   "booked": "the processor took it",
-  "already-booked": "the processor held it already",
-  "found-booked": "the processor was asked and held it already",
-  "no-place": "no processor had a free place",
+  "already-booked": "the processor had booked it already",
+  "found-booked": "a lookup at the processor found it booked",
+  "no-place": "no processor had room",
   "rejected": "the processor rejected it, and would do so again",
-  "not-found": "the processor was asked and did not have it",
-  "rejected-by-both": "both processors rejected it, so it is tried again rarely",
+  "not-found": "a lookup at the processor did not find it",
+  "rejected-by-both": "both processors rejected it, so it is rarely tried again",
 };
 
 /** What happened to a payment so far, and why. @param now milliseconds since 1970, UTC */

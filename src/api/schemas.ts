@@ -7,7 +7,7 @@ import { amountOf, CENTS_MAX, centsOf } from "../payment/money.ts";
 import { STAGES } from "../payment/payment.ts";
 import { compareInstants, ISO_PATTERN, parseInstant } from "../payment/instant.ts";
 
-/** The complaint about an amount that cents cannot hold, also used if only its source text shows that. */
+/** The complaint about an amount with more than two decimals; some show only in the source text. */
 export const TOO_MANY_DECIMALS = "must have at most two decimals";
 
 /** A field, parsed into what the core uses, or a complaint. */

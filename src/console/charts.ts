@@ -1,11 +1,11 @@
-/** What the charts show: the last three minutes by the second and, in less detail the older it is, an hour. @module */
+/** What the charts show: the last three minutes by the second, and an hour in less detail the older it is. @module */
 import type { Point } from "./watching.ts";
 
-/** How many points there are of each age, youngest first, and how many then become one: 3, 12 and 45 minutes. */
+/** For each age, youngest first: how many points are kept, and how many become one of the next: 3, 12 and 45 minutes. */
 const AGES = [{ points: 180, become: 5 }, { points: 144, become: 4 }, { points: 135, become: 1 }] as const;
 
-/** The most points that are kept. */
-export const POINTS_MAX = 466;
+/** The most points that are kept, among them those of each age that wait to become one. */
+export const POINTS_MAX = AGES.reduce((sum, { points, become }) => sum + points + become - 1, 0);
 
 /** The points of an hour. */
 export class Charts {
@@ -26,7 +26,7 @@ export class Charts {
   }
 }
 
-/** One for all: their mean rate, and the worst of the rest, so that what was bad for a second stays to be seen. */
+/** One point for several: their mean rate, and the worst of their other values, so that one bad second stays visible. */
 function merged(points: readonly Point[]): Point {
   const worst = (values: readonly (number | null)[]) => {
     const known = values.filter((value) => value !== null);

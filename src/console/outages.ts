@@ -1,7 +1,7 @@
 /** Outages as this replica saw them: a processor took no payments, or a limit was reached. @module */
 import type { Outage } from "./watching.ts";
 
-/** Outages of one thing that are kept. */
+/** How many outages of one thing are kept. */
 const OUTAGES_MAX = 20;
 
 /** The newest outages of each thing. */
@@ -20,6 +20,7 @@ export class Outages {
     return begun;
   }
 
+  /** The outages of a thing, oldest first. */
   of(name: string): Outage[] {
     return (this.#outages.get(name) ?? []).map((outage) => ({ ...outage }));
   }

@@ -7,12 +7,12 @@ import { type Payment, STAGES } from "../payment/payment.ts";
 import { PAIR, type Roster } from "../payment/roster.ts";
 import type { StoryStep } from "./watching.ts";
 
-/** Payments whose story is kept: at least so many, at most twice as many. */
+/** How many payments' stories are kept at least; at most twice as many are. */
 export const STORIES_MIN = 2_048;
 /** Characters of a story, some 25 lines, after which its second line is dropped for each new one. */
 const TEXT_MAX = 800;
 
-/** What a fact that holds says; `payment` is what it made of its payment. */
+/** The step of a fact that holds; `payment` is its payment after it. */
 export function stepOf({ at, by: replica, kind: stage, reason }: FollowUp, { attempt, processor }: Payment): StoryStep {
   return { at, replica, stage, attempt, processor, reason };
 }
@@ -46,11 +46,12 @@ export class Stories {
     this.#young.set(id, kept === undefined ? line : [shortened(kept), line].join(";"));
   }
 
-  /** @returns undefined if nothing is kept, else what {@link decodeStory} reads */
+  /** The story of a payment, as {@link decodeStory} reads it; undefined if nothing is kept. */
   get(id: string): string | undefined {
     return this.#young.get(id) ?? this.#old.get(id);
   }
 
+  /** Forgets every story. */
   clear(): void {
     this.#young.clear();
     this.#old.clear();

@@ -10,7 +10,6 @@ import type { Reason, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Roster } from "../payment/roster.ts";
 import type { Status } from "../peer/frame.ts";
-import type { ProcessorStatus } from "../routing/dispatcher.ts";
 import type { Observer } from "../service/observer.ts";
 import { LIMITS, type Readiness } from "../service/readiness.ts";
 import type { Service } from "../service/service.ts";
@@ -25,7 +24,7 @@ export const LOOK_MS = 1_000;
 const HEARD_MS = 3_000;
 /** How many decisions are kept of each reason, so that the usual ones do not displace a rare one. */
 const DECISIONS_EACH = 4;
-/** The fallback's turn ends after this long without a payment, in milliseconds. */
+/** After this long without a payment the fallback counts as not used, in milliseconds. */
 const QUIET_MS = 10_000;
 /** After so many facts they are told before anybody asks. */
 const UNTOLD_MAX = 1_024;
@@ -74,9 +73,13 @@ export class Watch implements Observer {
   /** stories are read one at a time, so that writes do not wait for reads */
   #recalls: Promise<unknown> = Promise.resolve();
   /** by processor, what was logged last: the status with which it refuses, and what is not understood of it */
-  readonly #said: Record<Processor, Pick<ProcessorStatus, "rejectsWith" | "unclear">> = { default: {}, fallback: {} };
+  readonly #said: Record<Processor, { rejectsWith?: number | undefined; unclear?: string | undefined }> = {
+    default: {},
+    fallback: {},
+  };
   #fallback: { readonly since: number; readonly lastAt: number; readonly payments: number } | undefined;
 
+  /** Looks at nothing yet: see {@link start}. */
   constructor(parts: WatchParts) {
     this.#parts = parts;
     this.#stories = new Stories(parts.roster);
@@ -125,13 +128,14 @@ export class Watch implements Observer {
     });
   }
 
+  /** Stops looking, and ends every open page. */
   stop(): void {
     this.#stopped = true;
     this.#next?.();
     for (const watcher of this.#watchers) watcher.end();
   }
 
-  /** @returns how to stop watching; undefined if {@link WATCHERS_MAX} are, or the replica stops */
+  /** Adds a page. @returns what removes it; undefined if {@link WATCHERS_MAX} are open, or the replica stops */
   watch(watcher: Watcher): (() => void) | undefined {
     if (this.#stopped || this.#watchers.size >= WATCHERS_MAX) return undefined;
     this.#watchers.add(watcher);
@@ -182,6 +186,7 @@ export class Watch implements Observer {
     return this.#stories.get(id);
   }
 
+  /** The story of a payment: from memory, else from the store, else its state now. */
   async story(payment: Payment): Promise<Story> {
     const { id, stage } = payment;
     const first = beginning(payment);
@@ -231,7 +236,7 @@ export class Watch implements Observer {
     const { links, projector } = replica.vitals;
     const took = Float64Array.from(this.#took).sort();
     const lookedMs = clock.monotonic();
-    // after a stop of the event loop it is more than a second
+    // if the event loop stood still, that is more than a second ago
     const aSecond = (count: number) => Math.round(count * 1_000 / (lookedMs - this.#lookedMs));
     this.#own = {
       at,
@@ -275,7 +280,7 @@ export class Watch implements Observer {
     for (const processor of PROCESSORS) {
       const { state, error, rejectsWith, retryAt, unclear } = processors[processor];
       const said = this.#said[processor];
-      this.#said[processor] = { ...rejectsWith && { rejectsWith }, ...unclear && { unclear } };
+      this.#said[processor] = { rejectsWith, unclear };
       const change = this.#outages.look(processor, state === "up", at);
       if (change?.to === null || state === "down" && rejectsWith && rejectsWith !== said.rejectsWith) {
         const why = { ...error && { why: error }, ...rejectsWith && { status: rejectsWith } };

@@ -9,15 +9,19 @@ export interface StoryStep {
   readonly at: number;
   /** the replica that did it; for `accepted`, and for a snapshot's last line, the owner now */
   readonly replica: ReplicaId;
+  /** the payment's stage after it */
   readonly stage: Stage;
   /** 0 before the first */
   readonly attempt: number;
+  /** where the attempt is bound; null before the first */
   readonly processor: Processor | null;
+  /** why it happened */
   readonly reason: Reason;
 }
 
 /** Everything that happened to a payment, oldest first. */
 export interface Story {
+  /** the steps, oldest first */
   readonly facts: readonly StoryStep[];
   /** where they come from: `snapshot` is the state now, if nothing else is left or can be reached */
   readonly source: "memory" | "postgres" | "snapshot";
@@ -27,6 +31,7 @@ export interface Story {
 
 /** A stretch of time in which a processor took nothing. */
 export interface Outage {
+  /** milliseconds since 1970, UTC; so is `to` */
   readonly from: number;
   /** null while it lasts */
   readonly to: number | null;
@@ -34,12 +39,15 @@ export interface Outage {
 
 /** One second of the charts, or several; null if nothing is known. */
 export interface Point {
+  /** its end, in milliseconds since 1970, UTC */
   readonly at: number;
   /** requests of `POST /payments` a second at all replicas */
   readonly posts: number;
+  /** the greater of both replicas' medians, in milliseconds */
   readonly medianMs: number | null;
   /** the greatest of the replicas' */
   readonly p99Ms: number | null;
+  /** payments that are not settled, of both replicas */
   readonly pending: number;
 }
 

@@ -13,7 +13,9 @@ import { RecordBuffer } from "./record.ts";
 
 /** The {@link Ledger} over files that the replicas of one machine share. */
 export class FileLedger implements Ledger {
+  /** What is known: the fold up to the position. */
   readonly book: Book;
+  /** Whoever reads a file reads what is there now. */
   readonly isCurrent = true;
   readonly #log: Log;
   readonly #fold: Fold;
@@ -22,6 +24,8 @@ export class FileLedger implements Ledger {
   #nonce: number;
 
   /**
+   * Reads nothing yet.
+   *
    * @param log its position is where the book ends
    * @param hash at that position
    * @param nonce a number that is not likely to be near another writer's

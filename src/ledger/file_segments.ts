@@ -11,6 +11,8 @@ export class FileSegments implements SegmentFiles {
   readonly #failed: (error: unknown) => void;
 
   /**
+   * Opens nothing yet.
+   *
    * @param failed called with the reason if the log was not written
    * @param writer names this writer's drafts; no other writer may have the same name
    */

@@ -17,8 +17,13 @@ export class Fold {
   #checkpoints: Checkpoint[] = [];
   readonly #observers: LedgerObserver[] = [];
 
-  /** @param hash where the book ends */
-  constructor(readonly book = new Book(), hash = 0, private readonly roster = PAIR) {
+  /** Nothing is folded yet. @param hash where the book ends */
+  constructor(
+    /** what is known */
+    readonly book: Book = new Book(),
+    hash = 0,
+    private readonly roster = PAIR,
+  ) {
     this.#hash = hash;
   }
 

@@ -19,6 +19,8 @@ export type Receipt =
 /** Called with every fact of the log, in order, once it is folded. It must not append: that would be out of order. */
 export interface LedgerObserver {
   /**
+   * Takes the next fact.
+   *
    * @param holds whether the fact holds
    * @param payment what is known of its payment now, if it is about one
    */
@@ -27,6 +29,7 @@ export interface LedgerObserver {
 
 /** What a replica had folded up to a position: all of it must be the same at all of them. */
 export interface Checkpoint {
+  /** in the log */
   readonly position: number;
   /** the hash of every record up to there, and of whether it held */
   readonly hash: number;
@@ -36,6 +39,7 @@ export interface Checkpoint {
 
 /** The only way to record a fact: appends it, and folds the log. */
 export interface Ledger {
+  /** What is known: the fold up to the position. */
   readonly book: Book;
   /** The end of what is folded: the last fact stands at `position - 1` or before. */
   readonly position: number;

@@ -26,7 +26,7 @@ export interface Log {
   /**
    * Appends a record at the end of the log. {@link next} shows its position, and whether it counts.
    *
-   * @returns false if the log did not take it, or not all of it: then it counts for nobody
+   * @returns false if the log did not take it, or not all of it: then it does not count
    */
   append(record: RecordBuffer): boolean;
   /**
@@ -40,6 +40,7 @@ export interface Log {
 
 /** A position is not in the log, or no longer. */
 export class LogGoneError extends Error {
+  /** what a stack shows */
   override name = "LogGoneError";
 }
 
@@ -53,7 +54,7 @@ export interface SegmentFiles {
    * @returns false if it is there already, or could not be written
    */
   create(segment: number, records: Uint8Array): boolean;
-  /** @returns undefined if there is no such segment */
+  /** Opens a segment to read and append; undefined if there is none of this number. */
   open(segment: number): SegmentFile | undefined;
   /** Deletes a segment; harmless if it is gone. */
   remove(segment: number): void;
@@ -67,5 +68,6 @@ export interface SegmentFile {
   read(into: Uint8Array): number;
   /** Goes back by so many bytes. */
   back(bytes: number): void;
+  /** Closes the file. */
   close(): void;
 }

@@ -1,5 +1,5 @@
 /**
- * How a start goes on with the log: {@link classify} finds the row of DESIGN.md's table "A start", {@link openLog} does
+ * How a start continues with the log: {@link classify} finds the row of DESIGN.md's table "A start", {@link openLog} does
  * what it says, and {@link locate} finds where reading begins then. One replica at a time does so.
  * @module
  */
@@ -12,24 +12,32 @@ import { type Base, RECORD_BYTES, RecordBuffer, type SegmentHeader } from "./rec
 import { readHeader, SegmentLog, type SegmentLogOptions } from "./segment_log.ts";
 
 /** Where a replica reads from. */
-export interface Beginning extends Required<Pick<SegmentLogOptions, "position" | "liveFrom" | "leftovers">> {
+interface Beginning extends Required<Pick<SegmentLogOptions, "position" | "liveFrom" | "leftovers">> {
   /** identity of the log */
   readonly logId: string;
 }
 
 /** What opening the log needs. */
 export interface OpeningParts {
+  /** the log's segments */
   readonly files: SegmentFiles;
+  /** the boot of the machine now: {@link SegmentHeader.boot} */
   readonly boot: number;
+  /** the replica that opens the log */
   readonly self: ReplicaId;
+  /** the names of all replicas */
   readonly roster: Roster;
   /** where the store is; undefined if it does not answer */
   readonly stored: Stored | undefined;
   /** whether the lock of another replica is held: then that one reads the log and appends to it */
   readonly peerHasLock: boolean;
+  /** see {@link SegmentLogOptions} */
   readonly rereads: number;
+  /** the time now, in milliseconds since 1970, UTC */
   readonly at: number;
+  /** the machine's uptime now, in milliseconds */
   readonly uptimeMs: number;
+  /** Makes a new UUID. */
   uuid(): string;
 }
 

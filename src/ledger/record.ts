@@ -14,15 +14,15 @@ const VERSION = 1;
 
 /** The first record of a segment. */
 export interface SegmentHeader {
+  /** which record it is */
   readonly kind: "header";
   /** the identity of the log: {@link LogId} in text */
   readonly logId: string;
+  /** its number */
   readonly segment: number;
-  /** the boot of the machine that it is of: segments of an older boot are never appended to */
+  /** the boot of the machine that made it: nothing is appended to segments of an older boot */
   readonly boot: number;
-  /**
-   * If the log begins anew here, on what the store held; null if it continues the segment before.
-   */
+  /** what the log begins anew on, if it does so here; null if it continues the segment before */
   readonly base: Base | null;
 }
 
@@ -74,10 +74,12 @@ const OTHER = 6; // of `settled` requestedAt, of `doubted` uptimeMs: boot
 
 /** The bytes of one record, to be written and read. Numbers are in the byte order of the machine: a log never leaves it. */
 export class RecordBuffer {
+  /** the record, {@link RECORD_BYTES} long */
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #words: Uint32Array;
   readonly #doubles: Float64Array;
 
+  /** Holds no record yet. */
   constructor(private readonly roster = PAIR) {
     const buffer = new ArrayBuffer(RECORD_BYTES);
     this.bytes = new Uint8Array(buffer);

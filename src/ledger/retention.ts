@@ -7,7 +7,7 @@ export class Retention {
   /** the lowest segment that may exist */
   #first: number;
 
-  /** @param segmentsMax with more, new payments are refused */
+  /** Deletes nothing yet. @param segmentsMax with more, new payments are refused */
   constructor(
     private readonly files: SegmentFiles,
     private readonly ledger: Pick<Ledger, "position">,
@@ -21,6 +21,7 @@ export class Retention {
     return segmentOf(this.ledger.position) - this.#first + 1;
   }
 
+  /** Whether new payments are refused, since the log is too long. */
   get isOverLimit(): boolean {
     return this.segments > this.segmentsMax;
   }

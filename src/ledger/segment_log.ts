@@ -18,6 +18,7 @@ const READ_RECORDS = 512;
 
 /** The log, as a replica reads it and appends to it. */
 export interface SegmentLogOptions {
+  /** the log's segments */
   readonly files: SegmentFiles;
   /** see {@link SegmentHeader.boot} */
   readonly boot: number;
@@ -29,7 +30,9 @@ export interface SegmentLogOptions {
   readonly leftovers?: boolean;
   /** Called once if unread records are gone: this replica must restart. From then on the log is full, and at its end. */
   gone(why: string): void;
+  /** records after which a segment is sealed: {@link SEGMENT_RECORDS} by default */
   readonly segmentRecords?: number;
+  /** how often a bad record is read again: {@link REREADS} by default */
   readonly rereads?: number;
 }
 
@@ -42,7 +45,7 @@ export class SegmentLog implements Log {
   /** the part of the buffer that is read and not handed out */
   #from = 0;
   #to = 0;
-  /** when the buffer was last filled, during this reading to the end, the file ended with it */
+  /** whether the file ended with what is in the buffer, when this reading last filled it */
   #isEnd = false;
   #segment!: number;
   /** how many records of the segment were handed out */
@@ -53,7 +56,7 @@ export class SegmentLog implements Log {
   #bad = false;
   #gone = false;
 
-  /** @throws LogGoneError if the position is not in the log */
+  /** Opens the log at a position. @throws LogGoneError if that is not in the log */
   constructor(options: SegmentLogOptions) {
     const defaults = { liveFrom: 0, leftovers: false, segmentRecords: SEGMENT_RECORDS, rereads: REREADS };
     this.#options = { ...defaults, ...options };
@@ -88,6 +91,7 @@ export class SegmentLog implements Log {
     return false;
   }
 
+  /** Closes the file that is read; the log stays. */
   close(): void {
     this.#file.close();
   }

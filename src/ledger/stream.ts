@@ -15,8 +15,9 @@ export type Published =
 export interface StreamState {
   /** the identity it was made with; a stream that is made anew has another */
   readonly id: string;
-  /** the positions of its first and its last message; without a message `last` is one less than `first` */
+  /** the position of its first message */
   readonly first: number;
+  /** that of its last one; without a message one less than `first` */
   readonly last: number;
 }
 
@@ -32,6 +33,7 @@ export interface StreamEvents {
 
 /** Why an engine cannot be used now. Its message is one clear line, without secrets. */
 export class StreamError extends Error {
+  /** tells it from other errors */
   override name = "StreamError";
 }
 

@@ -27,10 +27,14 @@ const AGAIN_MS_MIN = 20, AGAIN_MS_MAX = 1_000;
 export const ALL = "all", BARRIERS = "barriers";
 
 /** Where the parts of a {@link StreamLedger} come from. */
-export interface StreamLedgerParts {
+interface StreamLedgerParts {
+  /** the log */
   readonly stream: Stream;
+  /** the time */
   readonly clock: Clock;
+  /** for jitter */
   readonly random: Random;
+  /** the names of all replicas */
   readonly roster: Roster;
   /** the end of what the book holds: the tail begins there */
   readonly position: number;
@@ -38,6 +42,7 @@ export interface StreamLedgerParts {
   readonly base: number;
   /** a number that is not likely to be near another writer's */
   readonly nonce: number;
+  /** what the store holds */
   readonly book: Book;
   /** at the position */
   readonly hash: number;
@@ -59,6 +64,7 @@ interface Own {
 
 /** The {@link Ledger} over a {@link Stream}. */
 export class StreamLedger implements Ledger {
+  /** What is known: the fold up to the position. */
   readonly book: Book;
   readonly #parts: StreamLedgerParts;
   readonly #fold: Fold;
@@ -76,6 +82,9 @@ export class StreamLedger implements Ledger {
   #barrier: Promise<boolean> = Promise.resolve(true);
   #nextBarrier: Promise<boolean> | undefined;
   #closed = false;
+  /** the stream reaches to where this ledger begins: what is published before that could hide that it is shorter now */
+  #isThere = false;
+  readonly #there = Promise.withResolvers<true>();
 
   /** Begins to read; {@link barrier} says when all there was is read. */
   constructor(parts: StreamLedgerParts) {
@@ -89,7 +98,10 @@ export class StreamLedger implements Ledger {
     this.#heardMs = clock.monotonic();
     stream.tail(Math.max(position, base) - 1, {
       read: (position, bytes) => this.#take(position, bytes),
-      heard: () => this.#heardMs = clock.monotonic(),
+      heard: (position) => {
+        this.#heardMs = clock.monotonic();
+        if (position >= this.#position - 1) this.#found();
+      },
       lost: (why) => this.#lose(why),
     });
     this.#prove();
@@ -209,7 +221,13 @@ export class StreamLedger implements Ledger {
     if (position >= this.#position) await new Promise<void>((go) => void this.#waiting.push({ position, go }));
   }
 
+  #found(): void {
+    this.#isThere = true;
+    this.#there.resolve(true);
+  }
+
   async #passBarrier(): Promise<boolean> {
+    if (!this.#isThere && !await within(this.#parts.clock, BARRIER_MS, this.#there.promise)) return false;
     const { promise, resolve } = Promise.withResolvers<Receipt>();
     const own = this.#make({ kind: "barrier" }, resolve);
     void this.#insist(own, BARRIERS, undefined);
@@ -239,6 +257,7 @@ export class StreamLedger implements Ledger {
     if (!this.#read.valid) throw new Error(`invariant: the message at ${position} of the stream is no record`);
     this.#heardMs = clock.monotonic();
     this.#position = position + 1;
+    this.#found();
     if (position === base) this.#fold.beginAnew();
     const { nonce, sum } = this.#read;
     const known = this.#own.get(nonce);

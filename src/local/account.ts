@@ -4,8 +4,11 @@ import { StoreError } from "../store/store.ts";
 
 /** A user and a group of the system by their ids, and the user's name for people. */
 export interface Account {
+  /** the user's id */
   readonly uid: number;
+  /** the group's id */
   readonly gid: number;
+  /** for people */
   readonly name: string;
 }
 

@@ -1,5 +1,7 @@
 /** A child process that restarts when it dies unasked. @module */
+import { execFile } from "node:child_process";
 import { setTimeout as after } from "node:timers/promises";
+import { promisify } from "node:util";
 import { getLogger } from "@logtape/logtape";
 import { errorLine, EXIT_RESTART, StartError } from "../errors.ts";
 
@@ -7,23 +9,34 @@ import { errorLine, EXIT_RESTART, StartError } from "../errors.ts";
 const RESTART_MS = 250;
 /** How long a child may take to stop before it is killed by default, in milliseconds. */
 const KILL_MS = 2_000;
+/** How long to wait for the remains of an earlier server, and for a server to stop before it is killed, in milliseconds. */
+export const REMAINS_MS = 10_000;
+/** How often it is looked whether they have ended, in milliseconds. */
+export const REMAINS_POLL_MS = 50;
 /** How often a port is tried until it answers, in milliseconds, and how often at most. */
 const CONNECT_MS = 20;
 const CONNECT_TRIES = 500;
 
 /** What to start, and how it shows that it is ready. */
 export interface ChildSpec {
+  /** for log lines and errors */
   readonly name: string;
+  /** a path, or a name on the PATH */
   readonly program: string;
+  /** the program's arguments */
   readonly args: readonly string[];
   /** added to this process's own environment */
   readonly env: Readonly<Record<string, string>>;
+  /** its working directory; this process's own if left out */
   readonly cwd?: string;
+  /** whether it is started again when it dies */
   readonly restarts: boolean;
   /** how long the child may take to stop before it is killed, in milliseconds */
   readonly killMs?: number;
   /** ready when this answers; without one, when the child writes to its standard output */
-  readonly at?: Deno.ConnectOptions;
+  readonly at?: Deno.ConnectOptions | undefined;
+  /** in a process group of its own, so that what a terminal sends does not reach it */
+  readonly detached?: boolean;
 }
 
 /** A child process of `start`. */
@@ -34,7 +47,7 @@ export class Child {
   #process: Deno.ChildProcess;
   #stopping = false;
 
-  /** @throws StartError if there is no such program */
+  /** Starts it. @throws StartError if there is no such program */
   constructor(private readonly spec: ChildSpec) {
     // even if nothing waits for it any more
     this.ready.catch(() => {});
@@ -43,15 +56,15 @@ export class Child {
     this.#watch();
   }
 
-  /** @returns whether it ended in good order */
+  /** Asks it to end, and kills it if it does not. @returns whether it ended in good order */
   async stop(): Promise<boolean> {
     this.#stopping = true;
     return await endProcess(this.#process, "SIGTERM", this.spec.killMs ?? KILL_MS);
   }
 
   #spawn(): Deno.ChildProcess {
-    const { program, args, env, cwd, at } = this.spec;
-    const options = { args: [...args], env, ...cwd && { cwd } };
+    const { program, args, env, cwd = ".", at, detached = false } = this.spec;
+    const options = { args: [...args], env, cwd, detached };
     try {
       const command = new Deno.Command(program, { ...options, stdin: "piped", stdout: "piped", stderr: "inherit" });
       const child = command.spawn();
@@ -116,5 +129,64 @@ export function signalTo(process: Pick<Deno.ChildProcess, "kill">, name: Deno.Si
     process.kill(name);
   } catch {
     // the number of a child that has ended may be another process's: Deno sends that no signal
+  }
+}
+
+/**
+ * Ends a server whose starter was killed.
+ *
+ * @param pid its number, as it wrote that down: it may be another process's by now
+ * @param isIt whether a process with this command line is that server
+ * @param name what asks it to end, before it is killed
+ * @returns whether it has ended
+ */
+export async function endRemains(
+  pid: number,
+  isIt: (commandLine: string) => boolean,
+  name: Deno.Signal,
+): Promise<boolean> {
+  const server = { kill: (name?: Deno.Signal) => Deno.kill(pid, name) };
+  for (let waitedMs = 0; isIt(await commandLineOf(pid)); waitedMs += REMAINS_POLL_MS) {
+    if (waitedMs === 0) signalTo(server, name);
+    if (waitedMs === REMAINS_MS) signalTo(server, "SIGKILL");
+    if (waitedMs > 2 * REMAINS_MS) return false;
+    await after(REMAINS_POLL_MS);
+  }
+  return true;
+}
+
+/** The program of a process and its arguments; empty if there is no such process. */
+async function commandLineOf(pid: number): Promise<string> {
+  // macOS has no /proc
+  const ps = () => promisify(execFile)("ps", ["-ww", "-o", "args=", "-p", `${pid}`]).then(({ stdout }) => stdout);
+  const line = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(ps).catch(() => "");
+  return line.replaceAll("\0", " ");
+}
+
+/** A port that nothing listens on now. @param port 0: any @throws StartError if it is taken */
+export function freePort(port: number, hostname: string): number {
+  try {
+    const listener = Deno.listen({ port, hostname });
+    const free = (listener.addr as Deno.NetAddr).port;
+    listener.close();
+    return free;
+  } catch (error) {
+    throw new StartError(`cannot listen on ${hostname}:${port}: ${errorLine(error)}`);
+  }
+}
+
+/**
+ * The version of a program on the PATH, as numbers.
+ *
+ * @param arg what makes it say its version
+ * @returns undefined if there is no such program, or it says none
+ */
+export async function versionOf(program: string, arg: string): Promise<readonly [number, number, number] | undefined> {
+  try {
+    const { stdout } = await new Deno.Command(program, { args: [arg], stderr: "null" }).output();
+    const [, ...parts] = /\bv?(\d+)\.(\d+)\.(\d+)/.exec(new TextDecoder().decode(stdout)) ?? [];
+    return parts.length > 0 ? parts.map(Number) as [number, number, number] : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -1,21 +1,23 @@
 /**
- * A whole cluster on this machine: stand-in processors, Postgres, the replicas and, if there is one, Caddy, each a
- * process of its own. A replica that dies is started again.
+ * A whole cluster on this machine: stand-in processors, Postgres, replicas and, if there is one, Caddy, each a process of
+ * its own; and, to show several hosts on one machine, a NATS server a replica. A replica or server that dies is started
+ * again.
  * @module
  */
 import { resolve } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
-import { Child, type ChildSpec } from "./child.ts";
+import { Child, type ChildSpec, freePort, versionOf } from "./child.ts";
 import { backoffMs } from "../clock.ts";
-import { type Config, ConfigError, forgetLibpq, placeOf, STOP_MS } from "../config.ts";
+import { type Config, ConfigError, forgetLibpq, placeOf, SETTINGS, STOP_MS } from "../config.ts";
 import { makeFolder, peerSocket } from "../file_system.ts";
-import { errorLine, StartError } from "../errors.ts";
+import { errorLine } from "../errors.ts";
 import { PROCESSORS } from "../payment/fact.ts";
 import { Roster } from "../payment/roster.ts";
 import { PostgresStore } from "../store/postgres.ts";
 import { StoreError } from "../store/store.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded.ts";
+import { startNatsServers } from "./nats_server.ts";
 
 const LOOPBACK = "127.0.0.1";
 /** A replica that takes longer to stop is killed, in milliseconds. */
@@ -40,65 +42,59 @@ interface Cluster {
   stop(): Promise<boolean>;
 }
 
+/** What the command line says of a cluster. */
+interface ClusterOptions {
+  /** of the default's stand-in, the fallback's is the next one; 0: any free ones */
+  readonly standInPort: number;
+  /** a program to put in front of the replicas; hosts have the one on the PATH by default */
+  readonly caddy?: string;
+  /** how many hosts there are to be, each with a replica and a NATS server; none: two replicas share a log of files */
+  readonly hosts?: number;
+}
+
+/** What runs: what takes payments stops before what it relies on. */
+interface Parts {
+  readonly roster: Roster;
+  readonly front: Child[];
+  readonly back: Child[];
+  stopNats?: () => Promise<void>;
+  stopPostgres?: () => Promise<void>;
+}
+
 /**
  * Starts everything and waits until it serves.
  *
  * @param say called with what listens where, and with what is being done if that takes long
- * @param standInPort of the default's stand-in, the fallback's is the next one; 0: any free ones
- * @param caddy a program to put in front of the replicas
  * @throws StartError, StoreError with one clear line; what was started by then is stopped again
  */
 export async function startCluster(
   config: Config,
   say: (line: string) => void,
-  standInPort: number,
-  caddy?: string,
+  options: ClusterOptions,
 ): Promise<Cluster> {
-  const { LISTEN: listen, FEES: fees } = config;
+  const { LISTEN: listen } = config;
+  const { hosts } = options;
+  const caddy = options.caddy ?? (hosts ? await findCaddy(say) : undefined);
   if ("path" in listen) throw new ConfigError("LISTEN: `start` takes payments on a port");
+  const names = namesOf(config, hosts);
   makeFolder(config.DATA_DIR);
-  const roster = new Roster(config.REPLICAS);
   const dataDir = await Deno.realPath(config.DATA_DIR);
-  for (const replica of config.REPLICAS) peerSocket(dataDir, replica); // throws where the path is too long
+  for (const replica of names) peerSocket(dataDir, replica); // throws where the path is too long
   const hostname = /^[0.:]+$/.test(listen.hostname) ? LOOPBACK : listen.hostname; // 0.0.0.0 and :: are every address
   const reached = { hostname, port: freePort(listen.port, listen.hostname) };
   const url = `http://${placeOf(reached)}`;
-  // what takes payments stops before what it relies on
-  const front: Child[] = [];
-  const back: Child[] = [];
-  let stopPostgres: (() => Promise<void>) | undefined;
-  const stop = async () => {
-    const clean = await Promise.all(front.map((child) => child.stop()));
-    await Promise.all(back.map((child) => child.stop()));
-    await stopPostgres?.();
-    return clean.every(Boolean);
-  };
+  const parts: Parts = { roster: new Roster(names), front: [], back: [] };
+  const { front, back } = parts;
   try {
-    const processors = { default: config.PROCESSOR_DEFAULT_URL, fallback: config.PROCESSOR_FALLBACK_URL };
-    if (!processors.default) {
-      for (const [n, name] of PROCESSORS.entries()) {
-        const at = freePort(standInPort && standInPort + n, LOOPBACK);
-        processors[name] = `http://${LOOPBACK}:${at}`;
-        const args = ["processor", "--port", `${at}`, "--fee", `${fees[name]}`, "--host", LOOPBACK];
-        back.push(child({ name: `processor ${name}`, args, env: {}, restarts: false }));
-        say(`stand-in processor ${name}: ${processors[name]}, fee ${100 * fees[name]} %`);
-      }
+    const processors = startProcessors(config, parts, options.standInPort, say);
+    const nats = hosts ? await startNats(names, `${dataDir}/nats`, parts, say) : undefined;
+    const database = config.DATABASE_URL || await startPostgres(`${dataDir}/postgres`, parts, say);
+    if (config.DATABASE_URL) {
+      await storeUp(database, parts.roster);
+      say("Postgres: at DATABASE_URL");
     }
-    let database = config.DATABASE_URL;
-    let where = "at DATABASE_URL";
-    if (!database) {
-      forgetLibpq();
-      const folder = `${dataDir}/postgres`;
-      const server = await startEmbeddedPostgres(folder, say);
-      stopPostgres = startAgain(folder, server, roster);
-      database = server.url;
-      const why = server.account && `, as ${server.account}, since it refuses to run as root`;
-      where = `embedded, in ${folder}${why ?? ""}`;
-    }
-    await storeUp(database, roster);
-    say(`Postgres: ${where}`);
     await Promise.all(back.map(({ ready }) => ready));
-    for (const replica of config.REPLICAS) {
+    for (const [place, replica] of names.entries()) {
       const env = {
         REPLICA: replica,
         DATA_DIR: dataDir,
@@ -106,22 +102,84 @@ export async function startCluster(
         PROCESSOR_DEFAULT_URL: processors.default,
         PROCESSOR_FALLBACK_URL: processors.fallback,
         DATABASE_URL: database,
+        ...nats && { LOG: nats.logOf(place), REPLICAS: names.join(",") },
       };
       front.push(child({ name: `replica ${replica}`, args: ["replica"], env, restarts: true, killMs: KILL_MS }));
     }
     if (caddy) {
-      const upstreams = config.REPLICAS.map((replica) => `unix/./${replica}.sock`).join(" ");
+      const upstreams = names.map((name) => `unix/./${name}.sock`).join(" ");
       const env = { GALO_HOST: listen.hostname, GALO_PORT: `${reached.port}`, GALO_UPSTREAMS: upstreams };
       front.unshift(caddyIn(dataDir, caddy, env, reached));
     }
     await Promise.all(front.map(({ ready }) => ready));
-    const { length } = config.REPLICAS;
-    say(`${length} replica${length === 1 ? "" : "s"} ${caddy ? "behind Caddy on" : "on"} ${url}`);
-    return { url, stop };
+    const { length } = names;
+    say(`${length} replica${length > 1 ? "s" : ""} ${caddy ? "behind Caddy on" : "on"} ${url}`);
+    return { url, stop: () => stop(parts) };
   } catch (error) {
-    await stop();
+    await stop(parts);
     throw error;
   }
+}
+
+async function stop({ front, back, stopNats, stopPostgres }: Parts): Promise<boolean> {
+  const clean = await Promise.all(front.map((child) => child.stop()));
+  await Promise.all([stopNats?.(), ...back.map((child) => child.stop())]);
+  await stopPostgres?.();
+  return clean.every(Boolean);
+}
+
+/** The names of the replicas. @throws ConfigError where settings and command line do not fit together */
+function namesOf({ LOG, REPLICAS: replicas }: Config, hosts: number | undefined): readonly string[] {
+  if (LOG !== "file") {
+    throw new ConfigError("LOG: `start` brings its own: write `start --hosts 3`, or `replica` on each host");
+  }
+  if (!hosts) return replicas;
+  if (`${replicas}` !== SETTINGS.REPLICAS[1]) {
+    throw new ConfigError("REPLICAS: `start --hosts` names its replicas itself");
+  }
+  return Array.from({ length: hosts }, (_, n) => `h${n + 1}`);
+}
+
+/** The Caddy on the PATH. @returns undefined if there is none, or one that this Caddyfile is not for */
+async function findCaddy(say: (line: string) => void): Promise<string | undefined> {
+  const [major = 0, minor = 0, patch = 0] = await versionOf("caddy", "version") ?? [];
+  if (major === 2 && (minor > 11 || minor === 11 && patch >= 4 && patch !== 7)) return "caddy";
+  say("Caddy: none on the PATH of version 2.11.4 or newer (but 2.11.7): the replicas share a port");
+  return undefined;
+}
+
+/** Starts stand-ins unless the settings name processors. @returns where the processors are */
+function startProcessors(config: Config, { back }: Parts, standInPort: number, say: (line: string) => void) {
+  const { PROCESSOR_DEFAULT_URL, PROCESSOR_FALLBACK_URL, FEES: fees } = config;
+  const urls = { default: PROCESSOR_DEFAULT_URL, fallback: PROCESSOR_FALLBACK_URL };
+  if (urls.default) return urls;
+  for (const [n, name] of PROCESSORS.entries()) {
+    const at = freePort(standInPort && standInPort + n, LOOPBACK);
+    urls[name] = `http://${LOOPBACK}:${at}`;
+    const args = ["processor", "--port", `${at}`, "--fee", `${fees[name]}`, "--host", LOOPBACK];
+    back.push(child({ name: `processor ${name}`, args, env: {}, restarts: false }));
+    say(`stand-in processor ${name}: ${urls[name]}, fee ${100 * fees[name]} %`);
+  }
+  return urls;
+}
+
+async function startNats(names: readonly string[], folder: string, parts: Parts, say: (line: string) => void) {
+  const nats = await startNatsServers(names, folder);
+  parts.stopNats = nats.stop;
+  await nats.ready;
+  say(`NATS: ${names.length} servers on ${LOOPBACK}, ports ${nats.ports.join(", ")}, in ${folder}`);
+  return nats;
+}
+
+/** Starts an embedded Postgres. @returns its URL */
+async function startPostgres(folder: string, parts: Parts, say: (line: string) => void): Promise<string> {
+  forgetLibpq();
+  const server = await startEmbeddedPostgres(folder, say);
+  parts.stopPostgres = startAgain(folder, server, parts.roster);
+  await storeUp(server.url, parts.roster);
+  const why = server.account && `, as ${server.account}, since it refuses to run as root`;
+  say(`Postgres: embedded, in ${folder}${why ?? ""}`);
+  return server.url;
 }
 
 /** Caddy, run in a folder, since a Caddyfile cannot name every one. */
@@ -196,15 +254,4 @@ function startAgain(folder: string, server: EmbeddedPostgres, roster: Roster): (
     // one that was being started
     await server.stop();
   };
-}
-
-function freePort(port: number, hostname: string): number {
-  try {
-    const listener = Deno.listen({ port, hostname });
-    const free = (listener.addr as Deno.NetAddr).port;
-    listener.close();
-    return free;
-  } catch (error) {
-    throw new StartError(`cannot listen on ${hostname}:${port}: ${errorLine(error)}`);
-  }
 }

@@ -3,25 +3,20 @@
  * that only its owner may enter. Only the package's programs are used: its own wrapper ends the process on SIGTERM.
  * @module
  */
-import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { setTimeout as after } from "node:timers/promises";
-import { promisify } from "node:util";
 import { errorLine } from "../errors.ts";
 import { StoreError } from "../store/store.ts";
 import { fitsSocket } from "../file_system.ts";
 import { type Account, serverAccount } from "./account.ts";
-import { endProcess, signalTo } from "./child.ts";
+import { endProcess, endRemains, REMAINS_MS, REMAINS_POLL_MS, signalTo } from "./child.ts";
 import { programs } from "./programs.ts";
 
-/** When the caller learns what takes the time, in milliseconds. */
+/** After this long the caller learns what the start is waiting for, in milliseconds. */
 const SAY_AFTER_MS = 2_000;
 /** How long a server may take to start before it is killed, in milliseconds: it has little to read. */
 const START_MS = 60_000;
-/** How long to wait for the remains of an earlier server, and for a server to stop before it is killed, in milliseconds. */
-const REMAINS_MS = 10_000;
-const REMAINS_POLL_MS = 50;
 /** Only part of the socket's name: the server listens on no TCP port. */
 const PORT = 5432;
 const USER = "galo";
@@ -54,6 +49,7 @@ const ENVIRONMENT = { clearEnv: true, env: { LC_ALL: "C" } } as const;
 export interface EmbeddedPostgres {
   /** for `pg` and `psql`; it needs no password, since nobody else may enter the socket's folder */
   readonly url: string;
+  /** the number of its process */
   readonly pid: number;
   /** the account it runs as, if that is not this process's own */
   readonly account: string | undefined;
@@ -93,7 +89,7 @@ export async function startEmbeddedPostgres(
     return await startIn(home, lock, known);
   } catch (error) {
     lock?.close();
-    // a bug of ours has no code of the system's
+    // an error without a system's code is a bug of ours
     if (error instanceof StoreError || !(error as { code?: string }).code) throw error;
     throw new StoreError("refused", `PostgreSQL cannot use ${folder}: ${errorLine(error)}`, { cause: error });
   } finally {
@@ -108,7 +104,7 @@ async function startIn(home: string, lock: Deno.FsFile, known: string | undefine
   const command = { ...ENVIRONMENT, ...ids, cwd: home, stdin: "null", stdout: "null", stderr: "piped" } as const;
   if (!existsSync(`${home}/data`)) await initialise(run.initdb, home, command);
   const sockets = await socketFolder(home, account, known);
-  await endRemains(home, `${sockets}/.s.PGSQL.${PORT}`);
+  await clearRemains(home, `${sockets}/.s.PGSQL.${PORT}`);
   const [child, said] = await startServer(run.postgres, home, sockets, command);
   const exited = Promise.all([child.status, said]).then(() => lock.close());
   const stop = async () => {
@@ -116,7 +112,7 @@ async function startIn(home: string, lock: Deno.FsFile, known: string | undefine
     await exited;
     if (sockets !== home) await rm(sockets, { recursive: true, force: true });
   };
-  // every part: the shell's libpq variables would fill in what a URL leaves out
+  // the URL names every part, since libpq's variables in the shell would fill in what it leaves out
   const url = `postgres://${USER}@/postgres?host=${encodeURIComponent(sockets)}&port=${PORT}&sslmode=disable`;
   return { url, pid: child.pid, account: account?.name, sockets, exited, stop };
 }
@@ -134,30 +130,16 @@ async function initialise(initdb: string, home: string, command: Deno.CommandOpt
 }
 
 /**
- * Ends a server whose starter was killed, and takes away what one that is dead has left: a number that may be another
- * process's by now keeps a server from starting. Where anything of it lives on all the same, PostgreSQL finds its memory.
+ * Ends a server whose parent process was killed, and removes the files of a dead one: a server does not start while another
+ * process has the number in them. If a process of the old server still lives, PostgreSQL finds its shared memory.
  */
-async function endRemains(home: string, socket: string): Promise<void> {
+async function clearRemains(home: string, socket: string): Promise<void> {
   const data = `${home}/data`;
   const pid = parseInt(await Deno.readTextFile(`${data}/postmaster.pid`).catch(() => ""));
-  const server = { kill: (name?: Deno.Signal) => Deno.kill(pid, name) };
-  for (let waitedMs = 0; await serves(pid, data); waitedMs += REMAINS_POLL_MS) {
-    if (waitedMs === 0) signalTo(server, "SIGINT");
-    if (waitedMs === REMAINS_MS) signalTo(server, "SIGKILL");
-    if (waitedMs > 2 * REMAINS_MS) {
-      throw new StoreError("unavailable", `PostgreSQL of an earlier start (${pid}) does not stop`);
-    }
-    await after(REMAINS_POLL_MS);
+  if (!await endRemains(pid, (line) => line.includes(`/postgres -D ${data} `), "SIGINT")) {
+    throw new StoreError("unavailable", `PostgreSQL of an earlier start (${pid}) does not stop`);
   }
   for (const path of [`${data}/postmaster.pid`, socket, `${socket}.lock`]) await rm(path, { force: true });
-}
-
-/** Whether a process is a server of this folder. */
-async function serves(pid: number, data: string): Promise<boolean> {
-  // macOS has no /proc
-  const ps = () => promisify(execFile)("ps", ["-ww", "-o", "args=", "-p", `${pid}`]).then(({ stdout }) => stdout);
-  const line = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(ps).catch(() => "");
-  return line.replaceAll("\0", " ").includes(`/postgres -D ${data} `);
 }
 
 /** @returns the server, which accepts connections, and a promise of the end of its output */
@@ -167,7 +149,7 @@ async function startServer(
   sockets: string,
   command: Deno.CommandOptions,
 ): Promise<[Deno.ChildProcess, Promise<unknown>]> {
-  // a list, whose entries may hold anything between quotes
+  // the setting is a list; an entry in quotes may contain any character
   const directory = `"${sockets.replaceAll('"', '""')}"`;
   const settings = Object.entries({ ...SETTINGS, unix_socket_directories: directory });
   const args = ["-D", `${home}/data`, ...settings.flatMap(([name, value]) => ["-c", `${name}=${value}`])];
@@ -201,7 +183,7 @@ async function failureIn(output: ReadableStream<string>): Promise<string | undef
 
 async function socketFolder(home: string, account: Account | undefined, known: string | undefined): Promise<string> {
   if (fitsSocket(`${home}/.s.PGSQL.${PORT}`)) return home;
-  // TMPDIR may be as long
+  // not in TMPDIR, whose path may be as long
   const other = known ?? await Deno.makeTempDir({ dir: "/tmp", prefix: "galo-postgres-" });
   await Deno.mkdir(other, { recursive: true, mode: 0o700 });
   if (account) await Deno.chown(other, account.uid, account.gid);
@@ -210,7 +192,7 @@ async function socketFolder(home: string, account: Account | undefined, known: s
 
 /** The line that says why, from the output of a PostgreSQL program. */
 function complaint(said: string): string {
-  // what it answers to early callers is no reason
+  // its answers to clients that come too early are no reason
   const lines = said.trim().split("\n").filter((text) => !text.includes("FATAL:  the database system is "));
   const line = lines.find((text) => /\b(?:FATAL|PANIC|error):/.test(text)) ?? lines.at(-1) ?? "";
   return line.replace(/^.*?\b(?:FATAL|PANIC|error):\s*/, "") || "it gives no reason";

@@ -1,5 +1,5 @@
 /**
- * A stand-in for a payment processor. It behaves as CONTRACT.md says, and can also fail in ways that the real one does by accident.
+ * A stand-in for a payment processor. It behaves as CONTRACT.md says, and fails on request as a real one does by accident.
  * @module
  */
 import { setTimeout as after } from "node:timers/promises";
@@ -66,6 +66,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 
 /** A stand-in that runs. */
 export class StandIn extends StandInServer {
+  /** what it has booked */
   readonly books = new StandInBooks();
   #delayMs = 0;
   #failing = false;
@@ -73,13 +74,14 @@ export class StandIn extends StandInServer {
   #limiter = new ConcurrencyLimiter();
   #health = new HealthWindow();
   #fault: Fault = { fault: "none" };
-  /** what calls that are never answered wait for */
+  /** calls that are never answered wait for this */
   #faultEnd = Promise.withResolvers<"drop">();
   #random = Math.random;
   #refusing: ReturnType<typeof setTimeout> | undefined;
   #switching: Promise<void> = Promise.resolve();
   readonly #stopping = new AbortController();
 
+  /** Listens nowhere yet: see {@link open}. */
   constructor(private readonly options: StandInOptions) {
     super(options.port, options.hostname ?? "127.0.0.1", (request) => this.#handle(request));
   }
@@ -108,6 +110,7 @@ export class StandIn extends StandInServer {
     await Promise.all([super.close(), this.#switching]);
   }
 
+  /** Closes it. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -162,13 +165,13 @@ export class StandIn extends StandInServer {
     if (!place) return answer(429, "Too many requests");
     const { data: payment } = paymentSchema.safeParse(parseObject(body));
     if (payment) this.books.deliver(payment.id);
-    // on arrival, so that a seed goes with an order of calls
+    // decided on arrival, so that a seed strikes the same calls in the same order
     const strike = payment && this.#random() < (this.#fault.probability ?? 1) ? this.#fault.fault : "none";
     const { promise: faultEnd } = this.#faultEnd;
     await place;
     try {
       if (!payment) return answer(400, "A payment has a correlationId, an amount and a requestedAt");
-      // at once, and without a place: callers without a place get an answer
+      // it hangs without keeping its place, so that other calls are still answered
       if (strike === "never-answer") return faultEnd;
       if (this.#delayMs > 0) await this.#sleep(this.#delayMs);
       // the caller may have left: that stops nothing
@@ -186,7 +189,7 @@ export class StandIn extends StandInServer {
     const correlationId = text.toLowerCase();
     const booking = this.books.booked.get(correlationId);
     if (!booking) return answer(404, "Not found");
-    // the real one keeps no zone
+    // the real processor leaves the zone out
     const requestedAt = booking.requestedAt.replace(/Z$/, "");
     return { status: 200, body: { correlationId, amount: amountOf(booking.cents), requestedAt } };
   }
@@ -224,7 +227,7 @@ export class StandIn extends StandInServer {
     const { data: fault, error } = faultSchema.safeParse(parseObject(body));
     if (error) return answer(400, z.prettifyError(error));
     const ok = answer(200, "ok");
-    // to refuse connections ends this one too: not before the answer has left
+    // refusing connections ends this one too, so the answer leaves first
     if (fault.fault === "refuse") return { ...ok, after: () => void this.setFault(fault) };
     await this.setFault(fault);
     return ok;

@@ -13,6 +13,7 @@ interface BookedPayment {
 
 /** The books of one stand-in: a payment once for each id, and how often each id came in. */
 export class StandInBooks {
+  /** the payments by their ids */
   readonly booked = new Map<string, BookedPayment>();
   /** how many requests to book an id came in; one may come in before a purge and be booked after it */
   readonly delivered = new Map<string, number>();
@@ -27,7 +28,7 @@ export class StandInBooks {
     this.delivered.set(id, (this.delivered.get(id) ?? 0) + 1);
   }
 
-  /** @returns whether it is booked now: false if it was booked already */
+  /** Books a payment. @returns false if it was booked already */
   book(id: string, booking: BookedPayment): boolean {
     if (this.booked.has(id)) return false;
     this.booked.set(id, booking);

@@ -11,7 +11,7 @@ export class ConcurrencyLimiter {
   #running = 0;
   #waiting: (() => void)[] = [];
 
-  /** @returns a promise of a place, or undefined if even the queue is full */
+  /** A place for a request, as soon as one is free; undefined if even the queue is full. */
   enter(): Promise<void> | undefined {
     if (this.#running < RUNNING_MAX) {
       this.#running++;
@@ -33,7 +33,7 @@ export class ConcurrencyLimiter {
 export class HealthWindow {
   #nextMs = -Infinity;
 
-  /** @returns in how many milliseconds the call is answered, or, negative, in how many it may be tried again */
+  /** A call comes. @returns in how many milliseconds it is answered, or, negative, in how many it may be tried again */
   enter(nowMs: number): number {
     const startMs = Math.max(nowMs, this.#nextMs);
     const waitMs = startMs - nowMs;

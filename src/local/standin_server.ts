@@ -13,18 +13,25 @@ const REOPEN_MS = 10;
 
 /** A whole request. */
 export interface StandInRequest {
+  /** in capitals */
   readonly method: string;
+  /** without the query */
   readonly path: string;
+  /** the query's parameters */
   readonly query: URLSearchParams;
   /** by names in lower case */
   readonly headers: IncomingMessage["headers"];
+  /** the body as text; empty if it is longer than 16 KiB */
   readonly body: string;
 }
 
 /** An answer; `body` becomes JSON. */
 export interface StandInAnswer {
+  /** the HTTP status */
   readonly status: number;
+  /** any JSON value; left out for no body */
   readonly body?: unknown;
+  /** beside the content type */
   readonly headers?: Readonly<Record<string, string>>;
   /** runs once all of the answer is handed to the kernel */
   readonly after?: () => void;
@@ -41,9 +48,10 @@ export class StandInServer {
   #server: Server | undefined;
   #wanted = false;
 
-  /** @param port 0 takes any free one, which is then kept */
+  /** Listens nowhere yet. @param port 0 takes any free one, which is then kept */
   constructor(public port: number, private readonly hostname: string, private readonly handle: StandInHandler) {}
 
+  /** Where it listens; with port 0 only once it is open. */
   get url(): string {
     return `http://${this.hostname}:${this.port}`;
   }
@@ -54,7 +62,7 @@ export class StandInServer {
     while (this.#wanted && !this.#server) {
       const server = createServer(OPTIONS, (request, response) => this.#receive(request, response));
       this.#server = server;
-      // one that was accepted while the port was being closed
+      // ends a connection that was accepted while the port closed
       server.on("connection", (socket) => void (this.#server === server || socket.destroy())).on("error", () => {});
       try {
         server.listen(this.port, this.hostname);
@@ -68,7 +76,7 @@ export class StandInServer {
     }
   }
 
-  /** Refuses connections and ends the open ones; their calls continue, but nobody gets their answers. */
+  /** Refuses connections and ends the open ones; their calls continue, but their answers go nowhere. */
   async close(): Promise<void> {
     this.#wanted = false;
     const server = this.#server;

@@ -3,9 +3,10 @@ import type { HeldLock, Locks } from "./lock.ts";
 
 /** `flock` on `${folder}/${name}.lock`. The files are never deleted: a process that opened a deleted one would hold a lock of its own. */
 export class FileLocks implements Locks {
+  /** Takes no lock yet; the folder exists. */
   constructor(private readonly folder: string) {}
 
-  /** @throws if the folder is missing or the file may not be opened */
+  /** Takes a lock, if it is free. @throws if the folder is missing or the file may not be opened */
   tryAcquire(name: string): HeldLock | undefined {
     const path = `${this.folder}/${name}.lock`;
     const file = Deno.openSync(path, { create: true, read: true, write: true, mode: 0o600 });

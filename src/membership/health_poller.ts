@@ -18,7 +18,7 @@ export class ClaimedPoller {
   #next: Cancel | undefined;
   #stopped = false;
 
-  /** @param claim whether this replica may ask a processor now; never rejected */
+  /** Asks nothing yet. @param claim whether this replica may ask a processor now; never rejected */
   constructor(
     private readonly clock: Clock,
     private readonly claim: (processor: Processor) => Promise<boolean>,
@@ -52,6 +52,7 @@ export class HealthPoller {
   #next: Cancel | undefined;
   #stopped = false;
 
+  /** Polls nothing yet: see {@link start}. */
   constructor(
     private readonly clock: Clock,
     private readonly locks: Locks,

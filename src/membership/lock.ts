@@ -10,6 +10,6 @@ export interface HeldLock {
 
 /** Locks by name, for one process. */
 export interface Locks {
-  /** @returns the lock, or undefined if a process holds it, this one included, or its file was replaced */
+  /** Takes a lock. @returns undefined if a process holds it, this one included, or its file was replaced */
   tryAcquire(name: string): HeldLock | undefined;
 }

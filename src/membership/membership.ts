@@ -28,6 +28,7 @@ export type PeerState = "linked" | "silent" | "dead";
 
 /** What a replica knows of itself and its peers. */
 export interface Membership {
+  /** the replica's own */
   readonly phase: Phase;
   readonly peers: Readonly<Record<ReplicaId, PeerState>>;
   /** whether the event `try` is to come */

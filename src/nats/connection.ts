@@ -1,4 +1,5 @@
 /** The connection of a replica to its NATS servers. This folder alone uses their client, and is loaded only if LOG names servers. @module */
+import { isIP } from "node:net";
 import { jetstream, type JetStreamClient, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type ConnectionOptions, errors, type NatsConnection } from "@nats-io/transport-node";
 import type { NatsServers } from "../config.ts";
@@ -53,6 +54,12 @@ export class Nats {
    * @throws NatsError `refused` if a server that answers cannot be used; `unavailable` if none answers
    */
   static async connect(servers: NatsServers, name: string, fail: (error: unknown) => void): Promise<Nats> {
+    // the client would compare the certificate of an address with "localhost"
+    const address = servers.tls && servers.servers.find((server) => isIP(hostOf(server)));
+    if (address) {
+      const why = "tls:// takes a host by its name, as in its certificate, not by its address";
+      throw new NatsError("refused", `${why}: ${address}`);
+    }
     const found = await Promise.all(servers.servers.map((server) => lookAt(server, servers)));
     const refused = found.find((error) => error?.kind === "refused");
     if (refused) throw refused;
@@ -106,6 +113,10 @@ export class Nats {
       for (const listener of [...this.#left]) listener();
     }
   }
+}
+
+function hostOf(server: string): string {
+  return server.replace(/:\d+$/, "").replaceAll(/[[\]]/g, "");
 }
 
 function optionsOf({ tls, user, pass, token }: NatsServers): ConnectionOptions {

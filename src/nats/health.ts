@@ -1,8 +1,8 @@
 /** Who asks a processor how it is: one replica in five seconds, over all hosts. @module */
 import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
-import type { KV } from "@nats-io/kv";
 import type { Clock } from "../clock.ts";
 import type { Processor } from "../payment/fact.ts";
+import type { Keys } from "./streams.ts";
 
 /** An answer that takes longer is no right to ask, in milliseconds: another one's time may have begun. */
 const ANSWER_MS = 500;
@@ -19,7 +19,7 @@ export class HealthClaims {
   readonly #seen = new Map<Processor, Seen>();
 
   /** @param pauseMs the least time between two claims of a processor by any replicas, in milliseconds */
-  constructor(private readonly keys: KV, private readonly clock: Clock, private readonly pauseMs: number) {}
+  constructor(private readonly keys: Keys, private readonly clock: Clock, private readonly pauseMs: number) {}
 
   /** @returns whether this replica may ask the processor now; called again and again. Never rejects */
   async claim(processor: Processor): Promise<boolean> {
@@ -30,8 +30,9 @@ export class HealthClaims {
     // one claim at a time
     this.#seen.set(processor, { revision: seen?.revision ?? 0, untilMs: fromMs + ANSWER_MS });
     try {
+      const keys = await this.keys();
       const options = { previousSeq: seen?.revision ?? 0, timeout: ANSWER_MS };
-      const revision = await this.keys.put(`health.${processor}`, "", options);
+      const revision = await keys.put(`health.${processor}`, "", options);
       const nowMs = clock.monotonic();
       this.#seen.set(processor, { revision, untilMs: nowMs + pauseMs });
       return nowMs - fromMs <= ANSWER_MS;

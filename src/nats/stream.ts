@@ -42,18 +42,21 @@ export function configOf(
   };
 }
 
+/** The name of a stream in the engine. */
 export function nameOf(id: string): string {
   return `GALO-${id}`;
 }
 
-/** A subject names its stream, so that nothing that was meant for one comes into the next. */
+/** A subject names its stream, so that nothing that was meant for one comes into the next; every message has it. */
 function prefixOf(id: string): string {
-  return `galo.${id}`;
+  return `galo.${id.slice(0, 8)}`;
 }
 
 /** A stream that is there; one object a replica. */
 export class JetStream implements Stream {
+  /** begins once some server says where the stream begins */
   #tail: Tail | undefined;
+  #from = 0;
   #events: StreamEvents | undefined;
   #looking: ReturnType<typeof setTimeout> | undefined;
   /** since when every answer has said that the stream is lost, on the monotonic clock */
@@ -78,12 +81,8 @@ export class JetStream implements Stream {
 
   tail(position: number, events: StreamEvents): void {
     this.#events = events;
-    this.#tail = new Tail(this.nats, nameOf(this.id), position, {
-      read: (position, bytes) => this.nats.handOn(() => events.read(position, bytes)),
-      reached: (position) => this.nats.handOn(() => events.heard(position)),
-      lost: (why) => this.#lose(why),
-    });
-    this.#look();
+    this.#from = position;
+    void this.#look();
   }
 
   async state(): Promise<StreamState | undefined> {
@@ -124,19 +123,31 @@ export class JetStream implements Stream {
 
   /** @returns how the stream is lost, an empty text if it is not; undefined if nobody knows */
   async #asked(): Promise<string | undefined> {
-    const read = this.#tail!.position;
+    const read = this.#tail?.position ?? this.#from;
     let info: StreamInfo;
     try {
       info = await this.#info();
     } catch (error) {
-      if (!isCode(error, JetStreamApiCodes.StreamNotFound)) return undefined;
+      const { StreamNotFound } = JetStreamApiCodes;
+      if (!(error instanceof JetStreamApiError && error.code === StreamNotFound)) return undefined;
       return await this.replaced() ? "another stream was begun in its place" : "it is not there any more";
     }
+    if (this.#closed) return undefined;
+    const tail = this.#tail ??= this.#follow(Math.max(read, (info.config.first_seq ?? 1) - 1));
     if (!hasMajority(info)) return undefined;
     const last = info.state.last_seq;
     if (last < read) return `it ends at ${last}, where ${read} was read before`;
-    this.#tail!.reach(last);
+    tail.reach(last);
     return "";
+  }
+
+  #follow(position: number): Tail {
+    const events = this.#events!;
+    return new Tail(this.nats, nameOf(this.id), position, {
+      read: (position, bytes) => this.nats.handOn(() => events.read(position, bytes)),
+      reached: (position) => this.nats.handOn(() => events.heard(position)),
+      lost: (why) => this.#lose(why),
+    });
   }
 
   #lose(why: string): void {
@@ -163,9 +174,4 @@ function verdictOf(error: unknown, over: number | undefined): Published {
     }
   }
   return { kind: "unknown", why: errorLine(error) };
-}
-
-/** Whether it is this error of JetStream. */
-export function isCode(error: unknown, code: number): boolean {
-  return error instanceof JetStreamApiError && error.code === code;
 }

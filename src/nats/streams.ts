@@ -1,16 +1,20 @@
 /** Which stream is the log: a key of the engine says so, and is only ever changed from the value that it was seen with. @module */
-import { JetStreamApiCodes, StorageType } from "@nats-io/jetstream";
+import { jetstream, StorageType } from "@nats-io/jetstream";
 import { type KV, Kvm } from "@nats-io/kv";
+import { errors } from "@nats-io/transport-node";
 import { errorLine } from "../errors.ts";
 import type { Streams } from "../ledger/stream.ts";
 import { ANSWER_MS, type Nats, NatsError } from "./connection.ts";
-import { configOf, isCode, JetStream, nameOf } from "./stream.ts";
+import { configOf, JetStream, nameOf } from "./stream.ts";
 
 /** The bucket of keys that all replicas share. */
 const BUCKET = "galo";
 const KEY = "log";
 /** How often the key is tried again while nobody knows whether it was changed. */
 const TRIES = 10;
+/** How long a key may take, in milliseconds, and how often it is asked for: while a bucket is being made nobody answers. */
+const KEYS_MS = 500;
+const ASKED_MAX = 4;
 
 /** What the key says. */
 interface Entry {
@@ -18,20 +22,25 @@ interface Entry {
   readonly revision: number;
 }
 
-/** The keys that the replicas of a cluster share: each change is from a revision to the next. */
-export async function keysOf(nats: Nats): Promise<KV> {
+/** The keys that the replicas of a cluster share, made by the first that asks; each change is from a revision to the next. */
+export type Keys = () => Promise<KV>;
+
+/** Keys that are kept on as many servers as streams are. Rejects with a {@link NatsError} while that is not possible. */
+export function keysOf(nats: Nats): Keys {
   const options = { replicas: nats.copies, storage: StorageType.File, history: 1, allow_direct: false };
-  try {
-    return await new Kvm(nats.client).create(BUCKET, options);
-  } catch (error) {
-    throw new NatsError("unavailable", `NATS cannot keep keys on ${nats.copies} servers: ${errorLine(error)}`);
-  }
+  const client = jetstream(nats.connection, { timeout: KEYS_MS });
+  let made: Promise<KV> | undefined;
+  return () =>
+    made ??= asked(() => new Kvm(client).create(BUCKET, options)).catch((error) => {
+      made = undefined;
+      throw error;
+    });
 }
 
 /** The streams of JetStream. Methods reject with a {@link NatsError}. */
 export class JetStreams implements Streams {
   /** @param bytesMax how large a stream may become */
-  constructor(private readonly nats: Nats, private readonly keys: KV, private readonly bytesMax: number) {}
+  constructor(private readonly nats: Nats, private readonly keys: Keys, private readonly bytesMax: number) {}
 
   async current(): Promise<JetStream | undefined> {
     const entry = await this.#entry();
@@ -43,7 +52,8 @@ export class JetStreams implements Streams {
     if (before && before.id !== instead) return await this.#open(before);
     // the store keeps it as a UUID
     const id = crypto.randomUUID();
-    await asked(() => this.nats.manager.streams.add(configOf(id, first, this.nats.copies, this.bytesMax)));
+    const config = configOf(id, first, this.nats.copies, this.bytesMax);
+    await asked(() => this.nats.manager.streams.add(config));
     const entry = await this.#change(id, before?.revision ?? 0);
     // its messages are in the store, or with those who read them
     const left = entry.id === id ? instead : id;
@@ -56,7 +66,8 @@ export class JetStreams implements Streams {
     let why = "";
     for (let i = 0; i < TRIES; i++) {
       try {
-        return { id, revision: await this.keys.put(KEY, id, { previousSeq: from, timeout: ANSWER_MS }) };
+        const keys = await this.keys();
+        return { id, revision: await keys.put(KEY, id, { previousSeq: from, timeout: ANSWER_MS }) };
       } catch (error) {
         why = errorLine(error);
       }
@@ -81,16 +92,19 @@ export class JetStreams implements Streams {
   }
 
   async #entry(): Promise<Entry | undefined> {
-    const entry = await asked(() => this.keys.get(KEY));
+    const keys = await this.keys();
+    const entry = await asked(() => keys.get(KEY));
     return entry ? { id: entry.string(), revision: entry.revision } : undefined;
   }
 }
 
 async function asked<T>(question: () => Promise<T>): Promise<T> {
-  try {
-    return await question();
-  } catch (error) {
-    const refused = isCode(error, JetStreamApiCodes.JetStreamNotEnabledForAccount) || isCode(error, 10_047);
-    throw new NatsError(refused ? "refused" : "unavailable", `NATS: ${errorLine(error)}`, { cause: error });
+  for (let tries = 1;; tries++) {
+    try {
+      return await question();
+    } catch (error) {
+      if (error instanceof errors.TimeoutError && tries < ASKED_MAX) continue;
+      throw new NatsError("unavailable", `NATS: ${errorLine(error)}`, { cause: error });
+    }
   }
 }

@@ -17,7 +17,7 @@ const KEPT_MS = 10_000;
 const SKIPPED_MS = 10_000;
 
 /** The events of a tail. */
-export interface TailEvents {
+interface TailEvents {
   read(position: number, bytes: Uint8Array): void;
   /** everything up to a position that was to be reached is handed over */
   reached(position: number): void;

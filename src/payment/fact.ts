@@ -58,8 +58,11 @@ interface Followed extends Said {
 
 /** A replica took a payment, and owns it: it dispatches it. */
 export interface Accepted extends Said {
+  /** which fact it is */
   readonly kind: "accepted";
+  /** the payment's */
   readonly id: string;
+  /** the amount */
   readonly cents: Cents;
   /** the log may have lost an earlier fact of this id: both processors are asked before anything is sent */
   readonly doubt: boolean;
@@ -67,7 +70,9 @@ export interface Accepted extends Said {
 
 /** An attempt is bound to a processor: from here on it may be booked there. `at` is the `requestedAt` that it gets. */
 export interface Dispatched extends Followed {
+  /** which fact it is */
   readonly kind: "dispatched";
+  /** the one that it is bound to */
   readonly processor: Processor;
 }
 
@@ -85,8 +90,11 @@ interface Settled extends Followed, Booking {
 
 /** What a processor has booked: how much, and under which `requestedAt`. */
 export interface Booking {
+  /** the one that booked it */
   readonly processor: Processor;
+  /** in milliseconds since 1970, UTC */
   readonly requestedAt: number;
+  /** the amount */
   readonly cents: Cents;
 }
 
@@ -95,17 +103,21 @@ export type FollowUp = Dispatched | Released | Settled;
 
 /** The replica `from` is dead: what it owned and had not settled belongs to `by`. Bound attempts stay bound. */
 export interface Moved extends Said {
+  /** which fact it is */
   readonly kind: "moved";
+  /** the dead replica */
   readonly from: ReplicaId;
 }
 
 /** What stands before this no longer counts, except what may be booked: that ends first, and counts. */
 export interface Purged extends Said {
+  /** which fact it is */
   readonly kind: "purged";
 }
 
 /** The log may have lost facts before this position: what is unsettled here may lack its newest ones. */
 export interface Doubted extends Said {
+  /** which fact it is */
   readonly kind: "doubted";
   /** of the machine, in milliseconds, when this was written */
   readonly uptimeMs: number;

@@ -15,10 +15,13 @@ export type Stage = typeof STAGES[number];
 export interface Payment {
   /** the canonical correlation id */
   readonly id: string;
+  /** the amount */
   readonly cents: Cents;
+  /** when the first replica took it */
   readonly acceptedAt: number;
   /** the replica that dispatches it */
   readonly owner: ReplicaId;
+  /** how far it is */
   readonly stage: Stage;
   /** attempts so far; 0 while only accepted */
   readonly attempt: number;
@@ -26,6 +29,7 @@ export interface Payment {
   readonly processor: Processor | null;
   /** the one sent to the processor, and once settled the one booked; 0 while only accepted */
   readonly requestedAt: number;
+  /** why it is at this stage */
   readonly reason: Reason;
   /** of its newest fact in the log; 0 once it is settled, since no fact can follow */
   readonly position: number;

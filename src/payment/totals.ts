@@ -9,7 +9,9 @@ import { assertCents, type Cents } from "./money.ts";
 
 /** How many payments, and how many cents they add up to. */
 export interface Total {
+  /** payments */
   readonly count: number;
+  /** what they add up to */
   readonly cents: Cents;
 }
 

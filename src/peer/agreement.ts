@@ -41,7 +41,11 @@ export class Agreement {
     this.#before = undefined;
   }
 
-  /** More of the log has been read here. @returns how the replicas differ, in one line: a broken invariant of one of them */
+  /**
+   * More of the log has been read here.
+   *
+   * @returns how the replicas differ, in one line: a broken invariant of one of them
+   */
   look(): string | undefined {
     if (this.#ahead.length === 0) return undefined;
     const own = this.own();
@@ -58,9 +62,9 @@ export class Agreement {
 
 /**
  * @param told not after the newest of `own`
- * @param before what the peer told before: each counts what is settled from another position, so that only what came since can
- * be compared
- * @returns an empty text where nothing differs, as far as what is kept here tells
+ * @param before the peer's checkpoint before: each replica counts what is settled from a position of its own, so that
+ * only what came since can be compared
+ * @returns an empty text if nothing differs, as far as the checkpoints kept here show
  */
 function differences(
   own: readonly Checkpoint[],

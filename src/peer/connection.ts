@@ -20,11 +20,15 @@ export const BACKLOG_BYTES_MAX = 4 << 20;
 
 /** What a link and its connections need of their replica. */
 export interface LinkParts {
+  /** this replica */
   readonly self: ReplicaId;
   readonly roster: Roster;
   readonly clock: Clock;
+  /** for jitter */
   readonly random: Random;
+  /** the way to the peer */
   readonly transport: Transport;
+  /** How far this replica is now. */
   progress(): Progress;
   /** this replica's, oldest first */
   checkpoints(): readonly Checkpoint[];
@@ -58,6 +62,7 @@ export class Connection implements ChannelListener {
   /** a position that was sent to the peer, and that it has not reported as read yet, and since when */
   #unread: { readonly position: number; readonly sinceMs: number } | undefined;
 
+  /** Sends the hello. */
   constructor(
     private readonly channel: Channel,
     private readonly parts: LinkParts,
@@ -75,6 +80,7 @@ export class Connection implements ChannelListener {
     return this.#unread ? this.parts.clock.monotonic() - this.#unread.sinceMs : 0;
   }
 
+  /** Sends frames, unless the connection has ended; ends it if the peer has too much unread. */
   send(...frames: readonly Frame[]): void {
     if (this.#ended) return;
     this.#sentMs = this.parts.clock.monotonic();

@@ -14,8 +14,9 @@ export const FRAME_LENGTH_MAX = 4_096;
 /** The beginning of a line that is no frame, whatever follows. */
 const BROKEN = "\0";
 
-/** What came, or is to be sent, is no frame. The message is one line; the stream cannot be read on. */
+/** A message that came, or is to be sent, is not a frame. The error is one line; the stream cannot be read on. */
 export class FrameError extends Error {
+  /** what a stack shows */
   override name = "FrameError";
 }
 

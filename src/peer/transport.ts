@@ -13,6 +13,7 @@ export interface Channel {
 
 /** The events of a channel. */
 export interface ChannelListener {
+  /** Bytes that the other side sent: valid until this returns. */
   received(bytes: Uint8Array): void;
   /** Called once, however the connection ended; not after {@link Channel.close}. */
   closed(): void;

@@ -17,7 +17,7 @@ export class UnixTransport implements Transport {
     private readonly fail: (error: unknown) => void,
   ) {}
 
-  /** @throws if the socket cannot be made: a folder that is missing, a path that is too long */
+  /** Listens at the path. @throws if the socket cannot be made: a folder that is missing, a path that is too long */
   listen(open: (channel: Channel) => ChannelListener): void {
     const path = peerSocket(this.folder, this.self);
     // this process holds the lock of its name, so a socket here is a dead one's

@@ -28,7 +28,7 @@ const RFC_2822 = /^[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:
 export function readBooking(text: string, id: string): Lookup {
   const body = parseObject(text);
   if (!body) return { kind: "unclear", error: "the answer is no JSON object" };
-  if (repeatsName(text, body)) return { kind: "unclear", error: "a name stands there twice" };
+  if (repeatsName(text, body)) return { kind: "unclear", error: "a name is in it twice" };
   const { correlationId, amount, requestedAt } = membersOf(body);
   const cents = centsIn(amount);
   const at = msIn(requestedAt);
@@ -41,13 +41,13 @@ export function readBooking(text: string, id: string): Lookup {
 /** The complaint, the same for all answers with this mistake; nested values stay out, since they may be deeper than the stack. */
 function unclear(name: string, value: unknown): Lookup {
   if (value === undefined) return { kind: "unclear", error: `${name} is missing` };
-  if (value === TWICE) return { kind: "unclear", error: `${name} stands there twice` };
+  if (value === TWICE) return { kind: "unclear", error: `${name} is in it twice` };
   if (name === "correlationId") return { kind: "unclear", error: `${name} is not the one that was asked for` };
   const shown = JSON.stringify(value, (_, inside) => typeof inside === "object" && inside !== value ? "…" : inside);
   return { kind: "unclear", error: `${name} is ${shown.slice(0, SHOWN_MAX)}` };
 }
 
-/** In place of a value whose name stands there twice. */
+/** Replaces a value whose name is in the answer twice. */
 const TWICE = Symbol("twice");
 
 function membersOf(body: JsonObject): Partial<Record<Name, unknown>> {

@@ -26,6 +26,7 @@ export class HttpProcessorClient implements ProcessorClient {
   readonly #pools: Readonly<Record<Processor, HttpPool>>;
   readonly #observers: readonly Observer[];
 
+  /** Connects to nothing yet. */
   constructor({ urls, requestTimeoutMs, connectionsMax, observers = [] }: ClientOptions) {
     this.#observers = observers;
     const pool = (processor: Processor) => new HttpPool(new URL(urls[processor]), connectionsMax, requestTimeoutMs);

@@ -39,13 +39,15 @@ export class HttpPool {
   readonly #all = new Set<HttpConnection>();
   /** the one that was used last is used first */
   readonly #idle: HttpConnection[] = [];
-  /** by when they began */
+  /** in the order in which they began */
   readonly #calls = new Set<HttpCall>();
   readonly #waiting: HttpCall[] = [];
   readonly #sweeping: ReturnType<typeof setInterval>;
   #closed = false;
 
   /**
+   * Connects to nothing yet.
+   *
    * @param url `http` or `https`; a path in it goes before those of requests
    * @param timeoutMs milliseconds from {@link request} to the whole answer: it may be up to {@link SWEEP_MS} less
    */

@@ -4,6 +4,8 @@ import type { Outcome } from "../routing/processor_client.ts";
 import type { Ended } from "./http.ts";
 
 /**
+ * The outcome of a call.
+ *
  * @param ended if the body breaks off, the status line is enough for a refusal
  * @example
  * ```ts

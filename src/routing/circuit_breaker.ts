@@ -3,11 +3,11 @@
  * payments; open, it does not; half-open, a probe is due. Every answer and `service-health` move it.
  * @module
  */
-import type { Clock, Random } from "../clock.ts";
+import { backoffMs, type Clock, type Random } from "../clock.ts";
 import type { Health, Outcome } from "./processor_client.ts";
 import type { ProcessorView } from "./route.ts";
 
-/** Pause before the first probe of a processor that went down, in milliseconds; it doubles with every failed probe. */
+/** The longest pause before the first probe of a processor that went down, and before any later one: {@link backoffMs}. */
 export const PROBE_MS_MIN = 50, PROBE_MS_MAX = 1_000;
 /** How much longer than the last answers took calls must wait to show that the processor has changed, in milliseconds. */
 export const STALL_MS = 250;
@@ -24,7 +24,9 @@ const WEIGHT = 0.3;
 
 /** A call in flight, as {@link CircuitBreaker.begin} gave it. */
 export interface Call {
+  /** on the monotonic clock, in milliseconds */
   readonly startedMs: number;
+  /** whether it tests a processor that was down */
   readonly probe: boolean;
   /** of the payment */
   readonly id: string;
@@ -53,8 +55,10 @@ export class CircuitBreaker {
   /** the last probe was booked, but only after a long time */
   #slowProbe = false;
   #probeAtMs = 0;
-  #probePauseMs = PROBE_MS_MIN;
+  /** probes that failed one after the other */
+  #failedProbes = 0;
 
+  /** Closed, until something says otherwise. */
   constructor(private readonly clock: Clock, private readonly random: Random) {}
 
   /** The state for the routing now. */
@@ -67,7 +71,7 @@ export class CircuitBreaker {
     return {
       ...{ available: up && !full, full },
       latencyMs: stale ? 0 : Math.max(this.#latencyMs, waitingMs),
-      // a call now and then still goes out, so that one lost answer does not stop all
+      // a call still goes out now and then, so that one lost answer does not stop all calls
       stalled: waitingMs > this.#latencyMs + STALL_MS && now - this.#newestStartMs < STALL_MS,
       inFlight: this.#calls.size,
       probeDue: !this.#up && this.#probes === 0 && now >= this.#probeAtMs && now >= this.#retryAtMs,
@@ -110,7 +114,7 @@ export class CircuitBreaker {
     this.#learn(call, outcome);
   }
 
-  /** What `service-health` said. After a failed call it only allows a probe: real answers know better. */
+  /** What `service-health` said. After a failed call it only allows a probe: answers to payments are better evidence. */
   heardHealth(health: Health): void {
     this.#heardMs = this.clock.monotonic();
     if (health.failing) {
@@ -122,13 +126,13 @@ export class CircuitBreaker {
       return;
     }
     this.#latencyMs = health.minResponseMs;
-    // if only its own word has it down, its word has it up; the same if only single payments were rejected
+    // what only `service-health` took down, it brings up again; so it is if only single payments were rejected
     this.#up ||= this.#hearsay || this.#rejected.size > 0 && this.rejectsWith === undefined;
     this.#hearsay = false;
     if (!this.#up) {
       this.#probes = 0;
       this.#probeAtMs = 0;
-      this.#probePauseMs = PROBE_MS_MIN;
+      this.#failedProbes = 0;
     }
   }
 
@@ -159,7 +163,7 @@ export class CircuitBreaker {
         this.#up = true;
         this.#hearsay = false;
         this.#probes = 0;
-        this.#probePauseMs = PROBE_MS_MIN;
+        this.#failedProbes = 0;
         this.#fullPauseMs = FULL_MS / 2;
         return;
       }
@@ -188,13 +192,12 @@ export class CircuitBreaker {
     this.#up = false;
     this.#slowProbe = false;
     this.#probes = 0;
-    this.#probePauseMs = PROBE_MS_MIN;
+    this.#failedProbes = 0;
     this.#backOff();
   }
 
   #backOff(): void {
-    this.#probeAtMs = this.clock.monotonic() + this.#probePauseMs * (0.5 + this.random());
-    this.#probePauseMs = Math.min(2 * this.#probePauseMs, PROBE_MS_MAX);
+    this.#probeAtMs = this.clock.monotonic() + backoffMs(PROBE_MS_MIN, PROBE_MS_MAX, this.#failedProbes++, this.random);
   }
 
   /** How long the oldest call waits that began after every answered one. */

@@ -54,9 +54,11 @@ const DENIED: Lookup = { kind: "unclear", error: "status 404 for a payment that 
 
 /** The state of one processor, for people. */
 export interface ProcessorStatus {
+  /** whether it takes payments, or only has no room for a moment */
   readonly state: "up" | "down";
   /** typical time of an answer, in milliseconds */
   readonly latencyMs: number;
+  /** calls of this replica without an answer */
   readonly inFlight: number;
   /** why it is down; left out if it is not, or if `rejectsWith` says it */
   readonly error?: string;
@@ -107,6 +109,7 @@ export class Dispatcher implements LedgerObserver {
   #running = false;
   #stopped: (() => void) | undefined;
 
+  /** Dispatches nothing yet: see {@link start}. */
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
     this.#turns = new Turns(parts.clock, parts.limits.dispatchPerSecond, (budget) => this.#turn(budget));
@@ -124,6 +127,7 @@ export class Dispatcher implements LedgerObserver {
     return this.#queue.length > 0 ? this.#held : undefined;
   }
 
+  /** The state of a processor now. */
   status(processor: Processor): ProcessorStatus {
     const { ledger, clock } = this.#parts;
     const breaker = this.#breakers[processor];

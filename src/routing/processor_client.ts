@@ -45,6 +45,7 @@ export type Lookups = readonly (readonly [Processor, Lookup])[];
 
 /** What `service-health` says. */
 export interface Health {
+  /** whether it refuses payments now */
   readonly failing: boolean;
   /** what the processor says its answers take at least, in milliseconds */
   readonly minResponseMs: number;
@@ -52,7 +53,9 @@ export interface Health {
 
 /** Every method settles within its own limit of time and never throws. */
 export interface ProcessorClient {
+  /** Sends a payment. */
   pay(processor: Processor, order: Order): Promise<Outcome>;
+  /** Asks for a payment by its id. */
   lookup(processor: Processor, id: string): Promise<Lookup>;
   /** undefined if there was no answer, or one that says nothing (429) */
   health(processor: Processor): Promise<Health | undefined>;

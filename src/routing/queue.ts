@@ -32,6 +32,7 @@ export class Queue<T> {
   readonly #again = new Lane<T>();
   readonly #new = new Lane<T>();
 
+  /** How many wait. */
   get length(): number {
     return this.#again.length + this.#new.length;
   }
@@ -41,6 +42,7 @@ export class Queue<T> {
     return this.#again.first ?? this.#new.first;
   }
 
+  /** Adds one that comes for the first time. */
   push(item: T): void {
     this.#new.push(item);
   }

@@ -9,7 +9,7 @@ import type { Cancel, Clock } from "../clock.ts";
 export const TURN_MS = 20;
 /** The same while only payments wait that came in since the last turn: each turn has a cost of its own. */
 export const NEW_TURN_MS = 80;
-/** How much later than it could begin a turn may begin, in milliseconds. */
+/** How long a turn may be put off, so that more payments share it, in milliseconds. */
 const RIDE_MS = 20;
 /** A turn that is later than this shows a busy event loop, in milliseconds. */
 const LAG_MS = 3;
@@ -31,6 +31,8 @@ export class Turns {
   #budget: number;
 
   /**
+   * Plans nothing yet.
+   *
    * @param perSecond how many payments at most, when nothing lags
    * @param run called with how many payments this turn may dispatch
    */
@@ -69,6 +71,7 @@ export class Turns {
     return () => cancelled = true;
   }
 
+  /** Runs no further turn. */
   stop(): void {
     this.#stopped = true;
     this.#planned?.();

@@ -8,8 +8,9 @@ import { amountOf } from "../payment/money.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Lookup, Lookups, Outcome } from "./processor_client.ts";
 
-/** It waits for a route. */
+/** A payment that waits for a route. */
 export interface Queued {
+  /** which work it is */
   readonly state: "queued";
   /** how often it was put off: each pause is longer than the one before */
   readonly pauses: number;
@@ -17,8 +18,9 @@ export interface Queued {
   readonly clearedPosition: number;
 }
 
-/** It is bound to a processor, and waits to be sent there. */
+/** A payment that is bound to a processor, and waits to be sent there. */
 export interface Bound {
+  /** which work it is */
   readonly state: "bound";
   /** as in {@link Queued} */
   readonly pauses: number;

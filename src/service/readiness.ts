@@ -12,10 +12,13 @@ export type Readiness = ReturnType<typeof readinessOf>;
 
 /** The parts of a replica that has read the store and the log. */
 export interface Running {
+  /** records and folds facts */
   readonly ledger: Ledger;
   /** none where the log is no files */
   readonly retention: Retention | undefined;
+  /** brings payments to the processors */
   readonly dispatcher: Dispatcher;
+  /** writes the store; undefined without one */
   readonly projector: Projector | undefined;
 }
 

@@ -43,11 +43,14 @@ export interface Service {
    * @returns false if it is not serving, or the log did not take it; `cut-off` if that could not be learned in time
    */
   purge(): boolean | "cut-off" | Promise<boolean | "cut-off">;
+  /** Whether payments are taken now, and what is not as it should be. */
   readiness(): Readiness;
+  /** its parts, as they are now */
   readonly vitals: Vitals;
 }
 
 /** The parts of a replica, for what `/readyz` does not show; those of {@link Running} are missing until the store and the log are read. */
 export interface Vitals extends Partial<Running> {
+  /** the links to the peers; none for a replica on its own */
   readonly links: PeerLinks | undefined;
 }

@@ -24,13 +24,18 @@ export const COVER_MS = 1_500;
 export interface ProjectorParts {
   /** whether it is the one that writes at an interval */
   readonly isFirst: boolean;
+  /** where payments are written */
   readonly store: Store;
+  /** the time */
   readonly clock: Clock;
+  /** for jitter */
   readonly random: Random;
   /** its book holds the loaded snapshot, and nothing of the log is folded yet */
   readonly ledger: Ledger;
   /** the identity of the ledger's log */
   readonly logId: string;
+  /** where the log begins: every position before it is of an earlier log */
+  readonly begins?: number | undefined;
   /** where the store was when it was loaded; log null and position 0 if it did not answer */
   readonly from: LogPosition;
   /** the least time between the starts of two writes, unless a caller waits; in milliseconds */
@@ -228,17 +233,18 @@ export class Projector implements LedgerObserver {
 
   /** The store says where it is; it was at `known` or later when it was asked. */
   #learned(now: Stored, known: LogPosition, batch: Batch | undefined, rows: number): void {
-    const { ledger, logId, from, clock, onBatch } = this.#parts;
+    const { ledger, logId, begins = 0, from, clock, onBatch } = this.#parts;
     if (now.logId === known.logId && now.position === known.position) return;
     this.#wroteLast = now === batch?.to;
     // a backup was restored, or the database was made anew
-    const isOlder = now.position < known.position && [logId, from.logId, null].includes(now.logId);
+    const isOfBefore = [logId, from.logId, null].includes(now.logId) || now.position < begins;
+    const isOlder = now.position < known.position && isOfBefore;
     if (isOlder) return this.#rewrite(now);
     if (now.logId !== logId) return this.#ahead(`the store holds another log, ${now.logId}`);
-    if (now.position > ledger.position) ledger.catchUp();
-    if (now.position > ledger.position) {
-      return this.#ahead(`the store holds the log up to ${now.position}, and the log ends at ${ledger.position}`);
-    }
+    const reading = now.position > ledger.position ? ledger.barrier() : undefined;
+    // another replica has stored what is still on its way to this one: looked at again later
+    if (reading) return void reading.then((isRead) => isRead && this.#isAhead(now));
+    if (this.#isAhead(now)) return;
     if (this.#wroteLast && rows > 0) onBatch(rows, clock.monotonic() - this.#startedMs);
     // another replica may have been heard meanwhile
     if (now.position > this.#stored.position) this.#advanceTo(now.position);
@@ -261,14 +267,22 @@ export class Projector implements LedgerObserver {
     onStored(position);
   }
 
-  /** What was stored after that position is lost there, and nobody knows which payments that were. */
+  /** What was stored after that position is lost there, and nothing says which payments that were. */
   #rewrite({ logId, position }: Stored): void {
     this.#parts.say("warning", "the store is older than it was: everything is written again");
     this.#stored = { logId, position };
     this.#unsaved.markAll(this.#parts.ledger.position - 1, this.#parts.clock.monotonic());
   }
 
+  #isAhead({ position }: Stored): boolean {
+    const { ledger } = this.#parts;
+    const isAhead = position > ledger.position;
+    if (isAhead) this.#ahead(`the store holds the log up to ${position}, and the log ends at ${ledger.position}`);
+    return isAhead;
+  }
+
   #ahead(why: string): void {
+    if (this.#stopped) return;
     this.stop();
     this.#parts.onAhead(why);
   }

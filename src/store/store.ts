@@ -53,6 +53,8 @@ export interface Store {
 /** Why a call of the store failed. */
 export class StoreError extends Error {
   /**
+   * An error with one line for people.
+   *
    * @param kind `unavailable`: trying again may help; `refused`: somebody has to act first (a wrong password, a disk
    * that is full, a read-only database, a schema from a newer version)
    * @param message one clear line, without secrets

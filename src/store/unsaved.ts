@@ -30,7 +30,7 @@ export class Unsaved {
   #replacedAt: number | undefined;
   #marks: Mark[] = [];
 
-  /** @param book holds exactly what the store holds */
+  /** Nothing is unsaved yet. @param book holds exactly what the store holds */
   constructor(book: Book) {
     this.#book = book;
     this.#settledFrom = book.settled.size;

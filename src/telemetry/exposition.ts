@@ -12,7 +12,7 @@ type Values = readonly (readonly [labels: Readonly<Record<string, string>>, valu
 type PeerLink = NonNullable<Vitals["links"]>["all"][number];
 type Tell = (name: string, help: string, values: Value | Values) => void;
 
-/** @param inFlight requests that wait for their answer, by route */
+/** The state of a replica now. @param inFlight requests that wait for their answer, by route */
 export function tellNow(replica: Service, self: string, version: string, inFlight: Values): Promise<string> {
   const registry = new Registry();
   registry.setDefaultLabels({ replica: self });

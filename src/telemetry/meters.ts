@@ -66,7 +66,7 @@ export class Meters implements Observer {
   #uncounted: (() => void)[] = [];
   #watching: ReturnType<typeof setInterval> | undefined;
 
-  /** @param version of the program */
+  /** Measures nothing yet: see {@link start}. @param version of the program */
   constructor(readonly self: ReplicaId, readonly version: string) {
     this.#registry.setDefaultLabels({ replica: self });
     const { dispatched, released, settled, calls } = this.#counters;
@@ -90,6 +90,7 @@ export class Meters implements Observer {
     }, LAG_EVERY_MS);
   }
 
+  /** Stops measuring. */
   stop(): void {
     clearInterval(this.#watching);
   }

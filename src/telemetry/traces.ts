@@ -39,6 +39,7 @@ export class Traces implements Observer {
   /** under way, by purpose, processor and id */
   readonly #calls = new Map<string, Span>();
 
+  /** Adds spans for this replica. */
   constructor(readonly self: ReplicaId) {}
 
   /** A handler whose requests are active spans, on a port too: Node's server makes a span there, but does not activate it. */
@@ -89,7 +90,7 @@ export class Traces implements Observer {
       "galo.attempt": attempt,
       "galo.replica": this.self,
     };
-    // since when a later attempt has waited is not remembered
+    // nothing remembers since when a later attempt has waited
     const startTime = attempt === 1 ? acceptedAt : fact.at;
     const joined = this.#joined.get(id) ?? this.#join(id, ofPayment(id));
     const span = this.#tracer.startSpan("dispatch", { startTime, attributes }, childOf(joined.origin));

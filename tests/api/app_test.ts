@@ -87,7 +87,7 @@ Deno.test("answers 500 without internals and logs the error when something unexp
   }
 });
 
-Deno.test("hands a broken invariant on, so that the replica stops", async () => {
+Deno.test("passes a broken invariant on, so that the replica stops", async () => {
   const { app, payments, broken } = fakeApp();
   payments.error = new Error("invariant: 0.5 is not a whole number of cents");
   const answer = await app.request("/payments", post({ correlationId: ID, amount: 1 }));

@@ -1,7 +1,7 @@
-/** Whether an answer is one that the OpenAPI document tells of. @module */
+/** Whether an answer is one that the OpenAPI document describes. @module */
 import { Ajv2020 } from "ajv/dist/2020.js";
 import assert from "node:assert/strict";
-import { openApiDocument } from "../../src/api/openapi.ts";
+import { openApiDocument, routesOf } from "../../src/api/openapi.ts";
 
 interface Media {
   readonly schema?: unknown;
@@ -34,7 +34,7 @@ export interface Document {
   };
 }
 
-export const DOCUMENT = openApiDocument() as unknown as Document;
+export const DOCUMENT = openApiDocument(routesOf(true)) as unknown as Document;
 
 const ajv = new Ajv2020({ strict: false, validateFormats: false });
 ajv.addSchema(DOCUMENT as object, "openapi");
@@ -43,8 +43,8 @@ ajv.addSchema(DOCUMENT as object, "openapi");
 export const seen = new Set<string>();
 
 /**
- * Asserts that the document tells of an answer to `method` at `path`: status, media type, headers and body. What it
- * tells of a route is in src/api/openapi.ts.
+ * Asserts that the document describes an answer to `method` at `path`: status, media type, headers and body. Each
+ * route's description is in src/api/openapi.ts.
  */
 export async function assertDocumented(method: string, path: string, answer: Response): Promise<void> {
   const what = `${method} ${path} answered ${answer.status}`;
@@ -68,11 +68,11 @@ export async function assertDocumented(method: string, path: string, answer: Res
   const place = known ? ["paths", template!, name, "responses", answer.status] : ["components", "responses", operation];
   const pointer = place.map((part) => String(part).replaceAll("~", "~0").replaceAll("/", "~1")).join("/");
   const told = place.reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], DOCUMENT);
-  assert.ok(told, `${what}: not told in src/api/openapi.ts`);
+  assert.ok(told, `${what}: not described in src/api/openapi.ts`);
   const type = assertHead(told as Answer, answer, what);
   if (method === "HEAD") return;
   const { schema } = type === undefined ? {} : (told as Answer).content![type]!;
-  // of a clone that ends only when the other's body does
+  // the body is that of a clone, which ends only when the other body does
   if (schema === undefined) void answer.body?.cancel();
   const body = schema === undefined ? undefined : await answer.json();
   if (schema) assertValid({ $ref: `openapi#/${pointer}/content/${type!.replaceAll("/", "~1")}/schema` }, body, what);
@@ -93,7 +93,7 @@ function assertHead(told: Answer, answer: Response, what: string): string | unde
   return type;
 }
 
-/** The path of the document that a path is one of. */
+/** The path in the document that a path matches. */
 function templateOf(path: string): string | undefined {
   const exact = Object.keys(DOCUMENT.paths).find((template) => template === path);
   return exact ??

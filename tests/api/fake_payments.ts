@@ -20,7 +20,7 @@ export const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 
 export class FakePayments implements Service {
   readonly facts = new Facts();
-  /** what became of the payments handed in, instead of taking them */
+  /** why payments are refused, instead of being taken */
   refusal: Exclude<Acceptance, "accepted"> | undefined;
   /** thrown by every method but that of readiness */
   error: Error | undefined;
@@ -104,7 +104,7 @@ export class FakePayments implements Service {
   }
 }
 
-/** What people are shown of fake payments; nothing looks by itself. */
+/** What the pages show of fake payments; it looks only when a test has it look. */
 export function fakeWatch(payments: FakePayments): Watch {
   const watch = new Watch({
     self: "a",
@@ -121,7 +121,7 @@ export function fakeWatch(payments: FakePayments): Watch {
 
 /**
  * An app over fake payments, and what it reported of broken invariants. Every answer is asserted to be one that the
- * OpenAPI document tells of.
+ * OpenAPI document describes.
  */
 export function fakeApp(options: Partial<Edge> = {}) {
   const payments = new FakePayments();
@@ -132,7 +132,7 @@ export function fakeApp(options: Partial<Edge> = {}) {
   const fetch = app.fetch;
   app.fetch = async (request, ...rest) => {
     const answer = await fetch(request, ...rest);
-    // Hono makes the headers of an answer when they are first read, and the clone of one that was not read has none
+    // Hono makes an answer's headers when they are first read; a clone that is made before that has none
     void answer.headers;
     await assertDocumented(request.method, URL.parse(request.url)?.pathname ?? "", answer.clone());
     return answer;
@@ -146,7 +146,7 @@ export function post(body: unknown, type = "application/json"): RequestInit {
   return { method: "POST", body: text, headers: { "content-type": type } };
 }
 
-/** The problem that an answer tells of, after checking that it is a whole one and of the answer's status. */
+/** The problem in an answer, after checking that it is complete and has the answer's status. */
 export async function problemOf(answer: Response): Promise<Problem> {
   assert.equal(answer.headers.get("content-type"), "application/problem+json");
   const problem = problemAnswer.parse(await answer.json());

@@ -11,14 +11,14 @@ Deno.test("counts the decimals of a number as it is written", () => {
   for (const [number, decimals] of cases) assert.equal(decimalsOf(number), decimals, number);
 });
 
-Deno.test("reads the digits of the member that counts", () => {
+Deno.test("reads the digits of the last member of that name", () => {
   assert.equal(longNumber('{"amount":19.9}', "amount"), undefined);
   assert.equal(longNumber('{"amount":19.90000}', "amount"), "19.90000");
   assert.equal(longNumber('{"amount":1.0000001,"x":{"amount":2.0000001},"amount":19.9}', "amount"), "19.9");
   assert.equal(longNumber('{"x":"\\"amount\\":1.001","amount":19.90}', "amount"), "19.90");
 });
 
-Deno.test("a number that is too short to be looked at closely is what its double says", () => {
+Deno.test("a short number is what its double says, and its digits are not read", () => {
   const literal = fc.tuple(
     fc.nat(10 ** 12 - 1),
     fc.option(fc.stringMatching(/^[0-9]{1,2}$/)),
@@ -32,7 +32,7 @@ Deno.test("a number that is too short to be looked at closely is what its double
   }));
 });
 
-Deno.test("finds the word that stands for an amount only in what is JSON otherwise", () => {
+Deno.test("finds a word in place of the amount only if the rest is JSON", () => {
   assert.equal(wordForAmount('{"amount":NaN}'), "NaN");
   assert.equal(wordForAmount('{"amount" : -Infinity , "x": 1}'), "-Infinity");
   for (
@@ -71,7 +71,7 @@ Deno.test("sees every name that stands twice in an object, and no other", () => 
   for (const text of plain) assert.ok(!repeatsName(text, parseObject(text)!), text);
 });
 
-Deno.test("a text that was written from a value repeats no name, and repeats one once a member is there twice", () => {
+Deno.test("JSON that is written from a value repeats no name, and does so once a member is in it twice", () => {
   // no name has a backslash: after one with `a\\`, V8 15.0 reads `"a\""` as `a\\`
   const key = fc.oneof(fc.stringMatching(/^[a-z: ]{0,6}$/), fc.constantFrom("amount", "a:", 'a"', "é", "__proto__"));
   const values = fc.oneof(fc.integer(), fc.string(), fc.array(fc.dictionary(key, fc.string())));

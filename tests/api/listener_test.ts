@@ -23,7 +23,7 @@ async function ask(path: string): Promise<string> {
   return await (await fetch("http://localhost/", { client })).text();
 }
 
-Deno.test("a socket that somebody listens on is left to him", real, () =>
+Deno.test("a socket on which another process listens is left alone", real, () =>
   socketOf(async (path) => {
     const first = listener({ path }, "first");
     assert.equal(await first.open(), path);
@@ -45,7 +45,7 @@ Deno.test("a socket without a listener is taken over", real, () =>
   }));
 
 Deno.test(
-  "a listener is shut down as often as is asked for, and a connection without a request delays nothing",
+  "a listener may be shut down more than once, and a connection without a request does not delay that",
   real,
   async () => {
     const serving = listener({ hostname: "127.0.0.1", port: 0 });

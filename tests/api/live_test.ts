@@ -45,7 +45,7 @@ Deno.test("the page names files that are served, and nothing of another host, in
       svg: "image/svg+xml; charset=utf-8",
     };
     assert.equal(file.headers.get("content-type"), kind[path.split(".").pop() as keyof typeof kind]);
-    // after an upgrade a page and its script are of one version
+    // so that after an upgrade a page and its script have the same version
     assert.equal(file.headers.get("cache-control"), path.includes("uPlot") ? "max-age=3600" : "no-cache", path);
     assert.ok((await file.bytes()).length > 100, path);
   }

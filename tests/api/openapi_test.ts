@@ -6,7 +6,8 @@ import { CENTS_MAX, centsOf } from "../../src/payment/money.ts";
 import { BODY_BYTES_MAX } from "../../src/api/payments.ts";
 import { PROBLEMS } from "../../src/api/problem.ts";
 import { needs } from "../support/permissions.ts";
-import { DOCUMENT, isValid, seen } from "./documented.ts";
+import { DOCUMENT, type Document, isValid, seen } from "./documented.ts";
+import type { Edge } from "../../src/api/app.ts";
 import { fakeApp, ID, post } from "./fake_payments.ts";
 
 /** The answers that any request may get. */
@@ -32,15 +33,25 @@ Deno.test("the document is valid OpenAPI 3.1", needs("read"), async () => {
   assert.deepEqual(DOCUMENT.security, []);
 });
 
-Deno.test("the document has every route of the app, and no other", () => {
-  const { app } = fakeApp();
+/** The operations of the document that an app with these options serves, which are its routes. */
+async function operationsOf(options: Partial<Edge>): Promise<string[]> {
+  const { app } = fakeApp(options);
   const routes = app.routes.filter(({ method }) => method !== "ALL").map(({ method, path }) =>
     `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`
   );
-  const told = Object.entries(DOCUMENT.paths).flatMap(([path, operations]) =>
+  const { paths }: Document = await (await app.request("/openapi.json")).json();
+  const operations = Object.entries(paths).flatMap(([path, operations]) =>
     Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`)
   );
-  assert.deepEqual(told.sort(), [...new Set(routes)].sort());
+  assert.deepEqual(operations.sort(), [...new Set(routes)].sort());
+  return operations;
+}
+
+Deno.test("the document has every route of its listener, and no other", async () => {
+  const all = await operationsOf({});
+  const open = await operationsOf({ internal: false });
+  assert.deepEqual(all.filter((route) => !open.includes(route)), ["GET /", "GET /live", "GET /metrics"]);
+  assert.equal(open.length, all.length - 3);
 });
 
 Deno.test("the document has every problem, under its status", () => {
@@ -110,7 +121,7 @@ Deno.test("everything in the document is answered", needs("read"), async () => {
     Object.assign(payments, usual, set);
     await (await app.request(path, init)).body?.cancel();
   }
-  while (watching.watch({ tell() {}, end() {} })) { /* until as many watch as may */ }
+  while (watching.watch({ tell() {}, end() {} })) { /* until no more may watch */ }
   await (await app.request("/live")).body?.cancel();
   const told = Object.values(DOCUMENT.paths).flatMap((operations) =>
     Object.values(operations).flatMap(({ operationId, responses }) =>
@@ -145,7 +156,7 @@ const bodies = fc.record({
   more: fc.jsonValue(),
 }, { requiredKeys: [] });
 
-Deno.test("a validator at its defaults takes every amount of cents, and no amount that is none", () => {
+Deno.test("a validator with its default options takes every whole number of cents, and nothing else", () => {
   const { amount } =
     (DOCUMENT as unknown as { components: { schemas: { NewPayment: { properties: { amount: object } } } } })
       .components.schemas.NewPayment.properties;
@@ -157,10 +168,10 @@ Deno.test("a validator at its defaults takes every amount of cents, and no amoun
   for (const none of [0, -0.01, CENTS_MAX / 100 + 0.01, "19.9", null]) assert.ok(!validate(none), `${none}`);
 });
 
-// no schema can tell how many decimals a double was written with
+// no schema can say with how many decimals a double was written
 const hasCents = ({ amount }: { amount?: unknown }) => typeof amount !== "number" || centsOf(amount) !== undefined;
 
-Deno.test("what the document says a payment is, the app takes where it is whole cents, and nothing else", async () => {
+Deno.test("the app takes what the document calls a payment, if its amount is whole cents, and nothing else", async () => {
   let taken = 0;
   await fc.assert(
     fc.asyncProperty(bodies, async (body) => {
@@ -176,7 +187,7 @@ Deno.test("what the document says a payment is, the app takes where it is whole 
   assert.ok(taken > 50 && taken < 350, `${taken} of 400 were payments`);
 });
 
-Deno.test("what the document says an instant is, the summary takes where it exists, and nothing else", async () => {
+Deno.test("the summary takes what the document calls an instant, if that exists, and nothing else", async () => {
   const { app } = fakeApp();
   const [{ schema }] = DOCUMENT.paths["/payments-summary"]!.get!.parameters as [{ schema: { pattern: string } }];
   const pattern = new RegExp(schema.pattern);

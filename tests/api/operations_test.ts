@@ -3,7 +3,7 @@ import { fakeApp, ID, NOW, problemOf } from "./fake_payments.ts";
 
 const purge = (authorization?: string): RequestInit => ({
   method: "POST",
-  ...authorization !== undefined && { headers: { authorization } },
+  headers: authorization === undefined ? {} : { authorization },
 });
 
 Deno.test("says that the process answers", async () => {

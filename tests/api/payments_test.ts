@@ -75,7 +75,7 @@ Deno.test("takes every amount that is whole cents, however JSON writes it", asyn
   }
 });
 
-Deno.test("answers 422 naming the field and the value when an amount is none", async () => {
+Deno.test("answers 422 naming the field and the value when an amount is not valid", async () => {
   const cases: [literal: string, value: unknown, complaint: string][] = [
     ['"19.90"', "19.90", 'must be a number: "19.90"'],
     ["null", null, "must be a number: null"],
@@ -195,7 +195,7 @@ Deno.test("answers 400 when the body is not UTF-8", async () => {
   assert.equal(problem.detail, "The body is not UTF-8");
 });
 
-Deno.test("takes keys that are unknown, or named like JavaScript's own", async () => {
+Deno.test("takes unknown keys, also those named like JavaScript's own", async () => {
   const { app, payments } = fakeApp();
   const body = `{"__proto__":{"amount":"x"},"constructor":{"prototype":{"polluted":1}},"toString":1,
     "correlationId":"${ID}","amount":19.90}`;
@@ -263,7 +263,7 @@ Deno.test("answers 400 when the caller goes away before the body's end", async (
   assert.equal(problem.detail, "The body broke off");
 });
 
-Deno.test("takes JSON under every name it has, and answers 415 to what is declared as something else", async () => {
+Deno.test("takes every media type of JSON, and answers 415 to any other", async () => {
   const { app } = fakeApp();
   for (
     const type of [
@@ -375,10 +375,10 @@ Deno.test("shows a payment that waits", async () => {
     acceptedAt: "2025-07-15T12:34:56.000Z",
     attempts: 0,
     reason: "accepted",
-    why: "Waiting for its first attempt for 250 ms: no processor was chosen yet.",
+    why: "Waiting for its first attempt for 250 ms: no processor is chosen yet.",
     owner: "a",
     facts: [
-      fact("2025-07-15T12:34:56.000Z", "accepted", 0, null, "accepted", "no processor was chosen yet"),
+      fact("2025-07-15T12:34:56.000Z", "accepted", 0, null, "accepted", "no processor is chosen yet"),
     ],
     complete: true,
     source: "memory",
@@ -402,7 +402,7 @@ Deno.test("shows where a settled payment is booked, and why there", async () => 
     why: "Booked at the default processor: the default processor was up, and it is the cheaper one.",
     owner: "a",
     facts: [
-      fact("2025-07-15T12:34:56.007Z", "accepted", 0, null, "accepted", "no processor was chosen yet"),
+      fact("2025-07-15T12:34:56.007Z", "accepted", 0, null, "accepted", "no processor is chosen yet"),
       fact(
         "2025-07-15T12:34:56.007Z",
         "settled",

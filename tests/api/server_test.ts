@@ -220,7 +220,7 @@ Deno.test(
     }
     for (const length of [0, 9]) {
       const text = `POST /purge-payments HTTP/1.1\r\nHost: galo\r\nContent-Length: ${length}\r\n\r\n`;
-      assert.equal(await half(text), "200", "what nobody reads may break off");
+      assert.equal(await half(text), "200", "an answer that nobody reads may break off");
     }
     await shutdown();
   },
@@ -245,40 +245,43 @@ row(
   },
 );
 
-row("what may be read in two ways is refused with 400, and nothing of it is taken", async ({ port, payments }) => {
-  const { length } = JSON.stringify(VALID);
-  const sized = `Content-Length: ${length}`;
-  const chunk = `${length.toString(16)}\r\n${JSON.stringify(VALID)}\r\n0\r\n\r\n`;
-  const framings: [what: string, lines: string, body: string][] = [
-    ["two lengths", `${sized}\r\nContent-Length: ${length - 1}`, JSON.stringify(VALID)],
-    ["a list of lengths", `${sized}, ${length - 1}`, JSON.stringify(VALID)],
-    ["a signed length", `Content-Length: +${length}`, JSON.stringify(VALID)],
-    ["a length in hexadecimal", `Content-Length: 0x${length.toString(16)}`, JSON.stringify(VALID)],
-    ["a length and chunks", `${sized}\r\nTransfer-Encoding: chunked`, chunk],
-    ["chunks and a length", `Transfer-Encoding: chunked\r\n${sized}`, chunk],
-    ["chunks that are not last", "Transfer-Encoding: chunked, gzip", chunk],
-    ["a coding that is none", "Transfer-Encoding: xchunked", chunk],
-    ["a blank before the colon", `Content-Length : ${length}`, JSON.stringify(VALID)],
-    ["a folded line", `X-Y: 1\r\n ${sized}\r\n${sized}`, JSON.stringify(VALID)],
-    ["a NUL in a value", `X-Y: \0\r\n${sized}`, JSON.stringify(VALID)],
-    ["a bare line feed", `X-Y: 1\nX-Z: 2\r\n${sized}`, JSON.stringify(VALID)],
-    ["a chunk whose size is none", "Transfer-Encoding: chunked", chunk.replace(/^/, "-")],
-    ["a chunk that ends elsewhere", "Transfer-Encoding: chunked", chunk.replace("}\r\n", "}xx\r\n")],
-  ];
-  for (const [what, lines, body] of framings) {
-    using connection = await Deno.connect({ hostname: "127.0.0.1", port });
-    await connection.write(encoder.encode(`${head(lines)}${body}GET /livez HTTP/1.1\r\nHost: galo\r\n\r\n`));
-    const answers = await new Response(connection.readable).text().catch(() => "");
-    assert.deepEqual(
-      [...answers.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, code]) => code),
-      ["400"],
-      `${what}: ${answers}`,
-    );
-    assert.equal(payments.book.pending.size, 0, what);
-  }
-});
+row(
+  "a request that can be read in two ways is refused with 400, and nothing of it is taken",
+  async ({ port, payments }) => {
+    const { length } = JSON.stringify(VALID);
+    const sized = `Content-Length: ${length}`;
+    const chunk = `${length.toString(16)}\r\n${JSON.stringify(VALID)}\r\n0\r\n\r\n`;
+    const framings: [what: string, lines: string, body: string][] = [
+      ["two lengths", `${sized}\r\nContent-Length: ${length - 1}`, JSON.stringify(VALID)],
+      ["a list of lengths", `${sized}, ${length - 1}`, JSON.stringify(VALID)],
+      ["a signed length", `Content-Length: +${length}`, JSON.stringify(VALID)],
+      ["a length in hexadecimal", `Content-Length: 0x${length.toString(16)}`, JSON.stringify(VALID)],
+      ["a length and chunks", `${sized}\r\nTransfer-Encoding: chunked`, chunk],
+      ["chunks and a length", `Transfer-Encoding: chunked\r\n${sized}`, chunk],
+      ["chunks that are not last", "Transfer-Encoding: chunked, gzip", chunk],
+      ["a coding that is none", "Transfer-Encoding: xchunked", chunk],
+      ["a blank before the colon", `Content-Length : ${length}`, JSON.stringify(VALID)],
+      ["a folded line", `X-Y: 1\r\n ${sized}\r\n${sized}`, JSON.stringify(VALID)],
+      ["a NUL in a value", `X-Y: \0\r\n${sized}`, JSON.stringify(VALID)],
+      ["a bare line feed", `X-Y: 1\nX-Z: 2\r\n${sized}`, JSON.stringify(VALID)],
+      ["a chunk whose size is none", "Transfer-Encoding: chunked", chunk.replace(/^/, "-")],
+      ["a chunk that ends elsewhere", "Transfer-Encoding: chunked", chunk.replace("}\r\n", "}xx\r\n")],
+    ];
+    for (const [what, lines, body] of framings) {
+      using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+      await connection.write(encoder.encode(`${head(lines)}${body}GET /livez HTTP/1.1\r\nHost: galo\r\n\r\n`));
+      const answers = await new Response(connection.readable).text().catch(() => "");
+      assert.deepEqual(
+        [...answers.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, code]) => code),
+        ["400"],
+        `${what}: ${answers}`,
+      );
+      assert.equal(payments.book.pending.size, 0, what);
+    }
+  },
+);
 
-row("who offers an upgrade with a payment is answered as who does not", async ({ port }) => {
+row("a caller that offers an upgrade with a payment is answered like any other", async ({ port }) => {
   const text = JSON.stringify(VALID);
   for (const token of ["h2c", "websocket", "TLS/1.2"]) {
     const offer = `Connection: Upgrade, HTTP2-Settings\r\nUpgrade: ${token}\r\nHTTP2-Settings: AAMAAABkAAQ`;
@@ -348,7 +351,7 @@ row("a payment that is not acknowledged is answered 503 with Retry-After", async
   assert.equal((await problemOf(await fetch("/payments", post(VALID)))).type, "/problems/total-full");
 });
 
-row("a replica that stops tells its callers to go elsewhere", async ({ port, payments }) => {
+row("a replica that takes no payments answers 503 and ends the connection", async ({ port, payments }) => {
   payments.refusal = "not-serving";
   const text = JSON.stringify(VALID);
   const { head: answer } = await talk(port, head(`Content-Length: ${text.length}`), text);
@@ -357,7 +360,7 @@ row("a replica that stops tells its callers to go elsewhere", async ({ port, pay
   assert.match(answer, /\r\nconnection: close(\r\n|$)/);
 });
 
-row("a payment's story is told, and an unknown one's is not", async ({ fetch, payments }) => {
+row("a known payment's story is answered, and an unknown payment is 404", async ({ fetch, payments }) => {
   payments.settle(ID, 1990, NOW);
   const answer = await fetch(`/payments/${ID.toUpperCase()}`);
   assert.equal(answer.status, 200);
@@ -407,7 +410,7 @@ row("purging is refused without authority", async ({ fetch, payments }) => {
   assert.equal(payments.find(ID), undefined);
 }, { adminToken: "s3cret" });
 
-row("purging is open where that is allowed", async ({ fetch }) => {
+row("anyone may purge where that is allowed", async ({ fetch }) => {
   const answer = await fetch("/purge-payments", { method: "POST" });
   assert.equal(answer.status, 200);
   await answer.body?.cancel();
@@ -443,7 +446,7 @@ BAD_HOSTS.push(
   "*",
 );
 
-row("a Host that is none is answered 400, whatever it makes of the path", async ({ port }) => {
+row("a Host that is not valid is answered 400, whatever path it would make", async ({ port }) => {
   const ask = async (target: string, ...hosts: string[]) => {
     using connection = await Deno.connect({ hostname: "127.0.0.1", port });
     const lines = hosts.map((host) => `Host: ${host}\r\n`).join("");
@@ -471,7 +474,7 @@ row("a Host that is none is answered 400, whatever it makes of the path", async 
   }
 });
 
-row("liveness and readiness are told", async ({ fetch, payments }) => {
+row("liveness and readiness are answered", async ({ fetch, payments }) => {
   assert.deepEqual(await (await fetch("/livez")).json(), { alive: true });
   payments.phase = "reading";
   const answer = await fetch("/readyz");

@@ -41,7 +41,7 @@ Deno.test("counts payments at both ends of a window, to the millisecond", async 
   assert.deepEqual(payments.windows.at(-1), [NOW + 3, NOW + 2]);
 });
 
-Deno.test("takes a bound that is left out for none", async () => {
+Deno.test("takes a bound that is left out as no bound", async () => {
   const { app, payments } = fakeApp();
   await app.request("/payments-summary");
   await app.request(`/payments-summary?from=${AT}`);
@@ -49,7 +49,7 @@ Deno.test("takes a bound that is left out for none", async () => {
   assert.deepEqual(payments.windows, [[undefined, undefined], [NOW, undefined], [undefined, NOW]]);
 });
 
-Deno.test("takes an empty bound for none, as README writes it", async () => {
+Deno.test("takes an empty bound as no bound, as the README says", async () => {
   const { app, payments } = fakeApp();
   const queries = ["from=&to=", "from=", "to=", "from", "from&to", `from=${AT}&to=`, `from=&to=${AT}`];
   for (const query of queries) assert.equal((await app.request(`/payments-summary?${query}`)).status, 200, query);

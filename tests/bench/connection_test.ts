@@ -15,7 +15,7 @@ async function answers(...scripts: string[][]): Promise<{ status: number; body: 
       await conn.read(buffer);
       for (const part of parts) {
         await conn.write(new TextEncoder().encode(part));
-        // so that the parts arrive on their own
+        // so that the parts arrive separately
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
     }

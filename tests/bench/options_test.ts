@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { OptionsError, parseOptions } from "../../bench/graded/options.ts";
+import { parseOptions } from "../../bench/graded/options.ts";
+import { OptionsError } from "../support/command_line.ts";
 
 const ADDRESSES = ["--url", "http://localhost:9999", "--default-url", "http://127.0.0.1:8001"];
 
@@ -20,6 +21,8 @@ Deno.test("parseOptions() runs the preview once where nothing is said", () => {
     runs: 1,
     floor: false,
     participant: "galo",
+    out: undefined,
+    addresses: undefined,
   });
 });
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { run } from "../../bench/plan/model.ts";
-import { parseValues, ValueError } from "../../bench/plan/values.ts";
+import { parseValues } from "../../bench/plan/values.ts";
+import { OptionsError } from "../support/command_line.ts";
 import { loadScenario } from "../../bench/graded/scenario.ts";
 
 const POLICY = { patienceMs: 75_000, slowMs: 1_200, maxInFlight: 300, dispatchPerSecond: 800 };
@@ -15,7 +16,7 @@ Deno.test("what is no value is refused in one line that names the option", () =>
   for (const text of ["soon", "5..1/1", "0..5/0", "", "0..1000/1"]) {
     assert.throws(
       () => parseValues("--slow", text),
-      (error) => error instanceof ValueError && /^--slow: [^\n]+$/.test(error.message),
+      (error) => error instanceof OptionsError && /^--slow: [^\n]+$/.test(error.message),
     );
   }
 });
@@ -29,7 +30,7 @@ Deno.test("the preview is booked to the last payment, hardly one at the fallback
   assert.equal(booked.default.cents, 1_990 * booked.default.count);
 });
 
-Deno.test("without patience what the default refuses goes to the fallback, and a run can be had again", async () => {
+Deno.test("without patience what the default refuses goes to the fallback, and the same run can be repeated", async () => {
   const impatient = { ...POLICY, patienceMs: 0 };
   const scenario = await loadScenario("preview");
   const first = await run(scenario, impatient, 7);

@@ -3,7 +3,7 @@ import { growth } from "../../bench/report/metrics.ts";
 import { Meters } from "../../src/telemetry/meters.ts";
 import { FakePayments } from "../api/fake_payments.ts";
 
-/** A histogram's lines, as a replica tells them. */
+/** A histogram's lines, as a replica writes them. */
 function told(replica: string, counts: readonly number[], sum: number, name = "some_seconds"): string {
   const label = `replica="${replica}"`;
   let below = 0;
@@ -13,10 +13,10 @@ function told(replica: string, counts: readonly number[], sum: number, name = "s
   return `# HELP ${name} -\n${buckets.join("")}${name}_sum{${label}} ${sum}\n${name}_count{${label}} ${below}\n`;
 }
 
-/** Without what floating point adds. */
+/** Rounded, without what floating point adds. */
 const exact = (value: number) => Number(value.toFixed(6));
 
-/** What grew, of a replica that had counted nothing before. */
+/** The growth at a replica that had counted nothing before. */
 const grown = (...counts: number[]) => growth("some_seconds", [], [[], [told("a", counts, 0)]], 1_000);
 
 Deno.test("growth() spreads a bucket evenly, and knows nothing beyond the last bound", () => {
@@ -27,7 +27,7 @@ Deno.test("growth() spreads a bucket evenly, and knows nothing beyond the last b
   assert.deepEqual(grown(0, 0, 0, 0), { count: 0, mean: 0, median: 0, p99: 0 });
 });
 
-Deno.test("growth() is that of all replicas since before, of that name alone", () => {
+Deno.test("growth() adds up all replicas since the earlier scrape, for that name alone", () => {
   const before = [told("a", [5, 0, 0, 0], 0.25), told("b", [0, 0, 0, 2], 100) + told("b", [9, 9, 9, 9], 9, "others")];
   const after = [told("a", [5, 2, 0, 0], 0.28125), told("b", [0, 2, 0, 2], 100.03125) + told("b", [9, 9, 9, 9], 9)];
   after[1] = after[1]!.replaceAll(/some_seconds(.*) (9|18|27|36)$/gm, "others$1 $2");

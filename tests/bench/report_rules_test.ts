@@ -16,7 +16,7 @@ Deno.test("a rule finds something from its threshold on", () => {
   assert.deepEqual(findings(calls(30)).map(({ rule, ms }) => [rule, ms]), [["calls", 10]]);
 });
 
-Deno.test("findings() puts what gives back most first", () => {
+Deno.test("findings() lists first what would save most", () => {
   const figures = withTimings({ processor: spread(32), "route-wait": spread(NEW_TURN_MS + 50) }, {
     edge: { through: spread(1, 20), direct: spread(1, 2) },
   });
@@ -27,7 +27,7 @@ Deno.test("findings() puts what gives back most first", () => {
   ]);
 });
 
-Deno.test("work in POST answers for the event loop's lag", () => {
+Deno.test("the event loop's lag is blamed on the work in POST", () => {
   const busy = withTimings({ post: spread(5.25, 60), "loop-lag": spread(1, 30) });
   assert.deepEqual(findings(busy), [{
     rule: "work in POST",
@@ -38,12 +38,12 @@ Deno.test("work in POST answers for the event loop's lag", () => {
   }]);
 });
 
-Deno.test("without work in POST to blame, the event loop's lag stands for itself", () => {
+Deno.test("without work in POST the event loop's lag is a finding of its own", () => {
   const slow = withTimings({ post: spread(0.99, 50), "loop-lag": spread(1, 20) });
   assert.deepEqual(findings(slow).map(({ rule, ms }) => [rule, ms]), [["event loop", 19.5]]);
 });
 
-Deno.test("at ACK=store a POST waits for the commit: that is the acknowledgement's, not its own work", () => {
+Deno.test("at ACK=store the wait for the commit does not count as a POST's own work", () => {
   const settings = { ...QUIET.settings, ACK: "store" };
   const slow = withTimings({ post: spread(25, 50), "loop-lag": spread(1, 5) }, { settings });
   assert.deepEqual(findings(slow).map(({ rule, ms }) => [rule, ms]), [["acknowledgement", 40]]);
@@ -57,7 +57,7 @@ Deno.test("what the machine makes every process wait for is no process's fault",
   assert.deepEqual(findings(slow), []);
 });
 
-Deno.test("a wait for a route is laid at MAX_IN_FLIGHT where that was reached, else at the pace", () => {
+Deno.test("a wait for a route is blamed on MAX_IN_FLIGHT where that was reached, else on the dispatch rate", () => {
   const waits = (inFlightMax: number) => withTimings({ "route-wait": spread(NEW_TURN_MS + 100) }, { inFlightMax });
   assert.deepEqual(findings(waits(300)).map(({ rule, ms, look }) => [rule, ms, look]), [
     ["calls in flight", 100, "MAX_IN_FLIGHT"],
@@ -79,7 +79,7 @@ Deno.test("throttling counts milliseconds a period, of the worst process", () =>
   ]);
 });
 
-Deno.test("a plan that reads the whole table of payments is found, one that reads another's is not", () => {
+Deno.test("a query plan that reads all of the table `payment` is found, one that reads another table is not", () => {
   const planned = (line: string) => ({
     ...QUIET,
     summary: { ...QUIET.summary, sql: { ...QUIET.summary.sql, medianMs: 12, plan: [line] } },
@@ -90,7 +90,7 @@ Deno.test("a plan that reads the whole table of payments is found, one that read
   assert.deepEqual(findings(planned("  ->  Seq Scan on store_state  (cost=0)")), []);
 });
 
-Deno.test("that POST waits for the commit is said where it does", () => {
+Deno.test("the report says so where POST waits for the commit", () => {
   const shown = (ACK: string) =>
     sections({ ...QUIET, settings: { ...QUIET.settings, ACK } }).flatMap(({ rows }) => rows.map(([label]) => label));
   assert.ok(shown("log").includes("replica: POST, head to head"));

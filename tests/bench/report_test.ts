@@ -13,12 +13,11 @@ const OPTIONS = needsOf(PERMISSIONS, () => caddy !== undefined, NO_CADDY);
 
 async function measured(settings: Record<string, string>, entry?: string): Promise<Figures> {
   return await measure({
-    ...{ seconds: 6, users: 150, processorMs: 20, targetMs: 11, caddy: caddy!, settings },
-    ...entry !== undefined && { entry },
+    ...{ seconds: 6, users: 150, processorMs: 20, targetMs: 11, caddy: caddy!, settings, entry },
   }, () => {});
 }
 
-/** The first finding's rule and where it points, with all of them in the message should it be another. */
+/** Asserts the first finding's rule and where it points; the message of a failure lists all findings. */
 function assertFirst(found: readonly Finding[], rule: string, look: string): void {
   const all = found.map(({ rule, ms, figure }) => `${ms.toFixed(2)} ms ${rule}: ${figure}`).join("\n");
   assert.deepEqual([found[0]?.rule, found[0]?.look], [rule, look], all);

@@ -43,7 +43,7 @@ Deno.test("score() reproduces a published preview to its last decimal", () => {
   assert.equal(verdict.total, 357_055_202_750);
 });
 
-Deno.test("score() comes to the published scores of the contract's table", () => {
+Deno.test("score() gives the published scores of the contract's table", () => {
   const total = (byDefault: number, byFallback: number, rest: Partial<Measured>) =>
     Math.round(score(measured(FINAL_CENTS, byDefault, byFallback, rest)).total / 1e6);
   assert.equal(total(52_945, 37_646, { p99Ms: 2.55 }), 1_949_876);

@@ -6,15 +6,15 @@ import { CHROMIUM, needs, needsOf, NO_CHROMIUM } from "../support/permissions.ts
 
 const real = needs("net", "run", "read", "write", "env", "sys");
 
-/** Where readers are. */
+/** The time zone of the browser. */
 export const ZONE = "Asia/Kolkata";
 
-/** How a page shows a moment to them: they are 5:30 ahead of UTC, all year. */
+/** How a page shows a moment there: it is 5:30 ahead of UTC, all year. */
 export function shownTime(at: number | string): string {
   return new Date(new Date(at).getTime() + 5.5 * 3_600_000).toISOString().slice(0, -1).replace("T", " ");
 }
 
-/** The options of a test in a browser; the library leaves things open that the browser's end takes with it. */
+/** The options of a test in a browser; what the library leaves open ends with the browser. */
 export const inBrowser = {
   ...needsOf(real, () => CHROMIUM !== undefined, NO_CHROMIUM),
   sanitizeOps: false,
@@ -42,12 +42,12 @@ export class TestBrowser implements AsyncDisposable {
       "--no-first-run",
       "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     ];
-    // not before it is needed: it reads the environment as soon as it is loaded
+    // loaded only when it is needed, since it then reads the environment
     const { default: puppeteer } = await import("puppeteer-core");
     return new TestBrowser(await puppeteer.launch({ executablePath: CHROMIUM!, args }));
   }
 
-  /** A page in a zone that is no whole number of hours from UTC: a time that is not the reader's shows. */
+  /** A page in a zone that is not a whole number of hours from UTC: a time of another zone would be noticed. */
   async open(url: string, width = 1_440, scheme: "light" | "dark" = "light"): Promise<Shown> {
     const page = await this.browser.newPage();
     const complaints: string[] = [];
@@ -96,8 +96,8 @@ interface Cell {
 }
 
 /**
- * Waits until the live page was told something so often, from now on or since `act` began: all of its replicas' table is
- * made anew then.
+ * Waits until the live page got so many statuses, from now on or since `act` began: each replaces the whole table of
+ * replicas.
  */
 export async function untilNews(page: Page, times: number, act?: () => Promise<void>): Promise<void> {
   const news = await page.evaluateHandle((times) => {

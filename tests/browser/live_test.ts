@@ -13,7 +13,7 @@ const shoots = Deno.permissions.querySync({ name: "env" }).state === "granted" &
 
 const LAYOUTS = [[1_440, "light"], [1_440, "dark"], [360, "light"], [360, "dark"]] as const;
 
-/** Pays at both replicas until it is told to stop. */
+/** Pays at both replicas until it is stopped. */
 function paying(cluster: Cluster): () => Promise<number> {
   let stopped = false;
   let turn = 0;
@@ -80,7 +80,7 @@ Deno.test("the live page shows an outage as it happens, and its numbers are the 
   const { page } = shown;
   const stop = paying(cluster);
 
-  await t.step("all is well while it is", async () => {
+  await t.step("all is well before the outage", async () => {
     await untilText(page, "#state", /^✓ All is well$/);
     await untilText(page, "#posts", /^[1-9]\d*$/);
     await untilText(page, "#p99", /^[\d.,]+ ms$/);
@@ -106,7 +106,7 @@ Deno.test("the live page shows an outage as it happens, and its numbers are the 
     await untilText(page, "#pending", /^[1-9][\d,]*$/);
   });
 
-  await t.step("and its end", async () => {
+  await t.step("the end of the outage is shown", async () => {
     cluster.processors.default.setFailing(false);
     await untilText(page, "#state", /^✓ All is well$/);
     await untilText(page, "#default:not(.out) ul", /^Down from .*, until /);
@@ -119,7 +119,7 @@ Deno.test("the live page shows an outage as it happens, and its numbers are the 
       await untilText(other.page, "#state", /^✓ All is well$/);
       assert.ok(await other.page.evaluate(() => document.documentElement.scrollWidth) <= width, `${width}`);
       await until(() => drawn(other.page));
-      // found and clicked at once: the next news replaces every row
+      // found and clicked at once: the next status replaces every row
       await other.page.evaluate(() =>
         [...document.querySelectorAll("#decisions tr")].find(({ textContent }) => textContent.includes("fallback"))!
           .click()
@@ -187,7 +187,7 @@ Deno.test("the live page shows an outage as it happens, and its numbers are the 
     assert.ok(summary.fallback.totalRequests > 0, "the outage was long enough");
   });
 
-  await t.step("the summary of a window is the one that the API tells of it", async () => {
+  await t.step("the summary of a window is the one that the API gives", async () => {
     const [from, to] = [begunAt, Date.now()].map((at) => new Date(at).toISOString());
     await page.type("[name=from]", shownTime(from!));
     await page.type("[name=to]", shownTime(to!));
@@ -206,7 +206,7 @@ Deno.test("the live page shows an outage as it happens, and its numbers are the 
     );
   });
 
-  await t.step("a payment's page tells its story, in every layout", async () => {
+  await t.step("a payment's page shows its story, in every layout", async () => {
     const id = await page.$$eval("#decisions tr", (rows) => (
       rows.find(({ textContent }) => textContent?.includes("fallback"))?.dataset.id
     ));
@@ -234,7 +234,7 @@ Deno.test("when a replica dies the page says so and goes on with the other", inB
   await using shown = await browser.open(`http://127.0.0.1:${port}/`);
   await untilText(shown.page, "#replicas", /a.*✓ answers.*b.*✓ answers/);
   await cluster.b.end("SIGKILL");
-  await untilText(shown.page, "#replicas", /a, which tells this.*✓ answers.*b.*▲ not heard/);
+  await untilText(shown.page, "#replicas", /a, which serves this page.*✓ answers.*b.*▲ not heard/);
   await untilText(shown.page, "#state.bad", /^▲ replica b is dead$/);
   await untilText(shown.page, "#link.bad", /^▲ Replica b is dead, heard .* ago\.$/);
   await untilText(shown.page, "#replicas .out th", /^b$/);

@@ -24,7 +24,7 @@ const START = Date.UTC(2025, 6, 1);
 class Stage implements AsyncDisposable {
   readonly clock = new VirtualClock(START);
   readonly payments = new FakePayments();
-  /** what is not as the fake has it */
+  /** what differs from the fake */
   state: Partial<Readiness> = {};
   readonly watch = new Watch({
     ...{ self: "a", roster: PAIR, clock: this.clock, fees: { default: 0.05, fallback: 0.15 } },
@@ -53,14 +53,14 @@ class Stage implements AsyncDisposable {
     return `http://127.0.0.1:${this.#server.addr.port}`;
   }
 
-  /** The live page, once it knows how the replica is. */
+  /** The live page, once it shows the replica's state. */
   async open(): Promise<Shown> {
     const shown = await this.browser.open(`${this.url}/`);
     await untilText(shown.page, "#promise", /./);
     return shown;
   }
 
-  /** Seconds in each of which so many payments are answered. */
+  /** Seconds, each with this many answered payments. */
   async answer(seconds: number, posts: number, tookMs: number): Promise<void> {
     for (let second = 0; second < seconds; second++) {
       for (let post = 0; post < posts; post++) this.watch.answered("POST /payments", 202, tookMs);
@@ -98,7 +98,7 @@ Deno.test(
     assert.deepEqual(await told(), ends(2, "1.5", "3 minutes"));
     await page.click("[value='900']");
     assert.deepEqual(await told(), ends(50, "40.0", "15 minutes"));
-    // the next is reached with an arrow, as all such choices are
+    // an arrow key reaches the next choice, as in every group of radio buttons
     await page.keyboard.press("ArrowRight");
     assert.deepEqual(await told(), ends(90, "300", "hour"));
     await untilNews(page, 1, () => stage.answer(1, 3, 1.5));
@@ -139,7 +139,7 @@ Deno.test("the page says what a 202 means now, and turns red where it means less
     assert.deepEqual(said, [text, look]);
   }
   const [out] = await cellsOf(page, "#replicas tr.out");
-  assert.deepEqual(out!.slice(0, 2), ["a, which tells this", "▲ answers 503"]);
+  assert.deepEqual(out!.slice(0, 2), ["a, which serves this page", "▲ answers 503"]);
 });
 
 Deno.test(
@@ -181,7 +181,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a peer that is linked and tells nothing, as one with another page does, is not called dead",
+  "a linked peer that sends no status, as one with another page version does, is not called dead",
   inBrowser,
   async () => {
     await using stage = await Stage.set();
@@ -193,7 +193,7 @@ Deno.test(
     await untilNews(page, 1, () => stage.clock.advance(LOOK_MS));
     const rows = await cellsOf(page, "#replicas tr");
     assert.deepEqual(rows.map(([name, state]) => [name, state]), [
-      ["a, which tells this", "✓ answers"],
+      ["a, which serves this page", "✓ answers"],
       ["b", "shows no figures here"],
     ]);
     assert.equal(
@@ -216,7 +216,7 @@ Deno.test(
     await page.keyboard.press("Enter");
     await untilText(page, "#found .lead", /^1,234\.50, accepted\. Waiting for its first attempt for 0 ms: /);
     assert.deepEqual(await cellsOf(page, "#found tbody tr"), [
-      ["2025-07-01 05:30:01.234", "accepted", "", "", "a", "no processor was chosen yet"],
+      ["2025-07-01 05:30:01.234", "accepted", "", "", "a", "no processor is chosen yet"],
     ]);
     facts.dispatch(ID, "default", "probe", START + 2_000);
     facts.settle(ID, "booked", START + 2_345);
@@ -238,7 +238,7 @@ Deno.test(
   },
 );
 
-Deno.test("of what is no id, or that of no payment, the page says so", inBrowser, async () => {
+Deno.test("the page says so where a text is no id, or the id of no payment", inBrowser, async () => {
   await using stage = await Stage.set();
   await using shown = await stage.open();
   const { page, complaints } = shown;
@@ -250,7 +250,7 @@ Deno.test("of what is no id, or that of no payment, the page says so", inBrowser
   await page.keyboard.press("Enter");
   await untilText(page, "#found", /▲ No payment with this id is known here$/);
   assert.equal(await page.$eval("#said", ({ textContent }) => textContent), "▲ No payment with this id is known here");
-  // the browser itself tells of every 404
+  // the browser itself logs every 404
   assert.deepEqual(complaints, ["Failed to load resource: the server responded with a status of 404 (Not Found)"]);
 });
 

@@ -1,4 +1,8 @@
-/** The same id at both replicas at one instant: the first in the log is the payment, and everybody hears the same. @module */
+/**
+ * The same id at both replicas at one instant: the first in the log is the payment, and every caller gets the same
+ * answer.
+ * @module
+ */
 import assert from "node:assert/strict";
 import { needs } from "../support/permissions.ts";
 import { Cluster } from "./harness.ts";
@@ -26,7 +30,7 @@ for (const link of [true, false]) {
           assert.deepEqual([at10, at20].toSorted(), [202, 409], id);
           const amount = at10 === 202 ? 10 : 20;
           won[amount]++;
-          // and whoever asks again hears the same
+          // and a caller that asks again gets the same answer
           for (const replica of [a, b]) {
             assert.deepEqual([await replica.pay(id, amount), await replica.pay(id, 30 - amount)], [202, 409], id);
             assert.equal((await replica.find(id))?.amount, amount);

@@ -4,12 +4,12 @@
  *     deno task test:crash [--rounds 200] [--seed N] [--kind NAME]
  */
 import assert from "node:assert/strict";
-import { parseArgs } from "node:util";
 import type { Random } from "../../src/clock.ts";
 import { RECALL_MS } from "../../src/config.ts";
 import { seeded } from "../../src/local/seeded.ts";
 import { damage, DAMAGES, rotate } from "./damage.ts";
 import { Cluster, load, TestPostgres } from "./harness.ts";
+import { OptionsError, parseOptions, runTask, whole } from "../support/command_line.ts";
 import { until } from "../support/until.ts";
 
 /** What is killed. */
@@ -85,14 +85,14 @@ export class CrashTest implements AsyncDisposable {
     const startedMs = performance.now();
     const lost = await this.#lost(sent);
     const tally = this.#tally(kind, sent, lost);
-    // callers come again with what they were not answered, and learn somehow that an acknowledged one is lost
+    // callers send again what was not answered, and find out which acknowledged payments are lost
     const again = [...sent.asked.filter((id) => !sent.ackedMs.has(id)), ...lost];
     await each(again, async (id) => assert.equal(await this.#payAgain(id, random), 202, id));
     assert.ok(performance.now() - startedMs < RECALL_MS, "this machine is too slow for RECALL_MS");
     if (!calmFirst) await this.#calm();
     const calmMs = performance.now();
     for (const replica of cluster.replicas) await cluster.untilSettled(replica);
-    // whoever was sent a payment twice, and is slow, has decided about the second time
+    // a slow processor that got a payment twice has decided about the second call by then
     await until(() => performance.now() > calmMs + DELAY_MS_MAX);
 
     for (const id of sent.asked) if (this.#bookings(id) > 1) tally.chargedTwice++;
@@ -122,7 +122,7 @@ export class CrashTest implements AsyncDisposable {
     }, { senders: 12, stop: () => stop, count: PAYMENTS_MAX });
 
     await until(() => asked.length > 50 + random() * 300);
-    // as if it had become long
+    // as if the segment were full
     for (let more = random(); more < 0.7; more = random()) {
       rotate(`${cluster.folder}/log`);
       await sleep(random() * 50);
@@ -134,7 +134,7 @@ export class CrashTest implements AsyncDisposable {
       await this.postgres.kill();
       await sleep(random() * 400);
     }
-    // the default takes nobody in any more, and goes on with what it has
+    // the default takes no new connections, and finishes the calls that it has
     if (random() < 0.4) {
       await cluster.processors.default.setFault({ fault: "refuse" });
       cluster.processors.default.setDelay(0);
@@ -175,7 +175,7 @@ export class CrashTest implements AsyncDisposable {
       .length;
   }
 
-  /** Hands a payment in until it is taken: while the store is late it may be answered that it is not covered. */
+  /** Sends a payment until it is taken: while the store is late, the answer may be 503 (`uncovered`). */
   async #payAgain(id: string, random: Random): Promise<number> {
     for (let tries = 0; tries < 10; tries++) {
       const status = await this.cluster.replicas[random() < 0.5 ? 0 : 1]!.pay(id);
@@ -242,7 +242,7 @@ export class CrashTest implements AsyncDisposable {
     return committed;
   }
 
-  /** They are started, and die somewhere between that and having moved and stored what there was. */
+  /** Starts them and kills them again, at some moment before they have recovered everything. */
   async #dieStarting(random: Random): Promise<void> {
     const replicas = this.#dead.map((id) => this.cluster[id]);
     const started = replicas.map((replica) => replica.start({ ACK: this.#ack }).catch(() => {}));
@@ -267,7 +267,7 @@ export class CrashTest implements AsyncDisposable {
     const response = await cluster.a.request("/purge-payments", { method: "POST" });
     await response.body?.cancel();
     assert.equal(response.status, 200);
-    // until Postgres has it, a purge is lost with the machine's log as any other fact
+    // until Postgres has the purge, it can be lost with the machine's log like any other fact
     await until(async () => (await this.postgres.query("select from payment limit 1")).length === 0);
     for (const { url } of Object.values(cluster.processors)) {
       await fetch(`${url}/admin/purge-payments`, { method: "POST", headers: { "x-rinha-token": "123" } })
@@ -296,17 +296,39 @@ async function each(ids: Iterable<string>, work: (id: string) => Promise<void>):
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { rounds: { type: "string", default: "200" }, seed: { type: "string" }, kind: { type: "string" } },
+const HELP = `Kills processes under load, at random moments, and compares the books after each round.
+
+Usage: deno task test:crash [--rounds N] [--seed N] [--kind NAME]
+
+  --rounds N   how many rounds [200]
+  --seed N     of the random moments [drawn, and printed]
+  --kind NAME  what is killed: ${KINDS.join(", ")} [each in turn]
+  --help`;
+
+const parse = (args: string[]) => {
+  const drawn = `${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+  const values = parseOptions(args, {
+    rounds: { type: "string", default: "200" },
+    seed: { type: "string", default: drawn },
+    kind: { type: "string" },
   });
-  const seed = Number(values.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
-  const kinds = values.kind ? KINDS.filter((kind) => kind === values.kind) : KINDS;
+  const kinds = values.kind === undefined ? KINDS : KINDS.filter((kind) => kind === values.kind);
+  if (kinds.length === 0) throw new OptionsError(`--kind: none is called ${JSON.stringify(values.kind)}: see --help`);
+  const { help } = values;
+  return {
+    help,
+    kinds,
+    rounds: whole("--rounds", values.rounds, 1, 1e6),
+    seed: whole("--seed", values.seed, 0, 2 ** 32),
+  };
+};
+
+async function main({ kinds, rounds, seed }: ReturnType<typeof parse>): Promise<void> {
   const random = seeded(seed);
   console.log(`seed ${seed}`);
   await using test = await CrashTest.start();
   try {
-    for (let round = 0; round < Number(values.rounds); round++) {
+    for (let round = 0; round < rounds; round++) {
       await test.round(kinds[round % kinds.length]!, random);
       if (round % 10 === 9) console.log(`${round + 1} rounds`);
     }
@@ -315,4 +337,4 @@ async function main(): Promise<void> {
   }
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await runTask({ name: "test:crash", help: HELP, parse, run: main });

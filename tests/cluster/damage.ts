@@ -8,7 +8,7 @@ import type { Random } from "../../src/clock.ts";
 export const DAMAGES = ["all of it", "nothing", "all up to a byte", "some of each segment"] as const;
 export type Damage = typeof DAMAGES[number];
 
-/** Ends the newest segment and begins the next one, as a replica does that finds it long enough. */
+/** Ends the newest segment and begins the next one, as a replica does with a full one. */
 export function rotate(folder: string): void {
   const files = new FileSegments(folder);
   const segment = files.list().at(-1)!;
@@ -19,7 +19,7 @@ export function rotate(folder: string): void {
   file.close();
 }
 
-/** Leaves of a log whose writers are dead what a machine might, and makes it that of an earlier boot. */
+/** Damages a log whose writers are dead as a machine's death may, and makes it one of an earlier boot. */
 export function damage(folder: string, kind: Damage, random: Random): void {
   const files = new FileSegments(folder);
   const sizeOf = (segment: number) => Deno.statSync(pathOf(folder, segment)).size;
@@ -32,7 +32,7 @@ export function damage(folder: string, kind: Damage, random: Random): void {
     case "all up to a byte": {
       const sizes = files.list().map((segment) => [segment, sizeOf(segment)] as const);
       const total = sizes.reduce((sum, [, size]) => sum + size, 0);
-      // often only the newest records, as where the disk keeps up
+      // often only the newest records are lost, as on a disk that keeps up
       const reach = random() < 0.5 ? total : Math.min(total, 50 * RECORD_BYTES);
       let left = total - anywhere(reach);
       for (const [segment, size] of sizes) {
@@ -50,7 +50,7 @@ export function damage(folder: string, kind: Damage, random: Random): void {
         if (chance < 0.1) files.remove(segment);
         else if (chance < 0.4) Deno.truncateSync(path, anywhere(size));
         else if (chance < 0.6) {
-          // its length was on the disk, and its end was not
+          // the file's length was on the disk, and its last bytes were not
           Deno.truncateSync(path, anywhere(size));
           Deno.truncateSync(path, size);
         }
@@ -60,7 +60,7 @@ export function damage(folder: string, kind: Damage, random: Random): void {
   for (const segment of files.list()) reboot(files, folder, segment);
 }
 
-/** Has a segment be one of another boot. */
+/** Marks a segment as one of another boot. */
 function reboot(files: FileSegments, folder: string, segment: number): void {
   const file = files.open(segment)!;
   const header = readHeader(file, segment, new RecordBuffer(), 0);

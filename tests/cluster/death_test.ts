@@ -52,7 +52,7 @@ Deno.test("a replica that stands still for 10 s is not taken over, and nothing i
   // a replica that stands still keeps its lock: its payments wait for it
   await until(() => performance.now() - stoppedMs > 10_000);
   const { notes } = await cluster.a.readyz();
-  assert.deepEqual(notes, ["the peer does not answer"]);
+  assert.deepEqual(notes, ["replica b does not answer"]);
   cluster.b.signal("SIGCONT");
   const stopped = await loading;
   await cluster.untilLinked();

@@ -39,7 +39,7 @@ export class Gateway implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Payments that came in, also again. */
+  /** Payments that came in, repeated ones too. */
   get payments(): Asked[] {
     return this.asked.filter(({ method }) => method === "POST");
   }
@@ -61,7 +61,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #pass({ method, path, body }: Asked): Promise<Told> {
-    const answer = await fetch(`${this.target}${path}`, { method, ...method === "POST" && { body } });
+    const answer = await fetch(`${this.target}${path}`, { method, body: method === "POST" ? body : null });
     const text = await answer.text();
     return { status: answer.status, body: text === "" ? undefined : JSON.parse(text) };
   }

@@ -1,4 +1,4 @@
-/** Real replicas before processors that something in between answers for, or that say no. @module */
+/** Real replicas with a gateway in front of each processor, which answers in its place or refuses. @module */
 import assert from "node:assert/strict";
 import { needs } from "../support/permissions.ts";
 import { type Asked, Gateway, type Rule, type Told } from "./gateway.ts";
@@ -47,12 +47,12 @@ class Fronted implements AsyncDisposable {
   }
 }
 
-/** Payments are answered by what `told` says, everything else passes. */
+/** Answers payments with `told`, and passes everything else on. */
 function payments(told: (asked: Asked, pass: () => Promise<Told>) => Told | undefined | Promise<Told>): Rule {
   return (asked, pass) => asked.method === "POST" ? told(asked, pass) : pass();
 }
 
-/** Lookups are answered by what becomes of their processor's word; payments are booked without an answer. */
+/** Lookups get the processor's answer after `change`; payments are booked without an answer. */
 function lookups(change: (body: Record<string, unknown>) => unknown): Rule {
   return async (asked, pass) => {
     const told = await pass();
@@ -139,7 +139,7 @@ together(
 );
 
 Deno.test(
-  "one payment that both refuse is tried rarely and shown as such, and no processor counts as down for it",
+  "a payment that both refuse is rarely tried and shown as such, and no processor counts as down for it",
   real,
   async () => {
     await using fronted = await Fronted.start({ PATIENCE_MS: "0" });
@@ -162,7 +162,7 @@ Deno.test(
       ],
     );
     assert.equal(state, "released");
-    assert.match(why, /both processors rejected it, so it is tried again rarely/);
+    assert.match(why, /both processors rejected it, so it is rarely tried again/);
     assert.match(await fronted.notes(), /payments that both processors rejected, which are tried rarely: 1/);
     const { accepted } = await load((id) => cluster.a.pay(id), { count: 50 });
     await until(async () => (await cluster.a.summary()).default.totalRequests === 50);
@@ -200,7 +200,7 @@ together(
     await cluster.untilSettled();
     cluster.assertBookedOnce([...accepted, ...more.accepted]);
     const [asked, again] = first.asked.filter(({ path }) => path !== "/payments/service-health");
-    // from the answer until then, to the millisecond that the text has
+    // until the time that it asked for
     assert.ok(again!.atMs - asked!.atMs >= 1_900, `asked again after ${again!.atMs - asked!.atMs} ms`);
     assert.ok(Date.now() >= Date.parse(`${retryAt}`));
     assert.equal((await fronted.status("default")).retryAt, undefined);
@@ -208,7 +208,7 @@ together(
 );
 
 Deno.test(
-  "an answer about a payment in other words is understood; one that is not is said, and waits",
+  "a lookup's answer in another form is understood; one that is not is shown, and its payment waits",
   real,
   async () => {
     await using fronted = await Fronted.start({});

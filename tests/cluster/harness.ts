@@ -27,7 +27,13 @@ export class ReplicaProcess {
   /** how often it asked for that */
   restarts = 0;
 
-  constructor(readonly id: Id, readonly socket: string, private readonly env: Record<string, string>) {
+  /** @param inside what runs a command where the process is to run; nothing runs it here */
+  constructor(
+    readonly id: Id,
+    readonly socket: string,
+    private readonly env: Record<string, string>,
+    private readonly inside: readonly string[] = [],
+  ) {
     this.#client = Deno.createHttpClient({ proxy: { transport: "unix", path: socket }, poolMaxIdlePerHost: 64 });
   }
 
@@ -45,8 +51,9 @@ export class ReplicaProcess {
 
   async #live(env: Record<string, string>, serving: PromiseWithResolvers<void>): Promise<void> {
     for (;;) {
-      const process = this.#process = new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", "--quiet", MAIN, "replica", "--parent"],
+      const [program, ...args] = [...this.inside, Deno.execPath(), "run", "-A", "--quiet", MAIN, "replica", "--parent"];
+      const process = this.#process = new Deno.Command(program!, {
+        args,
         env,
         stdin: "piped",
         stdout: "piped",
@@ -275,7 +282,7 @@ export class TestPostgres implements AsyncDisposable {
     this.#server = await startEmbeddedPostgres(this.folder);
   }
 
-  /** Ends it as the power does. */
+  /** Ends it as a power cut does. */
   async kill(): Promise<void> {
     Deno.kill(this.#server!.pid, "SIGKILL");
     await this.#server!.exited;

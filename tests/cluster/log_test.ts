@@ -1,4 +1,4 @@
-/** The log's folder in a real cluster: its limit, and segments that nobody needs, or somebody still does. @module */
+/** The log's folder in a real cluster: its limit, and when segments are deleted or kept. @module */
 import assert from "node:assert/strict";
 import { needs, needsOf, program } from "../support/permissions.ts";
 import { rotate } from "./damage.ts";

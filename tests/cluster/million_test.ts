@@ -19,7 +19,7 @@ Deno.test("a restart after 1,000,000 settled payments knows all of them exactly"
   await cluster.untilSettled();
   for (const replica of cluster.replicas) await replica.end("SIGTERM");
 
-  // one payment a millisecond, every tenth at the fallback, as the two replicas left the others
+  // one payment a millisecond, every tenth at the fallback, otherwise like those that the replicas stored
   const from = Date.UTC(2025, 0, 1);
   await postgres.query(
     `insert into payment

@@ -54,7 +54,7 @@ Deno.test("OPS_LISTEN may be a socket of the replica's own", real, async () => {
   assert.equal(Deno.statSync(`${socket}.b`).mode! & 0o777, 0o660);
   using client = Deno.createHttpClient({ proxy: { transport: "unix", path: `${socket}.b` } });
   assert.equal(await statusOf(fetch("http://localhost/metrics", { client })), 200);
-  // what a dead process left is in nobody's way
+  // the socket of a dead process is replaced
   await cluster.b.end("SIGKILL");
   await cluster.b.start({ OPS_LISTEN: socket });
 });
@@ -100,9 +100,10 @@ Deno.test("folder, log, locks and sockets are private to the user, that for paym
   for (const { name } of Deno.readDirSync(cluster.folder)) modes[name] = modeOf(`/${name}`);
   for (const { name } of Deno.readDirSync(`${cluster.folder}/log`)) modes[`log/${name}`] = modeOf(`/log/${name}`);
   assert.deepEqual(modes, {
-    ...{ "a.sock": "660", "b.sock": "660", "peer.sock": "600" },
+    ...{ "a.sock": "660", "b.sock": "660", "peer-a.sock": "600" },
     ...{ "a.lock": "600", "b.lock": "600", "log.lock": "600", "poll.lock": "600" },
-    ...{ "process-a.lock": "600", "process-b.lock": "600", log: "700", "log/000000000001.log": "600" },
+    ...{ "process-a.lock": "600", "process-b.lock": "600", replicas: "600" },
+    ...{ log: "700", "log/000000000001.log": "600" },
   });
 });
 

@@ -27,7 +27,7 @@ async function talk(address: Deno.ConnectOptions, text: string, more = "", every
     let answer = "";
     const decoder = new TextDecoder();
     const buffer = new Uint8Array(65_536);
-    // who has more to send than is read is told of the end by a reset
+    // a caller that sends more than is read sees the end as a reset
     const read = () =>
       connection.read(buffer).catch((error) =>
         error instanceof Deno.errors.ConnectionReset ? null : Promise.reject(error)
@@ -248,7 +248,7 @@ Deno.test(
         );
       }
       assert.equal(payments.book.pending.size, 3);
-      // what never ends is cut off, and what of it came is no JSON
+      // a body that never ends is cut off, and the part that came is not JSON
       assert.equal(await send(paymentText().slice(0, -1), ""), "");
       assert.equal(await send(paymentText().slice(0, -1), "zz\r\n"), "400");
       assert.equal(payments.book.pending.size, 3);
@@ -304,7 +304,7 @@ Deno.test(
 );
 
 Deno.test(
-  "behind Caddy, a caller that ends its side of the connection early is answered 202 for what is taken, or nothing whole",
+  "behind Caddy, a caller that ends its side of the connection early gets 202 for what is taken, or no complete answer",
   proxied,
   () =>
     withCaddy(async ({ port }, { payments }) => {
@@ -352,7 +352,7 @@ Deno.test(
 );
 
 Deno.test(
-  "behind Caddy, a problem answers for replicas that are not there",
+  "behind Caddy, the answer is a problem while no replica is there",
   proxied,
   () =>
     withCaddy(async ({ url }, behind) => {

@@ -264,7 +264,7 @@ together(
 
 Deno.test("after SIGTERM of both the next start knows everything and asks no processor", real, async () => {
   await using postgres = await TestPostgres.start();
-  // what is in doubt would wait for as long
+  // a payment in doubt would wait for that long
   const env = { DATABASE_URL: postgres.url, HORIZON_MS: "600000" };
   await using cluster = await Cluster.start({ env });
   const { default: first, fallback: second } = cluster.processors;

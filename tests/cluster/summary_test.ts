@@ -5,7 +5,7 @@ import { Cluster } from "./harness.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 
-/** Payers at one time; each has an amount of its own, so that a total tells how often each of them has paid. */
+/** Payers at one time; each has an amount of its own, so that a total shows how often each of them has paid. */
 const PAYERS = 4;
 const CENTS_BASE = 1_000;
 /** Payments of each payer. */

@@ -1,4 +1,4 @@
-/** What people may see of a real cluster: stories, the stream behind Caddy, and the log of a life. @module */
+/** What people may see of a real cluster: stories, the stream behind Caddy, and the log lines of a process. @module */
 import assert from "node:assert/strict";
 import { needs } from "../support/permissions.ts";
 import { behindCaddy, Cluster, type ReplicaProcess, statusOf, TestPostgres } from "./harness.ts";
@@ -29,7 +29,7 @@ Deno.test("either replica shows a payment's story, and after a restart Postgres 
   assert.deepEqual(steps(other), steps(one));
   assert.deepEqual([one.source, other.source], ["memory", "memory"]);
   assert.deepEqual([one.complete, other.complete], [true, true]);
-  // attempts begin when the processor is told that they do, at both replicas
+  // at both replicas an attempt's time is the `requestedAt` that the processor got
   assert.equal(one.facts[1]!.at, other.facts[1]!.at);
   assert.deepEqual(one.facts.map(({ at }) => at), one.facts.map(({ at }) => at).toSorted());
 
@@ -39,7 +39,7 @@ Deno.test("either replica shows a payment's story, and after a restart Postgres 
   for (const replica of [a, b]) {
     const kept = await story(replica, id);
     assert.deepEqual([kept.source, kept.complete], ["postgres", true]);
-    // as the replica that settled it told it
+    // as the replica that settled it shows it
     assert.deepEqual(kept.facts, other.facts);
   }
   await postgres.stop();
@@ -107,7 +107,7 @@ interface Line {
   readonly properties: Record<string, unknown>;
 }
 
-/** The lines of a life that tell how it began and ended. */
+/** The lines about a process's start and end. */
 async function milestones({ log }: Alone): Promise<Line[]> {
   const lines: Line[] = (await log).trim().split("\n").map((line) => JSON.parse(line));
   return lines.filter(({ message }) => /^(?:starting|payments are taken|stopp)/.test(message));
@@ -133,7 +133,7 @@ Deno.test("a process logs its start and its stop, in lines for machines, and no 
   assert.deepEqual({ ...taken!.properties, afterMs: 0 }, nothing);
   assert.deepEqual([stopped!.level, stopped!.message], ["INFO", "stopped; the next start finds everything"]);
 
-  // its log goes on, and nobody listens where it is to store
+  // it goes on with its log, and nothing listens at DATABASE_URL
   const replica = new Alone(before.socket, {
     ...env,
     DATABASE_URL: "postgres://galo:hunter2-database@127.0.0.1:1/galo",
@@ -155,7 +155,7 @@ Deno.test("a process logs its start and its stop, in lines for machines, and no 
   const unclean = "stopped before everything had ended; the next start continues from the log";
   assert.deepEqual([last.level, last.message], ["WARN", unclean]);
   for (const secret of [...secrets, "hunter2-wrong"]) {
-    assert.ok(!(await replica.log).includes(secret), `the log tells ${secret}`);
-    assert.ok(!told.join().includes(secret), `an answer tells ${secret}`);
+    assert.ok(!(await replica.log).includes(secret), `the log shows ${secret}`);
+    assert.ok(!told.join().includes(secret), `an answer shows ${secret}`);
   }
 });

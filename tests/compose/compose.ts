@@ -39,7 +39,7 @@ interface Delivery {
   readonly cents: number | null;
 }
 
-/** The options of a test that needs Docker, and that somebody wants it. */
+/** The options of a test that needs Docker, and runs only if it is asked for. */
 export function needsCompose(): Needs {
   const real = needs("run", "net", "env", "read");
   if (!real.ignore && Deno.env.get("GALO_COMPOSE") !== "1") {
@@ -235,7 +235,7 @@ async function deliveries(processor: keyof typeof PROCESSORS): Promise<Delivery[
 export async function pay(id: string): Promise<number> {
   const response = await fetch(`${URL_9999}/payments`, payment(id));
   const body = await response.text();
-  // whoever stands between may not mix up what it sends again
+  // a proxy in between must not mix up what it sends again
   if (response.status === 202) assert.equal(response.headers.get("location"), `/payments/${id}`);
   if (response.status !== 202) throw new Error(`${new Date().toISOString()} ${response.status} ${body}`);
   return response.status;

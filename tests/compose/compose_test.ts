@@ -13,13 +13,13 @@ const PAUSE_MS = 20;
 const WAIT_MS_MAX = 10_000;
 const PENDING = 50_000;
 
-/** Sends payments while something happens; what it was told, and how long it waited. */
+/** Sends payments while something happens, and keeps the answers and how long they took. */
 async function sendDuring(what: () => Promise<void>) {
   const latencies: number[] = [];
   let over = false;
   const sending = load(async (id) => {
     const start = performance.now();
-    // where nobody listens there is nothing to be gained by haste
+    // while nothing listens, trying again sooner gains nothing
     const status = await pay(id).catch((error) => sleep(500).then(() => Promise.reject(error)));
     latencies.push(performance.now() - start);
     await sleep(PAUSE_MS);
@@ -45,7 +45,7 @@ Deno.test("docker compose up --build", needsCompose(), async (t) => {
   /** Sent, and not acknowledged: may be booked, once. */
   const uncertain: string[] = [];
 
-  /** Whoever sends meanwhile gets nothing but 202, and every one is booked once. */
+  /** Callers get only 202 meanwhile, and every payment is booked once. */
   const invisible = async (title: string, what: () => Promise<void>) => {
     const { accepted: now, failed, latencies } = await sendDuring(what);
     say(title, { accepted: now.length, failed: failed.length, ...latencies });
@@ -58,7 +58,7 @@ Deno.test("docker compose up --build", needsCompose(), async (t) => {
     say(`${title}, books`, await compose.assertBooks(accepted, uncertain).catch(told));
   };
 
-  /** What the replicas said of it is gone with them. */
+  /** Prints the replicas' logs, which go with their containers. */
   const told = async (error: unknown): Promise<never> => {
     console.log(await compose.run("logs", "--no-color", "--timestamps", "a", "b"));
     throw error;
@@ -175,7 +175,7 @@ Deno.test("docker compose up --build", needsCompose(), async (t) => {
       await sleep(7_000);
     }));
 
-  /** Callers notice and come again, and everything is booked, once. */
+  /** Callers notice and try again, and every payment is booked once. */
   const durable = async (title: string, what: () => Promise<void>) => {
     const { accepted: now, failed } = await sendDuring(async () => {
       await sleep(3_000);

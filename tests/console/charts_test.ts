@@ -17,7 +17,7 @@ Deno.test("the charts have a point a second of the last three minutes, then one 
   assert.deepEqual([seconds[0]! - 20, seconds.at(-1)], [400, 4_000]);
 });
 
-Deno.test("what was worst in a second stays to be seen, and the mean of the rate", () => {
+Deno.test("several seconds become one point with their mean rate and the worst of their other values", () => {
   const charts = new Charts();
   charts.add(second(1, { posts: 10, medianMs: 2, p99Ms: 30, pending: 4 }));
   charts.add(second(2, { posts: 5, medianMs: 7, p99Ms: 8, pending: 6 }));
@@ -28,13 +28,13 @@ Deno.test("what was worst in a second stays to be seen, and the mean of the rate
   assert.deepEqual(charts.points[0], { at: 20_000, posts: 0.75, medianMs: 7, p99Ms: 30, pending: 6 });
 });
 
-Deno.test("of a second in which nothing was answered no time is known, nor of several", () => {
+Deno.test("a point without an answer has no times, whether it stands for one second or several", () => {
   const charts = new Charts();
   for (let n = 1; n <= 185; n++) charts.add(second(n));
   assert.deepEqual(charts.points[0], second(5));
 });
 
-Deno.test("however long a replica runs, there are no more points than there may be", () => {
+Deno.test("however long a replica runs, there are never more points than POINTS_MAX", () => {
   const charts = new Charts();
   let most = 0;
   for (let n = 1; n <= 10_000; n++) {

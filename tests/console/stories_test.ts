@@ -38,7 +38,7 @@ const LINES: readonly StoryStep[] = [
   { replica: "a", at: NOW + 510, stage: "settled", attempt: 2, processor: "fallback", reason: "booked" },
 ];
 
-/** What is kept of a payment, read. */
+/** The story that is kept of a payment. */
 const linesOf = (stories: Stories, id: string) => decodeStory(stories.get(id) ?? "");
 
 Deno.test("a story has every step with its time, replica and reason", () => {
@@ -50,7 +50,7 @@ Deno.test("a story has every step with its time, replica and reason", () => {
   assert.equal(stories.get(idOf(1)), undefined);
 });
 
-Deno.test("of a story that goes on for hours the first line and the last ones stay, and it says so", () => {
+Deno.test("a story of hours keeps its first line and its last ones, and says that it is not complete", () => {
   const stories = new Stories();
   const complete: boolean[] = [];
   for (let attempt = 1; attempt <= 50; attempt++) {
@@ -70,14 +70,14 @@ Deno.test("of a story that goes on for hours the first line and the last ones st
   assert.deepEqual([complete.indexOf(false) > 9, complete.lastIndexOf(true) + 1], [true, complete.indexOf(false)]);
 });
 
-Deno.test("the stories of those that went on last are kept", () => {
+Deno.test("the stories with the newest steps are kept", () => {
   const stories = new Stories();
   const long = idOf(999_999);
   stories.add(long, LINES[0]!);
   const many = 3 * STORIES_MIN;
   for (let i = 0; i < many; i++) {
     for (const line of LINES) stories.add(idOf(i), line);
-    // it goes on now and then, and stays
+    // it gets a step now and then, so it stays
     if (i % STORIES_MIN === 0) stories.add(long, { ...LINES[1]!, attempt: i + 1 });
   }
   assert.equal(stories.get(idOf(0)), undefined);
@@ -102,7 +102,7 @@ Deno.test("a story is complete where every attempt is there with its end", () =>
   assert.ok(!isIt(first, end));
 });
 
-Deno.test("a story leads to where its last line brought the payment", () => {
+Deno.test("a story leads to the payment's state if its last line does", () => {
   const { lines, payments } = story(idOf(1));
   for (const [i, payment] of payments.entries()) {
     for (let n = 0; n <= 4; n++) assert.equal(leadsTo(lines.slice(0, n), payment), i > 0 && n === i, `${n} to ${i}`);
@@ -118,7 +118,7 @@ const anyLine: fc.Arbitrary<StoryStep> = fc.record({
   reason: fc.constantFrom(...REASONS),
 }, { noNullPrototype: true });
 
-Deno.test("a story comes back from its text", () => {
+Deno.test("a story can be read from its text", () => {
   fc.assert(fc.property(fc.array(anyLine, { minLength: 1, maxLength: 24 }), (lines) => {
     const text = storyText(lines);
     assert.match(text, /^[-\d,;]+$/);
@@ -126,7 +126,7 @@ Deno.test("a story comes back from its text", () => {
   }));
 });
 
-Deno.test("a text of a newer version, or no story at all, is none", () => {
+Deno.test("a text of a newer version, or one that is no story, is not read", () => {
   const line = storyText([LINES[0]!]);
   for (const text of ["", "hello", "1,2", line.replace(/\d+$/, "99"), `${line};`]) {
     assert.equal(decodeStory(text), undefined, text);

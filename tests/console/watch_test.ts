@@ -54,7 +54,7 @@ function setup(
   return { clock, facts, payments, state, link, told, logged, watch, up, send };
 }
 
-/** A request of `POST /payments` that takes so long. */
+/** A request of `POST /payments` that takes this many milliseconds. */
 async function request({ clock, watch }: ReturnType<typeof setup>, tookMs: number, status = 202): Promise<void> {
   await clock.advance(tookMs);
   watch.answered("POST /payments", status, tookMs);
@@ -121,7 +121,7 @@ const IDLE = {
   memoryBytes: 1,
 } as const;
 
-Deno.test("no more watch than may, and all of them are notified when the replica stops", () => {
+Deno.test("no more pages than WATCHERS_MAX are open, and all are notified when the replica stops", () => {
   const { watch } = setup();
   let ended = 0;
   const watcher = { tell() {}, end: () => void ended++ };
@@ -134,11 +134,11 @@ Deno.test("no more watch than may, and all of them are notified when the replica
   watch.stop();
   assert.equal(ended, WATCHERS_MAX);
   another();
-  // who comes now would never be told
+  // a page that comes now would never hear of the stop
   assert.equal(watch.watch({ ...watcher, end() {} }), undefined);
 });
 
-Deno.test("an outage is a line at its beginning and one at its end, and a stretch on the page", async () => {
+Deno.test("an outage is a log line when it begins and one when it ends, and a period on the page", async () => {
   const { clock, watch, logged, up } = setup();
   await clock.advance(LOOK_MS);
   up("default", false);
@@ -155,7 +155,7 @@ Deno.test("an outage is a line at its beginning and one at its end, and a stretc
   ]);
 });
 
-Deno.test("of processors nothing is said before the replica serves", async () => {
+Deno.test("nothing is logged about processors before the replica serves", async () => {
   const { clock, logged, state, up } = setup();
   up("default", false);
   for (const phase of ["starting", "reading", "serving"] as const) {
@@ -166,7 +166,7 @@ Deno.test("of processors nothing is said before the replica serves", async () =>
   assert.deepEqual(logged, ['warning a processor takes no payments {"processor":"default"}']);
 });
 
-Deno.test("a queue that is full is a line when it begins and one when it ends", async () => {
+Deno.test("a full queue is a log line when it begins and one when it ends", async () => {
   const { clock, logged, state } = setup();
   Object.assign(state, { pending: 3, notes: [LIMITS.queue] });
   await clock.advance(2 * LOOK_MS);
@@ -178,7 +178,7 @@ Deno.test("a queue that is full is a line when it begins and one when it ends", 
   ]);
 });
 
-Deno.test("a processor that refuses every payment is a line with its status, also where that comes later; so is why it takes nothing, and until when it gets no calls", async () => {
+Deno.test("a processor that refuses every payment is a log line with its status, also where that comes later, with why it takes nothing, and until when it gets no calls", async () => {
   const { clock, logged, state, payments } = setup();
   const is = (processor: Processor, more: object) => {
     const { processors } = payments.readiness();
@@ -198,12 +198,12 @@ Deno.test("a processor that refuses every payment is a line with its status, als
   ]);
 });
 
-Deno.test("a processor that is not understood is one line, however often it is asked, and another once it says something else", async () => {
+Deno.test("a processor's answer that is not understood is one log line, however often it comes, and another one once it differs", async () => {
   const { clock, logged, state, payments } = setup();
   const is = (unclear?: string) => {
     const { processors } = payments.readiness();
     const { unclear: _, ...rest } = processors.fallback;
-    state.processors = { ...processors, fallback: { ...rest, ...unclear && { unclear } } };
+    state.processors = { ...processors, fallback: unclear ? { ...rest, unclear } : rest };
   };
   is("amount is true");
   await clock.advance(5 * LOOK_MS);
@@ -218,7 +218,7 @@ Deno.test("a processor that is not understood is one line, however often it is a
   ]);
 });
 
-Deno.test("a log that is full is a line when it begins and one when it ends", async () => {
+Deno.test("a full log is a log line when it begins and one when it ends", async () => {
   const { clock, logged, state } = setup();
   await clock.advance(LOOK_MS);
   state.notes = [LIMITS.log];
@@ -231,7 +231,7 @@ Deno.test("a log that is full is a line when it begins and one when it ends", as
   ]);
 });
 
-Deno.test("the fallback's turn is a line when it begins and one when it is over", async () => {
+Deno.test("use of the fallback is a log line when it begins and one when it ends", async () => {
   const { clock, logged, send } = setup();
   send(1, "default", "default-up");
   send(2, "fallback", "default-slow");
@@ -255,7 +255,7 @@ Deno.test("the newest decisions of each reason are shown, newest first, of both 
   facts.accept(idOf(9), 1990, clock.now(), "b");
   facts.dispatch(idOf(9), "default", "probe", clock.now(), "b");
   facts.release(idOf(9), "failed", clock.now(), "b");
-  // what does not hold has not happened
+  // a void fact has not happened
   watch.folded(VOID, false, facts.book.get(idOf(9)));
   const shown = watch.live().decisions.map(({ id, replica, stage, reason }) =>
     `${parseInt(id.slice(-4), 16)} ${replica} ${stage} ${reason}`
@@ -271,7 +271,7 @@ Deno.test("the newest decisions of each reason are shown, newest first, of both 
   ]);
 });
 
-Deno.test("a figure a second is one also after the event loop stood still", async () => {
+Deno.test("figures a second are right after the event loop stood still, too", async () => {
   const set = setup();
   for (let i = 0; i < 8; i++) await request(set, 1);
   const monotonic = set.clock.monotonic.bind(set.clock);
@@ -315,7 +315,7 @@ Deno.test("a story says which replica took, sent and settled the payment", async
   assert.equal(complete, true);
 });
 
-Deno.test("a story in memory that misses what was read at the start is not shown", async () => {
+Deno.test("a story in memory that lacks what was replayed at the start is not shown", async () => {
   const { clock, watch, send } = setup({ stored: { [idOf(1)]: storyText(STORED) } });
   send(1, "default", "default-up");
   const at = clock.now();
@@ -328,7 +328,7 @@ Deno.test("a story in memory that misses what was read at the start is not shown
   assert.equal((await watch.story(refused)).source, "snapshot");
 });
 
-Deno.test("a story that began before this life says so, unless the store knows more", async () => {
+Deno.test("a story that began before this process is not complete, unless the store has more of it", async () => {
   const { watch } = setup({ stored: { [idOf(2)]: storyText(STORED) } });
   const facts = new Facts();
   for (const n of [1, 2]) {
@@ -388,7 +388,7 @@ function unheard(n: number, at: number) {
   return facts.settle(idOf(n), "booked", at);
 }
 
-/** A fact that another one was quicker than. */
+/** A void fact: another one came first. */
 const VOID: Fact = {
   ...{ kind: "dispatched", by: "b", id: idOf(9), over: 0, processor: "fallback", at: 0, reason: "patience-over" },
 };

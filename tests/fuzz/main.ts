@@ -5,9 +5,9 @@
  *     deno task test:fuzz [--requests 20000] [--minutes 25] [--seed N] [--schemathesis PATH]
  */
 import assert from "node:assert/strict";
-import { parseArgs } from "node:util";
 import { centsOf } from "../../src/payment/money.ts";
 import { Cluster, load, payment, statusOf, TestPostgres } from "../cluster/harness.ts";
+import { parseOptions, runTask, whole } from "../support/command_line.ts";
 import { freePort } from "../support/free_port.ts";
 import { CADDY } from "../support/permissions.ts";
 import { exchangesOf } from "./exchanges.ts";
@@ -19,43 +19,48 @@ const TOKEN = "fuzz";
 const EXAMPLES = 250;
 /** A round that takes longer than this is stuck, in milliseconds. */
 const ROUND_MS = 300_000;
+const NUMBER_MAX = 2 ** 31;
 const CONFIG = new URL("schemathesis.toml", import.meta.url).pathname;
 
-const values = options();
+const HELP = `Sends a live cluster requests made up from its OpenAPI document, then compares the books.
 
-function options() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        requests: { type: "string", default: "20000" },
-        minutes: { type: "string", default: "25" },
-        seed: { type: "string", default: `${crypto.getRandomValues(new Uint16Array(1))[0]}` },
-        schemathesis: { type: "string" },
-      },
-    });
-    for (const name of ["requests", "minutes", "seed"] as const) {
-      if (!/^\d+$/.test(values[name])) throw new Error(`--${name} ${values[name]} is no whole number`);
-    }
-    return values;
-  } catch (error) {
-    refuse((error as Error).message);
-  }
-}
+Usage: deno task test:fuzz [--requests N] [--minutes N] [--seed N] [--schemathesis PATH]
 
-function refuse(why: string): never {
-  console.error(why);
-  Deno.exit(1);
-}
+  --requests N         how many requests at least [20000]
+  --minutes N          fails if they are not sent by then [25]
+  --seed N             of the first round; each later round has the next one [drawn, and printed]
+  --schemathesis PATH  that program [${VENV}/bin/schemathesis, or the one on the PATH]
+  --help`;
 
-async function findSchemathesis(): Promise<string> {
-  for (const path of values.schemathesis ? [values.schemathesis] : [`${VENV}/bin/schemathesis`, "schemathesis"]) {
+const parse = (args: string[]) => {
+  const drawn = `${crypto.getRandomValues(new Uint16Array(1))[0]}`;
+  const values = parseOptions(args, {
+    requests: { type: "string", default: "20000" },
+    minutes: { type: "string", default: "25" },
+    seed: { type: "string", default: drawn },
+    schemathesis: { type: "string" },
+  });
+  return {
+    help: values.help,
+    requests: whole("--requests", values.requests, 1, NUMBER_MAX),
+    minutes: whole("--minutes", values.minutes, 1, NUMBER_MAX),
+    seed: whole("--seed", values.seed, 0, NUMBER_MAX),
+    path: values.schemathesis,
+  };
+};
+
+class NoSchemathesis extends Error {}
+
+async function findSchemathesis(named: string | undefined): Promise<string> {
+  for (const path of named ? [named] : [`${VENV}/bin/schemathesis`, "schemathesis"]) {
     try {
       if ((await new Deno.Command(path, { args: ["--version"] }).output()).success) return path;
     } catch {
       // not there
     }
   }
-  refuse(`schemathesis is not there: python3 -m venv ${VENV} && ${VENV}/bin/pip install schemathesis==${VERSION}`);
+  const install = `python3 -m venv ${VENV} && ${VENV}/bin/pip install schemathesis==${VERSION}`;
+  throw new NoSchemathesis(`schemathesis is not there: ${install}`);
 }
 
 /** A cluster that is fuzzed in rounds, and what was found so far. */
@@ -69,10 +74,7 @@ class Fuzz {
   /** One run of schemathesis against `url`; the books are compared after it, and everything is forgotten. */
   async round(url: string, seed: number, authorised: boolean): Promise<void> {
     const { cluster, folder } = this;
-    const document = await (await fetch(`${url}/openapi.json`)).json();
-    // the operators' pages are at the port alone
-    if (url === cluster.url) { for (const path of ["/", "/live", "/metrics"]) delete document.paths[path]; }
-    await Deno.writeTextFile(`${folder}/openapi.json`, JSON.stringify(document));
+    await Deno.writeTextFile(`${folder}/openapi.json`, await (await fetch(`${url}/openapi.json`)).text());
     const report = `${folder}/report.ndjson`;
     const args = ["--config-file", CONFIG, "--no-color", "run", `${folder}/openapi.json`, "--url", url];
     args.push("--workers", "2", "--max-examples", `${EXAMPLES}`, "--seed", `${seed}`, "--continue-on-failure");
@@ -151,11 +153,10 @@ class Fuzz {
   }
 }
 
-async function main(): Promise<number> {
-  const schemathesis = await findSchemathesis();
-  const requests = Number(values.requests);
-  const until = performance.now() + Number(values.minutes) * 60_000;
-  const seed = Number(values.seed);
+/** @returns the exit code */
+async function main({ requests, minutes, seed, path }: ReturnType<typeof parse>): Promise<number> {
+  const schemathesis = await findSchemathesis(path);
+  const until = performance.now() + minutes * 60_000;
   const folder = await Deno.makeTempDir({ prefix: "galo-fuzz-" });
   await using stack = new AsyncDisposableStack();
   stack.defer(() => Deno.remove(folder, { recursive: true }));
@@ -170,7 +171,7 @@ async function main(): Promise<number> {
 
   const fuzz = new Fuzz(schemathesis, cluster, folder);
   for (let round = 0; fuzz.requests < requests && fuzz.findings.length === 0; round++) {
-    if (performance.now() > until) fuzz.findings.push(`only ${fuzz.requests} requests in ${values.minutes} minutes`);
+    if (performance.now() > until) fuzz.findings.push(`only ${fuzz.requests} requests in ${minutes} minutes`);
     else await fuzz.round(doors[round % doors.length]!, seed + round, round % 4 > 1);
     console.log(`round ${round}: ${fuzz.requests} of ${requests} requests`);
   }
@@ -184,4 +185,4 @@ async function main(): Promise<number> {
   return fuzz.findings.length > 0 ? 1 : 0;
 }
 
-Deno.exit(await main());
+await runTask({ name: "test:fuzz", help: HELP, parse, run: main, expected: [NoSchemathesis] });

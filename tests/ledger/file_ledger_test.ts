@@ -22,7 +22,7 @@ function settle({ ledger }: Side, n: number, by: ReplicaId) {
   return ledger.append(settled(payment, by, 6, booking, "booked"));
 }
 
-Deno.test("append() says that a fact holds, and what it made of its payment", () => {
+Deno.test("append() says that a fact holds, and returns its payment after it", () => {
   const { a } = pair();
   const receipt = a.ledger.append(accepted(1));
   assert.deepEqual(receipt, { kind: "holds", payment: a.ledger.book.get(idOf(1)) });
@@ -31,7 +31,7 @@ Deno.test("append() says that a fact holds, and what it made of its payment", ()
   assert.deepEqual(a.ledger.append({ kind: "purged", by: "a", at: 1 }), { kind: "holds", payment: undefined });
 });
 
-Deno.test("append() says that a fact is void, and what there is instead", () => {
+Deno.test("append() says that a fact is void, and returns the payment as it is", () => {
   const { a, b } = pair();
   b.ledger.append(accepted(1, "b", 7));
   assert.deepEqual(a.ledger.append(accepted(1, "a", 1990)), { kind: "void", payment: b.ledger.book.get(idOf(1)) });
@@ -54,7 +54,7 @@ Deno.test("append() says that the log is full, and nothing has changed", () => {
   assert.equal(a.ledger.book.get(idOf(2)), undefined);
 });
 
-Deno.test("a receipt is that of the own fact, also where the peer has written the same one", () => {
+Deno.test("a receipt is for the replica's own fact, even if the peer wrote the same one", () => {
   const { a, b } = pair();
   a.paused.before = () => assert.equal(b.accept(1), "holds");
   assert.equal(a.accept(1), "void");
@@ -80,7 +80,7 @@ Deno.test("observers hear of every fact in the order of the log, the peer's too,
   a.ledger.catchUp();
   const expected = [
     "accepted b true accepted",
-    // of a void fact it is told what there is
+    // for a void fact it gets the payment as it is
     "accepted b false accepted",
     "settled b true settled",
     "accepted a true accepted",
@@ -135,7 +135,7 @@ Deno.test("the hash is of every record, whether it held and their order, and of 
   assert.equal(side.ledger.hash, hashOf(one));
 });
 
-Deno.test("two that do not agree whether a fact holds have another hash from there on", () => {
+Deno.test("replicas that disagree whether a fact holds have different hashes from there on", () => {
   const { files, a } = pair();
   a.accept(1);
   const book = new Book();
@@ -159,7 +159,7 @@ Deno.test("where the log began anew on what the store held, the hash begins anew
   assert.equal(whole.told.length, 100);
   // where an earlier log was folded there is nothing to compare
   assert.deepEqual(whole.ledger.checkpoints, []);
-  // who comes from the store, which holds the position behind it
+  // a replica that starts from the store, which holds the log up to the position after it
   const log = new SegmentLog({ files, boot: BOOT, position: positionOf(4, 1), gone() {} });
   const later = new FileLedger(log, 9);
   later.catchUp();
@@ -167,7 +167,7 @@ Deno.test("where the log began anew on what the store held, the hash begins anew
   assert.deepEqual([later.position, later.hash], [whole.ledger.position, whole.ledger.hash]);
 });
 
-Deno.test("a ledger that goes on from where the store is comes to the hash of one that has read everything", () => {
+Deno.test("a ledger that continues from the store's position comes to the hash of one that has read everything", () => {
   const { files, a } = pair();
   a.accept(1);
   a.accept(2);

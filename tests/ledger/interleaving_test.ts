@@ -1,6 +1,6 @@
 /**
- * Two replicas that append at the same time, on a disk that cuts writes, and die between a write and its reading: what
- * each was told of its facts is what the log says in the end, and whoever reads the log comes to the same.
+ * Two replicas that append at the same time, on a disk that cuts writes, and die between a write and its reading:
+ * each receipt agrees with the log in the end, and every reader of the log comes to the same state.
  * @module
  */
 import assert from "node:assert/strict";
@@ -49,7 +49,7 @@ const { act } = fc.letrec<{ act: Act }>((tie) => ({
   }),
 }));
 
-/** A fact that a test can tell from every other one. */
+/** A fact that differs from every other one. */
 type Sent = readonly [string, "holds" | "void" | "not-taken" | "killed"];
 
 class World {
@@ -90,7 +90,7 @@ class World {
     }
   }
 
-  /** Whoever reads all of it comes to the same, and it says what the replicas were told. */
+  /** Every reader of the whole log comes to the same state, and the receipts agree with it. */
   check(): void {
     const { a, b } = this.#sides;
     const late = this.#start();
@@ -115,7 +115,7 @@ class World {
       else assert.deepEqual(there, receipt === "not-taken" ? [] : [receipt], fact);
       said.delete(fact);
     }
-    assert.deepEqual([...said], [], "nobody wrote that");
+    assert.deepEqual([...said], [], "no side wrote that");
   }
 
   #between(when: "before" | "after"): void {
@@ -151,7 +151,7 @@ for (const [segmentRecords, length, numRuns] of [[4, 60, 300], [70, 300, 60]] as
         for (const one of acts) world.run(one);
         world.check();
       }),
-      // what fails is made smaller for so long at most
+      // how long a failing case is shrunk at most, in milliseconds
       { numRuns, interruptAfterTimeLimit: 30_000 },
     );
   });

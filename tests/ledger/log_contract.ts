@@ -1,5 +1,6 @@
 /**
- * What every {@link SegmentFiles} has to keep, and the log over it: run against files of a folder, and against memory.
+ * The contract of every {@link SegmentFiles}, and of the log over it: run against files of a folder, and against
+ * memory.
  * @module
  */
 import assert from "node:assert/strict";
@@ -223,7 +224,7 @@ function reading(test: Test): void {
   });
 }
 
-/** Shows zeros instead of what is there, for some reads. */
+/** Shows zeros instead of the bytes, for some reads. */
 class LateFiles implements SegmentFiles {
   reads = 0;
   readonly #files: SegmentFiles;
@@ -267,7 +268,7 @@ function rotating(test: Test): void {
     const kinds = [];
     while (file.read(read.bytes) > 0) kinds.push(read.valid && read.read());
     file.close();
-    // the fourth fact was written behind the seal as well, by who did not know of that yet
+    // the fourth fact was written after the seal too, by a replica that had not read the seal yet
     assert.deepEqual(kinds, [header(2), accepted(3), accepted(4, "b"), { kind: "sealed" }, accepted(5)]);
   });
 
@@ -485,7 +486,7 @@ function missing(test: Test): void {
     begin(files, 1, accepted(1));
     files.create(2, new Uint8Array(10));
     files.create(3, new Uint8Array(2 * RECORD_BYTES));
-    // it says that it is another one
+    // its header has the number of another segment
     files.create(4, bytesOf(header(2), accepted(9)));
     files.create(5, bytesOf(header(5, BOOT + 1), accepted(3)));
     using a = new Side(home.files(), 0, { liveFrom: 5 });

@@ -1,6 +1,6 @@
 /**
  * A process that records facts as fast as it can: `log_writer.ts FOLDER REPLICA`. It says "writes" once it does and
- * "wrote" after {@link FACTS} facts; told to on stdin, it reads the log to its end and says what it has come to.
+ * "wrote" after {@link FACTS} facts; after a line on stdin it reads the log to its end and prints its state.
  * @module
  */
 import { FileSegments } from "../../src/ledger/file_segments.ts";
@@ -14,7 +14,7 @@ const PAYMENTS = 200;
 /** So that segments are sealed all the time. */
 export const SEGMENT_RECORDS = 1_000;
 
-/** What a ledger has come to. */
+/** The state of a ledger, as text. */
 export function end({ ledger, told }: Side): string {
   const { position, hash, book } = ledger;
   return JSON.stringify({ position, hash, facts: told.length, pending: book.pending.size, totals: book.summary() });

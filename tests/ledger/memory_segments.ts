@@ -19,7 +19,7 @@ export class MemorySegments implements SegmentFiles {
     return bytes.length;
   }
 
-  /** Told of every write before it is made, and after. */
+  /** Called before every write and after it. */
   writes(_when: "before" | "after"): void {}
 
   list(): number[] {
@@ -68,7 +68,7 @@ export class MemorySegments implements SegmentFiles {
     return this.#contents.get(segment)!;
   }
 
-  /** The same bytes, for a start that is tried on its own. */
+  /** A copy, to try a start on. */
   copy(): MemorySegments {
     const copied = new MemorySegments();
     for (const [segment, { bytes }] of this.#contents) copied.create(segment, bytes);

@@ -1,4 +1,4 @@
-/** How a start goes on with what the last one, the machine's death or an operator has left. @module */
+/** How a start continues from what the last process, the machine's death or an operator has left. @module */
 import assert from "node:assert/strict";
 import { FileLedger } from "../../src/ledger/file_ledger.ts";
 import { positionOf, segmentOf } from "../../src/ledger/log.ts";
@@ -63,7 +63,7 @@ function start(files: MemorySegments, held: Held = EMPTY, nonce = 0): Started {
   return { logId, ledger };
 }
 
-/** What the store holds once it is up with a ledger. */
+/** What the store holds once it has all of a ledger. */
 function project({ logId, ledger }: Started): Held {
   const { position, hash, book } = ledger;
   const settled = Array.from({ length: book.settled.size }, (_, i) => book.settled.at(i));
@@ -73,7 +73,7 @@ function project({ logId, ledger }: Started): Held {
   };
 }
 
-/** Asserts that two have come to the same. */
+/** Asserts that two have the same state. */
 function assertSame(first: Started, second: Started): void {
   for (const { ledger } of [first, second]) ledger.catchUp();
   assert.deepEqual(project(second), project(first));
@@ -81,8 +81,9 @@ function assertSame(first: Started, second: Started): void {
 }
 
 /**
- * Opens the log and starts. Asserts that another one, who starts while this one serves, changes nothing and comes to the
- * same: from the same store, from one that follows this log and holds nothing more, and from one that has moved on.
+ * Opens the log and starts. Asserts that another process, which starts while this one serves, changes nothing and comes
+ * to the same state: from the same store, from one that follows this log and holds nothing more, and from one that has
+ * moved on.
  */
 function opened(files: MemorySegments, held: Held, doubted: boolean, options: Partial<OpeningParts> = {}): Started {
   assert.deepEqual(open(files, held, options), { kind: "opened", doubted });
@@ -99,7 +100,7 @@ function opened(files: MemorySegments, held: Held, doubted: boolean, options: Pa
     for (const [i, { ledger }] of [first, second, first].entries()) ledger.append(accepted(100 + i));
     assertSame(first, second);
   }
-  // and who starts after both have died, and the machine has not
+  // a process starts after both have died, and the machine has not
   assert.deepEqual(open(files, held, options), again);
   assertSame(first, start(files, held, 2 ** 30));
   return first;
@@ -131,7 +132,7 @@ function three(): MemorySegments {
   return files;
 }
 
-/** What the store holds when it is up with these segments, as far as a position. */
+/** What the store holds if it has these segments up to a position. */
 function heldAt(files: MemorySegments, position = Infinity): Held {
   const started = start(files);
   if (position === Infinity) return project(started);
@@ -160,7 +161,7 @@ function pending({ ledger }: Started): [number, number | null][] {
     numberOf(id),
     doubtedUptimeMs,
   ]);
-  // what was added to try the start is nobody's
+  // removes what the attempt has added
   return all.filter(([n]) => n < 100);
 }
 
@@ -175,7 +176,7 @@ Deno.test("the very first start begins a log in segment 1, and nothing is in dou
   assert.equal(first.ledger.book.doubtedUptimeMs, null);
 });
 
-Deno.test("a start on the same boot goes on where the log ends, whatever of it the store holds", () => {
+Deno.test("a start on the same boot continues where the log ends, however much of it the store holds", () => {
   const whole = heldAt(three());
   for (const held of [EMPTY, heldAt(three(), positionOf(1, 2)), heldAt(three(), positionOf(2, 1)), whole]) {
     const files = three();
@@ -186,7 +187,7 @@ Deno.test("a start on the same boot goes on where the log ends, whatever of it t
   }
 });
 
-Deno.test("a start on another boot begins another log on what the store holds, and reads on from there, all in doubt", () => {
+Deno.test("a start on another boot begins another log on what the store holds, and replays from there, all in doubt", () => {
   const [two, end] = [positionOf(2, 1), positionOf(3, 2)];
   for (
     const [position, from] of [[0, positionOf(1, 0)], [positionOf(1, 2), positionOf(1, 2)], [two, two], [
@@ -204,7 +205,7 @@ Deno.test("a start on another boot begins another log on what the store holds, a
   }
 });
 
-Deno.test("what the store commits late of a log that is gone on from is no part of the one that began since", () => {
+Deno.test("what the store commits late of an earlier log is no part of the log that began since", () => {
   const files = three();
   const held = heldAt(three(), positionOf(3, 1));
   files.content(3).bytes = files.content(3).bytes.slice(0, RECORD_BYTES);
@@ -217,7 +218,7 @@ Deno.test("what the store commits late of a log that is gone on from is no part 
   assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
 });
 
-Deno.test("a machine that dies again and again loses nothing of what the store does not hold, whatever it follows", () => {
+Deno.test("a machine that dies again and again loses no facts that the store lacks, whichever log the store follows", () => {
   const files = three();
   const held = heldAt(three(), positionOf(1, 2));
   assert.equal(open(files, held, { boot: BOOT + 1 }).kind, "opened");
@@ -230,7 +231,7 @@ Deno.test("a machine that dies again and again loses nothing of what the store d
   }
 });
 
-Deno.test("what an earlier boot left without a seal, or half written, ends there, and the log goes on behind it", () => {
+Deno.test("a segment that an earlier boot left without a seal, or half written, ends there, and the log continues after it", () => {
   const files = three();
   files.content(3).bytes = Uint8Array.of(...files.content(3).bytes, ...bytesOf(accepted(9)).subarray(0, 30));
   // the seal of an earlier segment may be lost as well, and what stood before it
@@ -270,7 +271,7 @@ Deno.test("where the log is gone, another one of the same cluster begins on what
   assert.deepEqual(pending(first), [[1, UPTIME_MS], [2, UPTIME_MS], [3, UPTIME_MS]]);
 });
 
-Deno.test("where the last segment is gone behind a seal, another log begins with what is left", () => {
+Deno.test("where the last segment after a seal is gone, another log begins with what is left", () => {
   const files = three();
   const held = heldAt(files, positionOf(2, 2));
   files.remove(3);
@@ -306,7 +307,7 @@ Deno.test("where the log's tail is cut off and the store holds more, another log
   }
 });
 
-Deno.test("what is left behind the position that is cut off is read on top of what the store holds", () => {
+Deno.test("what is left after the position that is cut off is read on top of what the store holds", () => {
   const held = heldAt(three(), positionOf(2, 2));
   const files = three();
   files.content(2).bytes = files.content(2).bytes.slice(0, RECORD_BYTES);
@@ -332,7 +333,7 @@ Deno.test("where the store is empty and the log is not whole any more, another l
   assert.deepEqual(pending(first), [[2, UPTIME_MS], [3, UPTIME_MS]]);
 });
 
-Deno.test("where the store went back to before what is left of the log, the rest is read on top of it", () => {
+Deno.test("where the store went back to a position before what is left of the log, the rest is read on top of it", () => {
   const held = heldAt(three(), positionOf(1, 2));
   for (const [lost, left] of [[[1], [2, 3]], [[1, 2], [3]], [[2], [3]]] as const) {
     const files = three();
@@ -360,7 +361,7 @@ Deno.test("where the store went back to an earlier log, all that came after is r
   assert.deepEqual(pending(first), [1, 2, 3, 4].map((n) => [n, UPTIME_MS]));
 });
 
-Deno.test("what is left behind the store's position is read where the log that began anew there is gone again", () => {
+Deno.test("what is left after the store's position is read even if the log that began anew there is gone again", () => {
   const files = three();
   const held = heldAt(files, positionOf(2, 2));
   // the store follows the next log, whose first segment the machine's death has taken
@@ -369,7 +370,7 @@ Deno.test("what is left behind the store's position is read where the log that b
   assert.deepEqual(pending(first), [1, 2, 3].map((n) => [n, UPTIME_MS]));
 });
 
-Deno.test("what is left behind the store's position is read however often the log began anew there and was lost", () => {
+Deno.test("what is left after the store's position is read however often the log began anew there and was lost", () => {
   const held = heldAt(three(), positionOf(2, 2));
   let stored = { ...held.stored, logId: NEXT_ID };
   for (const digits of ["00000001", "00000002", "00000003"]) {
@@ -396,7 +397,7 @@ Deno.test("what the store holds already is not read again, also of an earlier lo
   assert.deepEqual(pending(first), [[2, UPTIME_MS]]);
 });
 
-Deno.test("another cluster's log is not read, and what the store holds goes on in doubt", () => {
+Deno.test("another cluster's log is not read, and what the store holds continues in doubt", () => {
   const held = heldAt(three());
   const files = new MemorySegments();
   const foreign = "99999999-8888-4777-8666-555555555555";
@@ -423,7 +424,7 @@ Deno.test("a new segment's number is greater than all that log and store ever kn
   }
 });
 
-Deno.test("a start without the store goes on with a log that is whole and of this boot, and waits otherwise", () => {
+Deno.test("a start without the store continues a log that is whole and of this boot, and waits otherwise", () => {
   assert.deepEqual(open(three(), undefined), { kind: "opened", doubted: false });
   const trimmed = three();
   trimmed.remove(1);
@@ -439,7 +440,7 @@ Deno.test("a start without the store goes on with a log that is whole and of thi
   assert.equal(open(three(), undefined, { boot: BOOT + 1 }).kind, "wait");
 });
 
-Deno.test("nothing is begun while the peer serves: a store that knows more is waited for", () => {
+Deno.test("no log is begun while the peer serves: a start waits for a store that knows more", () => {
   const held = heldAt(three());
   const cut = three();
   cut.content(3).bytes = cut.content(3).bytes.slice(0, RECORD_BYTES);
@@ -451,7 +452,7 @@ Deno.test("nothing is begun while the peer serves: a store that knows more is wa
   }
 });
 
-Deno.test("nothing is begun while the peer serves, also where the machine seems to have another boot", () => {
+Deno.test("no log is begun while the peer serves, also where the machine seems to have another boot", () => {
   const files = three();
   assert.deepEqual(open(files, EMPTY, { peerHasLock: true, boot: BOOT + 1 }), { kind: "opened", doubted: false });
   assert.deepEqual(files.list(), [1, 2, 3]);
@@ -479,7 +480,7 @@ Deno.test("a start leaves no file of the log open, whatever it finds", () => {
   }
 });
 
-Deno.test("a payment that the store holds goes on with the facts of the log behind it", () => {
+Deno.test("a payment that the store holds continues with the facts of the log after it", () => {
   const files = three();
   const held = heldAt(three(), positionOf(1, 2));
   const { position } = held.payments[0]!;

@@ -36,7 +36,7 @@ class Writer implements AsyncDisposable {
     return line!;
   }
 
-  /** What it has come to at the end of the log. */
+  /** Its state at the end of the log. */
   async end(): Promise<string> {
     await this.#stdin.write(new Uint8Array(1));
     return await this.line();
@@ -67,7 +67,7 @@ function wholeRecords(path: string): number {
 }
 
 Deno.test(
-  "processes that append at once, one of them killed again and again, tear no record and read one order",
+  "processes that append at once, one of them killed again and again, tear no record and read the same order",
   needs("run", "read", "write"),
   async () => {
     using temp = new TempFolder();

@@ -58,7 +58,7 @@ Deno.test("every record comes back as it was written, whatever the buffer held b
   );
 });
 
-Deno.test("a record with any one bit changed is no record", () => {
+Deno.test("a record is not valid if any one bit is changed", () => {
   fc.assert(
     fc.property(record, nonce, (one, nonce) => {
       const buffer = new RecordBuffer().write(one, nonce);
@@ -73,7 +73,7 @@ Deno.test("a record with any one bit changed is no record", () => {
   );
 });
 
-Deno.test("a record of which only the first or the last bytes are there is none", () => {
+Deno.test("a record is not valid if only its first or last bytes are there", () => {
   fc.assert(
     fc.property(record, nonce, fc.integer({ min: 1, max: RECORD_BYTES - 1 }), (one, nonce, length) => {
       const { bytes } = new RecordBuffer().write(one, nonce);
@@ -88,7 +88,7 @@ Deno.test("a record of which only the first or the last bytes are there is none"
   );
 });
 
-Deno.test("a record that was cut off is not completed by the record that is written next, at whatever byte", () => {
+Deno.test("a record that was cut off at any byte is not completed by the next one", () => {
   fc.assert(
     fc.property(record, nonce, record, nonce, (one, first, next, second) => {
       const [cut, behind] = [new RecordBuffer().write(one, first), new RecordBuffer().write(next, second)];
@@ -102,7 +102,7 @@ Deno.test("a record that was cut off is not completed by the record that is writ
   );
 });
 
-Deno.test("zeros, as a file system may leave them, are no record", () => {
+Deno.test("zeros, as a file system may leave them, are not a valid record", () => {
   assert.equal(new RecordBuffer().valid, false);
 });
 
@@ -111,7 +111,7 @@ Deno.test("two records that differ only in their writer's number differ", () => 
   assert.notEqual(one!.sum, other!.sum);
 });
 
-Deno.test("a record of another version, or of a kind that is not known, stops everything: it is no torn one", () => {
+Deno.test("a record of another version, or of an unknown kind, stops everything: it is not a torn record", () => {
   const written = new RecordBuffer().write(PURGED, 7);
   const later = forged(written, CODES, (codes) => codes & 0xff_ffff | 2 << 24);
   const unknown = forged(written, CODES, (codes) => codes & ~0xff | 200);

@@ -12,16 +12,16 @@ function setup(segmentsMax = 3) {
   return { files, ledger, retention: new Retention(files, ledger, segmentsMax) };
 }
 
-Deno.test("segments that end before a place are deleted, and the one it is in is kept", () => {
+Deno.test("segments that end before a position are deleted, and the one that it is in is kept", () => {
   const { files, retention } = setup();
   retention.trim(positionOf(6, 0), Infinity);
   assert.deepEqual(files.list(), [6, 7]);
   assert.equal(retention.segments, 2);
   retention.trim(positionOf(5, 9), Infinity);
-  assert.deepEqual(files.list(), [6, 7], "an earlier place deletes nothing more");
+  assert.deepEqual(files.list(), [6, 7], "an earlier position deletes nothing more");
 });
 
-Deno.test("what is not read here yet is kept, even if the peer has read it", () => {
+Deno.test("what this replica has not read yet is kept, even if the peer has read it", () => {
   const { files, ledger, retention } = setup();
   ledger.position = positionOf(6, 3);
   retention.trim(Infinity, Infinity);
@@ -34,7 +34,7 @@ Deno.test("what the peer has not read yet is kept, whatever the store holds", ()
   assert.deepEqual(files.list(), [6, 7]);
 });
 
-Deno.test("a log is full with more segments than it may have, and is not once some are deleted", () => {
+Deno.test("a log is over its limit with more segments than it may have, and no longer once some are deleted", () => {
   const { ledger, retention } = setup(3);
   assert.equal(retention.isOverLimit, false);
   ledger.position = positionOf(8, 0);

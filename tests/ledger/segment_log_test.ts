@@ -20,7 +20,7 @@ logContract("in files", () => {
   return { files: () => new FileSegments(home.path), [Symbol.dispose]: () => home[Symbol.dispose]() };
 }, disk);
 
-Deno.test("a log leaves no file open: where it goes on, is closed, or does not begin", () => {
+Deno.test("a log leaves no file open, whether it continues, is closed, or does not begin", () => {
   const files = new MemorySegments();
   begin(files);
   {
@@ -68,7 +68,7 @@ Deno.test("a draft that a killed process left does no harm, also where it is a l
   assert.deepEqual(bytes.sort(), [["000000000001.log", 1], ["000000000002.log", 2]]);
 });
 
-Deno.test("a draft that cannot be made or removed is told, and there is no segment", disk, () => {
+Deno.test("a draft that cannot be made or removed is reported, and there is no segment", disk, () => {
   using home = new TempFolder();
   Deno.mkdirSync(`${home.path}/a.draft/full`, { recursive: true });
   const told: unknown[] = [];
@@ -77,7 +77,7 @@ Deno.test("a draft that cannot be made or removed is told, and there is no segme
   assert.ok(told.length > 0 && told.every((error) => error instanceof Error));
 });
 
-Deno.test("a folder that is missing is an error where it is read, and takes no segment", disk, () => {
+Deno.test("a missing folder is an error when it is read, and takes no segment", disk, () => {
   const files = new FileSegments("/nowhere/galo");
   assert.throws(() => files.list(), Deno.errors.NotFound);
   assert.equal(files.create(1, Uint8Array.of(1)), false);

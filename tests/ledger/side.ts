@@ -7,7 +7,7 @@ import type { Accepted, Fact, ReplicaId } from "../../src/payment/fact.ts";
 
 export const LOG_ID = "0f0e0d0c-1111-4222-8333-444455556666";
 export const BOOT = 7;
-/** As few as a test needs to go by. */
+/** Few, so that tests are fast. */
 export const REREADS = 3;
 
 /** The id of the `n`th payment of a test. */
@@ -60,7 +60,7 @@ export class Paused implements Log {
   }
 }
 
-/** A replica as far as the log goes. */
+/** A replica's side of the log. */
 export class Side implements Disposable {
   readonly log: SegmentLog;
   readonly paused: Paused;

@@ -9,7 +9,7 @@ const asRoot = real.ignore || Deno.uid() === 0 ? real : optional("only root give
 
 const PROGRAM = "/usr/bin/postgres";
 
-/** A folder in a folder that everybody may pass. */
+/** A folder in a folder that every user may enter. */
 async function withHome(test: (home: string, folder: string) => Promise<void>): Promise<void> {
   using temp = new TempFolder();
   const folder = temp.path;
@@ -18,12 +18,12 @@ async function withHome(test: (home: string, folder: string) => Promise<void>): 
   await test(`${folder}/galo/postgres`, folder);
 }
 
-Deno.test("a server of somebody else's than root runs as its starter", real, async () => {
+Deno.test("a server that is not started by root runs as the user who starts it", real, async () => {
   await withHome(async (home) => assert.equal(await serverAccount(home, PROGRAM) === undefined, Deno.uid() !== 0));
 });
 
 Deno.test(
-  "a server of root's runs as nobody, to whom its folder is given, and passes the one above",
+  "a server that root starts runs as nobody, owns its folder, and may enter the one above",
   asRoot,
   async () => {
     await withHome(async (home, folder) => {
@@ -37,7 +37,7 @@ Deno.test(
   },
 );
 
-Deno.test("a server of root's whose folder has another owner runs as that one", asRoot, async () => {
+Deno.test("a server that root starts in another user's folder runs as that user", asRoot, async () => {
   await withHome(async (home) => {
     await Deno.chown(home, 12_345, 12_346);
     assert.deepEqual(await serverAccount(home, PROGRAM), { uid: 12_345, gid: 12_346, name: "user 12345" });
@@ -46,7 +46,7 @@ Deno.test("a server of root's whose folder has another owner runs as that one", 
   });
 });
 
-Deno.test("a folder further up that the account of a server may not enter is named", asRoot, async () => {
+Deno.test("the error names a folder further up that the server's account may not enter", asRoot, async () => {
   await withHome(async (home, folder) => {
     await Deno.chmod(folder, 0o700);
     const message = `PostgreSQL cannot run as root, and nobody may not enter ${folder}`;

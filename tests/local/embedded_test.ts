@@ -32,14 +32,14 @@ Deno.test("an embedded PostgreSQL keeps what it holds, also where it was killed"
     await first.exited;
     const second = await startEmbeddedPostgres(`${folder}/postgres`);
     assert.deepEqual(await query(second.url, "select value from kept"), [{ value: 42 }]);
-    assert.equal(second.url, first.url, "whoever knew the URL finds it again");
+    assert.equal(second.url, first.url, "the URL stays the same");
     await client.end();
     await second.stop();
     await second.exited;
   });
 });
 
-Deno.test("an embedded PostgreSQL stops although somebody is connected", needsServer, async () => {
+Deno.test("an embedded PostgreSQL stops although a client is connected", needsServer, async () => {
   await withFolder(async (folder) => {
     const postgres = await startEmbeddedPostgres(`${folder}/postgres`);
     const client = await connect(postgres.url);
@@ -49,26 +49,30 @@ Deno.test("an embedded PostgreSQL stops although somebody is connected", needsSe
   });
 });
 
-Deno.test("an embedded PostgreSQL whose starter was killed is ended, and started again", needsServer, async () => {
-  await withFolder(async (folder) => {
-    const starter = `import { startEmbeddedPostgres } from ${
-      JSON.stringify(import.meta.resolve("../../src/local/embedded.ts"))
-    };
+Deno.test(
+  "an embedded PostgreSQL whose parent process was killed is ended, and started again",
+  needsServer,
+  async () => {
+    await withFolder(async (folder) => {
+      const starter = `import { startEmbeddedPostgres } from ${
+        JSON.stringify(import.meta.resolve("../../src/local/embedded.ts"))
+      };
       console.log((await startEmbeddedPostgres(${JSON.stringify(`${folder}/postgres`)})).pid);`;
-    await Deno.writeTextFile(`${folder}/starter.ts`, starter);
-    const config = new URL("../../deno.json", import.meta.url).pathname;
-    const args = ["run", "-A", "--quiet", "--config", config, `${folder}/starter.ts`];
-    const child = new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
-    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    const orphan = Number((await reader.read()).value);
-    child.kill("SIGKILL");
-    await child.status;
-    await reader.cancel();
-    const postgres = await startEmbeddedPostgres(`${folder}/postgres`);
-    assert.notEqual(postgres.pid, orphan);
-    await postgres.stop();
-  });
-});
+      await Deno.writeTextFile(`${folder}/starter.ts`, starter);
+      const config = new URL("../../deno.json", import.meta.url).pathname;
+      const args = ["run", "-A", "--quiet", "--config", config, `${folder}/starter.ts`];
+      const child = new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
+      const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      const orphan = Number((await reader.read()).value);
+      child.kill("SIGKILL");
+      await child.status;
+      await reader.cancel();
+      const postgres = await startEmbeddedPostgres(`${folder}/postgres`);
+      assert.notEqual(postgres.pid, orphan);
+      await postgres.stop();
+    });
+  },
+);
 
 /** Ends a server as the machine's death does. @returns its file with its number, and what else is in that */
 async function killed(postgres: EmbeddedPostgres, folder: string): Promise<{ path: string; lines: string[] }> {
@@ -80,7 +84,7 @@ async function killed(postgres: EmbeddedPostgres, folder: string): Promise<{ pat
   return { path, lines };
 }
 
-Deno.test("a number that another process has by now keeps no PostgreSQL from starting", needsServer, async () => {
+Deno.test("PostgreSQL starts although another process has the number of the server before", needsServer, async () => {
   await withFolder(async (folder) => {
     const home = `${folder}/postgres`;
     const first = await startEmbeddedPostgres(home);
@@ -129,7 +133,7 @@ Deno.test("a server that stopped is not signalled once more: its number may be a
   });
 });
 
-Deno.test("a URL says every part, so that nothing of the shell stands in for one", needsServer, async () => {
+Deno.test("a URL names every part, so that no variable of the shell replaces one", needsServer, async () => {
   await withFolder(async (folder) => {
     const name = `a, b;"c" 'd' \\e %41+&?#=@:é`;
     const postgres = await startEmbeddedPostgres(`${folder}/${name}`);
@@ -142,7 +146,7 @@ Deno.test("a URL says every part, so that nothing of the shell stands in for one
   });
 });
 
-Deno.test("what is set in the folder does not keep a server from being known to serve", needsServer, async () => {
+Deno.test("settings in the folder do not hide that a server is ready", needsServer, async () => {
   await withFolder(async (folder) => {
     const first = await startEmbeddedPostgres(folder);
     await first.stop();
@@ -154,7 +158,7 @@ Deno.test("what is set in the folder does not keep a server from being known to 
   });
 });
 
-Deno.test("a folder of another user's is served as that user, as those of earlier versions are", asRoot, async () => {
+Deno.test("a folder of another user is served as that user, like those of earlier versions", asRoot, async () => {
   await withFolder(async (folder) => {
     await Deno.mkdir(`${folder}/postgres`, { mode: 0o700 });
     await Deno.chown(`${folder}/postgres`, 1, 1);
@@ -196,10 +200,10 @@ Deno.test("a socket whose path would be too long is put elsewhere", needsServer,
     assert.deepEqual(await query(postgres.url, "select 1 as value"), [{ value: 1 }]);
     const sockets = new URL(postgres.url.replace("@/", "@localhost/")).searchParams.get("host")!;
     assert.ok(sockets.length < 90);
-    // whoever knew the URL finds it again
+    // the URL stays the same
     Deno.kill(postgres.pid, "SIGKILL");
     await postgres.exited;
-    // a lock whose number is that of a process of the same user by now: this one's, where that is not root
+    // a lock with the number of another process of the same user: of this one, if that is not root
     await Deno.writeTextFile(`${sockets}/.s.PGSQL.5432.lock`, `${Deno.pid}\n`);
     const again = await startEmbeddedPostgres(`${folder}/${"p".repeat(90)}`, undefined, postgres.sockets);
     assert.equal(again.url, postgres.url);

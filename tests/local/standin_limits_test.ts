@@ -14,7 +14,7 @@ Deno.test("the limiter runs 800 at once, lets 500 wait and turns the next one aw
   assert.deepEqual([RUNNING_MAX, QUEUED_MAX, entered.length], [800, 500, 800]);
 });
 
-Deno.test("the limiter gives a place that is left to the one that waits longest, and its place in the queue to a new one", async () => {
+Deno.test("the limiter gives a free place to the call that waits longest, and that call's place in the queue to a new one", async () => {
   const limiter = new ConcurrencyLimiter();
   const entered: number[] = [];
   for (let n = 0; n < 1_300; n++) limiter.enter()!.then(() => entered.push(n));

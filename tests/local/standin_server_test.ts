@@ -17,7 +17,7 @@ async function serving(handle: StandInHandler, test: (server: StandInServer) => 
   }
 }
 
-/** Sends the text, so many bytes at once; everything that comes until the server ends the connection. */
+/** Sends the text, `bytesAtOnce` at a time, and returns everything that comes until the server ends the connection. */
 async function talk({ port }: StandInServer, text: string, bytesAtOnce = Infinity): Promise<string> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   connection.setNoDelay();
@@ -52,7 +52,7 @@ Deno.test("answers come in the order of their requests, and the last one says th
   });
 });
 
-Deno.test("what is no request is answered and ends its connection, and no other", net, async () => {
+Deno.test("bytes that are no request are answered and end their connection, and no other", net, async () => {
   await serving(() => ({ status: 200 }), async (server) => {
     assert.match(await talk(server, "nonsense\r\n\r\n"), /^HTTP\/1.1 400 /);
     assert.match(await talk(server, "GET / HTTP/1.0\r\n\r\n"), /^HTTP\/1.1 200 /);
@@ -94,7 +94,7 @@ Deno.test("a call that is dropped gets not one byte", net, async () => {
   });
 });
 
-Deno.test("calls that hang get not one byte, and end together, one that comes too late at once", net, async () => {
+Deno.test("calls that hang get not one byte, and end together; one that comes too late ends at once", net, async () => {
   const fault = Promise.withResolvers<"drop">();
   const both = Promise.withResolvers<void>();
   let arrived = 0;

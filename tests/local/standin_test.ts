@@ -101,7 +101,7 @@ Deno.test("what is no payment is answered 400 and booked nowhere", net, async ()
     JSON.stringify({ correlationId: id, amount: [1], requestedAt: AT }),
     `${bodyOf(id)}${" ".repeat(20_000)}`,
   );
-  // not after the delay: it is refused for what it is
+  // at once, not after the delay: it is no payment
   standIn.setDelay(60_000);
   for (const body of bodies) {
     const { status } = await call(`${standIn.url}/payments`, { method: "POST", body });
@@ -245,7 +245,7 @@ Deno.test("the admin API wants the token, which can be changed: 401, 200, 204", 
   assert.equal((await call(summaryUrl, { headers: wrong })).status, 200);
 });
 
-Deno.test("a setting that is none is answered 400 and changes nothing", net, async () => {
+Deno.test("a setting that is not valid is answered 400 and changes nothing", net, async () => {
   await using standIn = await start();
   for (const body of [{}, { delay: "5" }, { delay: -1 }, { delay: 2 ** 31 }, null]) {
     assert.equal(await put(standIn, "delay", body), 400);
@@ -392,7 +392,7 @@ Deno.test("a fault strikes the same calls for the same seed", net, async () => {
   assert.deepEqual(await run(), first);
 });
 
-Deno.test("a payment that a purge overtakes in its delay is booked after it, as at the real one", net, async () => {
+Deno.test("a payment in its delay during a purge is booked after it, as at the real processor", net, async () => {
   await using standIn = await start();
   const id = crypto.randomUUID();
   standIn.setDelay(50);

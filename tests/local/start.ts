@@ -19,11 +19,15 @@ export class Started implements AsyncDisposable {
 
   constructor(readonly folder: string, env: Record<string, string> = {}, wrapped: readonly string[] = []) {
     const settings = { LISTEN: "127.0.0.1:0", DATA_DIR: folder, NO_COLOR: "1", ...env };
-    const start = ["start", "--stand-in-port", "0", ...env.CADDY ? ["--caddy", env.CADDY] : []];
+    const options = (["caddy", "hosts"] as const).flatMap((name) => {
+      const value = env[name.toUpperCase()];
+      return value ? [`--${name}`, value] : [];
+    });
+    const start = ["start", "--stand-in-port", "0", ...options];
     const [program, ...args] = [...wrapped, Deno.execPath(), "run", "-A", "--quiet", MAIN, ...start];
     this.process = new Deno.Command(program!, {
       args,
-      env: { ...settings, CADDY: "" },
+      env: { ...settings, CADDY: "", HOSTS: "" },
       stdout: "piped",
       stderr: "piped",
     }).spawn();

@@ -10,7 +10,7 @@ const HEALTH: Health = { failing: false, minResponseMs: 7 };
 class Pollers {
   readonly clock = new VirtualClock();
   readonly locks = new MemoryLocks<string>();
-  /** who asked whom, and when */
+  /** which replica asked which processor, and when */
   readonly asked: string[] = [];
   readonly heard: string[] = [];
   answer: Promise<Health | undefined> = Promise.resolve(HEALTH);
@@ -98,7 +98,7 @@ Deno.test("a stopped poller neither asks nor informs any more, and its lock is f
   await world.clock.advance(20_000);
   assert.deepEqual([world.asked, world.heard, world.clock.timers], [both(POLL_MS, "a"), [], 0]);
   const held = world.locks.of("b").tryAcquire("poll")!;
-  // who has it now keeps it, however often the other one is stopped
+  // its holder now keeps it, however often the other one is stopped
   poller.stop();
   poller.start();
   assert.equal(world.locks.of("c").tryAcquire("poll"), undefined);

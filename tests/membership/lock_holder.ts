@@ -1,4 +1,4 @@
-/** A process that takes a lock, says what it found, and holds the lock until it is told otherwise. @module */
+/** A process that takes a lock, says what it found, and holds the lock until a byte comes on stdin. @module */
 import { FileLocks } from "../../src/membership/file_lock.ts";
 
 const [folder, name] = Deno.args as [string, string];

@@ -120,7 +120,7 @@ Deno.test("membership: what depends on the peer", () => {
     [stateOf("reading", "linked"), "lost", "reading silent"],
     [stateOf("draining", "linked"), "lost", "draining silent"],
     [stateOf("serving", "linked", true), "try", "serving linked"],
-    // who is dead may come back, and die again before it is linked
+    // a dead peer may come back, and die again before it is linked
     [stateOf("serving", "dead", true), "try", `serving dead tries: ${TRIED}`],
     [stateOf("draining", "silent", true), "try", "draining silent"],
     [stateOf("serving", "dead", true), "peer-lives", "serving silent tries"],

@@ -24,7 +24,7 @@ class NatsEngine implements StreamEngine {
   static async start(): Promise<NatsEngine> {
     const servers = await NatsServers.start({ count: 3 });
     const own = await Nats.connect({ servers: servers.addresses, tls: false }, "test", fail);
-    return new NatsEngine(servers, new JetStreams(own, await keysOf(own), BYTES_MAX), own);
+    return new NatsEngine(servers, new JetStreams(own, keysOf(own), BYTES_MAX), own);
   }
 
   async begin(first: number): Promise<void> {
@@ -34,7 +34,7 @@ class NatsEngine implements StreamEngine {
   async open(): Promise<Stream> {
     const nats = await Nats.connect({ servers: this.servers.addresses, tls: false }, "test", fail);
     this.#connections.push(nats);
-    const streams = new JetStreams(nats, await keysOf(nats), BYTES_MAX);
+    const streams = new JetStreams(nats, keysOf(nats), BYTES_MAX);
     return (await streams.current())!;
   }
 

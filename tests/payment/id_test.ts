@@ -4,7 +4,7 @@ import { parseId, readId, writeId } from "../../src/payment/id.ts";
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 
-Deno.test("an id reads back as it was written, at any place, and touches no other", () => {
+Deno.test("an id is read as it was written, at any place, and changes no other", () => {
   const anyId = fc.tuple(fc.uuid(), fc.nat(2), fc.nat()).map(([id, extreme]) =>
     [id, "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"][extreme]!
   );

@@ -52,7 +52,7 @@ Deno.test("an amount that is not positive, not finite or too large is none", () 
   assert.equal(centsOf((CENTS_MAX + 1) / 100), undefined);
 });
 
-Deno.test("an amount as small or as odd as doubles come is its cents or none, never others", () => {
+Deno.test("the smallest and oddest doubles are their own cents or no amount, never other cents", () => {
   fc.assert(
     fc.property(fc.double(), (amount) => {
       const value = centsOf(amount);

@@ -50,6 +50,17 @@ Deno.test("a payment is the replica's that bound it last", () => {
   assert.equal(follow(TAKEN, fact, 11)!.owner, "b");
 });
 
+Deno.test("another replica goes on with the same attempt, and with no other one", () => {
+  const fact = dispatched({ ...BOUND, doubtedUptimeMs: 5 }, "b", "default", BOUND.requestedAt, "probe");
+  const doubted = { ...BOUND, doubtedUptimeMs: 5 };
+  assert.deepEqual(follow(doubted, fact, 20), { ...doubted, owner: "b", position: 20 });
+  for (
+    const other of [{ ...fact, by: "a" }, { ...fact, processor: "fallback" as const }, { ...fact, at: fact.at + 1 }]
+  ) {
+    assert.equal(follow(BOUND, other, 20), undefined);
+  }
+});
+
 Deno.test("released frees a bound payment, and says where it was bound", () => {
   assert.deepEqual(FREE, { ...BOUND, stage: "released", reason: "failed", position: 12 });
 });
@@ -85,7 +96,7 @@ Deno.test("a step is void where it was not made from the payment's newest fact",
   }
 });
 
-Deno.test("what a step must not follow voids it, even from the newest fact", () => {
+Deno.test("a step is void after a stage that it must not follow, even if made from the newest fact", () => {
   const bind = dispatched(BOUND, "b", "fallback", 1, "patience-over");
   assert.equal(follow(BOUND, bind, 30), undefined, "dispatched after dispatched");
   for (const payment of [TAKEN, FREE]) {
@@ -118,7 +129,7 @@ Deno.test("moved gives the payment to the other replica, and facts from before i
   assert.equal(follow(moved, settled(BOUND, "a", 1, BOOKING, "booked"), 21), undefined);
 });
 
-Deno.test("doubted says since when, what was made before it is void, and every next step ends the doubt", () => {
+Deno.test("doubted keeps its uptime, facts made before it are void, and every next step ends the doubt", () => {
   const doubted = (payment: Payment) => doubt(payment, { kind: "doubted", by: "b", at: 1, uptimeMs: 4.5 }, 20);
   assert.deepEqual(doubted(BOUND), { ...BOUND, doubtedUptimeMs: 4.5, position: 20 });
   assert.equal(follow(doubted(BOUND), released(BOUND, "a", 1, "failed", false), 21), undefined);

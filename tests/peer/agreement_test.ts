@@ -19,14 +19,14 @@ function checkpoints(first: number, last: number, began = 0): Checkpoint[] {
   }));
 }
 
-/** What a replica with these checkpoints of its own says when replica b tells of these, one after the other. */
+/** What a replica with these checkpoints of its own says when replica b sends these, one after the other. */
 function said(own: readonly Checkpoint[], ...told: readonly Checkpoint[]): (string | undefined)[] {
   const agreement = new Agreement("b", () => own);
   return told.map((checkpoint) => agreement.told(checkpoint));
 }
 
 const OWN = checkpoints(1, 20);
-/** What the peer tells of the tenth and the eleventh position: it has begun to count at the fifth. */
+/** What the peer sends for the tenth and the eleventh position: it has begun to count at the fifth. */
 const [TENTH, ELEVENTH] = checkpoints(10, 11, 5) as [Checkpoint, Checkpoint];
 
 /** A checkpoint whose figures are so much more. */
@@ -34,7 +34,7 @@ function more(checkpoint: Checkpoint, change: readonly number[]): Checkpoint {
   return { ...checkpoint, settled: checkpoint.settled.map((figure, i) => figure + (change[i] ?? 0)) };
 }
 
-Deno.test("an agreement finds nothing when both are the same, whenever each began to read and however much was sent", () => {
+Deno.test("an agreement finds nothing when both are the same, whenever each began to read and however many were sent", () => {
   fc.assert(
     fc.property(fc.nat(40), fc.nat(40), fc.subarray(checkpoints(1, 80)), (began, otherBegan, positions) => {
       const all = checkpoints(1, 80, began);
@@ -44,11 +44,11 @@ Deno.test("an agreement finds nothing when both are the same, whenever each bega
   );
 });
 
-Deno.test("an agreement says which hash it was and which it should be when hashes differ", () => {
+Deno.test("an agreement names both hashes when they differ", () => {
   assert.deepEqual(said(OWN, { ...ELEVENTH, hash: 13 }), ["invariant: replica b differs at 704: hash 13, here 7011"]);
 });
 
-Deno.test("an agreement says by how much when totals differ, every one of them", () => {
+Deno.test("an agreement names every total that differs, and both figures", () => {
   assert.deepEqual(said(OWN, TENTH, more(ELEVENTH, [1, 0, 0, -1])), [
     undefined,
     "invariant: replica b differs at 704: 2 payments settled by a at default since 640, here 1; " +
@@ -69,7 +69,7 @@ Deno.test("an agreement compares only the hash when no checkpoint came before, o
   assert.deepEqual(said(OWN.slice(10), TENTH, { ...wrong, hash: 13 }), [undefined, differs]);
 });
 
-Deno.test("an agreement does not know when nothing is read yet, or it is trimmed, or the peer is ahead", () => {
+Deno.test("an agreement finds nothing when nothing is read yet, checkpoints are trimmed, or the peer is ahead", () => {
   const wrong = { ...ELEVENTH, hash: 13 };
   assert.deepEqual(said([], { ...wrong, position: 0 }, wrong), [undefined, undefined]);
   assert.deepEqual(said(OWN.slice(11), wrong), [undefined]);
@@ -82,7 +82,7 @@ Deno.test("an agreement says so when the peer has a checkpoint where this replic
   ]);
 });
 
-Deno.test("an agreement keeps what the peer is ahead with and compares it once this replica has read as far", () => {
+Deno.test("an agreement keeps the checkpoints of a peer that is ahead, and compares them once this replica has read as far", () => {
   let own = checkpoints(1, 3);
   const agreement = new Agreement("b", () => own);
   const [third, fourth, fifth] = checkpoints(3, 5, 2) as [Checkpoint, Checkpoint, Checkpoint];
@@ -92,7 +92,7 @@ Deno.test("an agreement keeps what the peer is ahead with and compares it once t
   own = checkpoints(1, 5);
   const difference = "hash 1, here 7005; 2 payments settled by a at default since 256, here 1";
   assert.equal(agreement.look(), `invariant: replica b differs at 320: ${difference}`);
-  assert.equal(agreement.look(), undefined, "it is told once");
+  assert.equal(agreement.look(), undefined, "it is reported once");
 });
 
 Deno.test("an agreement forgets the peer's checkpoints when the peer may come back with another log", () => {

@@ -52,7 +52,9 @@ function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** What a decoder makes of bytes that come in pieces; a FrameError ends it, anything else is for the test to fail by. */
+/**
+ * What a decoder makes of bytes that come in pieces; a FrameError ends it, anything else is for the test to fail by.
+ */
 function decoded(pieces: Iterable<Uint8Array>): { frames: Frame[]; error: FrameError | undefined } {
   const decoder = new Decoder();
   const frames: Frame[] = [];
@@ -75,7 +77,9 @@ function* split(bytes: Uint8Array, cuts: readonly number[]): Iterable<Uint8Array
   yield bytes.slice(from);
 }
 
-/** Whether these can be sent: encode() checks every field. Bytes are compared, since JSON has a -0, and sends it as 0. */
+/**
+ * Whether these can be sent: encode() checks every field. Bytes are compared, since JSON has a -0, and sends it as 0.
+ */
 function assertFrames(frames: readonly Frame[]): void {
   const bytes = encode(...frames);
   assert.deepEqual(encode(...decoded([bytes]).frames), bytes);
@@ -105,7 +109,7 @@ Deno.test("frames come out of a stream that arrives byte by byte", () => {
   }));
 });
 
-Deno.test("a frame comes out with its last byte, not later, and is never longer than it may be", () => {
+Deno.test("a frame comes out with its last byte, and is never longer than FRAME_LENGTH_MAX", () => {
   fc.assert(fc.property(frame, (frame) => {
     const decoder = new Decoder();
     const bytes = encode(frame);
@@ -136,7 +140,7 @@ Deno.test("a decoder may be handed the same buffer again and again", () => {
   assert.deepEqual(frames, [STATUS]);
 });
 
-Deno.test("whatever the bytes, they are frames that come out again when encoded, or a FrameError", () => {
+Deno.test("any bytes are frames that encode to the same frames, or a FrameError", () => {
   const members = { maxKeys: 5, key: fc.constantFrom("type", "version", "position", "stored", "hash", "__proto__") };
   const types = ["hello", "ping", "progress", "checkpoint", "health", "status"];
   const garbage = fc.oneof(
@@ -177,7 +181,7 @@ Deno.test("a frame with one bit flipped is another frame, an unfinished one or a
   );
 });
 
-Deno.test("a frame is waited for when it is cut, and a stream that goes on after a cut is refused or read as frames", () => {
+Deno.test("a cut frame gives nothing yet, and a stream that continues after a cut is refused or read as frames", () => {
   fc.assert(
     fc.property(frame, fc.nat(), fc.array(frame, { maxLength: 3 }), (first, cut, rest) => {
       const bytes = encode(first);
@@ -189,14 +193,14 @@ Deno.test("a frame is waited for when it is cut, and a stream that goes on after
   );
 });
 
-Deno.test("a hello of another version is refused by name, before anything else of it is looked at", () => {
+Deno.test("a hello of another version is refused by its version, before anything else in it is read", () => {
   for (const version of [0, FRAME_VERSION - 1, FRAME_VERSION + 1, "4"]) {
     const hello = JSON.stringify({ type: "hello", version, replica: 7 });
     assertRefused(hello, `version: Invalid input: expected ${FRAME_VERSION}: ${hello}`);
   }
 });
 
-Deno.test("what is no JSON, no object, or of an unknown type is refused, and the line shows how it begins", () => {
+Deno.test("a line that is no JSON, no object, or of an unknown type is refused, and the error shows its beginning", () => {
   assertRefused("GET / HTTP/1.1\r", 'Invalid input: expected object, received string: "GET / HTTP/1.1\\r"');
   assertRefused("null", "Invalid input: expected object, received null: null");
   assertRefused("", 'Invalid input: expected object, received string: ""');
@@ -210,7 +214,7 @@ Deno.test("what is no JSON, no object, or of an unknown type is refused, and the
   );
 });
 
-Deno.test("a line that is too long is refused when that is seen, whether or not it ends", () => {
+Deno.test("a line that is too long is refused as soon as that is known, whether or not it ends", () => {
   const message = `a frame of more than ${FRAME_LENGTH_MAX} characters`;
   const [most, more] = [FRAME_LENGTH_MAX - 1, FRAME_LENGTH_MAX].map((length) => bytesOf("{".padEnd(length)));
   assert.deepEqual(decoded([most!]), { frames: [], error: undefined });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Checkpoint } from "../../src/ledger/ledger.ts";
 import type { ReplicaId } from "../../src/payment/fact.ts";
-import { PAIR } from "../../src/payment/roster.ts";
+import { PAIR, Roster } from "../../src/payment/roster.ts";
 import { BACKLOG_BYTES_MAX, PING_MS, SILENT_MS, TELL_MS } from "../../src/peer/connection.ts";
 import {
   encode,
@@ -39,7 +39,7 @@ class Side {
   checkpoints: Checkpoint[] = [];
   #progress: Progress = { position: 0, stored: 0 };
 
-  constructor(self: ReplicaId, clock: VirtualClock, transport: Transport) {
+  constructor(self: ReplicaId, clock: VirtualClock, transport: Transport, roster = PAIR) {
     const { events, told } = this;
     const listener: LinkEvents = {
       linked: () => events.push("linked"),
@@ -52,7 +52,7 @@ class Side {
       health: (processor, { failing, minResponseMs }) => events.push(`${processor} ${failing} ${minResponseMs}`),
     };
     const [progress, checkpoints] = [() => this.#progress, () => this.checkpoints];
-    const parts = { self, roster: PAIR, clock, transport, random: () => 0.5, progress, checkpoints };
+    const parts = { self, roster, clock, transport, random: () => 0.5, progress, checkpoints };
     this.links = new PeerLinks(parts, listener);
   }
 
@@ -89,7 +89,7 @@ function checkpoints(last: number): Checkpoint[] {
   }));
 }
 
-/** Somebody who connects to replica a, and what became of it. */
+/** A stranger that connects to replica a, and what became of that. */
 async function outsider(pipe: Pipe, clock: VirtualClock): Promise<{ channel: Channel; ended: boolean }> {
   const state = { channel: undefined as unknown as Channel, ended: false };
   await pipe.dialling.dial("a", (channel) => {
@@ -139,7 +139,7 @@ Deno.test("of several changes only the latest is sent, every TELL_MS", async () 
   assert.deepEqual(b.events, ["progress 100 0", ...told]);
 });
 
-Deno.test("the known position of the store is sent as well as the own one", async () => {
+Deno.test("the known position of the store is sent with the replica's own", async () => {
   const { clock, a, b, link } = setUp();
   await link();
   a.at(100, 0);
@@ -228,7 +228,7 @@ Deno.test("health and status are heard when there is a link, and dropped otherwi
   assert.deepEqual(b.link.status, { type: "status", version: STATUS_VERSION, ...STATUS });
 });
 
-Deno.test("a status of another version is ignored and does not cost the link", async () => {
+Deno.test("a status of another version is ignored and does not end the link", async () => {
   const { clock, pipe, a, link } = setUp();
   await link();
   pipe.inject(bytesOf(`${JSON.stringify({ type: "status", version: STATUS_VERSION + 1, posts: "many" })}\n`));
@@ -249,7 +249,7 @@ const OLDER_PAGE = bytesOf(`{"type":"hello","version":4,"replica":"a"}
 {"type":"checkpoint","position":16781952,"hash":2697600148,"settled":[611,1215890,0,0,0,0,0,0]}
 `);
 
-Deno.test("replicas whose pages are of different versions replicate: all but the status of a recorded stream is heard", async () => {
+Deno.test("replicas with different page versions replicate: of a recorded stream, all but the status is heard", async () => {
   const { clock, pipe, b } = setUp();
   pipe.listening.listen((channel) => {
     channel.send(OLDER_PAGE);
@@ -332,7 +332,7 @@ Deno.test("half a hello and then silence costs that connection only", async () =
   assert.deepEqual([a.events, b.events], [[], []]);
 });
 
-Deno.test("of those whose hello is not in, only the last to come is listened to", async () => {
+Deno.test("of connections whose hello has not come, only the last one is kept", async () => {
   const { clock, pipe, a, link } = setUp();
   await link();
   const first = await outsider(pipe, clock);
@@ -434,7 +434,7 @@ Deno.test("the peer of a link that is stopped hears that it is lost, and dials u
   assert.equal(b.link.linked, true);
 });
 
-Deno.test("the lag is for how long the peer has not read what it was sent", async () => {
+Deno.test("the lag is how long the peer has not read what it was sent", async () => {
   const { clock, a, b, link } = setUp();
   await link();
   a.at(100);
@@ -445,7 +445,7 @@ Deno.test("the lag is for how long the peer has not read what it was sent", asyn
   assert.equal(a.link.lagMs, 300 + TELL_MS);
   b.at(105);
   await clock.advance(0);
-  assert.equal(a.link.lagMs, TELL_MS, "110 was told so long ago");
+  assert.equal(a.link.lagMs, TELL_MS, "110 was sent so long ago");
   await clock.advance(TELL_MS);
   b.at(110);
   await clock.advance(0);
@@ -482,4 +482,64 @@ Deno.test("a connection is given up when the peer does not read what it is sent"
   a.links.tellStatus(STATUS);
   assert.deepEqual(a.events, ["linked", "lost: the peer does not read what it is sent"]);
   assert.deepEqual([channel.closed, clock.timers], [true, 0]);
+});
+
+/** Transports in memory for any number of replicas, each of which may listen. */
+class Switch {
+  readonly dialled: string[] = [];
+  readonly #listening = new Map<ReplicaId, Pipe>();
+
+  constructor(private readonly clock: VirtualClock) {}
+
+  of(self: ReplicaId): Transport {
+    const pipe = new Pipe(this.clock);
+    return {
+      listen: (open) => {
+        this.#listening.set(self, pipe);
+        pipe.listening.listen(open);
+      },
+      dial: (peer, open) => {
+        this.dialled.push(`${self}-${peer}`);
+        return this.#listening.get(peer)?.dialling.dial(peer, open) ?? Promise.resolve(false);
+      },
+      close() {},
+    };
+  }
+}
+
+Deno.test("each pair of three replicas has a link, which the later one dials, and all tell each other", async () => {
+  const clock = new VirtualClock();
+  const way = new Switch(clock);
+  const roster = new Roster(["a", "b", "third"]);
+  const sides = roster.names.map((self) => new Side(self, clock, way.of(self), roster));
+  for (const { links } of sides) links.start();
+  await clock.advance(50);
+  assert.deepEqual(way.dialled, ["b-a", "third-a", "third-b"]);
+  const linked = sides.map(({ links }) => links.all.map(({ peer, linked }) => `${peer} ${linked}`));
+  assert.deepEqual(linked, [["b true", "third true"], ["a true", "third true"], ["a true", "b true"]]);
+  sides[1]!.at(7, 3);
+  await clock.advance(TELL_MS);
+  for (const side of [sides[0]!, sides[2]!]) assert.equal(side.events.at(-1), "progress 7 3");
+  assert.deepEqual(sides[0]!.links.all.map(({ peer, position }) => [peer, position]), [["b", 7], ["third", 0]]);
+  sides[1]!.links.stop();
+  await clock.advance(0);
+  assert.deepEqual(sides[0]!.links.all.map(({ linked }) => linked), [false, true]);
+  assert.deepEqual(sides[0]!.events.at(-1), "lost: the peer closed the connection");
+});
+
+Deno.test("a stranger's hello with a name that does not dial here is refused, and says which ones do", async () => {
+  const clock = new VirtualClock();
+  const pipe = new Pipe(clock);
+  const side = new Side("b", clock, pipe.listening, new Roster(["a", "b", "third"]));
+  side.links.start();
+  for (const replica of ["a", "b", "fourth"]) {
+    const other = await outsider(pipe, clock);
+    other.channel.send(encode({ ...HELLO, replica }));
+    await clock.advance(0);
+    assert.equal(other.ended, true, replica);
+  }
+  const third = await outsider(pipe, clock);
+  third.channel.send(encode({ ...HELLO, replica: "third" }));
+  await clock.advance(0);
+  assert.deepEqual([third.ended, side.events], [false, ["linked"]]);
 });

@@ -34,7 +34,7 @@ class PipeEnd implements Channel {
 
 /** A connection that can be cut, silenced, or written into. */
 export class Pipe {
-  /** nothing arrives, and nobody is told */
+  /** nothing arrives, and neither side notices */
   silent = false;
   /** nobody can connect */
   closed = false;
@@ -62,7 +62,7 @@ export class Pipe {
       const [a, b] = [new PipeEnd(this), new PipeEnd(this)];
       [a.other, b.other] = [b, a];
       this.#ends = [a, b];
-      // both exist before either says a word
+      // both exist before either sends anything
       const listeners = [this.#open, open].map((accept, index) => {
         const end = [a, b][index]!;
         const early: Uint8Array[] = [];

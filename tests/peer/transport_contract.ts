@@ -51,7 +51,7 @@ function taking(count: number): ChannelListener & { readonly all: Promise<number
 }
 
 const TESTS: Readonly<Record<string, (way: Way) => Promise<void>>> = {
-  async "dial() finds nobody where nobody listens, or not any more"(way) {
+  async "dial() fails where nothing listens, or no longer does"(way) {
     const open = () => assert.fail("nobody is there");
     assert.equal(await way.dialling.dial("a", open), false);
     way.listening.listen(open);
@@ -83,7 +83,7 @@ const TESTS: Readonly<Record<string, (way: Way) => Promise<void>>> = {
     listening.close();
   },
 
-  async "who closes a connection is not told, the other is told once, and both may be closed again"(way) {
+  async "the side that closes a connection gets no event, the other gets one, and both may be closed again"(way) {
     const told: string[] = [];
     const { promise, resolve } = Promise.withResolvers<void>();
     const { listening, dialling } = await connect(way, {

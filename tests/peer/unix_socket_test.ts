@@ -80,7 +80,7 @@ Deno.test("listen() throws when the socket cannot be made", real, () => {
   assert.throws(() => listen(`${place.folder}/${"x".repeat(200)}`));
 });
 
-Deno.test("what a listener of a connection throws is handed on: a broken invariant", real, async () => {
+Deno.test("an error of a connection's listener is passed on: a broken invariant", real, async () => {
   using place = new Place();
   const broken = new Error("invariant: broken");
   const failed = Promise.withResolvers<unknown>();
@@ -100,7 +100,7 @@ Deno.test("what a listener of a connection throws is handed on: a broken invaria
 });
 
 Deno.test(
-  "two links over a socket tell each other, and strangers' nonsense costs only their connection",
+  "two links over a socket hear each other, and a stranger's nonsense ends only its own connection",
   real,
   async () => {
     using place = new Place();

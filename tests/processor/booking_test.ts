@@ -109,17 +109,17 @@ Deno.test("readBooking() does not guess an instant", () => {
   }
 });
 
-Deno.test("readBooking() says what is missing, stands there twice, or is no object", () => {
+Deno.test("readBooking() says what is missing, is in it twice, or is no object", () => {
   for (const name of ["correlationId", "amount", "requestedAt"]) {
     const { [name]: _, ...rest } = USUAL as Record<string, unknown>;
     assert.deepEqual(read(rest), { kind: "unclear", error: `${name} is missing` });
   }
-  assert.deepEqual(read({ ...USUAL, Amount: 0.01 }), { kind: "unclear", error: "amount stands there twice" });
+  assert.deepEqual(read({ ...USUAL, Amount: 0.01 }), { kind: "unclear", error: "amount is in it twice" });
   const twice = JSON.stringify(USUAL).replace('"amount"', '"amount":0.01,"amount"');
-  assert.deepEqual(readBooking(twice, ID), { kind: "unclear", error: "a name stands there twice" });
+  assert.deepEqual(readBooking(twice, ID), { kind: "unclear", error: "a name is in it twice" });
   for (const more of [`"meta":{},"amount":1`, `"meta":{},"requested\\u0041t":"2025-07-01T12:00:00Z"`]) {
     const text = JSON.stringify(USUAL).replace(/}$/, `,${more}}`);
-    assert.deepEqual(readBooking(text, ID), { kind: "unclear", error: "a name stands there twice" });
+    assert.deepEqual(readBooking(text, ID), { kind: "unclear", error: "a name is in it twice" });
   }
   for (const text of ["", "<html>", "null", "[]", '"text"', "{", "5"]) {
     assert.deepEqual(readBooking(text, ID), { kind: "unclear", error: "the answer is no JSON object" });

@@ -20,7 +20,7 @@ const ORDER: Order = {
 };
 
 const TESTS: Readonly<Record<string, (both: Both) => Promise<void>>> = {
-  async "a payment is booked once, and found where it was and as it was sent first"({ client }) {
+  async "a payment is booked once, and found at its processor as it was sent first"({ client }) {
     assert.deepEqual(await client.lookup("default", ORDER.id), { kind: "absent" });
     assert.deepEqual(await client.pay("default", ORDER), { kind: "booked" });
     assert.deepEqual(await client.pay("default", { ...ORDER, requestedAt: ORDER.requestedAt + 1 }), {
@@ -38,7 +38,9 @@ const TESTS: Readonly<Record<string, (both: Both) => Promise<void>>> = {
     assert.deepEqual(await client.pay("fallback", ORDER), { kind: "booked" });
   },
 
-  async "of a call that takes too long nothing is known, and it is booked all the same"({ client, impatient, set }) {
+  async "the outcome of a call that takes too long is unknown, and the payment is still booked"(
+    { client, impatient, set },
+  ) {
     // once there is a connection
     await until(async () => (await impatient.lookup("default", ORDER.id)).kind === "absent");
     set("default", { delayMs: 2 * IMPATIENT_MS, failing: false });
@@ -47,7 +49,7 @@ const TESTS: Readonly<Record<string, (both: Both) => Promise<void>>> = {
     assert.deepEqual(await client.pay("fallback", ORDER), { kind: "booked" });
   },
 
-  async "a processor tells its health once in a window, each its own"({ client, impatient, set }) {
+  async "a processor answers service-health once in a window, each in its own"({ client, impatient, set }) {
     set("fallback", { delayMs: 7, failing: true });
     assert.deepEqual(await client.health("default"), { failing: false, minResponseMs: 0 });
     assert.equal(await impatient.health("default"), undefined);

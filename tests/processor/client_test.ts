@@ -242,7 +242,8 @@ for (
     `pay() sends nothing twice where the processor ${what} a kept connection just as it is used`,
     net,
     async () => {
-      // closed in turns of the event loop that come ever later after the answer: before, while and after the next is sent
+      // closed in turns of the event loop that come ever later after the answer: before, while and after the next is
+      // sent
       let turns = 0;
       await using server = await RawServer.start((socket) => {
         socket.write(answer(200));
@@ -256,7 +257,7 @@ for (
           const before = server.requests.length;
           const outcome = await client.pay("default", PAYMENT);
           const received = server.requests.length - before;
-          // whoever is told "booked" was heard once; a doubt says that it may have been
+          // a booked payment arrived once; an unknown one arrived at most once
           if (outcome.kind === "booked") assert.equal(received, 1);
           else {
             assert.equal(outcome.kind, "unknown");
@@ -268,7 +269,7 @@ for (
   );
 }
 
-Deno.test("pay() sends nothing again over a new connection where a kept one ends on it", net, async () => {
+Deno.test("pay() sends nothing again over a new connection if a kept one ends during the call", net, async () => {
   const used = new Set<number>();
   let resets = 0;
   await using server = await RawServer.start((socket, _, { connection }) => {
@@ -284,25 +285,29 @@ Deno.test("pay() sends nothing again over a new connection where a kept one ends
   assert.equal(kinds.filter((kind) => kind === "unknown").length, resets);
 });
 
-Deno.test("pay() never sends what it has called refused while it waited for a connection", net, async () => {
-  await using server = await RawServer.start((socket, _, { body }) => {
-    if (body.includes(ID)) socket.write(answer(200));
-  });
-  await using client = clientOf(server.url, SHORT_MS, 1);
-  // five places: of the others the most run out of time before one is free
-  const ids = Array.from({ length: 500 }, () => crypto.randomUUID());
-  const outcomes = await Promise.all(ids.map((id) => client.pay("default", { ...PAYMENT, id })));
-  const refused = ids.filter((_, n) => outcomes[n]!.kind === "refused");
-  assert.ok(refused.length > 0);
-  for (const outcome of outcomes) assert.ok(outcome.kind === "unknown" || outcome.kind === "refused");
-  // places are free again: what comes on them is this one, not those that are over
-  while ((await client.pay("default", PAYMENT)).kind !== "booked");
-  const received: string[] = server.requests.map(({ body }) => JSON.parse(body).correlationId).filter((id) =>
-    id !== ID
-  );
-  assert.deepEqual(refused.filter((id) => received.includes(id)), []);
-  assert.equal(new Set(received).size, received.length);
-});
+Deno.test(
+  "pay() never sends a payment that it has called refused while that waited for a connection",
+  net,
+  async () => {
+    await using server = await RawServer.start((socket, _, { body }) => {
+      if (body.includes(ID)) socket.write(answer(200));
+    });
+    await using client = clientOf(server.url, SHORT_MS, 1);
+    // five places: of the others the most run out of time before one is free
+    const ids = Array.from({ length: 500 }, () => crypto.randomUUID());
+    const outcomes = await Promise.all(ids.map((id) => client.pay("default", { ...PAYMENT, id })));
+    const refused = ids.filter((_, n) => outcomes[n]!.kind === "refused");
+    assert.ok(refused.length > 0);
+    for (const outcome of outcomes) assert.ok(outcome.kind === "unknown" || outcome.kind === "refused");
+    // places are free again: what comes on them is this one, not those that are over
+    while ((await client.pay("default", PAYMENT)).kind !== "booked");
+    const received: string[] = server.requests.map(({ body }) => JSON.parse(body).correlationId).filter((id) =>
+      id !== ID
+    );
+    assert.deepEqual(refused.filter((id) => received.includes(id)), []);
+    assert.equal(new Set(received).size, received.length);
+  },
+);
 
 Deno.test("pay() is refused, and says so, where there is no TLS", net, async () => {
   await using server = await RawServer.start(() => {}, (socket) => socket.write(answer(400)));
@@ -316,7 +321,7 @@ Deno.test("pay() says that a connection was reset", net, async () => {
   assert.deepEqual(outcome, { kind: "unknown", error: "the connection was reset" });
 });
 
-Deno.test("pay() is refused, in its time, where no connection comes about", net, async () => {
+Deno.test("pay() is refused, in its time, if no connection is made", net, async () => {
   // a TLS handshake that is never answered
   await using server = await RawServer.start(() => {});
   await using client = clientOf(server.url.replace("http:", "https:"), SHORT_MS);
@@ -400,7 +405,7 @@ Deno.test("lookup() takes 404 for absent", net, async () => {
   assert.deepEqual(await asked(answer(404), lookup), [{ kind: "absent" }, LOOKUP]);
 });
 
-Deno.test("lookup() takes no page for people for the processor's word", net, async () => {
+Deno.test("lookup() does not take a page for people as the processor's answer", net, async () => {
   const page = (status: number) => {
     const text = "<html><title>404 Not Found</title></html>";
     return `HTTP/1.1 ${status} X\r\ncontent-type: text/html\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
@@ -412,7 +417,7 @@ Deno.test("lookup() takes no page for people for the processor's word", net, asy
 });
 
 Deno.test(
-  "lookup() takes a 404 in plain words for nobody's word, and one with JSON or without a body for absent",
+  "lookup() does not understand a 404 in plain text, and takes one with JSON or without a body for absent",
   net,
   async () => {
     const said = async (text: string) =>
@@ -456,7 +461,7 @@ Deno.test("lookup() understands an answer that is nested deeper than the stack i
   assert.deepEqual(await said(objects, "1"), { kind: "unclear", error: 'amount is {"":"…"}' });
   assert.deepEqual(await said("19.9", `{"a":1,"b":${deep(30_000)},"a":2}`), {
     kind: "unclear",
-    error: "a name stands there twice",
+    error: "a name is in it twice",
   });
 });
 
@@ -470,7 +475,7 @@ Deno.test("lookup() is unanswered by a status that passes, and unclear by any ot
   }
 });
 
-Deno.test("lookup() understands other words, and says what it does not understand", net, async () => {
+Deno.test("lookup() understands other forms of an answer, and says what it does not understand", net, async () => {
   const words = { correlation_id: ID.toUpperCase(), AMOUNT: "19.90", requested_at: "2025-07-01 12:00:00.007" };
   assert.deepEqual((await asked(answer(200, words), lookup))[0], { kind: "found", cents: 1990, requestedAt: AT });
   const error = "correlationId is not the one that was asked for";
@@ -489,7 +494,7 @@ for (
     ["X-Retry-After: 2", {}],
   ] as const
 ) {
-  Deno.test(`pay() and lookup() tell ${JSON.stringify(more)} of an answer with ${header}`, net, async () => {
+  Deno.test(`pay() and lookup() return ${JSON.stringify(more)} for an answer with ${header}`, net, async () => {
     const text = (status: number) => answer(status).replace("\r\n", `\r\n${header}\r\n`);
     const full = { kind: "refused", why: "processor-full", ...more };
     assert.deepEqual(await outcomeAt((socket) => socket.write(text(429))), { outcome: full, requests: 1 });

@@ -10,7 +10,7 @@ import { anyAnswer, verdict, wire } from "./made_answer.ts";
 
 const net = needs("net");
 const LATIN1 = new TextDecoder("latin1");
-/** what waits for so long, in milliseconds, never ends */
+/** a request that takes this long, in milliseconds, never ends */
 const TIMEOUT_MS = 10_000;
 const RUNS = 3_000;
 
@@ -23,7 +23,7 @@ interface Verdict {
   readonly fault?: "invalid" | "unfinished";
 }
 
-/** Sends whatever it is told to, in pieces, to whoever asks, and then ends the connection or not. */
+/** A server that sends what a test says, in pieces, to every client, and then ends the connection or not. */
 class Answering implements AsyncDisposable {
   pieces: readonly string[] = [];
   ends = true;
@@ -91,7 +91,7 @@ async function ask(pool: HttpPool): Promise<Verdict> {
   return { status, fault: /^(the connection was closed|an answer over .*)$/.test(error) ? "unfinished" : "invalid" };
 }
 
-/** One that is right in most cases, or one of those that are less usual. */
+/** In most cases one of the usual values, else one of the others. */
 const mostly = <T>(usual: readonly T[], ...others: T[]) =>
   fc.oneof({ weight: 12, arbitrary: fc.constantFrom(...usual) }, fc.constantFrom(...usual, ...others));
 const text = fc.string({ unit: fc.constantFrom(..."ab0\r\n:;é\xff{} "), maxLength: 24 });
@@ -201,7 +201,7 @@ const answers = fc.tuple(generated, seldom(fc.array(mutation, { minLength: 1, ma
   );
 
 Deno.test(
-  "an answer is whole, invalid or unfinished where it is to Node's parser, with the same status and body",
+  "an answer is whole, invalid or unfinished as it is to Node's parser, with the same status and body",
   net,
   async () => {
     await using server = new Answering();
@@ -243,7 +243,7 @@ const cuts = fc.oneof(
 );
 
 Deno.test(
-  "an answer ends as it was made, however it is cut up, and its connection is used again if it may be",
+  "an answer is read as it was made, however it is cut into pieces, and its connection is used again if it may be",
   net,
   async () => {
     await using server = new Answering();
@@ -311,7 +311,7 @@ async function askOpen(
 
 const head = (...lines: string[]) => ["HTTP/1.1 200 OK", ...lines, "", ""].join("\r\n");
 
-Deno.test("what is valid but seldom is read at once, and the connection is used again", net, async () => {
+Deno.test("a valid but unusual answer is read at once, and the connection is used again", net, async () => {
   const answers = [
     `${head("Transfer-Encoding: chunked")}2\r\nok\r\n00000000\r\n\r\n`,
     `${head("Transfer-Encoding:chunked")}0002;a=b;c="d e"\r\nok\r\n0;x\r\nX-Sum:\t1\r\n\r\n`,
@@ -334,7 +334,7 @@ Deno.test("what is valid but seldom is read at once, and the connection is used 
   assert.equal(connections, 1);
 });
 
-Deno.test("what can become no answer is given up at once, whatever more might come", net, async () => {
+Deno.test("bytes that cannot become an answer end the call at once, whatever more might come", net, async () => {
   const answers: [string, number | undefined][] = [
     ["HTTP/1.1 200 OK\nContent-Length: 2\n\nok", undefined],
     ["SSH-2.0-x", undefined],
@@ -409,7 +409,7 @@ for (
 }
 
 for (const [count, length] of [[0, 0], [30, 0], [31, 0], [32, 0], [2_000, 0], [1, 60_000]] as const) {
-  Deno.test(`the headers of an answer count beside ${count} other fields of ${length} bytes`, net, async () => {
+  Deno.test(`the headers of an answer are read beside ${count} other fields of ${length} bytes`, net, async () => {
     await using server = new Answering();
     server.ends = false;
     const said = ["Retry-After: 7", "Keep-Alive: max=1", "Content-Length: 2"];

@@ -17,7 +17,8 @@ const well = { failing: false, minResponseMs: 0 };
 
 function setUp() {
   const clock = new VirtualClock();
-  const health = new CircuitBreaker(clock, () => 0.5);
+  // pauses at their longest
+  const health = new CircuitBreaker(clock, () => 1);
   const call = async (ms: number, outcome: Outcome, id = "") => {
     const begun = health.begin(id);
     await clock.advance(ms);
@@ -64,7 +65,7 @@ Deno.test("pauses between probes double where one is answered that the processor
   }
 });
 
-Deno.test("service-health closes the way, and opens it again where no call has failed", () => {
+Deno.test("service-health takes a processor down, and brings it up again where no call has failed", () => {
   const { health } = setUp();
   health.heardHealth({ failing: true, minResponseMs: 0 });
   assert.equal(health.view().available, false);
@@ -72,7 +73,7 @@ Deno.test("service-health closes the way, and opens it again where no call has f
   assert.equal(health.view().available, true);
 });
 
-Deno.test("service-health opens the way for a probe only where a call has failed", async () => {
+Deno.test("service-health only allows a probe where a call has failed", async () => {
   const { health, call } = setUp();
   await call(5, failed);
   health.heardHealth(well);
@@ -87,7 +88,7 @@ Deno.test("the latency is what the processor says, until answers say otherwise",
   assert.equal(health.view().latencyMs, 10);
 });
 
-Deno.test("calls that wait far longer than the last answers took stop new ones, but for one now and then", async () => {
+Deno.test("calls that wait far longer than the last answers took stop new ones, except one now and then", async () => {
   const { clock, health, call } = setUp();
   await call(10, booked);
   health.begin();
@@ -134,7 +135,7 @@ Deno.test("a processor that cannot be reached is down, and probed until a call i
   const { clock, health, call } = setUp();
   await call(5, { kind: "refused", why: "unreachable" });
   assert.deepEqual([health.view().available, health.view().probeDue], [false, false]);
-  // nothing but a call that is booked opens the way: it may well say that all is well
+  // only a booked call brings it up, even if service-health says that all is well
   health.heardHealth(well);
   assert.deepEqual([health.view().available, health.view().probeDue], [false, true]);
   await call(5, { kind: "refused", why: "unreachable" });
@@ -152,7 +153,7 @@ Deno.test("a processor that rejects several payments in a row is down with the l
   }
   await call(5, rejected(401), "last");
   assert.deepEqual([health.view().available, health.view().probeDue, health.rejectsWith], [false, false, 401]);
-  // it may well say that all is well
+  // service-health may say that all is well
   health.heardHealth(well);
   assert.deepEqual([health.view().available, health.view().probeDue], [false, true]);
   await call(5, rejected(403), "last");
@@ -173,7 +174,7 @@ Deno.test("one payment that is rejected again and again, or a few between others
   assert.deepEqual([health.view().available, health.rejectsWith], [true, undefined]);
 });
 
-Deno.test("a probe that is rejected for its own sake makes way for the next at once, and for all where the processor is well", async () => {
+Deno.test("after a single rejected probe the next one is due at once, and service-health brings the processor up", async () => {
   const { clock, health, call } = setUp();
   await call(5, failed);
   await clock.advance(PROBE_MS_MIN);
@@ -184,7 +185,7 @@ Deno.test("a probe that is rejected for its own sake makes way for the next at o
 });
 
 for (const outcome of [{ kind: "refused", why: "processor-full" }, { kind: "unknown", error: "status 503" }] as const) {
-  Deno.test(`a processor that says when to come again with ${outcome.kind} is neither sent anything nor probed before`, async () => {
+  Deno.test(`a processor that says with ${outcome.kind} when to come again gets no calls and no probe before`, async () => {
     const { clock, health, call } = setUp();
     await call(0, { ...outcome, retryAfterMs: 2_000 });
     // what it says besides, and what was under way, does not shorten that
@@ -216,7 +217,7 @@ Deno.test("a single rejection with Retry-After does not pause its processor", as
   assert.deepEqual([health.view().available, health.retryInMs], [true, 0]);
 });
 
-Deno.test("a slow probe opens nothing: it says how slow the processor was when it was down, the next one how slow it is", async () => {
+Deno.test("a slow probe brings nothing up: it shows how slow the processor was when it was down, the next one how slow it is", async () => {
   const { clock, health, call } = setUp();
   await call(5, failed);
   await clock.advance(PROBE_MS_MIN);

@@ -37,7 +37,7 @@ const SETTLED: Next = {
 
 const TABLE: readonly (readonly [Outcome, Next, Next])[] = [
   [{ kind: "booked" }, SETTLED, SETTLED],
-  // where it is booked, and when, a lookup tells
+  // a lookup shows where it is booked, and when
   [
     { kind: "already-booked" },
     kept({ ...SURE, unsureMs: NOW_MS, saidBooked: true }, true),

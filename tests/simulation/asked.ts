@@ -1,4 +1,7 @@
-/** What the callers did and were told, payment by payment: what the checkers compare everything with. @module */
+/**
+ * What the callers did and what they were answered, payment by payment: the checkers compare everything with it.
+ * @module
+ */
 import type { AckLevel } from "../../src/config.ts";
 import type { ReplicaId } from "../../src/payment/fact.ts";
 import type { Cents } from "../../src/payment/money.ts";
@@ -37,7 +40,7 @@ export interface AskedPayment {
   unstored: boolean;
   /** a purge kept it, since it was bound: where the log loses that, the purge forgets it */
   kept: boolean;
-  /** it was booked before a purge forgot it: nobody may send it again */
+  /** it was booked before a purge forgot it: no caller may send it again */
   retired: boolean;
   /** it was sent, retired and taken at the same instant: nothing is promised */
   excused: boolean;

@@ -7,10 +7,11 @@
  */
 import type { Acceptance } from "../../src/service/service.ts";
 import { segmentOf } from "../../src/ledger/log.ts";
+import { CURRENT_MS } from "../../src/ledger/stream_ledger.ts";
 import type { AskedPayment } from "./asked.ts";
 import type { Running, World } from "./world.ts";
 
-/** Follows who holds what was acknowledged. */
+/** Follows which of log and store holds what was acknowledged. */
 export class AckChecker {
   acknowledged = 0;
 
@@ -24,7 +25,9 @@ export class AckChecker {
     world.note("answer", life, payment.ordinal, answer.length, () => `${id} ${cents} ${answer}`);
     const truth = world.truth.catchUp();
     // forgotten meanwhile: there is nothing left to promise
-    if (payment.purgedMs >= calledMs || payment.lostMs >= calledMs || !truth) return;
+    // of another host's purge a replica may not know for as long as it is current
+    const purgedMs = payment.purgedMs + (world.engine ? CURRENT_MS : 0);
+    if (purgedMs >= calledMs || payment.lostMs >= calledMs || !truth || !world.isSound(life)) return;
     const held = truth.book.get(id);
     if (answer === "conflict" && (!held || held.cents === cents)) {
       world.violate("conflict", `${id} is said to have another amount than ${cents} cents: ${JSON.stringify(held)}`);
@@ -40,7 +43,7 @@ export class AckChecker {
     if (held && held.cents !== cents && payment.lostMs < 0) {
       world.violate("conflict", `${id} is accepted with ${cents} cents, and the log has ${held.cents}`);
     }
-    // what was there before a purge that is lost is there again
+    // if a purge is lost, what was there before it is there again
     if (held && held.acceptedAt !== payment.takenAt) {
       Object.assign(payment, { position: undefined, takenAt: held.acceptedAt });
     }
@@ -62,7 +65,7 @@ export class AckChecker {
     }
   }
 
-  /** The log has lost some of it, while nobody used it. */
+  /** The log has lost some of it, while no replica used it. */
   logLost(isLost: (position: number, takenMs: number) => boolean): void {
     const { database } = this.world;
     this.begunAnew();
@@ -100,7 +103,8 @@ export class AckChecker {
   }
 
   #inLog({ position }: AskedPayment): boolean {
-    return position !== undefined && this.world.disk.has(segmentOf(position));
+    if (position === undefined) return false;
+    return this.world.engine !== undefined || this.world.disk.has(segmentOf(position));
   }
 
   #lose(payment: AskedPayment, restoredMs: number): void {

@@ -1,4 +1,7 @@
-/** Checks that nobody pays twice, and that nothing is sent to one processor while the other may book it. @module */
+/**
+ * Checks that no payment is charged twice, and that none is sent to one processor while the other may book it.
+ * @module
+ */
 import { other, type Processor } from "../../src/payment/fact.ts";
 import type { Order, Outcome } from "../../src/routing/processor_client.ts";
 import type { Life } from "./life.ts";
@@ -10,6 +13,8 @@ export interface PayCall {
   readonly life: Life;
   readonly processor: Processor;
   readonly id: string;
+  /** on several hosts: since its caller may stand still, the latest that it can be booked while that one waits */
+  readonly latestMs: number;
   /** until when it may be booked, in milliseconds; infinite while its caller waits */
   untilMs: number;
 }
@@ -17,7 +22,7 @@ export interface PayCall {
 /** What a processor may still do with an id. */
 interface Exposure {
   /** calls without an answer yet */
-  open: number;
+  readonly open: Set<PayCall>;
   /** when the last call that was given up can no longer be booked, in milliseconds */
   untilMs: number;
 }
@@ -33,31 +38,37 @@ export class ChargeChecker {
   begin(life: Life, processor: Processor, order: Order): PayCall {
     const { world } = this;
     const { id, cents } = order;
-    const call: PayCall = { ordinal: this.calls++, life, processor, id, untilMs: Infinity };
+    const { requestTimeoutMs, horizonMs } = world.settings;
+    const latestMs = world.engine ? world.clock.monotonic() + requestTimeoutMs + horizonMs : Infinity;
+    const call: PayCall = { ordinal: this.calls++, life, processor, id, latestMs, untilMs: Infinity };
     const payment = world.asked.get(id);
     world.note("pay", life, payment?.ordinal ?? -1, cents, () => `${processor} ${id} ${cents} ${order.requestedAt}`);
+    // nobody promises anything while the engine has lost what it acknowledged, and not all know it
+    if (payment && world.isShortened) Object.assign(payment, { excused: true, lostMs: world.clock.monotonic() });
     if (!payment) world.violate("charges", `${id} was sent to ${processor} and never asked for`);
     else if (!payment.amounts.has(cents)) {
-      world.violate("amounts", `${id} was sent to ${processor} with ${cents} cents, nobody asked for that`);
+      world.violate("amounts", `${id} was sent to ${processor} with ${cents} cents, no caller asked for that`);
     }
     const second = other(processor);
     if (world.processors[second].bookings.has(id) && !payment?.excused) {
       world.violate("charges", `${id} was sent to ${processor} although it is booked at ${second}`);
     }
     const there = this.#exposures[second].get(id);
-    if (there && !payment?.excused && (there.open > 0 || there.untilMs > world.clock.monotonic())) {
+    const mayBeBooked = there && ([...there.open].some((call) => this.mayBeBooked(call)) ||
+      there.untilMs > world.clock.monotonic());
+    if (mayBeBooked && !payment?.excused) {
       world.violate("charges", `${id} was sent to ${processor} while ${second} may still book it`);
     }
     let here = this.#exposures[processor].get(id);
-    if (!here) this.#exposures[processor].set(id, here = { open: 0, untilMs: 0 });
-    here.open++;
+    if (!here) this.#exposures[processor].set(id, here = { open: new Set(), untilMs: 0 });
+    here.open.add(call);
     this.#count(call);
     return call;
   }
 
   /** Whether a copy of the call that is under way may still be booked. */
   mayBeBooked(call: PayCall): boolean {
-    return this.world.clock.monotonic() < call.untilMs;
+    return this.world.clock.monotonic() < Math.min(call.untilMs, call.latestMs);
   }
 
   /** Whether its caller still waits for it. */
@@ -88,7 +99,7 @@ export class ChargeChecker {
   #close(call: PayCall, unknown: boolean): void {
     const { clock, settings } = this.world;
     const exposure = this.#exposures[call.processor].get(call.id)!;
-    exposure.open--;
+    exposure.open.delete(call);
     // what has a verdict has been dealt with; an answer to a later call says nothing of this one
     call.untilMs = clock.monotonic() + (unknown ? settings.horizonMs : 0);
     if (unknown) exposure.untilMs = Math.max(exposure.untilMs, call.untilMs);

@@ -26,7 +26,7 @@ export class LogChecker {
     }
   }
 
-  /** What was read before may be another at the same position now. */
+  /** A position that was read before may hold another record now. */
   forget(): void {
     this.#hashes.clear();
   }
@@ -53,7 +53,7 @@ export class LogChecker {
     world.truth.catchUp();
     const { database } = world;
     const who = `${life.replica}${life.number}`;
-    // who has read a position that a backup took back could not know
+    // a replica that had read a position which a backup took back could not know
     if (!database || database.restoredMs < 0 && database.stored.position < end) {
       world.violate("log", `${who} deletes segment ${segment}, which the store does not hold`);
     }

@@ -1,5 +1,6 @@
 /** Checks that what a replica says is what the log says at that moment, and no more than the processors' books. @module */
 import type { Summary } from "../../src/payment/book.ts";
+import type { Payment } from "../../src/payment/payment.ts";
 import { PROCESSORS } from "../../src/payment/fact.ts";
 import type { Running, World } from "./world.ts";
 
@@ -14,9 +15,20 @@ export class SummaryChecker {
     const { world } = this;
     this.asked++;
     const least = world.truth.catchUp()?.position ?? 0;
-    const summary = replica.summary(from, to) as Summary | undefined;
+    const summary = replica.summary(from, to);
+    if (summary instanceof Promise) {
+      return void summary.then((summary) => {
+        if (summary === "cut-off") world.saw("summary-cut-off", 0);
+        else this.#compare({ life, replica }, summary, least, from, to);
+      });
+    }
+    this.#compare({ life, replica }, summary, least, from, to);
+  }
+
+  #compare({ life, replica }: Running, summary: Summary | undefined, least: number, from?: number, to?: number): void {
+    const { world } = this;
     // it does not know yet what was before its life
-    if (!summary || !life.alive) return;
+    if (!summary || !life.alive || !world.isSound(life)) return;
     world.note("summary", life, summary.default.count, summary.fallback.count);
     const truth = world.truth.catchUp();
     const { position } = replica.ledger!;
@@ -47,11 +59,17 @@ export class SummaryChecker {
 
   /** A process is asked for one payment. */
   find({ life, replica }: Running, id: string): void {
-    const { world } = this;
-    world.truth.catchUp();
     const found = replica.find(id);
+    if (found instanceof Promise) {
+      return void found.then((found) => found !== "cut-off" && this.#compareOne({ life, replica }, id, found));
+    }
+    this.#compareOne({ life, replica }, id, found);
+  }
+
+  #compareOne({ life, replica }: Running, id: string, found: Payment | undefined): void {
+    const { world } = this;
     const truth = world.truth.catchUp();
-    if (!life.alive || !truth || truth.position !== replica.ledger?.position) return;
+    if (!life.alive || !world.isSound(life) || !truth || truth.position !== replica.ledger?.position) return;
     const [said, known] = [found, truth.book.get(id)].map((payment) => payment && JSON.stringify(payment, FIELDS));
     if (said !== known) world.violate("summary", `${life.replica} says of ${id}: ${said}, the log says ${known}`);
   }

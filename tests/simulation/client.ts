@@ -25,7 +25,7 @@ export interface HttpFaults {
   /** it arrives so late that its caller has given it up, within the horizon */
   late: number;
   lookupFails: number;
-  /** share of payments that both processors refuse, whoever brings them, until the faults are over */
+  /** share of payments that both processors refuse, whichever replica sends them, until the faults are over */
   poison: number;
   /** share of the answers 429, 503 and so on that say when to come again */
   retryAfter: number;
@@ -133,7 +133,7 @@ export class SimulatedClient implements ProcessorClient {
     const ends = (outcome: Outcome) => clock.after(this.#wayMs(), () => finish(outcome));
     const answer = (status: number) => {
       if (copy === "first") {
-        // the dead send nothing again
+        // a dead process resends nothing
         if (!life.alive || life.paused || !world.charges.open(call)) return;
         world.fault("resent", 0);
         return this.#send(call, order, 0, "second", finish);
@@ -143,7 +143,7 @@ export class SimulatedClient implements ProcessorClient {
         status = 500;
       }
       if (prng.chance(http.never)) return void world.fault("never-answered", 0);
-      // who sends a request again by itself may not pass on a refusal of the second copy: the first may be booked
+      // a client that resends by itself must not pass on a refusal of the second copy: the first may be booked
       const vague = copy === "second" && status >= 300 && status < 500 && status !== 422;
       const reset = vague || prng.chance(http.reset);
       if (reset) world.fault(status === 200 ? "booked-then-reset" : "reset", 0);

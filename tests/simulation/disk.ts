@@ -20,7 +20,7 @@ export interface DiskFaults {
   unmade: number;
   /** the other process gets to do something just before or just after an effect */
   overtaken: number;
-  /** who appends that an owner is dead dies soon after that, or at it */
+  /** a replica that records an owner's death dies soon after that, or during it */
   moveDies: number;
 }
 
@@ -28,11 +28,11 @@ export interface DiskFaults {
 export const LOSSES = ["none", "tail", "all", "older", "foreign"] as const;
 export type Loss = typeof LOSSES[number];
 
-/** One file, also where its name is gone and somebody still has it open. */
+/** One file, also one whose name is gone while a process still has it open. */
 class Inode {
   #bytes = new Uint8Array(1 << 11);
   length = 0;
-  /** who wrote last, and where that begins */
+  /** which process wrote last, and where that write begins */
   writer: Life | undefined;
   writtenFrom = 0;
 
@@ -107,7 +107,7 @@ export class Disk {
     };
   }
 
-  /** The folder as nobody sees it: without a fault, and nothing can be changed. */
+  /** The folder without any fault, as no process sees it; nothing can be changed. */
   get view(): SegmentFiles {
     return {
       list: () => this.#list(),
@@ -120,7 +120,9 @@ export class Disk {
     };
   }
 
-  /** Somebody deletes a file of the log, from a number on but the newest, whoever still needs it. @returns its number */
+  /** An operator deletes a file of the log, from a number on but not the newest, even if a replica needs it.
+   *
+   * @returns its number */
   deleteOne(from: number): number | undefined {
     const segment = this.prng.pick(this.#list().slice(0, -1).filter((there) => there >= from));
     if (segment !== undefined) this.#files.delete(segment);
@@ -146,7 +148,9 @@ export class Disk {
     return this.#copy !== undefined && endOf(this.#copy) < position;
   }
 
-  /** Something happens to the folder while nobody uses it. @returns whether what was taken at a position and time is lost */
+  /** Something happens to the folder while no process uses it.
+   *
+   * @returns whether what was taken at a position and time is lost */
   lose(loss: Loss): (position: number, takenMs: number) => boolean {
     switch (loss) {
       case "none":
@@ -245,12 +249,12 @@ export class Disk {
     let first = Infinity;
     for (const segment of segments.slice(-many)) {
       const inode = this.#files.get(segment)!;
-      // what was cut off most recently is what is most often at stake
+      // the newest records are those that tests are most often about
       const left = prng.chance(0.5)
         ? prng.whole(0, inode.length)
         : Math.max(0, inode.length - prng.whole(0, 4 * RECORD_BYTES));
       const how = prng.pick(["cut", "cut", "zeros", "whole", "empty", "missing"] as const);
-      // without a store the log is all there is: who finds nothing cannot know that there was something
+      // without a store the log is all there is: a start that finds nothing cannot know that there was something
       const spared = segment === segments[0] && !this.world.database;
       if (how === "whole" || spared && left < RECORD_BYTES) continue;
       if (how === "missing" && !spared) this.#files.delete(segment);

@@ -49,6 +49,8 @@ export interface EngineWorld {
   readonly clock: VirtualClock;
   fault(kind: string, value: number): number;
   saw(kind: string, value: number): number;
+  /** a majority has one more message */
+  committed(): void;
 }
 
 type Reply = (published: Published) => void;
@@ -107,10 +109,14 @@ export class Engine {
   readonly cut = new Set<number>();
   /** takes no more messages */
   full = false;
+  /** called when a process puts another stream in the place of one that is there */
+  replaced = (): void => {};
   #messages: Messages | undefined;
   #tails = new Set<Tail>();
+  /** which stream counts, also where that is gone */
+  #key: string | undefined;
   #electing = false;
-  #made = 0;
+  readonly #claimedMs = new Map<string, number>();
 
   constructor(readonly world: EngineWorld, readonly prng: Prng, readonly faults: EngineFaults) {
     this.servers = Array.from({ length: SERVERS }, (_, host) => ({
@@ -126,7 +132,9 @@ export class Engine {
   /** Makes a stream, in place of the one that is there. */
   create(first: number): Messages {
     this.delete();
-    return this.#messages = new Messages(`stream-${++this.#made}`, first);
+    this.#messages = new Messages(this.prng.uuid(), first);
+    this.#key = this.#messages.id;
+    return this.#messages;
   }
 
   /** The stream is gone, with all that it had. */
@@ -137,28 +145,40 @@ export class Engine {
 
   /** The stream has lost its last messages. */
   shorten(count: number): void {
-    const was = this.#messages;
-    if (!was) return;
+    const was = this.#messages!;
     this.delete();
     this.#messages = new Messages(was.id, was.first);
     for (const message of was.all.slice(0, Math.max(0, was.all.length - count))) this.#messages.add(message);
   }
 
-  /** The stream that is there now, as one process on a host has it. */
+  /** The stream that counts, as one process on a host has it. */
   open(life: Life, host: number): Stream {
-    return new Connection(this, life, host, this.#messages!.id);
+    return new Connection(this, life, host, this.#key!);
   }
 
   /** The streams of the engine, as one process on a host has them. */
   of(life: Life, host: number): Streams {
     return {
-      current: () => this.#ask(life, host, () => this.#messages && this.open(life, host)),
+      current: () => this.#ask(life, host, () => this.#key === undefined ? undefined : this.open(life, host)),
       begin: (first, instead) =>
         this.#ask(life, host, () => {
-          if (!this.#messages || this.#messages.id === instead) this.create(first);
+          if (this.#key === instead) {
+            if (this.#messages) this.replaced();
+            this.create(first);
+          }
           return this.open(life, host);
         }),
     };
+  }
+
+  /** Whether a process may ask a processor how it is: one of all processes in that time, if a majority answers. */
+  claim(life: Life, host: number, key: string, everyMs: number): Promise<boolean> {
+    return this.#ask(life, host, () => {
+      const nowMs = this.world.clock.monotonic();
+      const claims = nowMs - (this.#claimedMs.get(key) ?? -Infinity) >= everyMs;
+      if (claims) this.#claimedMs.set(key, nowMs);
+      return claims;
+    }).catch(() => false);
   }
 
   /** Asks what a majority answers, or nobody. */
@@ -211,6 +231,11 @@ export class Engine {
     server.alive = true;
     server.leads = false;
     this.#changed();
+  }
+
+  /** Whether a process reads the stream that is there, and has read nothing that is there no more. */
+  isSound(life: Life): boolean {
+    return this.#tails.values().some((tail) => tail.life === life && tail.isSound);
   }
 
   /** Tails hear nothing for a while, though their server lives. */
@@ -285,6 +310,7 @@ export class Engine {
 
   #add({ subject, bytes, reply }: Proposal): void {
     const position = this.#messages!.add({ subject, bytes });
+    this.world.committed();
     reply({ kind: "stands", position });
     for (const tail of this.#tails) tail.wake();
   }
@@ -451,7 +477,7 @@ class Tail {
 
   constructor(
     private readonly engine: Engine,
-    private readonly life: Life,
+    readonly life: Life,
     private readonly host: number,
     private readonly id: string,
     private position: number,
@@ -460,6 +486,12 @@ class Tail {
     this.#heardMs = engine.world.clock.monotonic();
     this.#server = engine.entry(host);
     this.#beat();
+  }
+
+  get isSound(): boolean {
+    const { stream } = this.engine;
+    if (stream?.id !== this.id) return false;
+    return !this.#newest || stream.all[this.position - stream.first] === this.#newest;
   }
 
   stall(ms: number): void {
@@ -506,8 +538,7 @@ class Tail {
       return;
     }
     const { stream } = engine;
-    const isNewest = !this.#newest || stream?.all[this.position - stream.first] === this.#newest;
-    if (stream?.id !== this.id || !isNewest) {
+    if (!stream || !this.isSound) {
       // it is noticed where the engine is asked, which takes its time
       if (!beats || engine.prng.chance(0.5)) return;
       this.close();

@@ -14,7 +14,12 @@ streamContract("the simulation's engine", () => {
   const clock = new VirtualClock();
   const running = clock.running();
   const none = { lost: 0, late: 0, ackLost: 0, busy: 0, stale: 0, survives: 1 };
-  const world = { clock, fault: (_: string, value: number) => value, saw: (_: string, value: number) => value };
+  const world = {
+    clock,
+    fault: (_: string, value: number) => value,
+    saw: (_: string, value: number) => value,
+    committed() {},
+  };
   const engine = new Engine(world, new Prng(1), { wayMs: 1, ...none });
   const life = new Life("a", 1, () => {});
   let opened: Stream[] = [];

@@ -55,7 +55,7 @@ class Hosts {
       wayMs: prng.between(0.1, 20),
       ...{ lost: share(0.1), late: share(0.1), ackLost: share(0.2), busy: share(0.1), stale: 0, survives: 0.5 },
     };
-    this.engine = new Engine({ clock: this.clock, fault: count, saw: count }, prng.fork(), faults);
+    this.engine = new Engine({ clock: this.clock, fault: count, saw: count, committed() {} }, prng.fork(), faults);
     this.engine.create(1).add({ subject: "begin", bytes: new RecordBuffer().write({ kind: "barrier" }, 0).bytes });
     this.lives = Array.from({ length: HOSTS }, (_, host) => new Life("a", host, () => {}));
     this.ledgers = this.lives.map((life, host) => {

@@ -4,15 +4,17 @@ import { segmentOf } from "../../src/ledger/log.ts";
 import { RECORD_BYTES } from "../../src/ledger/record.ts";
 import type { Loss } from "./disk.ts";
 import type { Incident } from "./plan.ts";
-import { INCIDENTS } from "./plan.ts";
+import { HOST_INCIDENTS, INCIDENTS } from "./plan.ts";
 import { Prng } from "./prng.ts";
 import type { World } from "./world.ts";
 
 /** Longest a fault lasts, in milliseconds: longer than a peer may be silent. */
 const LAST_MS = 1_600;
+/** Longest that a host is cut off, in milliseconds: longer than a replica is silent before others act for it. */
+const CUT_MS = 15_000;
 /** Longest until a machine that died is there again, in milliseconds. */
 const DOWN_MS = 2_500;
-/** A process is killed at one of so many of its next effects. */
+/** A process is killed at one of this many next effects. */
 const EFFECTS = 25;
 
 type Happen = (world: World, prng: Prng, lastMs: number) => void;
@@ -55,7 +57,7 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
     world.lose(prng.pick(world.database?.stored.logId ? DEATHS : SPARED));
   },
   "log-lost"(world, prng) {
-    // who finds neither log nor store cannot know that there was anything
+    // a start that finds neither log nor store cannot know that there was anything
     if (!world.database?.stored.logId) return;
     const loss = prng.pick(["all", "all", "older", "foreign"] as const);
     world.lose(loss === "older" && !isKnownOlder(world) ? "foreign" : loss);
@@ -63,7 +65,7 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
   "segment-missing"(world) {
     if (!world.database?.stored.logId) return;
     world.truth.catchUp();
-    // of what a log that began anew was left of another, nobody knows which segments there were
+    // if a log began anew on the rest of another one, nothing says which segments that had
     const segment = world.disk.deleteOne(world.logs.begunIn);
     world.acks.logLost((position) => segmentOf(position) === segment);
   },
@@ -91,6 +93,25 @@ const HAPPEN: Readonly<Record<Incident, Happen>> = {
     const running = world.running[prng.pick(world.names)];
     if (running) world.callers.purge(running, prng);
   },
+  "host-cut": (world, prng) => world.cutOff(prng.pick(world.names), prng.between(50, CUT_MS)),
+  "leader-cut"(world, prng) {
+    const { engine, names } = world;
+    const leader = engine!.servers.find(({ leads, alive }) => leads && alive);
+    world.cutOff(names[leader?.host ?? 0]!, prng.between(50, CUT_MS));
+  },
+  "host-killed": (world, prng) => world.killHost(prng.pick(world.names), prng.between(50, CUT_MS)),
+  "tails-stalled": (world, prng) => world.engine!.stall(prng.between(50, CUT_MS)),
+  "stream-full"({ engine, clock }, _, lastMs) {
+    engine!.full = true;
+    clock.after(lastMs, () => engine!.full = false);
+  },
+  "stream-lost"(world) {
+    world.loseStream();
+    world.engine!.delete();
+  },
+  "stream-shortened"(world, prng) {
+    if (world.engine!.stream) world.shortenStream(prng.whole(1, 20));
+  },
 };
 
 const SPARED: readonly Loss[] = ["none", "tail"];
@@ -100,11 +121,11 @@ const DEATHS: readonly Loss[] = [...SPARED, ...SPARED, "older", "older", "older"
 export function scheduleIncidents(world: World): void {
   const { plan, clock } = world;
   const prng = new Prng(plan.seed * 2 + 3);
-  for (const kind of INCIDENTS) {
+  for (const kind of [...INCIDENTS, ...HOST_INCIDENTS]) {
     const mine = prng.fork();
     for (let i = 0; i < plan.incidents[kind]; i++) {
       const [ms, lastMs] = [mine.between(0, plan.safetyMs), mine.between(20, LAST_MS)];
-      // what is gone back to is older than that
+      // the copy to go back to is older than that
       const copiedMs = mine.float() * ms;
       if (kind === "store-restored") clock.after(copiedMs, () => world.database?.backUp());
       if (kind === "log-lost" || kind === "machine-death") clock.after(copiedMs, () => world.disk.backUp());
@@ -116,9 +137,9 @@ export function scheduleIncidents(world: World): void {
   }
 }
 
-/** Ends everything that makes trouble, for good. */
+/** Ends every fault, for good. */
 export function endFaults(world: World): void {
-  const { http, network, disk, database, processors } = world;
+  const { http, network, disk, database, engine, processors } = world;
   world.calm = true;
   Object.assign(http, {
     ...{
@@ -139,6 +160,15 @@ export function endFaults(world: World): void {
   network.wake();
   Object.assign(disk.faults, { cut: 0, late: 0, unmade: 0, overtaken: 0, moveDies: 0 });
   Object.assign(disk, { room: Infinity, fileMax: Infinity });
+  if (engine) {
+    if (world.isShortened) engine.delete();
+    Object.assign(engine.faults, { lost: 0, late: 0, ackLost: 0, busy: 0, stale: 0 });
+    engine.full = false;
+    for (const name of world.names) {
+      world.heal(name);
+      engine.revive(world.hostOf(name));
+    }
+  }
   if (database) {
     database.down = false;
     Object.assign(database.faults, { slow: 0, fails: 0, refused: 0, unknown: 0 });
@@ -158,7 +188,7 @@ export function endFaults(world: World): void {
   }
 }
 
-/** Whether everybody can tell the copy from the log: not where the store is older still, or cannot be asked. */
+/** Whether every replica can see that the log is a copy: not if the store is older still, or cannot be asked. */
 function isKnownOlder({ plan: { incidents }, database, disk }: World): boolean {
   const { fails, refused, unknown } = database!.faults;
   const answers = fails + refused + unknown + incidents["store-down"] + incidents["store-restored"] === 0;

@@ -1,6 +1,6 @@
 /**
  * The way between the replicas, as bytes: delayed, split, joined, held back in one direction or both, cut off in the
- * middle of a frame, and closed with only one side being told.
+ * middle of a frame, and closed with only one side noticing.
  * @module
  */
 import type { Channel, ChannelListener, Transport } from "../../src/peer/transport.ts";
@@ -32,7 +32,7 @@ class End implements Channel {
   /** bytes on their way to this end */
   #coming: Uint8Array[] = [];
   #comingBytes = 0;
-  /** the other side has closed: told after the last byte */
+  /** the other side has closed: reported after the last byte */
   #fin = false;
   #pumping = false;
   /** the connection is broken: what is sent from here does not arrive */
@@ -97,7 +97,8 @@ class End implements Channel {
   }
 
   #deliver(): void {
-    const { prng, faults, world, cut } = this.network;
+    const { prng, faults, world, cut, severed } = this.network;
+    if (severed.has(this.life.replica) || severed.has(this.other.life.replica)) return;
     if (this.closed || !this.life.alive || this.life.paused || cut[this.life.replica] || !this.listener) return;
     if (this.#comingBytes > 0) {
       let bytes = this.#join();
@@ -137,6 +138,8 @@ class End implements Channel {
 export class Network {
   /** whether bytes on their way to a replica are held back */
   readonly cut: Record<ReplicaId, boolean> = {};
+  /** replicas whose host reaches no other */
+  readonly severed = new Set<ReplicaId>();
   readonly #listening: Record<ReplicaId, { life: Life; open: Open } | undefined> = {};
   #ends: End[] = [];
 
@@ -164,7 +167,7 @@ export class Network {
     this.#ends = this.#ends.filter((end) => !end.closed);
   }
 
-  /** Every connection breaks; with `half` only one side of it is told. */
+  /** Every connection breaks; with `half` only one side notices. */
   break(half: boolean): void {
     const told = this.prng.pick(this.world.names);
     for (const end of this.#ends) if (!half || end.life.replica === told) end.cutOff();
@@ -186,9 +189,9 @@ export class Network {
     world.clock.after(faults.delayMs * prng.float(), () =>
       life.hear(() => {
         const to = this.#listening[peer];
-        if (!to?.life.alive || this.cut[peer] || this.cut[life.replica] || prng.chance(faults.refuse)) {
-          return resolve(false);
-        }
+        const isCut = this.cut[peer] || this.cut[life.replica] || this.severed.has(peer) ||
+          this.severed.has(life.replica);
+        if (!to?.life.alive || isCut || prng.chance(faults.refuse)) return resolve(false);
         const [here, there] = [new End(life, this), new End(to.life, this)];
         here.other = there;
         there.other = here;

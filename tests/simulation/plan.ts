@@ -2,6 +2,7 @@
 import type { ReplicaSettings } from "../../src/replica.ts";
 import type { HttpFaults } from "./client.ts";
 import type { DiskFaults } from "./disk.ts";
+import type { EngineFaults } from "./engine.ts";
 import type { NetworkFaults } from "./network.ts";
 import { Prng } from "./prng.ts";
 import type { StoreFaults } from "./store.ts";
@@ -30,18 +31,39 @@ export const INCIDENTS = [
   "clock-jump",
   "purge",
 ] as const;
-export type Incident = typeof INCIDENTS[number];
+/** Those that only happen to replicas on hosts of their own, which share an engine. */
+export const HOST_INCIDENTS = [
+  "host-cut",
+  "leader-cut",
+  "host-killed",
+  "tails-stalled",
+  "stream-full",
+  "stream-lost",
+  "stream-shortened",
+] as const;
+export type Incident = typeof INCIDENTS[number] | typeof HOST_INCIDENTS[number];
+/** Those that do not happen there: one machine's log, and its death with all replicas. */
+const FILE_INCIDENTS: readonly Incident[] = [
+  ...["machine-death", "log-lost", "segment-missing", "disk-full", "file-limit"] as const,
+  // what is in doubt is dated by the hosts' clocks, which are taken to be right
+  "clock-jump",
+];
 
 /** Kinds of faults that can be left out, to find which of them a violation needs. */
-export const FAULT_KINDS = [...INCIDENTS, "http", "network", "disk", "store", "client"] as const;
+export const FAULT_KINDS = [
+  ...[...INCIDENTS, ...HOST_INCIDENTS],
+  ...["http", "network", "disk", "store", "client", "engine"] as const,
+] as const;
 export type FaultKind = typeof FAULT_KINDS[number];
 
 /** What the command line can set of a run. */
 export interface PlanOptions {
   /** how many payments; drawn when left out */
-  readonly payments?: number;
+  readonly payments?: number | undefined;
   /** kinds of faults that do not happen */
   readonly without?: readonly FaultKind[];
+  /** every replica is on a host of its own, and an engine keeps the log */
+  readonly hosts?: boolean;
 }
 
 export interface Plan {
@@ -57,6 +79,8 @@ export interface Plan {
   readonly http: HttpFaults;
   readonly network: NetworkFaults;
   readonly disk: DiskFaults;
+  /** of the engine that keeps the log; undefined where that is on one machine */
+  readonly engine: EngineFaults | undefined;
   readonly storeFaults: StoreFaults;
   /** whether one replica dies for good in the end */
   readonly leaves: boolean;
@@ -73,9 +97,14 @@ export interface Plan {
   readonly limiter: { readonly running: number; readonly waiting: number };
 }
 
-/** Callers of a run when nothing else is said: the mean of what is drawn. Some find nobody who takes their payment. */
+/**
+ * Callers of a run when nothing else is said: the mean of what is drawn. Some find no replica that takes their payment.
+ */
 export const PAYMENTS = 370;
-/** What every replica is told: how often a record that looks bad is read again, and shares of the run's horizon and recall. */
+/**
+ * Settings of every replica: how often a record that looks bad is read again, and shares of the run's horizon and
+ * recall.
+ */
 export const TOLD = { rereads: 40, horizon: 1, recall: 1 };
 /** In which share of the runs an incident happens, and how often at most, where that is not 0.3 and 4. */
 const OFTEN: Partial<Record<Incident, readonly [number, number]>> = {
@@ -88,21 +117,67 @@ const OFTEN: Partial<Record<Incident, readonly [number, number]>> = {
   "store-restored": [0.4, 3],
   "disk-full": [0.3, 3],
   "file-limit": [0.3, 3],
+  "host-cut": [0.5, 4],
+  "leader-cut": [0.5, 3],
+  "host-killed": [0.4, 3],
+  "stream-lost": [0.15, 2],
+  "stream-shortened": [0.15, 2],
 };
 
 /** Draws the plan of a seed. What is left out does not shift what else is drawn. */
 export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
+  const plan = drawFilePlan(seed, options);
+  return options.hosts ? withHosts(plan, options) : plan;
+}
+
+/** The same on three hosts. */
+function withHosts(plan: Plan, options: PlanOptions): Plan {
+  const prng = new Prng(plan.seed * 2 + 4);
+  const without = new Set<FaultKind>([...options.without ?? [], ...FILE_INCIDENTS]);
+  const incidents = { ...plan.incidents, ...drawIncidents(prng, HOST_INCIDENTS, without) };
+  for (const kind of FILE_INCIDENTS) incidents[kind] = 0;
+  const share = shares(prng);
+  const engine = (max: number) => share(max) * Number(!without.has("engine"));
+  return {
+    ...plan,
+    replicas: 3,
+    incidents,
+    leaves: prng.chance(0.4) && !without.has("kill"),
+    engine: {
+      wayMs: prng.pick([0.5, 5, 30]) * prng.between(0.2, 1),
+      lost: engine(0.1),
+      late: engine(0.1),
+      ackLost: engine(0.2),
+      busy: engine(0.1),
+      stale: engine(0.3),
+      survives: prng.float(),
+    },
+  };
+}
+
+function drawIncidents<K extends Incident>(
+  prng: Prng,
+  kinds: readonly K[],
+  without: ReadonlySet<FaultKind>,
+): Record<K, number> {
+  return Object.fromEntries(kinds.map((kind) => {
+    const [share, max] = OFTEN[kind] ?? [0.3, 4];
+    const [on, count] = [prng.chance(share), prng.whole(1, max)];
+    return [kind, on && !without.has(kind) ? count : 0];
+  })) as Record<K, number>;
+}
+
+function drawFilePlan(seed: number, options: PlanOptions): Plan {
   const prng = new Prng(seed);
   const without = new Set<FaultKind>(options.without);
   const ack = prng.pick(["log", "log", "store"] as const);
   const store = prng.chance(0.75) || ack === "store";
   const many = prng.float();
   const replicas = many < 0.55 ? 2 : many < 0.9 ? 3 : 1;
-  const incidents = Object.fromEntries(INCIDENTS.map((kind) => {
-    const [share, max] = OFTEN[kind] ?? [0.3, 4];
-    const [on, count] = [prng.chance(share), prng.whole(1, max)];
-    return [kind, on && !without.has(kind) ? count : 0];
-  })) as Record<Incident, number>;
+  const incidents: Record<Incident, number> = {
+    ...drawIncidents(prng, INCIDENTS, without),
+    ...drawIncidents(new Prng(0), HOST_INCIDENTS, new Set(HOST_INCIDENTS)),
+  };
   if (replicas === 1) { for (const kind of INCIDENTS) if (kind.startsWith("link")) incidents[kind] = 0; }
   const one = (kind: FaultKind, of: readonly number[]) =>
     [prng.pick(of)].map((drawn) => without.has(kind) ? 0 : drawn)[0]!;
@@ -157,6 +232,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
       healthStaleMs: one("http", [0, 100, 900]),
     },
     network: { delayMs: prng.between(0.05, 2), split: network(0.2), late: network(0.1), refuse: network(0.2) },
+    engine: undefined,
     disk: {
       cut: disk(0.03),
       late: disk(0.2),

@@ -23,7 +23,7 @@ import { Database } from "./store.ts";
 import { MemoryLocks } from "../membership/memory_locks.ts";
 import type { Life } from "./life.ts";
 
-/** A bug: planting it returns what digs it out again. */
+/** A bug: planting it returns a function that removes it. */
 export type Plant = () => () => void;
 
 /** Replaces a method or a getter by what `make` makes of it. */
@@ -44,7 +44,7 @@ function outcomes(change: (outcome: Outcome) => Outcome): () => void {
     });
 }
 
-/** Has replicas told another setting than the run has. */
+/** Gives replicas another setting than the run has. */
 function told(setting: Partial<typeof TOLD>): () => void {
   const was = { ...TOLD };
   Object.assign(TOLD, setting);

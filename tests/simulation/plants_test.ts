@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { PLANTS } from "./plants.ts";
 import { run } from "./run.ts";
 
-/** Within so many seeds every planted bug has to be found. */
+/** Every planted bug has to be found within this many seeds. */
 const SEEDS_MAX = 1_000;
 
 for (const [name, plant] of Object.entries(PLANTS)) {

@@ -20,11 +20,11 @@ export interface Request {
   readonly order: Order;
   /** whether it may still be booked: not where its caller gave it up longer ago than the horizon */
   current(): boolean;
-  /** it was dealt with, and this is its status; also when nobody listens any more */
+  /** it was handled, and this is its status; also when no caller waits any more */
   answer(status: number): void;
 }
 
-/** `service-health` answers once in so long, in milliseconds. */
+/** `service-health` answers once in this time, in milliseconds. */
 const HEALTH_WINDOW_MS = 5_000;
 
 /** One processor. */

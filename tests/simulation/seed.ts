@@ -1,4 +1,4 @@
-/** Seeds that nobody has seen before. @module */
+/** Seeds at random. @module */
 
 /** A first seed at random, with room for many behind it. */
 export function drawSeed(): number {

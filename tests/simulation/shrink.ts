@@ -20,9 +20,10 @@ export async function shrink(seed: number, check: string, options: PlanOptions):
 }
 
 /** The command that shows a run again. */
-export function command(seed: number, { without, payments }: PlanOptions): string {
+export function command(seed: number, { without, payments, hosts }: PlanOptions): string {
   const options = [
     `--seed ${seed} --seeds 1`,
+    hosts ? "--hosts" : "",
     payments === undefined ? "" : `--payments ${payments}`,
     without?.length ? `--without ${without.join(",")}` : "",
   ];

@@ -2,7 +2,7 @@
  * `deno task simulate --seed N --seeds K`: runs the whole cluster on virtual time through many seeds and says what broke.
  * @module
  */
-import { parseArgs } from "node:util";
+import { OptionsError, parseOptions, runTask, whole } from "../support/command_line.ts";
 import { FAULT_KINDS, type FaultKind, type PlanOptions } from "./plan.ts";
 import { run } from "./run.ts";
 import { command, gist, shrink } from "./shrink.ts";
@@ -10,11 +10,14 @@ import { drawSeed } from "./seed.ts";
 import { add, newTally, type Tally } from "./tally.ts";
 import type { Share } from "./simulate_worker.ts";
 
-const HELP = `deno task simulate [options]
+const HELP = `Runs one to three replicas through many hostile schedules on virtual time, and says which promise breaks.
+
+Usage: deno task simulate [OPTIONS]
 
   --seed N          the first seed [drawn, and printed]
   --seeds K         how many [1000]
   --payments N      in each seed [drawn, about 370, of which 250 arrive]
+  --hosts           every replica on a host of its own, and the log in a model of NATS JetStream
   --without KINDS   faults that do not happen, separated by commas: ${FAULT_KINDS.join(", ")}
   --workers W       in parallel [one per core]
   --trace           prints everything that happens; for one seed
@@ -24,34 +27,38 @@ const HELP = `deno task simulate [options]
 const SHOWN_MAX = 3;
 const LINES_MAX = 60;
 
-/** Runs the command; the exit code. */
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: "string", default: String(drawSeed()) },
-      seeds: { type: "string", default: "1000" },
-      payments: { type: "string" },
-      without: { type: "string", default: "" },
-      workers: { type: "string", default: String(navigator.hardwareConcurrency) },
-      trace: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
+const parse = (args: string[]) => {
+  const values = parseOptions(args, {
+    seed: { type: "string", default: String(drawSeed()) },
+    seeds: { type: "string", default: "1000" },
+    payments: { type: "string" },
+    without: { type: "string", default: "" },
+    hosts: { type: "boolean", default: false },
+    workers: { type: "string", default: String(navigator.hardwareConcurrency) },
+    trace: { type: "boolean", default: false },
   });
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
   const without = values.without.split(",").filter(Boolean) as FaultKind[];
   const unknown = without.find((kind) => !FAULT_KINDS.includes(kind));
-  const [seed, seeds, workers] = [values.seed, values.seeds, values.workers].map(Number) as [number, number, number];
-  const payments = values.payments === undefined ? undefined : Number(values.payments);
-  if (unknown || ![seed, seeds, workers, payments ?? 1].every((value) => Number.isSafeInteger(value) && value >= 0)) {
-    console.error(unknown ? `there is no fault "${unknown}"` : "numbers are whole and not negative");
-    console.error(HELP);
-    return 2;
-  }
-  const options: PlanOptions = { without, ...payments !== undefined && { payments } };
-  return values.trace ? await trace(seed, options) : await simulate(seed, seeds, Math.max(1, workers), options);
+  if (unknown) throw new OptionsError(`--without: there is no fault ${JSON.stringify(unknown)}: see --help`);
+  const count = (option: string, text: string, min = 1) => whole(option, text, min, Number.MAX_SAFE_INTEGER);
+  const options: PlanOptions = {
+    without,
+    hosts: values.hosts,
+    payments: values.payments === undefined ? undefined : count("--payments", values.payments),
+  };
+  return {
+    options,
+    help: values.help,
+    trace: values.trace,
+    seed: count("--seed", values.seed, 0),
+    seeds: count("--seeds", values.seeds),
+    workers: count("--workers", values.workers),
+  };
+};
+
+/** @returns the exit code */
+async function main({ options, seed, seeds, workers, trace: traced }: ReturnType<typeof parse>): Promise<number> {
+  return traced ? await trace(seed, options) : await simulate(seed, seeds, workers, options);
 }
 
 async function trace(seed: number, options: PlanOptions): Promise<number> {
@@ -139,4 +146,4 @@ function summaryOf(tally: Tally, seconds: number): string {
   ].join("\n");
 }
 
-if (import.meta.main) Deno.exit(await main());
+if (import.meta.main) await runTask({ name: "simulate", help: HELP, parse, run: main });

@@ -12,7 +12,7 @@ export interface StoreFaults {
   slow: number;
   /** fails before anything has happened */
   fails: number;
-  /** somebody has to act first: fails, and again at once */
+  /** a person has to act first: fails, and again at once */
   refused: number;
   /** commits and then breaks the connection */
   unknown: number;
@@ -71,6 +71,9 @@ export class Database {
   /** Goes back to the copy. @returns whether there is one */
   restore(): boolean {
     if (!this.#backup) return false;
+    // whoever loses the stream, and then the store that was to make up for that, has lost it all
+    const { engine } = this.world;
+    if (engine && this.#backup.stored.logId !== engine.stream?.id) return false;
     this.#memory.content = this.#backup;
     this.#era++;
     this.restoredMs = this.world.clock.monotonic();

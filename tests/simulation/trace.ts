@@ -1,4 +1,4 @@
-/** What happened, as a hash always and as lines where somebody wants to read them. @module */
+/** What happened: always as a hash, and as lines if they are asked for. @module */
 
 /** The trace of one run. */
 export class Trace {

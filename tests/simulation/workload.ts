@@ -9,17 +9,17 @@ const TRIES_MAX = 6;
 const ANSWER_MS = 1_000;
 const SUMMARIES = 12;
 const FIXED_CENTS = 1990;
-/** When they come that call in the end, in milliseconds. */
+/** When the last callers come, in milliseconds. */
 const LATE_CALLS_MS = [1_000, 8_000, 30_000];
 /** Callers that come again after a purge. */
 const AGAIN_MAX = 8;
 /** Callers that come at once while a replica is overtaken: enough to fill a segment and more. */
 const CROWD_MAX = 24;
 
-/** Everybody who calls. */
+/** All callers. */
 export class Callers {
   #callers: Caller[] = [];
-  /** who has not been sent ahead of time */
+  /** the callers that were not sent ahead of time */
   #next = 0;
 
   constructor(private readonly world: World) {}
@@ -55,7 +55,7 @@ export class Callers {
     }
   }
 
-  /** When faults are over, some still call: who has nothing to do does not look what its store holds. */
+  /** When faults are over, some still call: a replica without work does not check its store. */
   callLate(): void {
     const { world } = this;
     for (const ms of LATE_CALLS_MS) {

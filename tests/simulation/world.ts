@@ -2,6 +2,8 @@
 import { type Processor, PROCESSORS, type ReplicaId } from "../../src/payment/fact.ts";
 import { Roster } from "../../src/payment/roster.ts";
 import { Replica } from "../../src/replica.ts";
+import type { FilePorts } from "../../src/file_log.ts";
+import type { StreamPorts } from "../../src/stream_log.ts";
 import { MemoryLocks } from "../membership/memory_locks.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { Asked } from "./asked.ts";
@@ -12,7 +14,9 @@ import { SummaryChecker } from "./check_summary.ts";
 import { SimulatedClient } from "./client.ts";
 import { clockOf, HOPS } from "./clock.ts";
 import { Disk, type Loss } from "./disk.ts";
+import { Engine } from "./engine.ts";
 import { Life } from "./life.ts";
+import { POLL_MS } from "../../src/membership/health_poller.ts";
 import { Network } from "./network.ts";
 import { type Plan, TOLD } from "./plan.ts";
 import { Prng } from "./prng.ts";
@@ -26,6 +30,8 @@ import { Callers } from "./workload.ts";
 const NAMES = ["a", "b", "third"];
 /** Longest until a dead replica is started again, in milliseconds. */
 const DEAD_MS = 2_500;
+/** Longest that a stream which lost messages is there, in milliseconds. */
+const SHORTENED_MS = 10_000;
 /** Effects of a start within which some die again. */
 const STARTING_EFFECTS = 25;
 
@@ -45,7 +51,7 @@ export interface Running {
 /** The world of one run. */
 export class World {
   readonly clock = new VirtualClock(undefined, HOPS);
-  /** tells this boot of the machine from others */
+  /** the number of this boot of the machine */
   boot = 1;
   readonly roster: Roster;
   readonly prng: Prng;
@@ -55,6 +61,8 @@ export class World {
   readonly processors: Readonly<Record<Processor, SimulatedProcessor>>;
   readonly network: Network;
   readonly disk: Disk;
+  /** what keeps the log where every replica is on a host of its own */
+  readonly engine: Engine | undefined;
   readonly database: Database | undefined;
   readonly locks = new MemoryLocks<Life>();
   readonly asked = new Asked();
@@ -76,8 +84,12 @@ export class World {
   left: ReplicaId | undefined;
   /** faults are over */
   calm = false;
-  /** everything is done: nobody calls any more */
+  /** everything is done: no caller comes any more */
   closing = false;
+  /** until when hosts are down, in milliseconds */
+  readonly #downUntilMs: Record<ReplicaId, number> = {};
+  /** the stream that has lost messages last */
+  #shortened: string | undefined;
   #lives = 0;
   #overtaking = false;
 
@@ -98,6 +110,8 @@ export class World {
     }
     this.network = new Network(this, this.prng.fork(), { ...plan.network });
     this.disk = new Disk(this, this.prng.fork(), { ...plan.disk });
+    this.engine = plan.engine && new Engine(this, this.prng.fork(), { ...plan.engine });
+    if (this.engine) this.engine.replaced = () => this.loseStream();
     if (plan.store) this.database = new Database(this, this.prng.fork(), { ...plan.storeFaults });
     this.callers = new Callers(this);
   }
@@ -107,12 +121,22 @@ export class World {
     return this.roster.names;
   }
 
+  /** Whether what a process has read of the log is there: not where a stream was lost, until that is noticed. */
+  isSound(life: Life): boolean {
+    return !this.engine || !this.isShortened && this.engine.isSound(life);
+  }
+
+  /** Whether the stream lacks messages that it had, which not everybody can know. */
+  get isShortened(): boolean {
+    return this.#shortened !== undefined && this.engine!.stream?.id === this.#shortened;
+  }
+
   /** Those whose process is alive. */
   get living(): Running[] {
     return Object.values(this.running).filter(({ life }) => life.alive);
   }
 
-  /** Notes what happened to, or by, a process. */
+  /** Notes what happened to a process, or what it did. */
   note(what: string, life: Life | undefined, first: number, second = 0, text?: () => string): void {
     this.trace.note(this.clock.monotonic(), what, life?.number ?? 0, first, second, () => {
       const who = life ? `${life.replica}${life.number}` : "";
@@ -128,6 +152,11 @@ export class World {
   /** Something follows from faults that is worth knowing how often. */
   saw(kind: string, value: number): number {
     return this.#count(this.seen, kind, value);
+  }
+
+  /** The engine's stream has one more message. */
+  committed(): void {
+    this.truth.follow();
   }
 
   /** A promise was not kept: the first one ends the run. */
@@ -147,6 +176,8 @@ export class World {
   }
 
   asksHealthTooOften(processor: Processor): void {
+    // who is held up behind the claim asks late: no harm, the answer is 429
+    if (this.engine) return void this.saw("health-too-often", 0);
     this.violate("limits", `service-health of ${processor} was asked twice within its window`);
   }
 
@@ -154,7 +185,7 @@ export class World {
   start(name: ReplicaId): void {
     if (this.running[name]?.life.alive || name === this.left) return;
     const { plan, clock, prng, calm } = this;
-    const downMs = -clock.uptime();
+    const downMs = Math.max(-clock.uptime(), (this.#downUntilMs[name] ?? 0) - clock.monotonic());
     if (downMs > 0) return void clock.after(downMs + prng.between(1, 20), () => this.start(name));
     const life = new Life(name, ++this.#lives, () => this.#died(life));
     const { horizonMs, recallMs } = this.settings;
@@ -163,20 +194,22 @@ export class World {
       clock: clockOf(clock, life, () => plan.lagMs * prng.float()),
       random: prng.fork().float,
       client: new SimulatedClient(this, life, this.settings.requestTimeoutMs),
-      locks: this.locks.of(life, life.may),
-      files: this.disk.of(life),
-      boot: this.boot,
+      ...this.#logPorts(life),
       uuid: () => prng.uuid(),
       ...plan.replicas > 1 && { transport: this.network.of(life) },
       ...this.database && { store: this.database.of(life) },
       observers: [{
         folded: () => {
-          if (replica.ledger) this.logs.folded(life, replica.ledger);
+          const { ledger } = replica;
+          if (ledger && this.isSound(life)) this.logs.folded(life, ledger);
         },
       }],
       say: (_, message, fields) => this.#log(life, message, fields),
       fail: (error) => {
-        if (life.alive) {
+        if (!life.alive) return;
+        // where a stream has lost messages, who has read them differs from who has not
+        if (this.living.some(({ life, replica }) => replica.ledger && !this.isSound(life))) life.die();
+        else {
           this.violate("invariants", error instanceof Error ? error.stack ?? error.message : String(error));
         }
       },
@@ -192,6 +225,61 @@ export class World {
       life.doom(this.fault("death-in-start", prng.whole(1, STARTING_EFFECTS)));
     }
     life.hear(() => replica.start());
+  }
+
+  #logPorts(life: Life): FilePorts | StreamPorts {
+    const { engine } = this;
+    if (!engine) return { locks: this.locks.of(life, life.may), files: this.disk.of(life), boot: this.boot };
+    const host = this.hostOf(life.replica);
+    return {
+      streams: engine.of(life, host),
+      claimHealth: (processor) => engine.claim(life, host, processor, POLL_MS),
+    };
+  }
+
+  /** The number of a replica's host. */
+  hostOf(name: ReplicaId): number {
+    return this.names.indexOf(name);
+  }
+
+  /** A host reaches no other for a while, but its callers, the processors and Postgres. */
+  cutOff(name: ReplicaId, ms: number): void {
+    this.network.severed.add(name);
+    this.engine!.cutOff(this.hostOf(name));
+    this.clock.after(ms, () => this.heal(name));
+  }
+
+  heal(name: ReplicaId): void {
+    this.network.severed.delete(name);
+    this.engine!.heal(this.hostOf(name));
+    this.network.wake();
+  }
+
+  /** A host dies with its replica and its server of the engine, and is there again after a while. */
+  killHost(name: ReplicaId, downMs: number): void {
+    this.#downUntilMs[name] = this.clock.monotonic() + downMs;
+    this.engine!.kill(this.hostOf(name));
+    this.running[name]?.life.die();
+    this.clock.after(downMs, () => this.engine!.revive(this.hostOf(name)));
+  }
+
+  /** The stream is gone: nobody holds any more what only it held. */
+  loseStream(): void {
+    this.truth.catchUp();
+    this.acks.logLost(() => true);
+    this.truth.forget();
+    this.logs.forget();
+  }
+
+  /** The stream loses its last messages: who has read them notices that after a while. In the end it is gone. */
+  shortenStream(count: number): void {
+    const { engine, clock } = this;
+    this.loseStream();
+    engine!.shorten(count);
+    this.#shortened = engine!.stream!.id;
+    clock.after(SHORTENED_MS, () => {
+      if (this.isShortened) engine!.delete();
+    });
   }
 
   /** Kills a process between two of its effects, the `after`-th from now, or at the latest in a moment. */

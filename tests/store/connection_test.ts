@@ -57,7 +57,7 @@ class TlsServer {
     await this.#process!.status;
   }
 
-  /** Whether a store has TLS that is told so, or what it says instead. */
+  /** Whether a store with this URL uses TLS, or its error. */
   async says(query: string, host = "localhost"): Promise<string> {
     const url = `postgres://galo@${host}:${this.port}/postgres${query && "?"}${query}`;
     let store: PostgresStore | undefined;

@@ -104,7 +104,7 @@ const TESTS: Readonly<Record<string, Test>> = {
     );
   },
 
-  async "a write from anywhere but where the store is does nothing, and tells where it is"(fresh) {
+  async "a write from another position than the store's does nothing, and returns where the store is"(fresh) {
     const [store, other] = [fresh.store(), fresh.store()];
     const first = batch(NOTHING, 10, [pending(1)]);
     assert.deepEqual(await store.write(first), first.to);
@@ -122,7 +122,7 @@ const TESTS: Readonly<Record<string, Test>> = {
     }
     const second = batch(first.to, 20, [settled(1), pending(2)]);
     assert.equal(await other.write(second), second.to);
-    // of who comes too late with the same position nothing is committed
+    // nothing is committed for a writer that comes too late with the same position
     const late = batch(first.to, 20, [pending(4)]);
     assert.notEqual(await store.write(late), late.to);
     assert.deepEqual(await loaded(store), { stored: second.to, rows: byId([settled(1), pending(2)]) });

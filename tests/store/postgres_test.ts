@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { Roster } from "../../src/payment/roster.ts";
+import type { Payment } from "../../src/payment/payment.ts";
 import { PostgresStore } from "../../src/store/postgres.ts";
 import { batch, byId, loaded, LOG, NOTHING, pending, settled, testStore } from "./contract.ts";
 import { connect, needsServer, TestServer, withStores } from "./test_server.ts";
@@ -88,7 +90,7 @@ Deno.test("replicas that start at once find the tables made once", needsServer, 
 });
 
 Deno.test(
-  "what is loaded while a purge commits is of the position that is told, before it or after it",
+  "what is loaded while a purge commits belongs to the position that is returned, before it or after it",
   needsServer,
   async () => {
     const url = await server.database();
@@ -122,6 +124,38 @@ Deno.test("a store whose state is lost is unavailable until it is there again", 
     await server.query(url, "insert into store_state table kept");
     assert.deepEqual(await store.stored(), state);
   });
+});
+
+Deno.test("the audit names the owners of any roster, and rows of other replicas are refused", needsServer, async () => {
+  const url = await server.database();
+  const roster = (...names: string[]) => new Roster(names);
+  const owners = () => server.query(url, "select owner from payment_audit order by id");
+  const store = (names: string[]) => new PostgresStore({ url, roster: roster(...names) });
+  const all: PostgresStore[] = [];
+  const opened = (...names: string[]) => {
+    all.push(store(names));
+    return all.at(-1)!;
+  };
+  try {
+    const payments = ["one", "third"].map((owner, n) => pending(n, { owner }));
+    await opened("one", "two", "third").write(batch(NOTHING, 10, payments));
+    assert.deepEqual(await owners(), [{ owner: "one" }, { owner: "third" }]);
+    const why = { kind: "refused", message: /of REPLICAS=one,two,third: names may be added at the end only$/ };
+    await assert.rejects(opened("two", "one", "third").stored(), why);
+    await assert.rejects(opened("one", "third").stored(), why);
+    // names that are removed at the end stay, since rows have them; another one cannot take their place
+    assert.equal((await opened("one").stored()).position, 10);
+    await assert.rejects(opened("one", "2").stored(), why);
+    assert.equal((await opened("one", "two", "third", "four").stored()).position, 10);
+    assert.deepEqual(await server.query(url, "select replicas from store_state"), [
+      { replicas: ["one", "two", "third", "four"] },
+    ]);
+    const shown: Payment[] = [];
+    await opened("one", "two", "third").load((payment) => shown.push(payment));
+    assert.deepEqual(shown.map(({ owner }) => owner).sort(), ["one", "third"]);
+  } finally {
+    await Promise.all(all.map((one) => one.close()));
+  }
 });
 
 Deno.test("the audit shows amounts, names and times to the millisecond", needsServer, async () => {

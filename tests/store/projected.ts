@@ -2,7 +2,7 @@
 import { FileLedger } from "../../src/ledger/file_ledger.ts";
 import { type Log, positionOf } from "../../src/ledger/log.ts";
 import { RecordBuffer } from "../../src/ledger/record.ts";
-import { SegmentLog } from "../../src/ledger/segment_log.ts";
+import { SEGMENT_RECORDS, SegmentLog } from "../../src/ledger/segment_log.ts";
 import type { Book } from "../../src/payment/book.ts";
 import { dispatched, type ReplicaId, settled } from "../../src/payment/fact.ts";
 import { Projector, type ProjectorParts, STANDBY_MS } from "../../src/store/projector.ts";
@@ -16,11 +16,11 @@ export const DOWN = new StoreError("unavailable", "nothing listens there");
 export const INTERVAL_MS = 20;
 const BOOT = 1;
 
-/** A replica as far as the store goes. */
+/** A replica's side of the store. */
 export class Side {
   readonly ledger: FileLedger;
   readonly projector: Projector;
-  /** what the projector told */
+  /** the log lines of the projector */
   readonly lines: string[] = [];
   readonly stored: number[] = [];
   /** the payments of each batch, and what it took in milliseconds */
@@ -72,11 +72,11 @@ export class Projected {
   readonly clock = new VirtualClock();
   readonly store = new MemoryStore();
   readonly #files = new MemorySegments();
-  readonly #segmentRecords: number | undefined;
+  readonly #segmentRecords: number;
   /** what the store was asked to write: the payments' numbers, and when */
   readonly written: { readonly payments: number[]; readonly replacesAll: boolean; readonly atMs: number }[] = [];
 
-  constructor(segmentRecords?: number) {
+  constructor(segmentRecords = SEGMENT_RECORDS) {
     this.#segmentRecords = segmentRecords;
     const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(1, 0) };
     this.#files.create(
@@ -97,11 +97,11 @@ export class Projected {
       gone: (why) => {
         throw new Error(why);
       },
-      ...this.#segmentRecords && { segmentRecords: this.#segmentRecords },
+      segmentRecords: this.#segmentRecords,
     });
   }
 
-  /** The log up to a position, folded by nobody's ledger. */
+  /** The log up to a position, folded apart from any ledger. */
   fold(position: number): { readonly book: Book; readonly hash: number } {
     const log = this.#log();
     const upTo: Log = {

@@ -113,12 +113,12 @@ class Run {
     const { position } = ledger;
     const covered = projector.covered(position);
     this.#covers.push(covered.then((isCovered) => {
-      // what an operator takes back is no longer covered, and nobody was told
+      // what an operator takes back is no longer covered, and no replica can know it
       if (isCovered && !this.#isRestored) assert.ok(store.content.stored.position >= position);
     }));
   }
 
-  /** From now on the store takes so long for the way to it and back, and fails there. */
+  /** From now on each way to the store and back takes this long, and calls fail there. */
   #behave(fails: "before" | "after" | "never", { there, back }: { there: number; back: number }): void {
     const { store, clock } = this.world;
     const delay = (ms: number) => ms === 0 ? undefined : new Promise<void>((resolve) => clock.after(ms, resolve));

@@ -75,7 +75,7 @@ Deno.test("of two that write up to the same position at once only the one whose 
   await clock.advance(0);
   a.accept(1);
   const open = hold(a);
-  // both have somebody waiting for it
+  // both have a caller that waits for it
   const covered = [a, b].map(({ projector }) => projector.covered(a.ledger.position));
   b.ledger.catchUp();
   await clock.advance(0);
@@ -272,7 +272,7 @@ Deno.test("each trouble of an outage is logged once, however often it alternates
   assert.deepEqual(side.lines, [down, `warning: the store does not work: ${starting.message}`, up, down]);
 });
 
-Deno.test("an error that is no trouble of the store's is not survived", async () => {
+Deno.test("an error that is not a StoreError is not caught", async () => {
   const side = await started();
   const mistake = new TypeError("a mistake") as unknown as StoreError;
   fail(side, mistake);
@@ -386,7 +386,7 @@ Deno.test("b writes nothing while the store is kept up with the log, and goes on
   assert.deepEqual(world.written.at(-1)?.payments, [1_000]);
   b.accept(1_001);
   await world.clock.advance(20);
-  assert.deepEqual(world.written.at(-1)?.payments, [1_001], "who wrote last goes on at the interval");
+  assert.deepEqual(world.written.at(-1)?.payments, [1_001], "the last writer continues at the interval");
   assertStored(b);
 });
 
@@ -457,6 +457,25 @@ Deno.test("a store that knows more than the log is not written, and callers that
   side.accept(2);
   await clock.advance(5_000);
   assert.deepEqual([written, clock.timers, store.content], [[], 0, content]);
+});
+
+Deno.test("a store that is ahead of a log that is still on its way here is waited for", async () => {
+  const a = await started();
+  const { clock } = a.world;
+  const b = new Side("b", a.world);
+  await clock.advance(CHECK_MS);
+  const { catchUp, barrier } = b.ledger;
+  Object.assign(b.ledger, { catchUp: () => {}, barrier: () => Promise.resolve(false) });
+  a.accept(1);
+  await clock.advance(CHECK_MS);
+  b.projector.check();
+  await clock.advance(0);
+  assert.deepEqual([b.ahead, b.projector.state], [[], "ready"]);
+  Object.assign(b.ledger, { catchUp, barrier });
+  b.ledger.catchUp();
+  await clock.advance(STANDBY_MS);
+  assertStored(b);
+  assert.deepEqual(b.stored.at(-1), b.ledger.position);
 });
 
 Deno.test("a store that holds another log is not written", async () => {

@@ -19,7 +19,7 @@ export class TestServer {
     this.#postgres = await startEmbeddedPostgres(`${this.folder}/postgres`);
   }
 
-  /** As the kernel does it when memory runs out. */
+  /** Kills it, as the kernel does when memory runs out. */
   async kill(): Promise<void> {
     Deno.kill(this.#postgres!.pid, "SIGKILL");
     await this.#postgres!.exited;

@@ -1,4 +1,4 @@
-/** Facts in the order of a log that a test writes: each stands on what is known, and holds. @module */
+/** Facts in the order of a log that a test writes: each is made from its payment's newest one, and holds. @module */
 import assert from "node:assert/strict";
 import type { LedgerObserver } from "../../src/ledger/ledger.ts";
 import { Book } from "../../src/payment/book.ts";
@@ -7,7 +7,7 @@ import { type ReplicaId, settled } from "../../src/payment/fact.ts";
 import type { Cents } from "../../src/payment/money.ts";
 import type { Payment } from "../../src/payment/payment.ts";
 
-/** A book, who is told of its facts, and short words for them; what a fact does not say is done by a, at 0. */
+/** A book, the observers of its facts, and short names to make them; by default replica a makes them, at 0. */
 export class Facts {
   readonly book = new Book();
   readonly #observers: LedgerObserver[];
@@ -17,12 +17,12 @@ export class Facts {
     this.#observers = observers;
   }
 
-  /** Has an observer told of what comes from now on. */
+  /** Adds an observer of all facts from now on. */
   observe(observer: LedgerObserver): void {
     this.#observers.push(observer);
   }
 
-  /** Folds a fact and tells the observers. @returns what it made of its payment */
+  /** Folds a fact and calls the observers. @returns the payment after it */
   fold(fact: Fact): Payment | undefined {
     const holds = this.book.fold(fact, ++this.#position);
     assert.ok(holds, `void: ${JSON.stringify(fact)}`);
@@ -43,7 +43,7 @@ export class Facts {
     return this.fold(released(this.#of(id), by, at, reason, reason === "failed"))!;
   }
 
-  /** Where it is dispatched, under what the processor was told. */
+  /** Settles it where it is bound, under the `requestedAt` that the processor got. */
   settle(id: string, reason: Reason = "booked", at = 0, by: ReplicaId = "a"): Payment {
     const payment = this.#of(id);
     const { processor, requestedAt, cents } = payment;

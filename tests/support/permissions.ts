@@ -35,13 +35,15 @@ export function needsOf(real: Needs, has: () => boolean, lack: string): Needs {
   return { ignore: true };
 }
 
-/** The options of a test that runs only where somebody asks for it, also where `CI=true`. */
+/** The options of a test that runs only if it is asked for, also with `CI=true`. */
 export function optional(how: string): Needs {
   note(how);
   return { ignore: true };
 }
 
-/** The path of the first of these programs that is on the PATH; undefined where none is, or where nobody may look. */
+/**
+ * The path of the first of these programs that is on the PATH; undefined if there is none, or if the test may not look.
+ */
 export function program(...names: string[]): string | undefined {
   if (!["run", "read", "env"].every((name) => granted(name as Deno.PermissionName))) return undefined;
   const folders = (Deno.env.get("PATH") ?? "").split(":");

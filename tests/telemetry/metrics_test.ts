@@ -29,7 +29,7 @@ function series(text: string): Map<string, number> {
   }));
 }
 
-/** The value of the one line that has this name and these labels; both replicas' lines are told together. */
+/** The value of the one line that has this name and these labels; both replicas' lines are added up. */
 function valueOf(text: string, name: string, ...labels: string[]): number {
   const found = [...series(text)].filter(([what]) =>
     what.startsWith(name) && /^(?:\{|$)/.test(what.slice(name.length)) && labels.every((label) => what.includes(label))
@@ -109,36 +109,40 @@ Deno.test(
   },
 );
 
-Deno.test("GET /metrics tells how far behind the store is, and of every payment that it took", clusters, async () => {
-  using temp = new TempFolder();
-  const folder = temp.path;
-  const postgres = await startEmbeddedPostgres(folder);
-  try {
-    await using cluster = await Cluster.start({ env: { DATABASE_URL: postgres.url } });
-    const { a } = cluster;
-    await load((id) => a.pay(id), { count: 200 });
-    await cluster.untilSettled();
-    const store = async (name: string, ...labels: string[]) =>
-      valueOf(await scrape(a), `galo_store_${name}`, ...labels);
-    await until(async () => await store("backlog_payments") === 0);
-    assert.equal(await store("up"), 1);
-    assert.equal(await store("lag_seconds"), 0);
-    const batches = await store("batch_payments_count");
-    assert.equal(await store("write_duration_seconds_count"), batches);
-    // each payment once or more
-    const facts = await store("batch_payments_sum");
-    assert.ok(facts >= 200 && batches >= 1, `${facts} in ${batches} batches`);
+Deno.test(
+  "GET /metrics shows how far behind the store is, and counts every payment that it took",
+  clusters,
+  async () => {
+    using temp = new TempFolder();
+    const folder = temp.path;
+    const postgres = await startEmbeddedPostgres(folder);
+    try {
+      await using cluster = await Cluster.start({ env: { DATABASE_URL: postgres.url } });
+      const { a } = cluster;
+      await load((id) => a.pay(id), { count: 200 });
+      await cluster.untilSettled();
+      const store = async (name: string, ...labels: string[]) =>
+        valueOf(await scrape(a), `galo_store_${name}`, ...labels);
+      await until(async () => await store("backlog_payments") === 0);
+      assert.equal(await store("up"), 1);
+      assert.equal(await store("lag_seconds"), 0);
+      const batches = await store("batch_payments_count");
+      assert.equal(await store("write_duration_seconds_count"), batches);
+      // each payment once or more
+      const facts = await store("batch_payments_sum");
+      assert.ok(facts >= 200 && batches >= 1, `${facts} in ${batches} batches`);
 
-    await postgres.stop();
-    const beganMs = performance.now();
-    assert.equal(await a.pay(crypto.randomUUID()), 202);
-    await until(async () => await store("up") === 0 && await store("lag_seconds") > 0.2);
-    assert.ok(await store("lag_seconds") < (performance.now() - beganMs) / 1_000);
-    assert.ok(await store("backlog_payments") >= 1);
-  } finally {
-    await postgres.stop();
-  }
-});
+      await postgres.stop();
+      const beganMs = performance.now();
+      assert.equal(await a.pay(crypto.randomUUID()), 202);
+      await until(async () => await store("up") === 0 && await store("lag_seconds") > 0.2);
+      assert.ok(await store("lag_seconds") < (performance.now() - beganMs) / 1_000);
+      assert.ok(await store("backlog_payments") >= 1);
+    } finally {
+      await postgres.stop();
+    }
+  },
+);
 
 Deno.test("GET /metrics gets no new series from unknown paths and ids", clusters, async () => {
   await using cluster = await Cluster.start();
@@ -153,7 +157,7 @@ Deno.test("GET /metrics gets no new series from unknown paths and ids", clusters
     await cluster.untilSettled();
     return series(await scrape(a));
   };
-  // the first scrape has not been answered when it is told
+  // the first scrape is not answered yet when it is counted
   await scrape(a);
   const few = await visit(1);
   const many = await visit(50);
@@ -171,7 +175,7 @@ Deno.test("GET /metrics shows for how long the peer has not read what it was sen
   const { a, b } = cluster;
   b.signal("SIGSTOP");
   const beganMs = performance.now();
-  // nobody waits for the peer
+  // nothing waits for the peer
   assert.equal(await a.pay(crypto.randomUUID()), 202);
   const told = { lag: 0, silence: 0 };
   await until(async () => {

@@ -51,7 +51,7 @@ class Collector implements AsyncDisposable {
   }
 }
 
-/** A processor that answers as told, and remembers what it was told of traces. */
+/** A processor that answers as a test says, and keeps the trace headers that it got. */
 class Processor implements AsyncDisposable {
   readonly told: (string | null)[] = [];
   /** statuses of the next answers; then 200 */

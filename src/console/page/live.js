@@ -248,7 +248,7 @@ function replicaRow(name, { replica, replicas, peers }) {
     ]
     : Array(9).fill("–");
   return element("tr", [
-    element("th", isThis ? `${name}, which tells this` : name, { scope: "row" }),
+    element("th", isThis ? `${name}, which serves this page` : name, { scope: "row" }),
     element("td", state, { class: isOut ? "bad" : status ? "good" : "quiet" }),
     ...figures.map((figure, i) => element("td", figure, { class: i === 6 ? "" : "figure" })),
   ], { class: isOut ? "out" : "" });
@@ -357,7 +357,7 @@ byId("as-charts").addEventListener("click", () => {
 
 // listening
 
-/** undefined before the first news */
+/** when the last status came; undefined before the first */
 let heardAt;
 
 function show(live) {

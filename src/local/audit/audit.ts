@@ -14,6 +14,7 @@ type Says = Readonly<Record<"store" | "router" | Processor, Booked | null>>;
 
 /** An id on which the sides differ. */
 export interface Difference {
+  /** the payment's */
   readonly id: string;
   /** what is wrong, for people */
   readonly what: string;
@@ -23,23 +24,33 @@ export interface Difference {
 
 /** A span in which a side has more or less than the known ids account for, in milliseconds. */
 export interface Gap {
+  /** the side that differs */
   readonly who: Processor | "router";
+  /** the processor at which its totals differ */
   readonly at: Processor;
+  /** the first millisecond, since 1970, UTC */
   readonly from: number;
+  /** the last millisecond, included */
   readonly to: number;
   /** positive: more than the known ids account for */
   readonly count: number;
+  /** positive: more than the known ids account for */
   readonly cents: number;
 }
 
 /** What an audit found. */
 export interface Report {
+  /** what was compared */
   readonly window: Window;
+  /** the totals of each side in the window */
   readonly totals: { readonly router: Summary; readonly store: Summary; readonly processors: Summary };
+  /** ids on which the sides differ */
   readonly differences: readonly Difference[];
+  /** differences beyond those ids */
   readonly gaps: readonly Gap[];
   /** ids that the router and both processors were asked for */
   readonly asked: number;
+  /** whether nothing differs */
   readonly agree: boolean;
 }
 

@@ -62,7 +62,7 @@ function gapText({ who, at, from, count, cents }: Gap): string {
   const whose = who === "router" ? `the router's ${at}` : `the ${at} processor`;
   const signed = (value: number, shown: string) => value > 0 ? `+${shown}` : shown;
   const more = `${signed(count, `${count}`)} payments, ${signed(cents, money(cents))}`;
-  return `${instant(from)}  ${whose}: ${more}, than the ids that are known account for`;
+  return `${instant(from)}  ${whose}: ${more} beyond the ids that are known`;
 }
 
 function money(cents: Cents): string {

@@ -16,24 +16,31 @@ const TIMEOUT_MS = 10_000;
 
 /** One of the four does not answer; the message is one line, without secrets. */
 export class AuditError extends Error {
+  /** what a stack shows */
   override name = "AuditError";
 }
 
 /** A span of `requestedAt`, both ends inclusive, in milliseconds since 1970. */
 export interface Window {
+  /** the first millisecond */
   readonly from: number;
+  /** the last millisecond, included */
   readonly to: number;
 }
 
 /** What is booked under an id. */
 export interface Booked extends Booking {
+  /** the payment's */
   readonly id: string;
 }
 
 /** The addresses of the four. */
 export interface Addresses {
+  /** base URL */
   readonly router: string;
+  /** base URLs */
   readonly processors: Readonly<Record<Processor, string>>;
+  /** DATABASE_URL: see {@link connectionOf} */
   readonly database: string;
   /** the token of the processors' admin API */
   readonly token: string;
@@ -52,6 +59,7 @@ const unsettledSchema = z.object({ state: z.enum(STAGES).exclude(["settled"]) })
 
 /** Asks the four. */
 export class Sides {
+  /** Asks nothing yet. */
   constructor(private readonly addresses: Addresses) {}
 
   /** What the router's summary says. */

@@ -5,12 +5,12 @@
  * @module
  */
 
-/** In what it is wrong; `none` is honest. */
+/** How it is wrong; `none` is honest. */
 export type Fault = "none" | "loses" | "claims" | "doubles" | "late" | "wrong-processor";
 
-/** Of so many payments one goes wrong. */
+/** One payment in this many goes wrong. */
 export const ONE_IN = 1_000;
-/** How old the summary's knowledge is that answers late in truth, in milliseconds. */
+/** How old the state is that a late summary shows, in milliseconds. */
 const LATE_MS = 3_000;
 const CALLS_MAX = 64;
 const RETRY_MS = 50;

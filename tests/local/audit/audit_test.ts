@@ -97,7 +97,7 @@ Deno.test("galo audit finds what a doctored book has lost, doubled, moved and ch
     const at = new Date(Number(row.requested_at_ms)).toISOString();
     assert.equal(code, 1);
     assert.ok(
-      stdout.includes(`${at}  the default processor: +1 payments, +19.90, than the ids that are known account for`),
+      stdout.includes(`${at}  the default processor: +1 payments, +19.90 beyond the ids that are known`),
       stdout,
     );
     await restore();
@@ -128,7 +128,7 @@ Deno.test("galo audit finds what a doctored book has lost, doubled, moved and ch
     await book(cluster.processors.fallback.url, id);
     assert.deepEqual(await found(), { code: 1, differences: [[id, "doubled: booked at both processors"]], gaps: [] });
   });
-  await t.step("a booking that nobody here knows, by its instant", async () => {
+  await t.step("a booking that neither router nor Postgres knows, by its instant", async () => {
     await book(cluster.processors.default.url, crypto.randomUUID());
     assert.deepEqual((await found()).gaps, [["default", "default", 1, 1990]]);
   });
