@@ -8,7 +8,7 @@ import type { Service } from "../service/service.ts";
 import { Counter, Histogram, Registry } from "./prometheus.ts";
 
 /** How often the event loop's lag is measured, and all is counted that happened since, in milliseconds. */
-const LAG_EVERY_MS = 500;
+const LAG_EVERY_MS = 1_000;
 /** After so many events they are counted sooner. */
 const UNCOUNTED_MAX = 1_024;
 
