@@ -2,6 +2,7 @@
 import { OptionsError, parseOptions, runTask, whole } from "../../tests/support/command_line.ts";
 import { DockerError, PORTS_USED } from "../compose/containers.ts";
 import { machine } from "../machine.ts";
+import { starts } from "./cold.ts";
 import { final, kept, preview, rates, unseenOnes } from "./parts.ts";
 import type { Results } from "./results.ts";
 import { steady, STEAL_MAX } from "./steady.ts";
@@ -12,11 +13,11 @@ const HELP = `How close to the floor Galo comes, in containers with 1.5 CPUs and
 
 Usage: deno task bench:reach [--only PART,…] [--rounds N] [--rate N] [--before REF] [--runs N] [--out DIR]
 
-  --only PARTS  of: steady, preview, final, unseen, rates, kept, stall [all]; table only writes reach.md again
+  --only PARTS  of: steady, preview, final, unseen, rates, kept, stall, cold [all]; table only writes reach.md again
   --rounds N    of steady: how many rounds count [10]
   --rate N      of steady: payments a second [300]
   --before REF  of steady: that commit's Galo beside this one
-  --runs N      of preview and final: how many runs each [5]
+  --runs N      of preview, final and cold: how many runs each [5]
   --out DIR     where reach.json is kept and reach.md is written from it [bench/results]
 
 steady   a static answer of Caddy, two trivial replicas behind Galo's Caddyfile, two that also make a call for each payment,
@@ -29,11 +30,12 @@ unseen   three schedules from seeds, 120 s each
 rates    ever higher rates, up to where p99 is over 11 ms
 kept     the same load with nothing and with 900,000 payments kept
 stall    replicas, Caddy, Postgres, processors and all of them are paused under 603 users: when p99 is back
+cold     the p99 of the first 5 s after a start, and a minute later, at 100/s; then CPU while nothing happens
 
 It needs Docker with Compose, and the ports ${PORTS_USED}. The processors, the load generator and what else this machine does
 share its cores.`;
 
-const PARTS = ["steady", "preview", "final", "unseen", "rates", "kept", "stall"] as const;
+const PARTS = ["steady", "preview", "final", "unseen", "rates", "kept", "stall", "cold"] as const;
 /** Measures nothing. */
 const TABLE = "table";
 /** Each virtual user has a connection of its own, and a process may have 1,024 files open. */
@@ -79,6 +81,7 @@ async function main(values: ReturnType<typeof parse>): Promise<void> {
     rates: () => rates(say),
     kept: () => kept(say),
     stall: () => stalls(say),
+    cold: () => starts(runs, say),
   };
   for (const part of PARTS) {
     if (!parts.includes(part)) continue;

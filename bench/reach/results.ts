@@ -1,5 +1,6 @@
 /** The results of all parts, kept as JSON. @module */
 import type { AnswersOnly, GradedRun, Rate } from "./measure.ts";
+import type { Start } from "./cold.ts";
 import type { Stall } from "./stall.ts";
 import type { Steady } from "./steady.ts";
 
@@ -48,4 +49,5 @@ export interface Results {
   rates?: readonly Rate[];
   kept?: readonly Kept[];
   stall?: readonly Stall[];
+  cold?: readonly Start[];
 }

@@ -160,7 +160,7 @@ function unseenRows({ unseen }: Results): Row[] {
   });
 }
 
-function otherRows({ rates, kept, stall }: Results): Row[] {
+function otherRows({ rates, kept, stall, cold }: Results): Row[] {
   const rows: Row[] = [];
   if (rates) {
     const good = rates.filter(({ p99Ms, failed }) => p99Ms < LIMIT_MS && failed === 0).at(-1);
@@ -200,6 +200,24 @@ function otherRows({ rates, kept, stall }: Results): Row[] {
       `${back} of ${stall.length}; back, or as the trivial replicas after the same stall: ${beside}`,
       back === stall.length,
     ]);
+  }
+  if (cold) {
+    const cost = median(cold.flatMap(({ idleMs }) => [idleMs.a!, idleMs.b!]));
+    const ratio = median(cold.map(({ coldP99Ms, warmP99Ms }) => coldP99Ms / warmP99Ms));
+    const [first, later] = [
+      median(cold.map(({ coldP99Ms }) => coldP99Ms)),
+      median(cold.map(({ warmP99Ms }) => warmP99Ms)),
+    ];
+    const failed = cold.reduce((sum, one) => sum + one.failed, 0);
+    rows.push(
+      [`CPU of an idle replica, ${cold.length} starts`, "≤ 3 ms a second", `${cost.toFixed(1)} ms a second`, cost <= 3],
+      [
+        "p99 of the first 5 s after a start at 100/s ÷ the same a minute later",
+        "≤ 3",
+        `${ratio.toFixed(1)}; ${first.toFixed(1)} and ${later.toFixed(1)} ms, ${failed} failed`,
+        ratio <= 3 && failed === 0,
+      ],
+    );
   }
   return rows;
 }

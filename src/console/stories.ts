@@ -33,6 +33,7 @@ export class Stories {
   #young = new Map<string, string>();
   #old = new Map<string, string>();
 
+  /** Holds none yet. */
   constructor(private readonly roster = PAIR) {}
 
   /** Adds what happened to a payment after it was accepted; the payment itself says when that was. */

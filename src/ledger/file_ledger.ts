@@ -17,6 +17,8 @@ export class FileLedger implements Ledger {
   readonly book: Book;
   /** Whoever reads a file reads what is there now. */
   readonly isCurrent = true;
+  /** A write is there, or never will be. */
+  readonly isDelayed = false;
   readonly #log: Log;
   readonly #fold: Fold;
   readonly #written: RecordBuffer;

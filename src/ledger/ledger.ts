@@ -49,6 +49,8 @@ export interface Ledger {
   readonly checkpoints: readonly Checkpoint[];
   /** Whether the log was heard a moment ago. If not, others may record what is not known here: nothing new may be begun. */
   readonly isCurrent: boolean;
+  /** Whether a fact may come to stand long after it was recorded, even after its process is dead. */
+  readonly isDelayed: boolean;
   /** Adds an observer of all that is folded from now on. The first one is called first. */
   observe(observer: LedgerObserver): void;
   /**

@@ -68,6 +68,8 @@ interface Own {
 export class StreamLedger implements Ledger {
   /** What is known: the fold up to the position. */
   readonly book: Book;
+  /** A server may take a message when its sender has long given up. */
+  readonly isDelayed = true;
   readonly #parts: StreamLedgerParts;
   readonly #fold: Fold;
   readonly #read: RecordBuffer;

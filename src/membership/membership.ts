@@ -30,6 +30,7 @@ export type PeerState = "linked" | "silent" | "dead";
 export interface Membership {
   /** the replica's own */
   readonly phase: Phase;
+  /** the other replicas, by name */
   readonly peers: Readonly<Record<ReplicaId, PeerState>>;
   /** whether the event `try` is to come */
   readonly tryPlanned: boolean;

@@ -66,7 +66,7 @@ export function follow(payment: Payment, fact: FollowUp, position: number): Paym
       // who binds it dispatches it from then on
       const { by: owner, processor, at: requestedAt } = fact;
       if (payment.stage === "dispatched") {
-        // another process goes on with the same attempt
+        // another replica, or another process of this one, goes on with the same attempt
         const isSame = processor === payment.processor && requestedAt === payment.requestedAt;
         return isSame ? { ...payment, owner, position } : undefined;
       }

@@ -13,8 +13,11 @@ export class Roster {
   readonly #names: readonly ReplicaId[];
   readonly #codes: ReadonlyMap<ReplicaId, number>;
 
-  /** @param names at most {@link REPLICAS_MAX}, each once */
-  constructor(readonly names: readonly ReplicaId[]) {
+  /** The roster of these names. @param names at most {@link REPLICAS_MAX}, each once */
+  constructor(
+    /** in the order of their codes */
+    readonly names: readonly ReplicaId[],
+  ) {
     // clusters had the replicas a and b before they had a roster
     const former = (code: number) => {
       const letter = String.fromCharCode(97 + code);

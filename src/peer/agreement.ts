@@ -24,7 +24,7 @@ export class Agreement {
 
   readonly #figures: readonly string[];
 
-  /** @param own this replica's checkpoints, oldest first */
+  /** Nothing is compared yet. @param own this replica's checkpoints, oldest first */
   constructor(private readonly peer: ReplicaId, private readonly own: () => readonly Checkpoint[], roster = PAIR) {
     this.#figures = figuresOf(roster);
   }

@@ -17,15 +17,19 @@ export interface LinkEvents {
   linked(peer: ReplicaId): void;
   /** it is silent */
   lost(peer: ReplicaId, why: string): void;
+  /** how far a peer and its store are */
   progress(progress: Progress): void;
   /** a peer's fold at a position, to be compared with the fold here */
   checkpoint(peer: ReplicaId, told: Checkpoint): void;
+  /** what a peer heard of a processor */
   health(processor: Processor, health: Health): void;
 }
 
 /** The link to one peer. */
 export interface PeerLink {
+  /** the name of the peer */
   readonly peer: ReplicaId;
+  /** whether the peer is heard */
   readonly linked: boolean;
   /** how far the peer has read the log, as it said on this connection; 0 if it has not, or is not linked */
   readonly position: number;
@@ -66,7 +70,9 @@ class Link implements PeerLink {
 
 /** The links of a replica: those after it in the roster dial it again and again, and it dials those before it. */
 export class PeerLinks {
+  /** to all peers together */
   bytesSent = 0;
+  /** from all peers together */
   bytesReceived = 0;
   readonly #links: readonly Link[];
   /** how many of them this replica dials: the first ones */
@@ -75,6 +81,7 @@ export class PeerLinks {
   readonly #greeting = new Set<Connection>();
   #stopped = false;
 
+  /** Looks for no peer yet: see {@link start}. */
   constructor(private readonly parts: LinkParts, private readonly events: LinkEvents) {
     const { self, roster, clock } = parts;
     this.#links = roster.peersOf(self).map((peer) => new Link(peer, clock));

@@ -222,16 +222,15 @@ export class Dispatcher implements LedgerObserver {
     for (const payment of this.#parts.ledger.book.pending.values()) this.#offer(payment);
   }
 
-  /**
-   * Takes a payment on, if it is this replica's and not taken on already.
-   *
-   * @param isAdopted whether its binding is of this process
-   */
-  #offer(payment: Payment, isAdopted = false): void {
-    const { self, isOwn, clock, strayMs = 0 } = this.#parts;
-    if (!isOwn(payment) || this.#work.has(payment.id)) return;
-    const isStray = payment.owner !== self || strayMs > 0;
-    if (payment.stage === "dispatched" && isStray && !isAdopted) return this.#adopt(payment);
+  /** Takes a payment on, if it is this replica's and not taken on already. */
+  #offer(payment: Payment): void {
+    if (!this.#parts.isOwn(payment) || this.#work.has(payment.id)) return;
+    if (payment.stage === "dispatched" && this.#parts.ledger.isDelayed) this.#adopt(payment);
+    else this.#take(payment);
+  }
+
+  #take(payment: Payment): void {
+    const { clock, strayMs = 0 } = this.#parts;
     const work = begin(payment, clock.monotonic() + strayMs);
     // it may be booked by now
     if (work.state === "bound" && payment.doubtedUptimeMs === null) {
@@ -240,24 +239,24 @@ export class Dispatcher implements LedgerObserver {
   }
 
   /**
-   * Binds a payment as it is bound, before anything is done about it: then nothing counts that a silent replica, or a former
-   * process of this one, records of it, which may be on its way.
+   * Binds a payment as it is bound, before anything is done about it. What another process, of a silent replica or an
+   * earlier one of this, has recorded of the binding may still be on its way: from here on that is void.
    */
   #adopt(payment: Payment): void {
     const { ledger, self, clock } = this.#parts;
     const { id, processor, requestedAt, reason } = payment;
     const receipt = ledger.append(dispatched(payment, self, processor!, requestedAt, reason));
-    if (!(receipt instanceof Promise)) throw new Error("invariant: a payment of another replica is adopted at once");
-    this.#await(id, receipt, (receipt, isHere) => {
+    this.#await(id, Promise.resolve(receipt), (receipt, isHere) => {
       if (!isHere) return;
       this.#work.delete(id);
+      const now = () => this.#running ? ledger.book.pending.get(id) : undefined;
       const again = () => {
-        const now = ledger.book.pending.get(id);
-        if (now && this.#running) {
-          this.#offer(now, receipt.kind === "holds" && now.position === receipt.payment?.position);
-        }
+        const payment = now();
+        if (payment) this.#offer(payment);
       };
-      if (receipt.kind === "not-taken") clock.after(RETRY_MS_MAX, again);
+      const adopted = receipt.kind === "holds" && now()?.position === receipt.payment?.position ? now() : undefined;
+      if (adopted) this.#take(adopted);
+      else if (receipt.kind === "not-taken") clock.after(RETRY_MS_MAX, again);
       else again();
     });
   }

@@ -38,7 +38,8 @@ export class HostNetwork implements AsyncDisposable {
   readonly #hub = `${this.#own}-hub`;
   /** names of interfaces are short */
   readonly #interface = `${PREFIX}${Deno.pid}`;
-  readonly #interrupted = () => void remove(Deno.pid).finally(() => Deno.exit(1));
+  // what ends this process may end the first `ip` as well
+  readonly #interrupted = () => void remove(Deno.pid).catch(() => remove(Deno.pid)).finally(() => Deno.exit(1));
 
   private constructor(readonly hosts: readonly string[], private readonly third: number) {
     for (const signal of SIGNALS) Deno.addSignalListener(signal, this.#interrupted);

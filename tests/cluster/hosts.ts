@@ -43,8 +43,7 @@ export class NatsServer {
     const path = `${this.folder}/server.conf`;
     Deno.writeTextFileSync(path, this.#configuration());
     const [program, ...args] = [...this.network.on(this.host), "nats-server", "--config", path];
-    const shown = Deno.env.get("GALO_TEST_LOGS") ? "inherit" : "null";
-    this.#process = new Deno.Command(program!, { args, stdin: "null", stdout: shown, stderr: shown }).spawn();
+    this.#process = new Deno.Command(program!, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
   }
 
   /** As the power does. */

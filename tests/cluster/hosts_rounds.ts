@@ -33,9 +33,9 @@ const DEAD_MS_MAX = 6_000;
 const CALM_MS_MAX = 1_500;
 /** When a caller gives a request up and asks another host, in milliseconds. */
 const CALLER_MS = 2_000;
-const CALLERS = 12;
+const CALLERS = 24;
 /** How long a caller waits between two payments at most, in milliseconds. */
-const THINK_MS_MAX = 160;
+const THINK_MS_MAX = 200;
 /** How often a caller asks for the same payment under load. */
 const TRIES = 3;
 /** How long everything may take to settle once all is well, in milliseconds. */
@@ -99,6 +99,7 @@ export class HostsTest implements AsyncDisposable {
     }
     await this.#calm();
     await hosts.untilWell();
+    this.#told("every host is ready, and every server has the whole stream");
     tally.asked += sent.asked.size;
     tally.accepted += sent.accepted.size;
     tally.restarts = HOSTS.reduce((sum, host) => sum + hosts.replica(host).restarts, 0);
@@ -230,6 +231,7 @@ export class HostsTest implements AsyncDisposable {
         return (await hosts.look(host, "/readyz"))?.pending === 0;
       }, SETTLE_MS).catch((error) => this.#unsettled(asked, host, error));
     }
+    this.#told("everything is settled");
     // whoever was sent a payment twice, and is slow, has decided about the second time
     await until(() => performance.now() > calmMs + DELAY_MS_MAX);
     const bookings = (id: string) =>

@@ -4,6 +4,7 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { readConfig } from "../../src/config.ts";
 import { StartError } from "../../src/errors.ts";
+import { Nats, NatsError } from "../../src/nats/connection.ts";
 import { startNatsServers } from "../../src/local/nats_server.ts";
 import { needsNats as real } from "../support/nats_servers.ts";
 import { TempFolder } from "../support/temp_folder.ts";
@@ -14,10 +15,11 @@ const NAMES = ["h1", "h2", "h3"];
 
 type Servers = Awaited<ReturnType<typeof startNatsServers>>;
 
-async function start(folder: string): Promise<Servers> {
+/** Servers that take connections. `await using` stops them. */
+async function start(folder: string): Promise<Servers & AsyncDisposable> {
   const servers = await startNatsServers(NAMES, folder);
   await servers.ready;
-  return servers;
+  return { ...servers, [Symbol.asyncDispose]: servers.stop };
 }
 
 /** A client of the server at this place, and of no other. */
@@ -42,30 +44,29 @@ Deno.test(
   real,
   async () => {
     using folder = new TempFolder();
-    const first = await start(folder.path);
-    const client = await clientOf(first, 0);
-    const config = { name: "s", subjects: ["s"], num_replicas: NAMES.length };
-    await done(async () => await (await jetstreamManager(client)).streams.add(config));
-    const publish = (text: string) => done(() => jetstream(client).publish("s", text, { msgID: text }));
-    await publish("first");
-    const pid = await pidOf(folder.path, "h2");
-    Deno.kill(pid, "SIGKILL");
-    await publish("second");
-    // it is started again, and gets what it missed
-    await until(async () => ![NaN, pid].includes(await pidOf(folder.path, "h2")));
-    await done(async () => {
-      const { cluster } = await (await jetstreamManager(client)).streams.info("s");
-      assert.ok(cluster!.leader && cluster!.replicas!.every(({ current, offline }) => current && !offline));
-    });
-    await client.close();
-    await first.stop();
-
-    const again = await start(folder.path);
+    {
+      await using first = await start(folder.path);
+      const client = await clientOf(first, 0);
+      const config = { name: "s", subjects: ["s"], num_replicas: NAMES.length };
+      await done(async () => await (await jetstreamManager(client)).streams.add(config));
+      const publish = (text: string) => done(() => jetstream(client).publish("s", text, { msgID: text }));
+      await publish("first");
+      const pid = await pidOf(folder.path, "h2");
+      Deno.kill(pid, "SIGKILL");
+      await publish("second");
+      // it is started again, and gets what it missed
+      await until(async () => ![NaN, pid].includes(await pidOf(folder.path, "h2")));
+      await done(async () => {
+        const { cluster } = await (await jetstreamManager(client)).streams.info("s");
+        assert.ok(cluster!.leader && cluster!.replicas!.every(({ current, offline }) => current && !offline));
+      });
+      await client.close();
+    }
+    await using again = await start(folder.path);
     const other = await clientOf(again, 2);
     const { state } = await done(async () => await (await jetstreamManager(other)).streams.info("s"));
     assert.equal(state.messages, 2);
     await other.close();
-    await again.stop();
   },
 );
 
@@ -90,20 +91,23 @@ Deno.test("one process uses a folder of NATS servers, and a killed one's servers
   const left = await Promise.all(NAMES.map((name) => pidOf(folder.path, name)));
   process.kill("SIGKILL");
   await process.status;
-  const again = await start(folder.path);
+  await using _again = await start(folder.path);
   assert.equal(usersOf(folder.path).filter((pid) => left.includes(Number(pid))).length, 0);
   assert.equal(usersOf(folder.path).length, NAMES.length);
-  await again.stop();
 });
 
 Deno.test("NATS servers listen on loopback only, and let in nobody without the password", real, async () => {
   using temp = new TempFolder();
   // a folder may have any name
   const folder = `${temp.path}/it's "a" $x \\ {folder} # é`;
-  const servers = await start(folder);
-  const place = /@(.*?),/.exec(servers.logOf(0))![1]!;
-  await assert.rejects(connect({ servers: place, reconnect: false }), /authorization/i);
-  await assert.rejects(connect({ servers: place, user: "galo", pass: "x", reconnect: false }), /authorization/i);
+  await using servers = await start(folder);
+  const { LOG } = readConfig({ LOG: servers.logOf(0) });
+  assert.ok(typeof LOG === "object");
+  const { pass: _pass, user: _user, ...open } = LOG;
+  const refused = (error: unknown) => error instanceof NatsError && error.kind === "refused";
+  for (const access of [open, { ...LOG, pass: "x" }]) {
+    await assert.rejects(Nats.connect(access, "test", assert.ifError), refused);
+  }
   const others = Object.values(networkInterfaces()).flat().filter((one) =>
     one && !one.internal && one.family === "IPv4"
   );
@@ -112,7 +116,6 @@ Deno.test("NATS servers listen on loopback only, and let in nobody without the p
   }
   assert.equal((await Deno.stat(`${folder}/h1/server.conf`)).mode! & 0o777, 0o600);
   assert.ok((await Deno.stat(`${folder}/h1/store`)).isDirectory);
-  await servers.stop();
 });
 
 Deno.test("start --hosts needs a nats-server on the PATH that is new enough", real, async () => {

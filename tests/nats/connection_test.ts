@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { type AddressInfo, createServer } from "node:net";
 import type { NatsServers as Addresses } from "../../src/config.ts";
 import { Nats, NatsError } from "../../src/nats/connection.ts";
 import { NatsServers, needsNats } from "../support/nats_servers.ts";
@@ -108,15 +109,15 @@ Deno.test("a connection finds its way to another server when its own stops or st
   assert.deepEqual([nats.connected, left], [false, 3]);
 });
 
-Deno.test("a server that resets a connection while it is made ends no more than that", needsNats, async () => {
-  using server = new Announcing(
-    `INFO ${JSON.stringify({ version: "2.12.0", max_payload: 1, jetstream: true })}\r\n`,
-    true,
-  );
-  // without care some of these end in an error that nothing catches
-  for (let i = 0; i < 400; i++) {
-    assert.match(`${await says([server.address])}`, /^unavailable: /);
-  }
+Deno.test("a server that resets a connection as soon as it is made ends no more than that", needsNats, async () => {
+  const server = createServer((socket) => {
+    socket.on("error", () => {}).write(`INFO ${JSON.stringify({ version: "2.12.0", jetstream: true })}\r\n`);
+    socket.once("data", () => socket.write("PONG\r\n", () => socket.resetAndDestroy()));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  // an error that the client leaves to nobody would fail the test
+  for (let i = 0; i < 20; i++) assert.equal(await says([`127.0.0.1:${(server.address() as AddressInfo).port}`]), 1);
+  server.close();
 });
 
 const OPENSSL = program("openssl");
@@ -172,8 +173,7 @@ class Announcing implements Disposable {
   readonly #open = new Set<Deno.Conn>();
   readonly address = `127.0.0.1:${(this.#listener.addr as Deno.NetAddr).port}`;
 
-  /** @param resets ends each connection as soon as it has said so */
-  constructor(private readonly text: string, private readonly resets = false) {
+  constructor(private readonly text: string) {
     void this.#accept();
   }
 
@@ -192,8 +192,6 @@ class Announcing implements Disposable {
   async #serve(connection: Deno.Conn): Promise<void> {
     const encoder = new TextEncoder();
     await connection.write(encoder.encode(this.text));
-    // what is unread then makes it a reset
-    if (this.resets) return connection.close();
     for await (const bytes of connection.readable) {
       if (new TextDecoder().decode(bytes).includes("PING")) await connection.write(encoder.encode("PONG\r\n"));
     }

@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
-import type { NatsServers as Addresses } from "../../src/config.ts";
 import { connectEngine, type Engine } from "../../src/nats/engine.ts";
-import { LateEngine } from "../../src/nats/late_engine.ts";
 import { systemClock } from "../../src/system_clock.ts";
 import { NatsServers, needsNats } from "../support/nats_servers.ts";
 import { until } from "../support/until.ts";
@@ -121,37 +119,24 @@ Deno.test(
 );
 
 Deno.test(
-  "a replica may start before its servers; a wrong password or other names end the start",
+  "when all servers were killed at once nothing that stood is lost, and a tail goes on",
   needsNats,
   async () => {
-    await using servers = await NatsServers.start({ lines: "authorization: { user: u, password: p }" });
-    const [address] = servers.addresses;
-    const access = { servers: [address!], tls: false, user: "u", pass: "p" };
-    await servers.kill(0);
-    const late = new LateEngine(access, OPTIONS);
-    await late.check();
-    const none = `no NATS server to be used: ${address}: connection refused`;
-    await assert.rejects(late.current(), { name: "NatsError", kind: "unavailable", message: none });
-    assert.deepEqual([await late.claimHealth("default"), await late.dial("b", () => assert.fail())], [false, false]);
-    await servers.restart(0);
-    assert.equal(await late.current(), undefined);
-    assert.equal(await late.claimHealth("default"), true);
-    await late.leave();
-
-    const refused = (access: Addresses, names = OPTIONS.names) =>
-      new LateEngine(access, { ...OPTIONS, names }).check().then(
-        () => assert.fail(),
-        ({ name, message }) => `${name}: ${message}`,
-      );
-    const who = `StartError: LOG: the NATS server at ${address} refuses the user x or its password`;
-    assert.equal(await refused({ ...access, user: "x" }), who);
-    const rule = "names are only added or removed at the end";
-    const whose = `StartError: LOG: the log of these servers is of REPLICAS=a,b,c: ${rule}`;
-    assert.equal(await refused(access, ["a", "c", "b"]), whose);
-    for (const names of [["a"], ["a", "b", "c", "d"], ["a", "b"]]) {
-      const engine = await connectEngine(access, { ...OPTIONS, names });
-      await engine.close();
+    await using servers = await NatsServers.start({ count: 3 });
+    const [engine] = await engines(servers);
+    const stream = await engine!.streams.begin(1, undefined);
+    const read: number[] = [];
+    let heard = 0;
+    stream.tail(0, { read: (position) => read.push(position), heard: (position) => heard = position, lost: fail });
+    for (let i = 1; i <= 50; i++) assert.equal((await stream.publish(`s-${i}`, bytes("x"), 0)).kind, "stands");
+    for (let round = 1; round <= 2; round++) {
+      await Promise.all([0, 1, 2].map((i) => servers.kill(i)));
+      await Promise.all([0, 1, 2].map((i) => servers.restart(i)));
+      await until(async () => (await stream.publish(`again-${round}`, bytes("x"), 0)).kind !== "unknown");
+      await until(() => heard >= 50 + round);
     }
-    assert.equal(await refused(access, ["a", "b", "c", "e"]), whose.replace("a,b,c", "a,b,c,d"));
+    assert.deepEqual(read, Array.from({ length: 52 }, (_, i) => i + 1));
+    await stream.close();
+    await engine!.close();
   },
 );

@@ -288,9 +288,9 @@ function play(all: readonly Move[]): Told {
     if ("over" in fact) {
       const newest = now !== undefined && now.stage !== "settled" && from!.position === now.position;
       const fits = fact.kind === "settled" || (fact.kind === "released") === (now?.stage === "dispatched");
-      // another replica goes on with the same attempt
-      const adopts = fact.kind === "dispatched" && now?.stage === "dispatched" &&
-        fact.processor === now.processor && fact.at === now.requestedAt;
+      // another process goes on with the same attempt
+      const adopts = fact.kind === "dispatched" && now?.stage === "dispatched" && fact.processor === now.processor &&
+        fact.at === now.requestedAt;
       assert.equal(
         holds,
         newest && (fits || adopts),

@@ -17,6 +17,7 @@ const SOON_MS = 200;
 /** A ledger whose facts are on their way until a test lets them land. */
 class LateLedger implements Ledger {
   isCurrent = true;
+  readonly isDelayed = true;
   readonly under: { readonly fact: Fact; land(taken?: boolean): void }[] = [];
 
   constructor(private readonly ledger: FileLedger) {}
@@ -132,6 +133,11 @@ class World {
     assert.equal(this.#side.ledger.append({ ...fact, ..."cents" in fact && { at: this.clock.now() } }).kind, "holds");
   }
 
+  /** Records a fact that comes too late. @returns whether it is void */
+  void(fact: Fact): boolean {
+    return this.#side.ledger.append(fact).kind === "void";
+  }
+
   /** The oldest fact on its way lands. */
   async land(taken?: boolean): Promise<void> {
     this.ledger.under.shift()!.land(taken);
@@ -208,18 +214,42 @@ Deno.test("a payment that waits here and that another replica bound is dropped",
   assert.deepEqual([world.paid, world.ledger.kinds], [[], ""]);
 });
 
-Deno.test("a binding that landed although this process did not make it is looked up before anything is sent", async () => {
+Deno.test("a binding that this process did not make is recorded anew, then looked up, then sent again", async () => {
   const world = new World();
   world.ledger.isCurrent = false;
   world.record(accepted(1));
   await world.clock.advance(SOON_MS);
   world.record(dispatched(world.payment()!, "a", "default", 7, "default-up"));
-  assert.deepEqual(world.asked, ["default 1"]);
+  const before = world.payment()!;
+  await world.clock.advance(SOON_MS);
+  assert.deepEqual([world.calls, world.ledger.kinds], [[], "dispatched"]);
+  await world.land();
+  const { position, ...after } = world.payment()!;
+  assert.deepEqual({ ...after, position: before.position }, before);
+  assert.notEqual(position, before.position);
+  world.ledger.isCurrent = true;
+  await world.clock.advance(1_000);
+  assert.deepEqual(world.calls, ["asked default 1", "paid default 1"]);
+});
+
+Deno.test("what an earlier process recorded of a binding is void once this one acts on it", async () => {
+  const world = new World();
+  world.dispatcher.stop();
+  world.record(accepted(1));
+  world.record(dispatched(world.payment()!, "a", "default", 7, "default-up"));
+  // on its way while its process dies
+  const late = released(world.payment()!, "a", 8, "rejected", false);
+  world.dispatcher.start();
+  await world.land();
+  assert.equal(world.void(late), true);
+  assert.equal(world.payment()!.stage, "dispatched");
 });
 
 Deno.test("a payment whose binding took long is looked up before it is sent", async () => {
   const world = await World.binding();
   await world.clock.advance(2_001);
+  await world.land();
+  assert.deepEqual([world.calls, world.ledger.kinds], [[], "dispatched"]);
   await world.land();
   await world.clock.advance(SOON_MS);
   assert.deepEqual(world.calls, ["asked default 1", "paid default 1"]);
