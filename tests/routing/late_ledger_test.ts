@@ -1,4 +1,4 @@
-/** The dispatcher where what became of a fact is known later: the log is not of this machine. */
+/** The dispatcher over a log of other machines, whose receipts come later. */
 import assert from "node:assert/strict";
 import type { FileLedger } from "../../src/ledger/file_ledger.ts";
 import type { Ledger, Receipt } from "../../src/ledger/ledger.ts";

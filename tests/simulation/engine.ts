@@ -26,11 +26,11 @@ export interface EngineFaults {
   late: number;
   /** the answer to a publish does not arrive, or too late */
   ackLost: number;
-  /** the answer says no more than that somebody writes to that subject */
+  /** the answer only says that another publish to the subject is under way */
   busy: number;
   /** a state is an old one, or there is none */
   stale: number;
-  /** what was on its way to the other servers as their leader was lost stands */
+  /** messages on their way to the other servers stay when the leader is lost */
   survives: number;
 }
 
@@ -72,9 +72,9 @@ interface Proposal extends Message {
 interface Server {
   readonly host: number;
   alive: boolean;
-  /** takes itself for the leader, rightly or not */
+  /** believes that it leads, rightly or not */
   leads: boolean;
-  /** of elections: the newest one counts */
+  /** the number of its election; the highest is the present one */
   term: number;
   proposals: Proposal[];
   /** how many messages it has; undefined for one that follows: all */
@@ -113,7 +113,7 @@ export class Engine {
   replaced = (): void => {};
   #messages: Messages | undefined;
   #tails = new Set<Tail>();
-  /** which stream counts, also where that is gone */
+  /** the id of the stream that is the log, also after that is lost */
   #key: string | undefined;
   #electing = false;
   /** of the last election: who was elected before is no leader any more, whatever that one believes */
@@ -153,7 +153,7 @@ export class Engine {
     for (const message of was.all.slice(0, Math.max(0, was.all.length - count))) this.#messages.add(message);
   }
 
-  /** The stream that counts, as one process on a host has it. */
+  /** The stream that is the log, as one process on a host has it. */
   open(life: Life, host: number): Stream {
     return new Connection(this, life, host, this.#key!);
   }
@@ -183,7 +183,7 @@ export class Engine {
     }).catch(() => false);
   }
 
-  /** Asks what a majority answers, or nobody. */
+  /** A request that only a majority can answer. */
   #ask<T>(life: Life, host: number, answer: () => T): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     if (!life.acts()) return promise;
@@ -235,7 +235,7 @@ export class Engine {
     this.#changed();
   }
 
-  /** Whether a process reads the stream that is there, and has read nothing that is there no more. */
+  /** Whether a process reads the present stream, and everything it has read is still there. */
   isSound(life: Life): boolean {
     return this.#tails.values().some((tail) => tail.life === life && tail.isSound);
   }
@@ -322,13 +322,13 @@ export class Engine {
     for (const tail of this.#tails) tail.wake();
   }
 
-  /** It follows nobody any more; what it has not been told yet it does not show. */
+  /** It follows no leader; it does not show messages that it has not received. */
   #stick(server: Server): void {
     const all = this.#messages?.all.length ?? 0;
     server.stuckAt ??= server.leads ? all : Math.max(0, all - this.prng.whole(0, 2));
   }
 
-  /** Who reaches whom is different now. */
+  /** The network between the hosts has changed. */
   #changed(): void {
     const { clock } = this.world;
     const led = this.servers.find((server) => this.#isLed(server));
@@ -355,7 +355,7 @@ export class Engine {
   #elect(): void {
     if (this.servers.some((server) => this.#isLed(server))) return this.#changed();
     const able = this.servers.filter((server) => this.#hasMajority(server));
-    // whoever reaches others again calls the next one
+    // a server that reaches others again starts the next election
     if (able.length === 0) return;
     const leader = this.prng.pick(able);
     for (const old of this.servers) {
@@ -376,7 +376,7 @@ export class Engine {
     if (!this.servers.some(({ leads }) => leads)) this.#callElection();
   }
 
-  /** What it took and no majority has is lost. */
+  /** Messages that it took, and no majority has, are lost. */
   #stepDown(server: Server): void {
     if (server.proposals.length > 0) this.world.saw("minority-lost", server.proposals.length);
     [server.leads, server.proposals] = [false, []];
