@@ -32,8 +32,8 @@ import type { Observer } from "./service/observer.ts";
 const READINGS_MAX = 4;
 /** How long a caller waits until the log has a payment, in milliseconds. */
 const RECORD_MS = 2_000;
-/** How long the store may take to be written once the log is lost, in milliseconds. */
-const GIVE_UP_MS = 3_000;
+/** Once the log is lost, what only this replica may know is kept for so long until the store takes it, in milliseconds. */
+const GIVE_UP_MS = 86_400_000;
 /** The part of the time for stopping that calls in flight may take. */
 const DRAIN_SHARE = 0.6;
 

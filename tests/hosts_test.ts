@@ -306,6 +306,19 @@ Deno.test("where the stream is lost another one begins on what the store holds, 
   assert.deepEqual(hosts.store.payments().map(({ stage }) => stage), ["settled", "settled"]);
 });
 
+Deno.test("what a living replica knows is kept until the store is back, where the stream is lost meanwhile", async () => {
+  const hosts = await Hosts.started();
+  for (const name of NAMES) hosts.reaches[name] = false;
+  assert.equal(await hosts.accept("a"), "accepted");
+  await hosts.clock.advance(SOON_MS);
+  hosts.engine.delete();
+  await hosts.clock.advance(60_000);
+  assert.deepEqual([await hosts.accept("b", OTHER_ID), hosts.restarts], ["cut-off", []]);
+  for (const name of NAMES) hosts.reaches[name] = true;
+  await restarted(hosts);
+  for (const name of NAMES) assert.deepEqual(await hosts.summary(name), [1, 0], name);
+});
+
 Deno.test("where the stream is shorter than it was another one begins", async () => {
   const hosts = await Hosts.started();
   await hosts.accept("a");
