@@ -2,7 +2,7 @@
 import { type Clock, within } from "./clock.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import { NOTHING_STORED } from "./ledger/opening.ts";
-import type { Retention } from "./ledger/retention.ts";
+import type { LogLimit } from "./ledger/retention.ts";
 import { Book } from "./payment/book.ts";
 import type { ReplicaId } from "./payment/fact.ts";
 import type { Payment } from "./payment/payment.ts";
@@ -28,8 +28,8 @@ export interface Known {
   readonly stored: Stored;
   /** see {@link ProjectorParts.begins} */
   readonly begins?: number;
-  /** which segments are kept; none where the log is no files */
-  readonly retention?: Retention;
+  /** whether new payments are refused; in files, which segments are kept */
+  readonly retention: LogLimit;
   /** Makes the ledger, which begins where the snapshot ends. */
   begin(): Ledger;
 }

@@ -196,7 +196,7 @@ export class Replica implements Service {
     if (known) return known.cents === cents ? this.#covered() : "conflict";
     if (book.pending.size + this.#accepting >= queueMax) return "queue-full";
     if (!book.hasRoomFor(cents)) return "total-full";
-    if (retention?.isOverLimit) return "log-full";
+    if (retention.isOverLimit) return "log-full";
     const doubt = book.doubtedUptimeMs !== null && clock.uptime() < book.doubtedUptimeMs + this.#readMs + recallMs;
     const receipt = ledger.append({ kind: "accepted", by: self, id, cents, at: clock.now(), doubt }, true);
     return receipt instanceof Promise ? this.#recorded(receipt, cents) : this.#accepted(receipt, cents);
@@ -433,7 +433,7 @@ export class Replica implements Service {
   #trim(dead: readonly ReplicaId[] = []): void {
     const { projector, retention } = this.#running ?? {};
     const living = this.#links?.all.filter(({ peer }) => !dead.includes(peer)) ?? [];
-    if (projector) retention?.trim(projector.position, Math.min(...living.map(({ position }) => position)));
+    if (projector) retention?.trim?.(projector.position, Math.min(...living.map(({ position }) => position)));
   }
 
   async #drain(): Promise<void> {

@@ -270,6 +270,19 @@ Deno.test("a stream at its limit takes no payment, and what was accepted goes on
   assert.deepEqual(await hosts.summary("b"), [1, 0]);
 });
 
+Deno.test("a stream that is almost full takes no payment and says so, and settles and tells what it has", async () => {
+  const hosts = await Hosts.started();
+  hosts.onFolded = () => hosts.engine.isOverLimit = true;
+  await hosts.accept("a");
+  assert.equal(await hosts.accept("b", OTHER_ID), "log-full");
+  const { ready, notes } = hosts.of("b").readiness();
+  assert.deepEqual([ready, notes], [false, ["the log has reached LOG_MAX_MB"]]);
+  assert.deepEqual(await hosts.summary("b"), [1, 0]);
+  hosts.onFolded = () => {};
+  hosts.engine.isOverLimit = false;
+  assert.equal(await hosts.accept("b", OTHER_ID), "accepted");
+});
+
 Deno.test("the processors are asked how they are once in five seconds, over all hosts", async () => {
   const hosts = await Hosts.started();
   hosts.polled.length = 0;
