@@ -29,7 +29,7 @@ export const REFUSALS = {
   "log-full": "The payment was not taken: the log has reached LOG_MAX_MB, or its disk is full",
   "total-full": "The payment was not taken: the totals would no longer be exact to the cent",
   "uncovered": "The payment may have been taken: sending it again is safe",
-  "cut-off": "The payment was not taken: this replica does not hear the log, and another one may",
+  "cut-off": "The payment was not taken: this replica does not hear the log; another one may take it",
   "not-serving": "The payment was not taken",
 };
 

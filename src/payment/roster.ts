@@ -13,11 +13,8 @@ export class Roster {
   readonly #names: readonly ReplicaId[];
   readonly #codes: ReadonlyMap<ReplicaId, number>;
 
-  /** The roster of these names. @param names at most {@link REPLICAS_MAX}, each once */
-  constructor(
-    /** in the order of their codes */
-    readonly names: readonly ReplicaId[],
-  ) {
+  /** The roster of these replicas. @param names at most {@link REPLICAS_MAX}, each once */
+  constructor(readonly names: readonly ReplicaId[]) {
     // clusters had the replicas a and b before they had a roster
     const former = (code: number) => {
       const letter = String.fromCharCode(97 + code);
@@ -45,5 +42,5 @@ export class Roster {
   }
 }
 
-/** The roster where nothing else is said. */
-export const PAIR: Roster = new Roster(["a", "b"]);
+/** The roster for records that name no replica: headers and seals. */
+export const NO_NAMES: Roster = new Roster([]);

@@ -16,7 +16,7 @@ export interface Running {
   readonly ledger: Ledger;
   /** whether the log takes new payments */
   readonly retention: LogLimit;
-  /** brings payments to the processors */
+  /** sends payments to the processors */
   readonly dispatcher: Dispatcher;
   /** writes the store; undefined without one */
   readonly projector: Projector | undefined;
@@ -63,7 +63,7 @@ export function readinessOf(
     }),
     projector?.trouble ?? "",
     ...reached,
-    isCutOff ? "the log is not heard, so nothing new is taken or sent here" : "",
+    isCutOff ? "this replica does not hear the log, so it takes and sends nothing new" : "",
     phase === "serving" && isUncovered
       ? "POST is answered 503: a 202 says that Postgres holds the payment (ACK=store)"
       : "",
