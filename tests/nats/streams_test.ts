@@ -102,6 +102,22 @@ Deno.test("nobody can delete from a stream or purge it; a limit that was raised 
   await before!.close();
 });
 
+Deno.test("where the servers lost everything, the keys too, another stream is begun", needsNats, async () => {
+  await using servers = await NatsServers.start();
+  const [engine] = await engines(servers);
+  const stream = await engine!.streams.begin(1, undefined);
+  const lost = Promise.withResolvers<string>();
+  stream.tail(0, { read() {}, heard() {}, lost: lost.resolve });
+  const { streams } = await servers.manager();
+  for (const { config: { name } } of await streams.list().next()) await streams.delete(name);
+  await lost.promise;
+  const next = await engine!.streams.begin(2 ** 36, stream.id);
+  assert.notEqual(next.id, stream.id);
+  assert.equal((await engine!.streams.current())!.id, next.id);
+  assert.deepEqual(await next.publish("x", bytes("x"), 0), { kind: "stands", position: 2 ** 36 });
+  await engine!.close();
+});
+
 Deno.test(
   "without a majority of the servers nothing stands, nothing is claimed and no state is told",
   needsNats,
