@@ -239,7 +239,10 @@ export class Dispatcher implements LedgerObserver {
     } else this.#place(payment, work, false);
   }
 
-  /** Binds a silent replica's payment again, as it is bound, before anything else: what that replica records of it is void from then on. */
+  /**
+   * Binds a payment as it is bound, before anything is done about it. What another process, of a silent replica or an
+   * earlier one of this, has recorded of the binding may still be on its way: from here on that is void.
+   */
   #adopt(payment: Payment): void {
     const { ledger, self, clock } = this.#parts;
     const { id, processor, requestedAt, reason } = payment;

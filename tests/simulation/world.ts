@@ -275,6 +275,8 @@ export class World {
   shortenStream(count: number): void {
     const { engine, clock } = this;
     this.loseStream();
+    // which of them were in a message that is gone, and was never followed, nobody can tell
+    for (const payment of this.asked.payments.values()) payment.lostMs = clock.monotonic();
     engine!.shorten(count);
     this.#shortened = engine!.stream!.id;
     clock.after(SHORTENED_MS, () => {
