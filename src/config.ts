@@ -198,7 +198,7 @@ LOG where the log is: file, in DATA_DIR, for one machine; for several, their NAT
 DATA_DIR a folder on a local disk that all replicas share: the log, locks, sockets of the peers, embedded Postgres; a replica whose LOG is NATS keeps nothing there
 DATABASE_URL the Postgres that stores payments, sslmode as in libpq, except allow and prefer; without it \`start\` brings its own, and \`replica\` has only the log
 STORE_INTERVAL_MS the least time between two batches: more is cheaper, less loses less when the machine dies
-LOG_MAX_MB how far the log may grow while Postgres is away, or without one; beyond it POST answers 503, and accepted payments go on
+LOG_MAX_MB how far the log may grow: files while Postgres is away, or without one; on NATS, which keeps all, ever; beyond it POST answers 503, and accepted payments go on
 
 Operating:
 REPLICA which of REPLICAS this process is; not set: the first

@@ -2,7 +2,7 @@
 import { type Clock, within } from "./clock.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import { NOTHING_STORED } from "./ledger/opening.ts";
-import type { Retention } from "./ledger/retention.ts";
+import type { LogLimit } from "./ledger/retention.ts";
 import { Book } from "./payment/book.ts";
 import type { ReplicaId } from "./payment/fact.ts";
 import type { Payment } from "./payment/payment.ts";
@@ -33,8 +33,8 @@ export interface Known {
   readonly stored: Stored;
   /** see {@link ProjectorParts.begins} */
   readonly begins?: number;
-  /** deletes what every replica and the store have; none where the log deletes nothing */
-  readonly retention?: Retention;
+  /** whether new payments are refused; in files also deletes what every replica and the store have */
+  readonly retention: LogLimit;
   /** Makes the ledger, which begins where the snapshot ends. */
   begin(): Ledger;
 }

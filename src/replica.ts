@@ -32,8 +32,8 @@ import type { Observer } from "./service/observer.ts";
 const READINGS_MAX = 4;
 /** How long a caller waits until the log has a payment, in milliseconds. */
 const RECORD_MS = 2_000;
-/** How long the store may take to be written once the log is lost, in milliseconds. */
-const GIVE_UP_MS = 3_000;
+/** Once the log is lost, what only this replica may know is kept for so long until the store takes it, in milliseconds. */
+const GIVE_UP_MS = 86_400_000;
 /** The part of the time for stopping that calls in flight may take. */
 const DRAIN_SHARE = 0.6;
 
@@ -196,7 +196,7 @@ export class Replica implements Service {
     if (known) return known.cents === cents ? this.#covered() : "conflict";
     if (book.pending.size + this.#accepting >= queueMax) return "queue-full";
     if (!book.hasRoomFor(cents)) return "total-full";
-    if (retention?.isOverLimit) return "log-full";
+    if (retention.isOverLimit) return "log-full";
     const doubt = book.doubtedUptimeMs !== null && clock.uptime() < book.doubtedUptimeMs + this.#readMs + recallMs;
     const receipt = ledger.append({ kind: "accepted", by: self, id, cents, at: clock.now(), doubt }, true);
     return receipt instanceof Promise ? this.#recorded(receipt, cents) : this.#accepted(receipt, cents);
@@ -424,7 +424,7 @@ export class Replica implements Service {
   #trim(dead: readonly ReplicaId[] = []): void {
     const { projector, retention } = this.#running ?? {};
     const living = this.#links?.all.filter(({ peer }) => !dead.includes(peer)) ?? [];
-    if (projector) retention?.trim(projector.position, Math.min(...living.map(({ position }) => position)));
+    if (projector) retention?.trim?.(projector.position, Math.min(...living.map(({ position }) => position)));
   }
 
   async #drain(): Promise<void> {

@@ -123,7 +123,18 @@ export class StreamLog implements ClusterLog {
       ...{ nonce: Math.floor(random() * 2 ** 32), book, hash: stored.hash, roster },
       lost: (why: string) => void this.#lose(why).catch(this.#ports.fail),
     };
-    return { logId: stream.id, begins: this.#base, stored, begin: () => this.#ledger = new StreamLedger(parts) };
+    const retention = {
+      get isOverLimit() {
+        return stream.isOverLimit;
+      },
+    };
+    return {
+      logId: stream.id,
+      begins: this.#base,
+      stored,
+      retention,
+      begin: () => this.#ledger = new StreamLedger(parts),
+    };
   }
 
   /** The first replica after a silent one in the roster that is not silent itself acts on its payments. */

@@ -270,6 +270,19 @@ Deno.test("a stream at its limit takes no payment, and what was accepted goes on
   assert.deepEqual(await hosts.summary("b"), [1, 0]);
 });
 
+Deno.test("a stream that is almost full takes no payment and says so, and settles and tells what it has", async () => {
+  const hosts = await Hosts.started();
+  hosts.onFolded = () => hosts.engine.isOverLimit = true;
+  await hosts.accept("a");
+  assert.equal(await hosts.accept("b", OTHER_ID), "log-full");
+  const { ready, notes } = hosts.of("b").readiness();
+  assert.deepEqual([ready, notes], [false, ["the log has reached LOG_MAX_MB"]]);
+  assert.deepEqual(await hosts.summary("b"), [1, 0]);
+  hosts.onFolded = () => {};
+  hosts.engine.isOverLimit = false;
+  assert.equal(await hosts.accept("b", OTHER_ID), "accepted");
+});
+
 Deno.test("the processors are asked how they are once in five seconds, over all hosts", async () => {
   const hosts = await Hosts.started();
   hosts.polled.length = 0;
@@ -304,6 +317,19 @@ Deno.test("where the stream is lost another one begins on what the store holds, 
   assert.deepEqual(hosts.calls, ["b asks default", "b asks fallback", "b pays default"]);
   for (const name of NAMES) assert.deepEqual(await hosts.summary(name), [2, 0], name);
   assert.deepEqual(hosts.store.payments().map(({ stage }) => stage), ["settled", "settled"]);
+});
+
+Deno.test("what a living replica knows is kept until the store is back, where the stream is lost meanwhile", async () => {
+  const hosts = await Hosts.started();
+  for (const name of NAMES) hosts.reaches[name] = false;
+  assert.equal(await hosts.accept("a"), "accepted");
+  await hosts.clock.advance(SOON_MS);
+  hosts.engine.delete();
+  await hosts.clock.advance(60_000);
+  assert.deepEqual([await hosts.accept("b", OTHER_ID), hosts.restarts], ["cut-off", []]);
+  for (const name of NAMES) hosts.reaches[name] = true;
+  await restarted(hosts);
+  for (const name of NAMES) assert.deepEqual(await hosts.summary(name), [1, 0], name);
 });
 
 Deno.test("where the stream is shorter than it was another one begins", async () => {

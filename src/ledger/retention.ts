@@ -2,6 +2,9 @@
 import type { Ledger } from "./ledger.ts";
 import { type SegmentFiles, segmentOf } from "./log.ts";
 
+/** How long the log may become; of one that is files also which of them are kept. */
+export type LogLimit = Pick<Retention, "isOverLimit"> & Partial<Retention>;
+
 /** Deletes segments that neither a replica nor the store needs any more. */
 export class Retention {
   /** the lowest segment that may exist */

@@ -41,6 +41,8 @@ export class StreamError extends Error {
 export interface Stream {
   /** the identity it was made with, a UUID: no other stream has it */
   readonly id: string;
+  /** Whether it takes no more payments, as its tail last heard: there is some room yet for what becomes of those it has. */
+  readonly isOverLimit: boolean;
   /**
    * Appends a message. Never rejects.
    *

@@ -100,7 +100,7 @@ export class Nats {
 
   /** Leaves the server for another one. */
   leave(): void {
-    if (this.connected) void this.connection.reconnect();
+    if (this.connected) this.connection.reconnect().catch(() => {});
   }
 
   /** Ends it. */

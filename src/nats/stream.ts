@@ -42,6 +42,11 @@ export function configOf(
   };
 }
 
+/** How large a stream becomes before no more payments are taken: what becomes of the others still has room then. */
+function limitOf(bytesMax: number): number {
+  return bytesMax - bytesMax / 16;
+}
+
 /** The name of a stream in the engine. */
 export function nameOf(id: string): string {
   return `GALO-${id}`;
@@ -54,6 +59,7 @@ function prefixOf(id: string): string {
 
 /** A stream that is there; one object a replica. */
 export class JetStream implements Stream {
+  isOverLimit = false;
   /** begins once some server says where the stream begins */
   #tail: Tail | undefined;
   #from = 0;
@@ -135,6 +141,7 @@ export class JetStream implements Stream {
     if (this.#closed) return undefined;
     const tail = this.#tail ??= this.#follow(Math.max(read, (info.config.first_seq ?? 1) - 1));
     if (!hasMajority(info)) return undefined;
+    this.isOverLimit = info.state.bytes >= limitOf(info.config.max_bytes);
     const last = info.state.last_seq;
     if (last < read) return `it ends at ${last}, where ${read} was read before`;
     tail.reach(last);

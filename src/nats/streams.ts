@@ -1,5 +1,5 @@
 /** Which stream is the log: a key of the engine says so, and is only ever changed from the value that it was seen with. @module */
-import { jetstream, StorageType } from "@nats-io/jetstream";
+import { jetstream, JetStreamApiCodes, JetStreamApiError, StorageType } from "@nats-io/jetstream";
 import { type KV, Kvm } from "@nats-io/kv";
 import { errors } from "@nats-io/transport-node";
 import { errorLine } from "../errors.ts";
@@ -22,19 +22,21 @@ interface Entry {
   readonly revision: number;
 }
 
-/** The keys that the replicas of a cluster share, made by the first that asks; each change is from a revision to the next. */
-export type Keys = () => Promise<KV>;
+/** The keys that the replicas of a cluster share, made by the first that asks; each change is from a revision to the next. @param anew they are gone */
+export type Keys = (anew?: boolean) => Promise<KV>;
 
 /** Keys that are kept on as many servers as streams are. Rejects with a {@link NatsError} while that is not possible. */
 export function keysOf(nats: Nats): Keys {
   const options = { replicas: nats.copies, storage: StorageType.File, history: 1, allow_direct: false };
   const client = jetstream(nats.connection, { timeout: KEYS_MS });
   let made: Promise<KV> | undefined;
-  return () =>
-    made ??= asked(() => new Kvm(client).create(BUCKET, options)).catch((error) => {
+  return (anew = false) => {
+    if (anew) made = undefined;
+    return made ??= asked(() => new Kvm(client).create(BUCKET, options)).catch((error) => {
       made = undefined;
       throw error;
     });
+  };
 }
 
 /** The streams of JetStream. Methods reject with a {@link NatsError}. */
@@ -91,11 +93,22 @@ export class JetStreams implements Streams {
     await this.nats.manager.streams.update(nameOf(id), { max_bytes: this.bytesMax });
   }
 
-  async #entry(): Promise<Entry | undefined> {
-    const keys = await this.keys();
-    const entry = await asked(() => keys.get(KEY));
+  async #entry(anew = false): Promise<Entry | undefined> {
+    const keys = await this.keys(anew);
+    let entry;
+    try {
+      entry = await asked(() => keys.get(KEY));
+    } catch (error) {
+      // the servers lost the bucket too
+      if (!anew && isNotFound((error as NatsError).cause)) return await this.#entry(true);
+      throw error;
+    }
     return entry ? { id: entry.string(), revision: entry.revision } : undefined;
   }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound;
 }
 
 async function asked<T>(question: () => Promise<T>): Promise<T> {

@@ -1,7 +1,7 @@
 /** The state of a replica at `/readyz`. @module */
 import type { AckLevel } from "../config.ts";
 import type { Ledger } from "../ledger/ledger.ts";
-import type { Retention } from "../ledger/retention.ts";
+import type { LogLimit } from "../ledger/retention.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { ReplicaId } from "../payment/fact.ts";
 import type { Dispatcher, ProcessorStatus } from "../routing/dispatcher.ts";
@@ -14,8 +14,8 @@ export type Readiness = ReturnType<typeof readinessOf>;
 export interface Running {
   /** records and folds facts */
   readonly ledger: Ledger;
-  /** deletes old segments; undefined where the log is a stream */
-  readonly retention: Retention | undefined;
+  /** whether the log takes new payments */
+  readonly retention: LogLimit;
   /** sends payments to the processors */
   readonly dispatcher: Dispatcher;
   /** writes the store; undefined without one */

@@ -15,6 +15,7 @@ export interface Publish {
 /** The {@link Stream} of one ledger. */
 export class ScriptedStream implements Stream {
   readonly id = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b0";
+  isOverLimit = false;
   readonly published: Publish[] = [];
   events!: StreamEvents;
   /** after which position the tail began */

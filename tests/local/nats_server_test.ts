@@ -116,6 +116,10 @@ Deno.test("NATS servers listen on loopback only, and let in nobody without the p
   }
   assert.equal((await Deno.stat(`${folder}/h1/server.conf`)).mode! & 0o777, 0o600);
   assert.ok((await Deno.stat(`${folder}/h1/store`)).isDirectory);
+  for (const name of NAMES) {
+    const text = await Deno.readTextFile(`${folder}/${name}/server.conf`);
+    assert.match(text, /^jetstream: \{.*, sync_interval: always \}$/m, "what is acknowledged is on the disk");
+  }
 });
 
 Deno.test("start --hosts needs a nats-server on the PATH that is new enough", real, async () => {

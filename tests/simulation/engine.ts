@@ -109,6 +109,8 @@ export class Engine {
   readonly cut = new Set<number>();
   /** takes no more messages */
   full = false;
+  /** has room only for what becomes of the payments that it has */
+  isOverLimit = false;
   /** called when a process puts another stream in the place of one that is there */
   replaced = (): void => {};
   #messages: Messages | undefined;
@@ -406,6 +408,10 @@ class Connection implements Stream {
     private readonly host: number,
     readonly id: string,
   ) {}
+
+  get isOverLimit(): boolean {
+    return this.engine.isOverLimit;
+  }
 
   publish(subject: string, bytes: Uint8Array, over: number | undefined): Promise<Published> {
     const { promise, resolve } = Promise.withResolvers<Published>();
