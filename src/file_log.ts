@@ -66,7 +66,8 @@ export class FileLog implements ClusterLog {
       const stored = store ? await answer(clock, store.stored(), (why) => trouble = `: ${why}`) : NOTHING_STORED;
       const own = locks.tryAcquire(self);
       if (!own) return { kind: "not-opened", why: "this replica's lock is held by another process" };
-      const others = roster.peersOf(self).map((name) => locks.tryAcquire(name));
+      // one that was removed from the roster may still append
+      const others = [...roster.peersOf(self), ...roster.removed].map((name) => locks.tryAcquire(name));
       for (const other of others) other?.release();
       const isAlone = others.every((other) => other !== undefined);
       const [at, uptimeMs] = [clock.now(), clock.uptime()];

@@ -30,9 +30,10 @@ export function peerSocket(folder: string, replica: string): string {
  * Remembers in DATA_DIR whose codes the log has.
  *
  * @param log the numbers of its segments
+ * @returns the longest list so far
  * @throws StartError if they are those of other replicas
  */
-export function keepRoster(folder: string, names: readonly string[], log: readonly number[]): void {
+export function keepRoster(folder: string, names: readonly string[], log: readonly number[]): readonly string[] {
   const path = `${folder}/replicas`;
   let text = log.length > 0 ? "a,b" : ""; // as they were called before there was such a file
   try {
@@ -46,10 +47,11 @@ export function keepRoster(folder: string, names: readonly string[], log: readon
       `REPLICAS: the log in ${folder} is of REPLICAS=${known}: names are only added or removed at the end`,
     );
   }
-  if (names.length <= known.length) return;
+  if (names.length <= known.length) return known;
   const draft = `${path}.${crypto.randomUUID()}`;
   Deno.writeTextFileSync(draft, `${names}\n`, { mode: 0o600 });
   Deno.renameSync(draft, path);
+  return names;
 }
 
 /** Makes a folder that only its owner may enter, unless it exists. @throws StartError */
