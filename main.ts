@@ -82,8 +82,8 @@ async function run(args: string[]): Promise<Stop | undefined> {
       const { startCluster } = await import("./src/local/cluster.ts");
       const cluster = await startCluster(config, say, {
         standInPort: number("--stand-in-port", values["stand-in-port"], 65_534),
-        ...values.caddy !== undefined && { caddy: values.caddy },
-        ...values.hosts !== undefined && { hosts: hosts(values.hosts) },
+        caddy: values.caddy,
+        hosts: values.hosts === undefined ? undefined : hosts(values.hosts),
       });
       say(`\nTry:\n${example(cluster.url)}\n\nCtrl-C stops all of it.`);
       return cluster.stop;

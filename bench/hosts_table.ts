@@ -71,7 +71,7 @@ ${lines(["round", "file p50, ms", "p99", "hosts p50, ms", "p99"], rounds)}
 ## Where it gives in
 
 Ever higher rates, 5 s each: too much is a p99 above 100 ms, a request that fails, fewer than 85 % of the payments that
-were asked for, or not everything settled 2 s after the end.
+were asked for, or not everything settled 2 s after the end. A rate that is too much is tried once more.
 
 ${
     lines(

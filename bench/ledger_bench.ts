@@ -12,6 +12,7 @@ import { SegmentLog } from "../src/ledger/segment_log.ts";
 import type { Accepted } from "../src/payment/fact.ts";
 import { readId } from "../src/payment/id.ts";
 import { startRoundTrips } from "./round_trip.ts";
+import { PAIR } from "../tests/support/pair.ts";
 
 const START = Date.UTC(2026, 0, 1);
 /** Memory, and where a temporary file is: a disk, on most machines. */
@@ -39,9 +40,9 @@ function recorder(dir: string | undefined): () => void {
   const files = new FileSegments(folder(dir));
   const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(1, 0) };
   const header: SegmentHeader = { kind: "header", logId: crypto.randomUUID(), segment: 1, boot: 1, base };
-  files.create(1, new RecordBuffer().write(header, 0).bytes);
+  files.create(1, new RecordBuffer(PAIR).write(header, 0).bytes);
   const begin = (position: number) =>
-    new FileLedger(new SegmentLog({ files, boot: 1, position, gone: fail }), Math.floor(Math.random() * 2 ** 32));
+    new FileLedger(new SegmentLog({ files, boot: 1, position, gone: fail }), Math.floor(Math.random() * 2 ** 32), PAIR);
   let ledger = begin(positionOf(1, 0));
   let left = FACTS_MAX;
   return () => {
@@ -62,7 +63,7 @@ function committer(dir: string | undefined): () => void {
   const database = new DatabaseSync(`${folder(dir)}/facts.db`);
   database.exec("pragma journal_mode = wal; pragma synchronous = normal; create table fact (record blob not null)");
   const insert = database.prepare("insert into fact values (?)");
-  const record = new RecordBuffer();
+  const record = new RecordBuffer(PAIR);
   return () => void insert.run(record.write(accepted(), next).bytes);
 }
 
@@ -84,7 +85,7 @@ Deno.bench(
 
 {
   const group = "one record in memory";
-  const [written, read] = [new RecordBuffer(), new RecordBuffer()];
+  const [written, read] = [new RecordBuffer(PAIR), new RecordBuffer(PAIR)];
   const fact = accepted();
   Deno.bench("RecordBuffer.write()", { group, baseline: true }, () => {
     written.write(fact, 1);

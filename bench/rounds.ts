@@ -16,7 +16,7 @@ export async function loadFor(url: string, users: number, durationSeconds: numbe
   return latency;
 }
 
-/** What a load came to. */
+/** The result of a load. */
 export interface Loaded {
   readonly failed: number;
   /** of those that did not fail */

@@ -3,6 +3,7 @@ import { startEmbeddedPostgres } from "../src/local/embedded.ts";
 import type { Payment } from "../src/payment/payment.ts";
 import { PostgresStore } from "../src/store/postgres.ts";
 import type { Stored } from "../src/store/store.ts";
+import { PAIR } from "../tests/support/pair.ts";
 
 const ROWS = 1_000;
 const LOG = crypto.randomUUID();
@@ -28,7 +29,7 @@ function settled(count: number): Payment[] {
 
 const folder = await Deno.makeTempDir({ prefix: "galo-bench-" });
 const postgres = await startEmbeddedPostgres(`${folder}/postgres`);
-const store = new PostgresStore({ url: postgres.url });
+const store = new PostgresStore({ url: postgres.url, roster: PAIR });
 addEventListener("unload", () => {
   Deno.kill(postgres.pid, "SIGKILL");
   Deno.removeSync(folder, { recursive: true });

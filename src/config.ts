@@ -38,13 +38,16 @@ const place = z.string().transform((text, context): Listen | undefined => {
 const fees = z.string().transform((text) => text.split(",").map((part) => part.trim() ? Number(part) : NaN))
   .pipe(z.tuple([share, share])).transform(([first, second]) => ({ default: first, fallback: second }));
 
+/** The oldest NATS servers that may hold the log: older ones let several win one compare-and-set (nats-server issue 4320). */
+export const NATS_OLDEST = [2, 12] as const;
+
 /** NATS servers that hold the log, in the words of their client. */
 export interface NatsServers {
   /** `host:port`, the nearest one first */
   readonly servers: readonly string[];
   /** whether a server without TLS is refused */
   readonly tls: boolean;
-  /** who comes, with `pass`; without it anybody, or who has the token */
+  /** the user, with `pass`; missing: no user, or `token` */
   readonly user?: string;
   /** the user's password */
   readonly pass?: string;
@@ -77,7 +80,7 @@ function natsServersOf(text: string): NatsServers | string {
     if (!host || Number(port) < 1 || Number(port) > 65_535) return "a server is host or host:port, and a comma follows";
     servers.push(`${host}:${Number(port)}`);
   }
-  if (new Set(servers).size < servers.length) return "a server stands there twice";
+  if (new Set(servers).size < servers.length) return "a server is listed twice";
   const [user, pass] = access?.split(/:(.*)/s).map(decoded) ?? [];
   if (access !== undefined && (!user || pass === "")) return "an empty user, password or token";
   return { servers, tls, ...pass !== undefined ? { user: user!, pass } : user ? { token: user } : {} };
@@ -100,7 +103,7 @@ const TAKEN = /^(?:log|poll|(?:peer|process)-.*)$/;
 const names = z.string().transform((text) => text.split(",").map((name) => name.trim()))
   .refine((all) => all.every((name) => NAME.test(name)), "a name has up to 16 of a-z, 0-9 and -, from a-z on")
   .refine((all) => !all.some((name) => TAKEN.test(name)), "log, poll, peer-… and process-… are no names of replicas")
-  .refine((all) => new Set(all).size === all.length, "no name may be there twice")
+  .refine((all) => new Set(all).size === all.length, "a name is listed twice")
   .refine((all) => all.length <= REPLICAS_MAX, `at most ${REPLICAS_MAX} names`);
 
 /** A base URL that the command line gives. @throws ConfigError */
@@ -188,10 +191,10 @@ HORIZON_MS how long a call that was given up, or that a gateway answered with 5x
 Promises:
 ACK what a 202 says: the payment survives the death of every process (log), or of the machine too, which takes longer (store)
 QUEUE_MAX pending payments of all replicas: more bridges longer outages, less needs less memory; beyond it POST answers 503
-REPLICAS the names of all replicas, the same list at each; names are only added or removed at its end, since the log knows a replica by its place. With one no payments are taken while it is down; nothing is lost
+REPLICAS the names of all replicas, the same list at each; names are only added or removed at its end, since the log knows a replica by its place. A single one takes no payments while it is down, and loses nothing
 
 Store:
-LOG where the log is: file, in DATA_DIR, which takes one machine; or on several machines the NATS servers, this host's own first, from version 2.12 on, with JetStream and sync_interval: always; tls:// encrypts; in a user or password %40 is @
+LOG where the log is: file, in DATA_DIR, for one machine; for several, their NATS servers, this host's own first: 2.12 or newer, with JetStream and sync_interval: always; tls:// encrypts; in a user or password write %40 for @
 DATA_DIR a folder on a local disk that all replicas share: the log, locks, sockets of the peers, embedded Postgres; a replica whose LOG is NATS keeps nothing there
 DATABASE_URL the Postgres that stores payments, sslmode as in libpq, except allow and prefer; without it \`start\` brings its own, and \`replica\` has only the log
 STORE_INTERVAL_MS the least time between two batches: more is cheaper, less loses less when the machine dies

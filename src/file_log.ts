@@ -30,9 +30,9 @@ const LOCK_CHECK_MS = 5_000;
 
 /** What the log of one machine needs. */
 export interface FilePorts {
-  /** locks that end with their process */
+  /** of the replicas, of opening the log and of polling */
   readonly locks: Locks;
-  /** the files of the log */
+  /** the log's segments */
   readonly files: SegmentFiles;
   /** a number that only this boot of the machine has */
   readonly boot: number;
@@ -47,7 +47,7 @@ export class FileLog implements ClusterLog {
   readonly #ports: ReplicaPorts & FilePorts;
   #own: HeldLock | undefined;
 
-  /** Nothing is opened yet. */
+  /** Opens nothing yet. */
   constructor(settings: ReplicaSettings, ports: ReplicaPorts & FilePorts, private readonly host: LogHost) {
     this.#settings = settings;
     this.#ports = ports;
@@ -81,7 +81,7 @@ export class FileLog implements ClusterLog {
       }
       own.release();
       const why = opening.kind === "wait" ? opening.why + trouble : "the store did not take the log that begins anew";
-      return { kind: "not-opened", why, isAlone, ...!stored && { afterMs: STORE_AGAIN_MS } };
+      return { kind: "not-opened", why, isAlone, afterMs: stored ? undefined : STORE_AGAIN_MS };
     } finally {
       logLock.release();
     }
@@ -97,7 +97,7 @@ export class FileLog implements ClusterLog {
     const { logId, ...from } = beginning;
     const nonce = Math.floor(random() * 2 ** 32);
     const segments = new SegmentLog({ files, boot, segmentRecords, rereads, gone: restart, ...from });
-    const ledger = new FileLedger(segments, nonce, book, stored.hash, roster);
+    const ledger = new FileLedger(segments, nonce, roster, book, stored.hash);
     return { logId, stored, retention: new Retention(files, ledger, segmentsMax), begin: () => ledger };
   }
 

@@ -27,7 +27,7 @@ export function peerSocket(folder: string, replica: string): string {
 }
 
 /**
- * Remembers in DATA_DIR whose codes the log has.
+ * Remembers in DATA_DIR the names of the replicas, by whose places records name them.
  *
  * @param log the numbers of its segments
  * @returns the longest list so far
@@ -35,7 +35,7 @@ export function peerSocket(folder: string, replica: string): string {
  */
 export function keepRoster(folder: string, names: readonly string[], log: readonly number[]): readonly string[] {
   const path = `${folder}/replicas`;
-  let text = log.length > 0 ? "a,b" : ""; // as they were called before there was such a file
+  let text = log.length > 0 ? "a,b" : ""; // earlier versions had no such file, and these replicas
   try {
     text = Deno.readTextFileSync(path).trim();
   } catch (error) {

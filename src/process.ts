@@ -80,7 +80,7 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
   const replica = new Replica(settingsOf(config, roster), {
     ...{ ...log, clock: systemClock, random: Math.random, client, observers, say, fail },
     uuid: () => crypto.randomUUID(),
-    ...store && { store },
+    store,
     restart(why) {
       logger.warning("this replica must restart, to read the store and the log again", { why });
       Deno.exit(EXIT_RESTART);
@@ -90,7 +90,7 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
     createApp({
       payments: replica,
       allowPurge: config.ALLOW_PURGE,
-      ...config.ADMIN_TOKEN && { adminToken: config.ADMIN_TOKEN },
+      adminToken: config.ADMIN_TOKEN,
       now: systemClock.now,
       onInvariant: fail,
       watching: watch,
@@ -190,10 +190,10 @@ async function logOf(config: Config, logger: Logger, fail: (error: unknown) => v
   const { LOG: servers, DATA_DIR, REPLICA: self, REPLICAS: names } = config;
   const isAlone = names.length === 1;
   if (servers === "file") {
-    const transport = !isAlone && { transport: new UnixTransport(DATA_DIR, self, fail) };
+    const transport = isAlone ? undefined : new UnixTransport(DATA_DIR, self, fail);
     const { longest, ...ports } = claimFolder(config, logger);
     const roster = new Roster(names, longest);
-    return { ...ports, roster, boot: bootNumber(), ...transport, leave: () => Promise.resolve() };
+    return { ...ports, roster, boot: bootNumber(), transport, leave: () => Promise.resolve() };
   }
   const { LateEngine } = await import("./nats/late_engine.ts");
   const bytesMax = config.LOG_MAX_MB * 2 ** 20;
@@ -203,7 +203,7 @@ async function logOf(config: Config, logger: Logger, fail: (error: unknown) => v
     roster: new Roster(names),
     streams: engine,
     claimHealth: (processor: Processor) => engine.claimHealth(processor),
-    ...!isAlone && { transport: engine },
+    transport: isAlone ? undefined : engine,
     leave: () => engine.leave(),
   };
 }

@@ -1,4 +1,4 @@
-/** What a replica's log is to it beside the ledger: how a start finds it and loads what the store holds, and who acts for whom. @module */
+/** What a replica needs of its kind of log besides the ledger: a start, and which payments it acts on. @module */
 import { type Clock, within } from "./clock.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import { NOTHING_STORED } from "./ledger/opening.ts";
@@ -18,7 +18,12 @@ export type Opened =
   /** facts may be lost if it is `doubted` */
   | { readonly kind: "opened"; readonly doubted: boolean; readonly isAlone?: boolean }
   /** it cannot be opened now: why, and when to try again; `isAlone`: no other replica can take payments meanwhile */
-  | { readonly kind: "not-opened"; readonly why: string; readonly afterMs?: number; readonly isAlone?: boolean };
+  | {
+    readonly kind: "not-opened";
+    readonly why: string;
+    readonly afterMs?: number | undefined;
+    readonly isAlone?: boolean;
+  };
 
 /** The snapshot in the store, and the log that goes on from there. */
 export interface Known {
@@ -28,7 +33,7 @@ export interface Known {
   readonly stored: Stored;
   /** see {@link ProjectorParts.begins} */
   readonly begins?: number;
-  /** which segments are kept; none where the log is no files */
+  /** deletes what every replica and the store have; none where the log deletes nothing */
   readonly retention?: Retention;
   /** Makes the ledger, which begins where the snapshot ends. */
   begin(): Ledger;
@@ -48,7 +53,7 @@ export interface LogHost {
 
 /** The log that all replicas share: files of one machine, or a stream of several. */
 export interface ClusterLog {
-  /** its `uptime` is that by which doubts are dated */
+  /** doubts are dated by its `uptime` */
   readonly clock: Clock;
   /** How long another process may still call for a payment that this replica has taken on, in milliseconds. */
   readonly strayMs: number;

@@ -41,11 +41,11 @@ const DRAIN_SHARE = 0.6;
 
 /** The options of one replica; times in milliseconds. */
 export interface ReplicaSettings extends RouteLimits {
-  /** which of the two replicas it is */
+  /** which replica it is */
   readonly self: ReplicaId;
-  /** the names of all replicas */
+  /** all replicas */
   readonly roster: Roster;
-  /** what a 202 promises */
+  /** when a payment is acknowledged */
   readonly ack: AckLevel;
   /** payments that it dispatches a second at most */
   readonly dispatchPerSecond: number;
@@ -80,9 +80,9 @@ export interface ReplicaPorts {
   /** makes a new UUID */
   uuid(): string;
   /** the way to the peers; none for a replica on its own */
-  readonly transport?: Transport;
+  readonly transport?: Transport | undefined;
   /** the store; none for a replica that has only the log */
-  readonly store?: Store;
+  readonly store?: Store | undefined;
   /** sees every fact after the start, after the replica's own parts */
   readonly observers?: readonly Observer[];
   /** Logs a line. */
@@ -117,7 +117,7 @@ export class Replica implements Service {
   /** payments that wait until the log has them */
   #accepting = 0;
 
-  /** Nothing happens before {@link start}. */
+  /** Does nothing yet: see {@link start}. */
   constructor(settings: ReplicaSettings, ports: ReplicaPorts & (FilePorts | StreamPorts)) {
     this.#settings = settings;
     this.#ports = ports;
@@ -252,7 +252,7 @@ export class Replica implements Service {
     return { links: this.#links, ...this.#running };
   }
 
-  /** For `/readyz`. */
+  /** Its state; also checks the store. */
   readiness(): Readiness {
     this.#running?.projector?.check();
     const links = this.#links?.all ?? [];
@@ -305,7 +305,8 @@ export class Replica implements Service {
     if (this.#member.phase !== "starting") return;
     const opened = await this.#log.open();
     // another one that opens the log meanwhile may wait as well
-    this.isAwaitingStore = (opened.isAlone ?? this.isAwaitingStore) && (this.isAwaitingStore || "afterMs" in opened);
+    const waits = opened.kind === "not-opened" && opened.afterMs !== undefined;
+    this.isAwaitingStore = (opened.isAlone ?? this.isAwaitingStore) && (this.isAwaitingStore || waits);
     if (opened.kind === "not-opened") {
       if (opened.afterMs && opened.why !== this.#storeTrouble) {
         this.#storeTrouble = opened.why;
@@ -348,18 +349,8 @@ export class Replica implements Service {
       limits: this.#settings,
     });
     const projector = store && new Projector({
-      ...{
-        isFirst: self === roster.names[0],
-        store,
-        clock,
-        random,
-        ledger,
-        logId,
-        begins,
-        intervalMs,
-        from: stored,
-        say,
-      },
+      isFirst: self === roster.names[0],
+      ...{ store, clock, random, ledger, logId, begins, intervalMs, from: stored, say },
       onBatch: (payments, tookMs) => observers.forEach((observer) => observer.committed?.(payments, tookMs)),
       onStored: () => {
         this.#links?.tell();

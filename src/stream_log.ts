@@ -1,6 +1,6 @@
 /**
- * The log of several hosts: a stream that an engine keeps. No replica can prove that another is dead, so nothing rests on
- * it: the engine decides who binds a payment, and whoever is silent only stops to be the first that tries.
+ * The log of several hosts: a stream that an engine keeps. No replica can prove that another one is dead, so safety does not
+ * depend on it: the engine decides which replica binds a payment. While a replica is silent, another acts on its payments.
  * @module
  */
 import { type Clock, within } from "./clock.ts";
@@ -23,20 +23,20 @@ import {
 import type { ReplicaPorts, ReplicaSettings } from "./replica.ts";
 import type { Stored } from "./store/store.ts";
 
-/** After so long without a word of a replica others act on its payments, in milliseconds. */
+/** When a replica is silent for this long, others act on its payments, in milliseconds. */
 export const SILENT_MS = 5_000;
-/** How long a stream of which no server says anything is listened to, to learn whether it is lost, in milliseconds. */
+/** How long a start listens to a stream whose state no server reports, to learn whether it is lost, in milliseconds. */
 const LOOK_MS = 10_000;
-/** How long the others have to write the store when the stream is lost, before a start reads it, in milliseconds. */
+/** How long other replicas have to write the store after a loss, before this one starts again and reads it, in milliseconds. */
 const FAREWELL_MS = 2_000;
-/** How long a start waits for living replicas to write a store anew that was set back, in milliseconds. */
+/** How long a start waits for living replicas to write everything again after a backup was restored, in milliseconds. */
 const SET_BACK_MS = 10_000;
-/** A stream begins so far above every position that is known: another replica may know of some more. */
+/** A new stream begins this far above the highest position known here, since other replicas may know higher ones. */
 const GAP = 2 ** 36;
 
 /** What the log of several hosts needs. */
 export interface StreamPorts {
-  /** the streams of the engine, of which one is the log */
+  /** the engine's streams, of which one is the log */
   readonly streams: Streams;
   /** Whether this replica may ask a processor how it is: one of all replicas in five seconds. Never rejects. */
   claimHealth(processor: Processor): Promise<boolean>;
@@ -57,14 +57,14 @@ export class StreamLog implements ClusterLog {
   /** whether everything that was ever recorded is in the stream */
   #isWhole = false;
   #ledger: StreamLedger | undefined;
-  /** since when the log is heard without a break, by which the silence of others is judged */
+  /** since when this replica has heard the log without a break: the silence of others counts from then */
   #currentSinceMs: number | undefined;
   #silent: ReadonlySet<ReplicaId> = new Set();
   /** since when the store holds less than the stream began on */
   #setBackSinceMs: number | undefined;
   #closed = false;
 
-  /** Nothing is opened yet. */
+  /** Opens nothing yet. */
   constructor(settings: ReplicaSettings, ports: ReplicaPorts & StreamPorts, host: LogHost) {
     this.#settings = settings;
     this.#ports = ports;
@@ -94,9 +94,9 @@ export class StreamLog implements ClusterLog {
       const isBegun = last >= first || await this.#writeFirst(stream, !isFirst);
       if (!isBegun) return await this.#leave(stream, "the log does not take its first message");
       if (store && stored.logId !== id) {
-        // an answer of the past: the stream that the store holds began above all that this one has
+        // a stale answer: the stream that the store holds began above all positions of this one
         if (first <= stored.position) return await this.#leave(stream, "the store holds a newer log");
-        // replicas that serve have moved the store before: a backup was restored, which they write over
+        // replicas that serve moved the store to this stream before: a backup was restored, and they will write it again
         if (last > first && this.#waitsForOthers()) return await this.#leave(stream, "the store was set back");
         const to = { ...stored, logId: id, position: first };
         const now = await answer(this.clock, store.write({ from: stored, to, replacesAll: false, payments: [] }));
@@ -116,7 +116,7 @@ export class StreamLog implements ClusterLog {
     const { book, stored, answered } = await loadStore(this.clock, store);
     const stream = this.#stream!;
     if (store && (answered || !this.#isWhole) && stored.logId !== stream.id) return undefined;
-    // what the stream began on is not what was loaded
+    // the restored backup lacks what happened between it and the beginning of the stream
     if (this.#setBackSinceMs !== undefined && stored.position === this.#base) book.markLoadedDoubtful();
     const parts = {
       ...{ stream, clock: this.clock, random, base: this.#base, position: Math.max(stored.position, this.#base) },
@@ -126,7 +126,7 @@ export class StreamLog implements ClusterLog {
     return { logId: stream.id, begins: this.#base, stored, begin: () => this.#ledger = new StreamLedger(parts) };
   }
 
-  /** Of a silent replica's payments the next one after it in the roster that is heard takes care. */
+  /** The first replica after a silent one in the roster that is not silent itself acts on its payments. */
   isOwn({ owner }: Payment): boolean {
     const { self, roster: { names } } = this.#settings;
     if (owner === self) return true;
@@ -138,7 +138,7 @@ export class StreamLog implements ClusterLog {
 
   takeOver(peers: readonly ReplicaId[], ledger: Ledger): void {
     const nowMs = this.clock.monotonic();
-    // who does not hear the log is itself the one that is cut off
+    // a replica that does not hear the log is itself cut off
     this.#currentSinceMs = ledger.isCurrent ? this.#currentSinceMs ?? nowMs : undefined;
     const sinceMs = this.#currentSinceMs;
     if (sinceMs === undefined) return this.#setSilent([]);
@@ -164,13 +164,13 @@ export class StreamLog implements ClusterLog {
     void this.#stream?.close();
   }
 
-  /** Another replica is about to open it as well. */
+  /** The start tries again soon. */
   async #leave(stream: Stream, why: string): Promise<Opened> {
     await stream.close();
     return { kind: "not-opened", why };
   }
 
-  /** Without an answer of the store: the cluster's first stream has everything, another one has what came after a loss. */
+  /** Without an answer of the store. The cluster's first stream, which begins with a barrier, has every fact; later ones do not. */
   async #openAlone(why: string): Promise<Opened> {
     const stream = await this.#ports.streams.current();
     const state = await stream?.state();
@@ -200,7 +200,7 @@ export class StreamLog implements ClusterLog {
     return nowMs - this.#setBackSinceMs < SET_BACK_MS;
   }
 
-  /** No server says how far the stream is: it may be lost. */
+  /** No server reports the stream's state: it may be lost. */
   async #listen(stream: Stream, stored: Stored): Promise<Opened> {
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
     const heard = () => resolve(undefined);

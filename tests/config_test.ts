@@ -119,7 +119,7 @@ Deno.test("a LOG that is not valid is refused with what is wrong, and no passwor
       ["nats://h?tls", shape],
       ["nats://a b", shape],
       ["nats://h,tls://i", "all servers have the same scheme"],
-      ["nats://h,i,h:4222", "a server stands there twice"],
+      ["nats://h,i,h:4222", "a server is listed twice"],
       [
         "nats://h,me:secret@i",
         "user and password stand once, before the first server, with %40 for @ and %2C for a comma",

@@ -18,7 +18,7 @@ import { VirtualClock } from "./support/virtual_clock.ts";
 export const HORIZON_MS = 30_000;
 /** Longer than anything takes between hosts that are well. */
 export const SOON_MS = 1_000;
-/** Longer than it takes until others act on the payments of a silent replica. */
+/** Longer than a replica must be silent before others act on its payments. */
 export const SILENCE_MS = SILENT_MS + 2_000;
 
 export const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b1";
@@ -62,7 +62,7 @@ export class Hosts {
   readonly clock = new VirtualClock();
   readonly store = new MemoryStore();
   readonly engine: Engine;
-  /** who is answered by the store; the others find it unavailable */
+  /** the replicas that the store answers */
   readonly reaches: Record<ReplicaId, boolean> = { a: true, b: true, c: true };
   /** calls to processors, and lookups, in order: `a pays default`, `b asks fallback` */
   readonly calls: string[] = [];
@@ -160,7 +160,7 @@ export class Hosts {
     replica.start();
   }
 
-  /** SIGKILL: nothing more comes of it. */
+  /** SIGKILL: it does nothing more. */
   kill(...selves: ReplicaId[]): void {
     for (const self of selves) {
       this.#lives[self]?.life.die();

@@ -97,7 +97,7 @@ Deno.test("what a dead replica had bound changes the processor only once its cal
 Deno.test("a replica that is cut off takes nothing, sends nothing and says why, until it is back", async () => {
   const hosts = await Hosts.started();
   hosts.cut("b");
-  // its own server may still be heard: that it is cut off shows where something is to be recorded
+  // it still hears its own server, so it learns that it is cut off when it records something
   assert.equal(await hosts.accept("b", OTHER_ID), "uncovered");
   await hosts.clock.advance(500);
   assert.equal(await hosts.accept("b"), "cut-off");
@@ -106,7 +106,7 @@ Deno.test("a replica that is cut off takes nothing, sends nothing and says why, 
   assert.equal(await hosts.done(Promise.resolve(hosts.of("b").purge())), "cut-off");
   const { ready, notes } = hosts.of("b").readiness();
   assert.equal(ready, false);
-  assert.ok(notes.includes("the log is not heard, so nothing new is taken or sent here"), `${notes}`);
+  assert.ok(notes.includes("this replica does not hear the log, so it takes and sends nothing new"), `${notes}`);
   await hosts.clock.advance(2 * SILENCE_MS);
   assert.equal(await hosts.accept("a"), "accepted");
   hosts.heal("b");
@@ -166,7 +166,7 @@ Deno.test("what waits at a silent replica is its own again once it is heard", as
   const hosts = await Hosts.started({ settings: { patienceMs: 1e9, slowMs: 1e9, maxInFlight: 1 } });
   const answer = Promise.withResolvers<{ kind: "booked" }>();
   hosts.answer = (by) => by === "c" ? answer.promise : { kind: "booked" };
-  // so that the next one has no place for more
+  // this call fills c's only place, so c cannot bind b's payment
   await hosts.accept("c", OTHER_ID);
   await hosts.clock.advance(SOON_MS);
   await unbound(hosts, () => hosts.cut("b"));
@@ -203,7 +203,7 @@ Deno.test("a replica that starts loads the store, and reads the stream from ther
   hosts.start("b");
   await hosts.clock.advance(2 * SOON_MS);
   assert.deepEqual(await hosts.summary("b"), [2, 0]);
-  // those of before its start are no events
+  // facts that it read at its start are no events
   assert.deepEqual(hosts.history("b"), []);
 });
 
@@ -349,7 +349,7 @@ Deno.test("a store that was set back to before the log is written anew by those 
   hosts.kill("b");
   hosts.start("b");
   for (let i = 0; i < 5; i++) {
-    // whoever looks at a replica has it check its store
+    // asking a replica for its state makes it check its store
     for (const name of NAMES) hosts.of(name).readiness();
     await hosts.clock.advance(SOON_MS);
   }

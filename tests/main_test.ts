@@ -101,7 +101,7 @@ Deno.test("a replica whose NATS servers do not answer says so in one line, and c
   const [starting, waits] = said.split("\n").map((line) => line && JSON.parse(line));
   assert.deepEqual([starting.message, starting.properties.log], ["starting", "nats"]);
   assert.deepEqual([waits.level, waits.message], ["WARN", "the start waits"]);
-  assert.match(waits.properties.why, /^no NATS server to be used: 127\.0\.0\.1:\d+: connection refused$/);
+  assert.match(waits.properties.why, /^no NATS server can be used: 127\.0\.0\.1:\d+: connection refused$/);
   replica.kill("SIGTERM");
   assert.equal((await replica.status).code, 0);
   await replica.stdout.cancel();

@@ -8,7 +8,7 @@ import type { Locks } from "../src/membership/lock.ts";
 import type { Summary } from "../src/payment/book.ts";
 import type { Fact, Processor, ReplicaId } from "../src/payment/fact.ts";
 import type { Payment } from "../src/payment/payment.ts";
-import { PAIR, Roster } from "../src/payment/roster.ts";
+import { Roster } from "../src/payment/roster.ts";
 import type { Transport } from "../src/peer/transport.ts";
 import { Replica, type ReplicaSettings } from "../src/replica.ts";
 import type { Lookup, Order, Outcome, ProcessorClient } from "../src/routing/processor_client.ts";
@@ -18,6 +18,7 @@ import { MemoryLocks } from "./membership/memory_locks.ts";
 import { Pipe } from "./peer/pipe.ts";
 import { MemoryStore } from "./store/memory_store.ts";
 import { VirtualClock } from "./support/virtual_clock.ts";
+import { PAIR } from "./support/pair.ts";
 
 export const HORIZON_MS = 30_000;
 export const STOP_MS = 4_000;
@@ -64,7 +65,7 @@ export class Pair {
   readonly store = new MemoryStore();
   readonly pipe = new Pipe(this.clock);
   readonly files = new MemorySegments();
-  /** who is answered by the store; the others find it unavailable */
+  /** the replicas that the store answers */
   readonly reaches: Record<ReplicaId, boolean> = { a: true, b: true };
   /** the disk takes nothing more */
   full = false;

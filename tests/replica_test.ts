@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { positionOf } from "../src/ledger/log.ts";
 import { CHECK_MS } from "../src/store/projector.ts";
-import { PAIR } from "../src/payment/roster.ts";
 import { encode } from "../src/peer/frame.ts";
 import type { Outcome } from "../src/routing/processor_client.ts";
 import { STORE_AGAIN_MS, STORE_WAIT_MS } from "../src/recovery.ts";
 import { LIMITS } from "../src/service/readiness.ts";
 import { RECALL_MS } from "../src/config.ts";
 import { HORIZON_MS, ID, OTHER_ID, Pair, SEGMENT_RECORDS, SOON_MS, STOP_MS } from "./replica_harness.ts";
+import { PAIR } from "./support/pair.ts";
 
 const NEVER = () => new Promise<Outcome>(() => {});
 const UNKNOWN = (): Outcome => ({ kind: "unknown", error: "timeout" });

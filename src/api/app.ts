@@ -19,7 +19,7 @@ export interface Edge {
   /** whether everyone may purge */
   readonly allowPurge: boolean;
   /** the bearer token that may purge in any case; none if left out or empty */
-  readonly adminToken?: string;
+  readonly adminToken?: string | undefined;
   /** milliseconds since 1970, UTC */
   readonly now: () => number;
   /** an invariant is broken (a message that starts with "invariant:"): the replica must not go on */

@@ -27,7 +27,7 @@ export function purgePayments({ payments, allowPurge, adminToken = "" }: Edge): 
       return problem("forbidden", "Purging needs ALLOW_PURGE=true or the ADMIN_TOKEN as bearer");
     }
     const purged = await payments.purge();
-    if (purged === "cut-off") return problem("cut-off", "Whether the purge is recorded could not be learned in time");
+    if (purged === "cut-off") return problem("cut-off", "It is not known yet whether the purge is recorded");
     if (!purged) {
       const kind = payments.readiness().phase === "serving" ? "log-full" : "not-serving";
       return problem(kind, "Nothing was purged");

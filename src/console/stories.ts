@@ -4,7 +4,7 @@
  */
 import { type FollowUp, type Processor, PROCESSORS, REASONS } from "../payment/fact.ts";
 import { type Payment, STAGES } from "../payment/payment.ts";
-import { PAIR, type Roster } from "../payment/roster.ts";
+import type { Roster } from "../payment/roster.ts";
 import type { StoryStep } from "./watching.ts";
 
 /** How many payments' stories are kept at least; at most twice as many are. */
@@ -33,8 +33,8 @@ export class Stories {
   #young = new Map<string, string>();
   #old = new Map<string, string>();
 
-  /** Holds none yet. */
-  constructor(private readonly roster = PAIR) {}
+  /** Keeps none yet. @param roster the codes of the replicas in the texts */
+  constructor(private readonly roster: Roster) {}
 
   /** Adds what happened to a payment after it was accepted; the payment itself says when that was. */
   add(id: string, step: StoryStep): void {
@@ -74,7 +74,7 @@ function encodeLine({ at, replica, stage, attempt, processor, reason }: StorySte
 }
 
 /** Reads a story. @returns undefined if the text is none of {@link Stories.get}'s, or of a newer version of the program */
-export function decodeStory(text: string, roster = PAIR): StoryStep[] | undefined {
+export function decodeStory(text: string, roster: Roster): StoryStep[] | undefined {
   const lines: StoryStep[] = [];
   for (const line of text.split(";")) {
     const [s, attempt, at, r, p, why] = line.split(",").map(Number);

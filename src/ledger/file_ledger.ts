@@ -5,7 +5,7 @@
  */
 import { Book } from "../payment/book.ts";
 import type { Fact } from "../payment/fact.ts";
-import { PAIR } from "../payment/roster.ts";
+import type { Roster } from "../payment/roster.ts";
 import { Fold } from "./fold.ts";
 import type { Checkpoint, Ledger, LedgerObserver, Receipt } from "./ledger.ts";
 import { type Log, segmentOf } from "./log.ts";
@@ -13,7 +13,7 @@ import { RecordBuffer } from "./record.ts";
 
 /** The {@link Ledger} over files that the replicas of one machine share. */
 export class FileLedger implements Ledger {
-  /** What is known: the fold up to the position. */
+  /** As {@link Ledger} says. */
   readonly book: Book;
   /** Whoever reads a file reads what is there now. */
   readonly isCurrent = true;
@@ -29,10 +29,12 @@ export class FileLedger implements Ledger {
    * Reads nothing yet.
    *
    * @param log its position is where the book ends
-   * @param hash at that position
    * @param nonce a number that is not likely to be near another writer's
+   * @param roster the replicas that append to the log
+   * @param book what the log comes to before that position
+   * @param hash at that position
    */
-  constructor(log: Log, nonce: number, book = new Book(), hash = 0, roster = PAIR) {
+  constructor(log: Log, nonce: number, roster: Roster, book: Book = new Book(), hash = 0) {
     this.#log = log;
     this.#nonce = nonce;
     this.book = book;

@@ -1,7 +1,7 @@
-/** The fold of the log, the same for every kind of log: the book, its hash, its checkpoints, and who is told. @module */
-import { Book } from "../payment/book.ts";
+/** The fold of the log, the same for every kind of log: the book, its hash, its checkpoints and its observers. @module */
+import type { Book } from "../payment/book.ts";
 import type { Fact } from "../payment/fact.ts";
-import { PAIR } from "../payment/roster.ts";
+import type { Roster } from "../payment/roster.ts";
 import type { Checkpoint, LedgerObserver } from "./ledger.ts";
 import { mix } from "./record.ts";
 
@@ -17,13 +17,14 @@ export class Fold {
   #checkpoints: Checkpoint[] = [];
   readonly #observers: LedgerObserver[] = [];
 
-  /** Nothing is folded yet. @param hash where the book ends */
-  constructor(
-    /** what is known */
-    readonly book: Book = new Book(),
-    hash = 0,
-    private readonly roster = PAIR,
-  ) {
+  /**
+   * Begins where the book ends.
+   *
+   * @param book what the facts before that come to
+   * @param hash at that position
+   * @param roster the replicas whose settled payments checkpoints count
+   */
+  constructor(readonly book: Book, hash: number, private readonly roster: Roster) {
     this.#hash = hash;
   }
 
@@ -64,7 +65,7 @@ export class Fold {
     return holds;
   }
 
-  /** The log begins anew here, on what the store holds: a replica that starts from the store has not folded what stands before. */
+  /** A new log begins here. A replica that starts from the store has not folded the old one, so the hash starts again. */
   beginAnew(): void {
     this.#hash = 0;
     // before this position an earlier process of another replica may have folded an earlier log

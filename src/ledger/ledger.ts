@@ -1,6 +1,6 @@
 /**
- * The ledger: the only way to record facts. Only once a fact stands in the log, and all before it is folded, is it known
- * whether it holds. `FileLedger` knows that at once; a log that other machines keep answers later.
+ * The ledger: the only way to record facts. Whether a fact holds is known once it stands in the log and everything before
+ * it is folded. `FileLedger` knows at once; `StreamLedger` knows when other machines have answered.
  * @module
  */
 import type { Book } from "../payment/book.ts";
@@ -39,7 +39,7 @@ export interface Checkpoint {
 
 /** The only way to record a fact: appends it, and folds the log. */
 export interface Ledger {
-  /** What is known: the fold up to the position. */
+  /** What the facts come to, up to the position. */
   readonly book: Book;
   /** The end of what is folded: the last fact stands at `position - 1` or before. */
   readonly position: number;
@@ -47,7 +47,7 @@ export interface Ledger {
   readonly hash: number;
   /** The newest ones, oldest first. */
   readonly checkpoints: readonly Checkpoint[];
-  /** Whether the log was heard a moment ago. If not, others may record what is not known here: nothing new may be begun. */
+  /** Whether this replica heard the log a moment ago. If not, it may lack facts of others, and begins nothing new. */
   readonly isCurrent: boolean;
   /** Whether a fact may come to stand long after it was recorded, even after its process is dead. */
   readonly isDelayed: boolean;
@@ -57,8 +57,8 @@ export interface Ledger {
    * Records a fact. It is void if the log has a fact of the same payment that is newer than `over`: another replica may have
    * recorded it a moment before.
    *
-   * @param isRead whether {@link barrier} returned just now
-   * @returns a promise only where the log is not of this machine: until it is resolved, the fact may stand already, or later
+   * @param isRead whether the caller has just called {@link catchUp}
+   * @returns a promise where other machines keep the log; until it resolves, the fact may stand in the log or not
    */
   append(fact: Fact, isRead?: boolean): Receipt | Promise<Receipt>;
   /** Folds what is there to be read without waiting. */
@@ -66,7 +66,7 @@ export interface Ledger {
   /**
    * Folds all that was recorded, anywhere, before the call.
    *
-   * @returns nothing if that is done; else a promise of whether it could be done in time
+   * @returns nothing if that is done; else a promise of whether it was done in time
    */
   barrier(): void | Promise<boolean>;
 }

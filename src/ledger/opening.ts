@@ -1,10 +1,10 @@
 /**
- * How a start continues with the log: {@link classify} finds the row of DESIGN.md's table "A start", {@link openLog} does
- * what it says, and {@link locate} finds where reading begins then. One replica at a time does so.
+ * How a start continues with the log: {@link classify} finds the row of DESIGN.md's table "A start on a log of files", {@link openLog}
+ * does what it says, and {@link locate} finds where reading begins then. One replica at a time does so.
  * @module
  */
 import type { ReplicaId } from "../payment/fact.ts";
-import type { Roster } from "../payment/roster.ts";
+import { NO_NAMES, type Roster } from "../payment/roster.ts";
 import type { Stored } from "../store/store.ts";
 import { LogGoneError, positionOf, type SegmentFiles, segmentOf } from "./log.ts";
 import { formatLogId, parseLogId } from "./log_id.ts";
@@ -25,7 +25,7 @@ export interface OpeningParts {
   readonly boot: number;
   /** the replica that opens the log */
   readonly self: ReplicaId;
-  /** the names of all replicas */
+  /** all replicas */
   readonly roster: Roster;
   /** where the store is; undefined if it does not answer */
   readonly stored: Stored | undefined;
@@ -148,7 +148,7 @@ export function openLog(parts: OpeningParts): Opening {
   const logId = before ? formatLogId({ ...before, own: parseLogId(uuid).own, parent: before.own }) : uuid;
   const doubted = row.kind === "anew";
   const bytes = new Uint8Array(doubted ? 2 * RECORD_BYTES : RECORD_BYTES);
-  bytes.set(new RecordBuffer().write({ kind: "header", logId, segment, boot, base }, 0).bytes);
+  bytes.set(new RecordBuffer(NO_NAMES).write({ kind: "header", logId, segment, boot, base }, 0).bytes);
   if (doubted) {
     bytes.set(new RecordBuffer(parts.roster).write({ kind: "doubted", by, at, uptimeMs }, 0).bytes, RECORD_BYTES);
   }
@@ -164,7 +164,7 @@ export function locate(files: SegmentFiles, stored: Stored, rereads: number): Be
 
 /** Looks at the files; changes nothing. */
 function look(files: SegmentFiles, rereads: number): LogView {
-  const scratch = new RecordBuffer();
+  const scratch = new RecordBuffer(NO_NAMES);
   const numbers = files.list();
   const headers = numbers.flatMap((segment) => {
     const file = files.open(segment);
@@ -188,7 +188,7 @@ function look(files: SegmentFiles, rereads: number): LogView {
 
 function isSealed(files: SegmentFiles, segment: number): boolean {
   const file = files.open(segment);
-  const record = new RecordBuffer();
+  const record = new RecordBuffer(NO_NAMES);
   while (file?.read(record.bytes) === RECORD_BYTES && record.valid && !record.seals);
   file?.close();
   return record.valid && record.seals;

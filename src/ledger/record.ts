@@ -5,7 +5,7 @@
  */
 import { type Fact, type Processor, PROCESSORS, REASONS } from "../payment/fact.ts";
 import { readId, writeId } from "../payment/id.ts";
-import { PAIR } from "../payment/roster.ts";
+import type { Roster } from "../payment/roster.ts";
 
 /** The length of a record: it divides every size of page and sector, so that no record lies across two of them. */
 export const RECORD_BYTES = 64;
@@ -79,8 +79,8 @@ export class RecordBuffer {
   readonly #words: Uint32Array;
   readonly #doubles: Float64Array;
 
-  /** Holds no record yet. */
-  constructor(private readonly roster = PAIR) {
+  /** All zero at first. @param roster the codes of the replicas that its records name */
+  constructor(private readonly roster: Roster) {
     const buffer = new ArrayBuffer(RECORD_BYTES);
     this.bytes = new Uint8Array(buffer);
     this.#words = new Uint32Array(buffer);

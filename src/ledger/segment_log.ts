@@ -6,6 +6,7 @@
  * too: only a write that was cut short leaves one. What stands after the end does not count.
  * @module
  */
+import { NO_NAMES } from "../payment/roster.ts";
 import { indexOf, type Log, LogGoneError, positionOf, type SegmentFile, type SegmentFiles, segmentOf } from "./log.ts";
 import { RECORD_BYTES, RecordBuffer, type SegmentHeader } from "./record.ts";
 
@@ -39,7 +40,7 @@ export interface SegmentLogOptions {
 /** The {@link Log} over segments. */
 export class SegmentLog implements Log {
   readonly #options: Required<SegmentLogOptions>;
-  readonly #scratch = new RecordBuffer();
+  readonly #scratch = new RecordBuffer(NO_NAMES);
   readonly #buffer = new Uint8Array(READ_RECORDS * RECORD_BYTES);
   readonly #words = new Uint32Array(this.#buffer.buffer);
   /** the part of the buffer that is read and not handed out */

@@ -4,20 +4,20 @@
 export type Published =
   /** acknowledged: a majority of the engine's servers has it */
   | { readonly kind: "stands"; readonly position: number }
-  /** this other message is the subject's last one, which proves that ours does not stand */
+  /** the subject's last message is at this position, not at the expected one, so this publish was not taken */
   | { readonly kind: "overruled"; readonly position: number }
   /** proves nothing: it may stand, now or later. `why` is one line without secrets */
   | { readonly kind: "unknown"; readonly why: string }
   /** a limit of the stream is reached: it does not stand */
   | { readonly kind: "full" };
 
-/** What a stream is, as some server says. */
+/** The state of a stream, as some server reports it. */
 export interface StreamState {
   /** the identity it was made with; a stream that is made anew has another */
   readonly id: string;
-  /** the position of its first message */
+  /** the position of its first message, or of the one to come */
   readonly first: number;
-  /** that of its last one; without a message one less than `first` */
+  /** the position of its last message; one less than `first` if it has none */
   readonly last: number;
 }
 
@@ -25,15 +25,15 @@ export interface StreamState {
 export interface StreamEvents {
   /** The next message: each one once, in the order of positions. The bytes are valid during the call only. */
   read(position: number, bytes: Uint8Array): void;
-  /** The engine was heard: everything up to `position` is handed over. Also called where nothing came. */
+  /** Everything up to `position` is handed over. Called again and again, also when no message comes. */
   heard(position: number): void;
   /** The stream is another one, or shorter than it was; called once, and nothing comes afterwards. `why` is one line. */
   lost(why: string): void;
 }
 
-/** Why an engine cannot be used now. Its message is one clear line, without secrets. */
+/** The engine cannot be used now. The message is one clear line, without secrets. */
 export class StreamError extends Error {
-  /** tells it from other errors */
+  /** for messages and logs */
   override name = "StreamError";
 }
 
@@ -48,20 +48,20 @@ export interface Stream {
    * @param over the position of the subject's last message, 0 if it must have none; undefined expects nothing
    */
   publish(subject: string, bytes: Uint8Array, over: number | undefined): Promise<Published>;
-  /** Hands over every message after `position`; made anew by itself when it is silent. Called once. */
+  /** Hands over every message after `position`, and connects again by itself. Called once. */
   tail(position: number, events: StreamEvents): void;
-  /** What some server says, which may be stale; undefined if none answers. Nothing is decided by it but where to begin. */
+  /** The state as some server reports it; undefined if none answers. It may be stale: use it only to choose where to begin. */
   state(): Promise<StreamState | undefined>;
-  /** Ends the tail; what was published stays unknown where it has no answer. */
+  /** Ends the tail. A publish without an answer stays unknown. */
   close(): Promise<void>;
 }
 
-/** The streams of an engine, of which one counts at a time: the log. */
+/** The streams of an engine; one at a time is the log. */
 export interface Streams {
-  /** The stream that counts; undefined if none was begun. An answer may be stale: then that stream is {@link StreamEvents.lost}. */
+  /** The stream that is the log; undefined if there is none. The answer may be stale: an old stream is {@link StreamEvents.lost}. */
   current(): Promise<Stream | undefined>;
   /**
-   * Begins a stream in place of another, whose messages are gone then. Where another replica was first, theirs is returned.
+   * Creates a stream in place of another, which is deleted. If another replica was first, returns that replica's stream.
    *
    * @param first the position of its first message: above every position that anybody knows
    * @param instead the id of the stream that it replaces; undefined if there was none

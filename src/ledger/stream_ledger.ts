@@ -1,7 +1,7 @@
 /**
- * The ledger over a log that an engine of several hosts keeps. A fact is published with the position that it was made from
- * as the subject's expected last one, which the engine compares and sets. What became of it only the fold says, when the
- * tail has come to it: what the engine answers decides no more than whether to publish the same bytes again.
+ * The ledger over a stream that several hosts share. Each fact is published with an expectation: the position of the fact
+ * it was made from. The engine takes it only if that is its subject's last message. Whether it holds is decided by the
+ * fold, once the tail reaches it; the engine's answer only decides whether to publish the same bytes again.
  * @module
  */
 import { backoffMs, type Clock, type Random, within } from "../clock.ts";
@@ -14,21 +14,20 @@ import type { Checkpoint, Ledger, LedgerObserver, Receipt } from "./ledger.ts";
 import { type LogRecord, RecordBuffer } from "./record.ts";
 import type { Stream } from "./stream.ts";
 
-/** After so long without proof that nothing was missed, a replica must not call a processor, in milliseconds. */
+/** Without proof for this long that it has read the whole stream, a replica sends nothing new, in milliseconds. */
 export const CURRENT_MS = 2_000;
-/** How often that proof is made while a payment is bound, in milliseconds. */
+/** The interval of such proofs while a payment is bound, in milliseconds. */
 const PROOF_MS = 500;
 /** How long a barrier may take, in milliseconds. */
 const BARRIER_MS = 1_000;
 /** Pauses before the same bytes are published again, in milliseconds. */
 const AGAIN_MS_MIN = 20, AGAIN_MS_MAX = 1_000;
 
-/** Subjects beside the payments' ids: of the facts about all payments, and of barriers. */
+/** Subjects other than payments' ids: of facts about all payments, and of barriers. */
 export const ALL = "all", BARRIERS = "barriers";
 
-/** Where the parts of a {@link StreamLedger} come from. */
+/** What a {@link StreamLedger} works with. */
 interface StreamLedgerParts {
-  /** the log */
   readonly stream: Stream;
   /** the time */
   readonly clock: Clock;
@@ -38,7 +37,7 @@ interface StreamLedgerParts {
   readonly roster: Roster;
   /** the end of what the book holds: the tail begins there */
   readonly position: number;
-  /** the position of the stream's first message, which is no payment's; nothing before it is in this stream */
+  /** the position of the stream's first message, which is about no payment */
   readonly base: number;
   /** a number that is not likely to be near another writer's */
   readonly nonce: number;
@@ -46,7 +45,7 @@ interface StreamLedgerParts {
   readonly book: Book;
   /** at the position */
   readonly hash: number;
-  /** The stream is lost, or another one: this ledger reads and records nothing any more. */
+  /** The stream is lost or replaced: this ledger no longer reads or records. */
   lost(why: string): void;
 }
 
@@ -60,13 +59,13 @@ interface Own {
   readonly sentMs: number;
   /** the end of what was folded when it was made */
   readonly madeAt: number;
-  /** Says what became of it, once; from then on nothing more is done about it. */
+  /** Ends the wait for it with this receipt. Called once. */
   end(receipt: Receipt): void;
 }
 
 /** The {@link Ledger} over a {@link Stream}. */
 export class StreamLedger implements Ledger {
-  /** What is known: the fold up to the position. */
+  /** As {@link Ledger} says. */
   readonly book: Book;
   /** A server may take a message when its sender has long given up. */
   readonly isDelayed = true;
@@ -81,14 +80,14 @@ export class StreamLedger implements Ledger {
   #heardMs: number;
   /** everything that stood in the stream by then is folded */
   #provenMs = -Infinity;
-  /** when no payment was bound, as it was seen */
+  /** when no payment was bound, the last time that was checked */
   #idleMs = -Infinity;
   /** when that was looked at last */
   #lookedMs: number;
   #barrier: Promise<boolean> = Promise.resolve(true);
   #nextBarrier: Promise<boolean> | undefined;
   #closed = false;
-  /** the stream reaches to where this ledger begins: what is published before that could hide that it is shorter now */
+  /** whether the stream reaches the position where this ledger begins; a message sent earlier could hide a shortened stream */
   #isThere = false;
   readonly #there = Promise.withResolvers<true>();
 
@@ -126,9 +125,9 @@ export class StreamLedger implements Ledger {
   }
 
   /**
-   * What is heard may be of the past: of a server that was cut off, or from before this process stood still. So a payment
-   * that is bound is sent only if a record of this replica came through the stream: all that stood there when that was
-   * published is folded. And a record that does not come through for long means that none can be made.
+   * A server that is cut off sends old messages, and so does a buffer after this process stood still. So while payments
+   * are bound, a record of this replica must have come back a moment ago: everything that stood in the stream when it was
+   * published is folded. A record that does not come back for long means that the stream takes none.
    */
   get isCurrent(): boolean {
     const nowMs = this.#parts.clock.monotonic();
@@ -142,7 +141,7 @@ export class StreamLedger implements Ledger {
     this.#fold.observe(observer);
   }
 
-  /** The promise waits for as long as it is not certain what became of the fact: the fact may stand, or come to. */
+  /** The promise stays pending while it is uncertain whether the fact is, or will be, in the stream. */
   append(fact: Fact): Promise<Receipt> {
     const { promise, resolve } = Promise.withResolvers<Receipt>();
     const own = this.#make(fact, resolve);
@@ -154,7 +153,7 @@ export class StreamLedger implements Ledger {
   catchUp(): void {}
 
   barrier(): Promise<boolean> {
-    // one that is under way may stand before what this caller has to see: all who come meanwhile share the next one
+    // a barrier under way may stand before a fact that this caller must see, so waiting callers share the next one
     this.#nextBarrier ??= this.#barrier.then(() => {
       this.#nextBarrier = undefined;
       return this.#barrier = this.#passBarrier();
@@ -162,7 +161,7 @@ export class StreamLedger implements Ledger {
     return this.#nextBarrier;
   }
 
-  /** Reads and publishes nothing any more; what is under way is not concluded. The stream is not closed. */
+  /** Stops reading and publishing; pending receipts never come. Does not close the stream. */
   close(): void {
     this.#closed = true;
   }
@@ -185,7 +184,7 @@ export class StreamLedger implements Ledger {
     return !this.#closed && this.#own.has(nonce);
   }
 
-  /** Publishes a record until the tail has come to it, or it is certain that it never will. */
+  /** Publishes a record until the tail reaches it, or it is certain that the tail never will. */
   async #insist(own: Own, subject: string, over: number | undefined): Promise<void> {
     const { stream, clock, random } = this.#parts;
     for (let tries = 0, mayStand = false; this.#isOpen(own); tries++) {
@@ -196,14 +195,14 @@ export class StreamLedger implements Ledger {
         if (this.#isOpen(own)) this.#lose(`what the stream took at ${published.position} is not there`);
         return;
       }
-      // a server that was cut off may not know yet what this replica has read: then its answer is about the past
+      // the answer of a server that was cut off may be older than what this replica has read
       if (published.kind === "overruled" && over !== undefined && published.position > over) {
         await this.#folded(published.position);
         if (!this.#isOpen(own)) return;
         if (!this.#isMadeFromNewest(own, published.position)) {
           return own.end({ kind: "void", payment: this.#paymentOf(own.record) });
         }
-        // what stands there counts for nobody; what was published with the old expectation can no longer come to stand
+        // the message there is void or purged: publish after it; tries with the old expectation can no longer be taken
         [over, mayStand, tries] = [published.position, false, -1];
         continue;
       }
@@ -215,8 +214,8 @@ export class StreamLedger implements Ledger {
   }
 
   /**
-   * Whether nothing that counts came since the fact was made, though its subject has a message at `position`: that is void,
-   * or a purge forgot its payment. What a purge forgot while a payment was on its way is not brought back by that.
+   * Whether the fact was made from its payment's newest fact, although its subject has a message at `position`: that one is
+   * void, or a purge forgot its payment. A payment that was purged while this fact was on its way stays purged.
    */
   #isMadeFromNewest({ record, madeAt }: Own, position: number): boolean {
     if ("over" in record) return this.book.pending.get(record.id)?.position === record.over;
@@ -227,7 +226,7 @@ export class StreamLedger implements Ledger {
     return "id" in record ? this.book.get(record.id) : undefined;
   }
 
-  /** Resolved once the tail has come to a position. */
+  /** Resolves once the tail has reached a position. */
   async #folded(position: number): Promise<void> {
     if (position >= this.#position) await new Promise<void>((go) => void this.#waiting.push({ position, go }));
   }

@@ -11,7 +11,7 @@ const RESTART_MS = 250;
 const KILL_MS = 2_000;
 /** How long to wait for the remains of an earlier server, and for a server to stop before it is killed, in milliseconds. */
 export const REMAINS_MS = 10_000;
-/** How often it is looked whether they have ended, in milliseconds. */
+/** How often it is checked whether they have ended, in milliseconds. */
 export const REMAINS_POLL_MS = 50;
 /** How often a port is tried until it answers, in milliseconds, and how often at most. */
 const CONNECT_MS = 20;

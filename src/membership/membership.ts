@@ -30,7 +30,7 @@ export type PeerState = "linked" | "silent" | "dead";
 export interface Membership {
   /** the replica's own */
   readonly phase: Phase;
-  /** the other replicas, by name */
+  /** of every other replica of the roster */
   readonly peers: Readonly<Record<ReplicaId, PeerState>>;
   /** whether the event `try` is to come */
   readonly tryPlanned: boolean;
@@ -42,7 +42,7 @@ export interface Membership {
 export type Event =
   | { readonly kind: "start" }
   /** the log could not be opened, and why; after {@link OPEN_AGAIN_MS} it is tried again, unless it says otherwise */
-  | { readonly kind: "not-opened"; readonly why: string; readonly afterMs?: number }
+  | { readonly kind: "not-opened"; readonly why: string; readonly afterMs?: number | undefined }
   | { readonly kind: "opened" }
   /** the log is read to its end */
   | { readonly kind: "read" }

@@ -3,15 +3,13 @@ import { isIP, type Socket } from "node:net";
 import { jetstream, type JetStreamClient, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type ConnectionOptions, errors, type NatsConnection } from "@nats-io/transport-node";
 import { NodeTransport } from "@nats-io/transport-node/lib/node_transport.js";
-import type { NatsServers } from "../config.ts";
+import { NATS_OLDEST, type NatsServers } from "../config.ts";
 import { errorLine } from "../errors.ts";
 import { StreamError } from "../ledger/stream.ts";
 
-/** Older servers let several win a compare-and-set (nats-server issue 4320), or are not tested here. */
-const OLDEST = [2, 12] as const;
-/** How long a server may take to let a client in, and to answer a question, in milliseconds. */
+/** How long a server may take to accept a client, or to answer a request, in milliseconds. */
 export const ANSWER_MS = 2_000;
-/** A server that leaves two pings in a row unanswered is left, in milliseconds between them. */
+/** The interval of pings, in milliseconds; after two without an answer the client tries another server. */
 const PING_MS = 1_000;
 /** The pause before the next server is tried, in milliseconds. */
 const RECONNECT_MS = 100;
@@ -21,7 +19,7 @@ export class NatsError extends StreamError {
   /** for `String(error)` */
   override name = "NatsError";
   /**
-   * An error in one line.
+   * Trouble with the servers.
    *
    * @param kind `unavailable`: trying again may help; `refused`: somebody has to act first
    * @param message one clear line, without secrets
@@ -52,7 +50,7 @@ export class Nats {
   }
 
   /**
-   * Connects to one of the servers, after a look at each.
+   * Connects to one of the servers, after checking each.
    *
    * @param name shown by the server's own tools
    * @param fail called with what a listener threw: a broken invariant, which the client would only print
@@ -71,7 +69,7 @@ export class Nats {
     if (found.every((error) => error !== undefined)) {
       throw new NatsError(
         "unavailable",
-        `no NATS server to be used: ${found.map(({ message }) => message).join("; ")}`,
+        `no NATS server can be used: ${found.map(({ message }) => message).join("; ")}`,
       );
     }
     const options = { ...optionsOf(servers), servers: [...servers.servers], name, waitOnFirstConnect: true };
@@ -91,7 +89,7 @@ export class Nats {
     return () => void this.#left.delete(listener);
   }
 
-  /** Passes something on to a listener. */
+  /** Calls a listener, and reports what it throws. */
   handOn(event: () => void): void {
     try {
       event();
@@ -143,7 +141,7 @@ function hostOf(server: string): string {
 }
 
 function optionsOf({ tls, user, pass, token }: NatsServers): ConnectionOptions {
-  return {
+  const options: ConnectionOptions = {
     timeout: ANSWER_MS,
     pingInterval: PING_MS,
     // a server beside this replica is the nearest
@@ -152,10 +150,11 @@ function optionsOf({ tls, user, pass, token }: NatsServers): ConnectionOptions {
     reconnectTimeWait: RECONNECT_MS,
     ignoreAuthErrorAbort: true,
     noAsyncTraces: true,
-    ...tls && { tls: {} },
-    ...user !== undefined && { user, pass: pass ?? "" },
-    ...token !== undefined && { token },
+    tls: tls ? {} : null,
   };
+  if (user !== undefined) [options.user, options.pass] = [user, pass ?? ""];
+  if (token !== undefined) options.token = token;
+  return options;
 }
 
 /** @returns why this server cannot be used; undefined if it can */
@@ -170,8 +169,8 @@ async function lookAt(server: string, servers: NatsServers): Promise<NatsError |
   try {
     const { version, jetstream } = connection.info!;
     const [major, minor] = version.split(".").map(Number);
-    if (!(major! > OLDEST[0] || major === OLDEST[0] && minor! >= OLDEST[1])) {
-      return refused(`has version ${version}, but must have ${OLDEST.join(".")} or newer`);
+    if (!(major! > NATS_OLDEST[0] || major === NATS_OLDEST[0] && minor! >= NATS_OLDEST[1])) {
+      return refused(`has version ${version}, but must have ${NATS_OLDEST.join(".")} or newer`);
     }
     // a server without JetStream may pass on to others of its cluster
     if (!jetstream) await jetstreamManager(connection, { timeout: ANSWER_MS });

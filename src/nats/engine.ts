@@ -16,7 +16,7 @@ export interface EngineOptions {
   readonly self: ReplicaId;
   /** of all replicas */
   readonly names: readonly ReplicaId[];
-  /** for turns */
+  /** times the claims of health polls */
   readonly clock: Clock;
   /** how large the log may become, in bytes */
   readonly bytesMax: number;
@@ -26,9 +26,9 @@ export interface EngineOptions {
   fail(error: unknown): void;
 }
 
-/** The servers, as a replica uses them. */
+/** What a replica uses the servers for. */
 export interface Engine {
-  /** of which one is the log */
+  /** one of them is the log */
   readonly streams: Streams;
   /** the way to the other hosts */
   readonly transport: Transport;

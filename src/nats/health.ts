@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { Processor } from "../payment/fact.ts";
 import type { Keys } from "./streams.ts";
 
-/** An answer that takes longer is no right to ask, in milliseconds: another one's time may have begun. */
+/** A claim that is answered later is lost, in milliseconds: another replica's turn may have begun. */
 const ANSWER_MS = 500;
 
 /** What is known of a processor's key. */
@@ -38,7 +38,7 @@ export class HealthClaims {
       return nowMs - fromMs <= ANSWER_MS;
     } catch (error) {
       const revision = lastOf(error);
-      // who claimed it may have learned so as late as an answer may be
+      // the replica that claimed it may get its answer this much later
       if (revision) this.#seen.set(processor, { revision, untilMs: clock.monotonic() + pauseMs + ANSWER_MS });
       return false;
     }

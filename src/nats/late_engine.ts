@@ -7,7 +7,7 @@ import type { Channel, ChannelListener, Transport } from "../peer/transport.ts";
 import { NatsError } from "./connection.ts";
 import { connectEngine, type Engine, type EngineOptions } from "./engine.ts";
 
-/** Connects when it is first asked for streams, and stays connected; until then it has no links and no turns. */
+/** Connects when it is first asked for streams, and stays connected; until then it has no links and claims no polls. */
 export class LateEngine implements Streams, Transport {
   #engine: Engine | undefined;
   #connecting: Promise<Engine> | undefined;

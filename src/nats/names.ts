@@ -1,4 +1,4 @@
-/** Whose codes the log has: a key of the engine remembers the names of all replicas, in the order of their codes. @module */
+/** The names of all replicas in the order of their codes, kept in a key of the engine, so that another list is refused. @module */
 import type { KV } from "@nats-io/kv";
 import { errorLine } from "../errors.ts";
 import type { ReplicaId } from "../payment/fact.ts";

@@ -15,11 +15,11 @@ import { Tail } from "./tail.ts";
 
 /** How often the stream's leader is asked for its last position, in milliseconds. */
 const LOOK_MS = 400;
-/** For how long every answer must say that the stream is another or shorter before it is lost, in milliseconds. */
+/** How long all answers must say that the stream is replaced or shorter before it counts as lost, in milliseconds. */
 const LOST_MS = 5_000;
 /** After this long without an answer another server is tried, in milliseconds: an election takes less. */
 const LEAVE_MS = 12_000;
-/** A leader that has heard a majority for so long is no leader of the past: an election takes 4 s of silence at least. */
+/** A leader that heard a majority within this time is the current one, in nanoseconds: an election starts after 4 s of silence. */
 const HEARD_NS = 3_000_000_000;
 
 /** Errors of JetStream that say that a limit is reached, before anything was proposed. */
@@ -47,7 +47,7 @@ export function nameOf(id: string): string {
   return `GALO-${id}`;
 }
 
-/** A subject names its stream, so that nothing that was meant for one comes into the next; every message has it. */
+/** Subjects begin with their stream's id, so that a late message never enters the next stream. */
 function prefixOf(id: string): string {
   return `galo.${id.slice(0, 8)}`;
 }
@@ -64,7 +64,7 @@ export class JetStream implements Stream {
   #answeredMs = performance.now();
   #closed = false;
 
-  /** Asks nothing yet. @param replaced whether another stream counts by now, as far as a server knows */
+  /** Asks nothing yet. @param replaced whether another stream is the log by now, as far as a server knows */
   constructor(private readonly nats: Nats, readonly id: string, private readonly replaced: () => Promise<boolean>) {}
 
   async publish(subject: string, bytes: Uint8Array, over: number | undefined): Promise<Published> {
@@ -168,7 +168,7 @@ function verdictOf(error: unknown, over: number | undefined): Published {
     if (FULL_CODES.includes(error.code)) return { kind: "full" };
     if (error.code === STORE_FAILED && /^maximum (?:bytes|messages)/.test(error.message)) return { kind: "full" };
     const [, digits] = /: (\d+)$/.exec(error.message) ?? [];
-    // one that is not above ours is of the past, or says that the store could not be read
+    // a position that is not above the expected one is stale, or means that the server could not read its files
     if (error.code === JetStreamApiCodes.StreamWrongLastSequence && Number(digits) > over!) {
       return { kind: "overruled", position: Number(digits) };
     }

@@ -16,7 +16,7 @@ const TRIES = 10;
 const KEYS_MS = 500;
 const ASKED_MAX = 4;
 
-/** What the key says. */
+/** The key `log`: the id of the stream that is the log. */
 interface Entry {
   readonly id: string;
   readonly revision: number;
@@ -55,13 +55,13 @@ export class JetStreams implements Streams {
     const config = configOf(id, first, this.nats.copies, this.bytesMax);
     await asked(() => this.nats.manager.streams.add(config));
     const entry = await this.#change(id, before?.revision ?? 0);
-    // its messages are in the store, or with those who read them
+    // the store, or replicas that live, have its messages
     const left = entry.id === id ? instead : id;
     if (left) await this.nats.manager.streams.delete(nameOf(left)).catch(() => {});
     return await this.#open(entry);
   }
 
-  /** Has the key changed to `id` from a revision. @returns what stands there then, which may be another's */
+  /** Sets the key to `id` if it has this revision. @returns the entry afterwards, which may be another replica's */
   async #change(id: string, from: number): Promise<Entry> {
     let why = "";
     for (let i = 0; i < TRIES; i++) {
@@ -71,11 +71,11 @@ export class JetStreams implements Streams {
       } catch (error) {
         why = errorLine(error);
       }
-      // somebody has changed it, perhaps this replica with a try before
+      // another replica may have changed it, or an earlier try of this one
       const entry = await this.#entry().catch(() => undefined);
       if (entry && entry.revision > from) return entry;
     }
-    throw new NatsError("unavailable", `NATS does not say which stream counts: ${why}`);
+    throw new NatsError("unavailable", `NATS does not say which stream is the log: ${why}`);
   }
 
   async #open({ id, revision }: Entry): Promise<JetStream> {
@@ -84,7 +84,7 @@ export class JetStreams implements Streams {
     return new JetStream(this.nats, id, replaced);
   }
 
-  /** A limit that was raised counts for the stream that is there. */
+  /** Raises the limit of a stream that exists. */
   async #grow(id: string): Promise<void> {
     const { config } = await this.nats.manager.streams.info(nameOf(id));
     if (config.max_bytes >= this.bytesMax) return;

@@ -6,14 +6,14 @@ import type { Nats } from "./connection.ts";
 
 /** How often the engine says that there is nothing, in milliseconds. */
 const HEARTBEAT_MS = 400;
-/** A consumer that is silent for so long, or does not come to where the stream is, is made anew, in milliseconds. */
+/** A consumer that is silent, or does not reach the stream's end, for this long is replaced, in milliseconds. */
 const SILENT_MS = 1_500;
 /** The pause before a consumer is made anew, in milliseconds; it doubles, with jitter. */
 const AGAIN_MS_MIN = 20;
 const AGAIN_MS_MAX = 1_000;
 /** How long the engine keeps a consumer that nobody hears, in milliseconds. */
 const KEPT_MS = 10_000;
-/** For how long a message may be skipped by every consumer, in milliseconds, before it counts as gone. */
+/** How long all consumers must skip a message before it counts as lost, in milliseconds. */
 const SKIPPED_MS = 10_000;
 
 /** The events of a tail. */

@@ -63,7 +63,7 @@ export function follow(payment: Payment, fact: FollowUp, position: number): Paym
   const next = { ...payment, reason: fact.reason, position, doubtedUptimeMs: null };
   switch (fact.kind) {
     case "dispatched": {
-      // who binds it dispatches it from then on
+      // the replica that binds a payment dispatches it from then on
       const { by: owner, processor, at: requestedAt } = fact;
       if (payment.stage === "dispatched") {
         // another replica, or another process of this one, goes on with the same attempt

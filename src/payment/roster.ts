@@ -16,16 +16,12 @@ export class Roster {
   readonly #codes: ReadonlyMap<ReplicaId, number>;
 
   /**
-   * The roster of these names.
+   * The roster of these replicas.
    *
    * @param names at most {@link REPLICAS_MAX}, each once
-   * @param longest the longest list so far, as far as it is known: it begins with these names, or they begin with it
+   * @param longest the longest list so far, as far as it is known: one of the two lists begins with the other
    */
-  constructor(
-    /** in the order of their codes */
-    readonly names: readonly ReplicaId[],
-    longest: readonly ReplicaId[] = [],
-  ) {
+  constructor(readonly names: readonly ReplicaId[], longest: readonly ReplicaId[] = []) {
     this.removed = longest.slice(names.length);
     const known = [...names, ...this.removed];
     // clusters had the replicas a and b before they had a roster
@@ -55,5 +51,5 @@ export class Roster {
   }
 }
 
-/** The roster where nothing else is said. */
-export const PAIR: Roster = new Roster(["a", "b"]);
+/** The roster for records that name no replica: headers and seals. */
+export const NO_NAMES: Roster = new Roster([]);

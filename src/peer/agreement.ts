@@ -5,7 +5,7 @@
  */
 import type { Checkpoint } from "../ledger/ledger.ts";
 import { PROCESSORS, type ReplicaId } from "../payment/fact.ts";
-import { PAIR, type Roster } from "../payment/roster.ts";
+import type { Roster } from "../payment/roster.ts";
 
 /** How many checkpoints of the peer are kept until this replica has read as far: the newest. */
 export const AHEAD_MAX = 64;
@@ -21,11 +21,20 @@ export class Agreement {
   #ahead: Checkpoint[] = [];
   /** the one that was compared last */
   #before: Checkpoint | undefined;
-
   readonly #figures: readonly string[];
 
-  /** Nothing is compared yet. @param own this replica's checkpoints, oldest first */
-  constructor(private readonly peer: ReplicaId, private readonly own: () => readonly Checkpoint[], roster = PAIR) {
+  /**
+   * Compares nothing yet.
+   *
+   * @param peer the other replica
+   * @param own this replica's checkpoints, oldest first
+   * @param roster in whose order checkpoints have their figures
+   */
+  constructor(
+    private readonly peer: ReplicaId,
+    private readonly own: () => readonly Checkpoint[],
+    roster: Roster,
+  ) {
     this.#figures = figuresOf(roster);
   }
 

@@ -22,7 +22,7 @@ export const BACKLOG_BYTES_MAX = 4 << 20;
 export interface LinkParts {
   /** this replica */
   readonly self: ReplicaId;
-  /** the names of all replicas */
+  /** all replicas */
   readonly roster: Roster;
   /** the time */
   readonly clock: Clock;

@@ -17,17 +17,17 @@ export interface LinkEvents {
   linked(peer: ReplicaId): void;
   /** it is silent */
   lost(peer: ReplicaId, why: string): void;
-  /** how far a peer and its store are */
+  /** how far a peer is */
   progress(progress: Progress): void;
   /** a peer's fold at a position, to be compared with the fold here */
   checkpoint(peer: ReplicaId, told: Checkpoint): void;
-  /** what a peer heard of a processor */
+  /** what `service-health` said to a peer */
   health(processor: Processor, health: Health): void;
 }
 
 /** The link to one peer. */
 export interface PeerLink {
-  /** the name of the peer */
+  /** the replica at its other end */
   readonly peer: ReplicaId;
   /** whether the peer is heard */
   readonly linked: boolean;
@@ -70,14 +70,14 @@ class Link implements PeerLink {
 
 /** The links of a replica: those after it in the roster dial it again and again, and it dials those before it. */
 export class PeerLinks {
-  /** to all peers together */
+  /** over all connections so far */
   bytesSent = 0;
-  /** from all peers together */
+  /** over all connections so far */
   bytesReceived = 0;
   readonly #links: readonly Link[];
   /** how many of them this replica dials: the first ones */
   readonly #dialled: number;
-  /** connections whose hello has not come, oldest first: they may be anybody's, so they end none that is linked */
+  /** connections without a hello so far, oldest first; anybody may have opened them, so they never end a link */
   readonly #greeting = new Set<Connection>();
   #stopped = false;
 
@@ -158,7 +158,7 @@ export class PeerLinks {
       },
     });
     this.#greeting.add(connection);
-    // as many as there are peers may be about to say hello
+    // one for each peer may be without a hello
     if (this.#greeting.size > this.#links.length) [...this.#greeting][0]!.end("another connection came");
     if (this.#stopped) connection.end("this replica stops");
     return connection;

@@ -10,7 +10,13 @@ export class UnixTransport implements Transport {
   #listener: Deno.UnixListener | undefined;
   #closed = false;
 
-  /** Listens and dials nowhere yet. @param fail called with what a listener of the channel threw: a broken invariant */
+  /**
+   * Listens and dials nowhere yet.
+   *
+   * @param folder the data folder
+   * @param self this replica
+   * @param fail called with what a listener of the channel threw: a broken invariant
+   */
   constructor(
     private readonly folder: string,
     private readonly self: ReplicaId,

@@ -42,7 +42,8 @@ export class HttpPool {
   /** in the order in which they began */
   readonly #calls = new Set<HttpCall>();
   readonly #waiting: HttpCall[] = [];
-  readonly #sweeping: ReturnType<typeof setInterval>;
+  /** one timer for all calls, while there is a call or a connection */
+  #sweeping: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
   /**
@@ -51,11 +52,12 @@ export class HttpPool {
    * @param url `http` or `https`; a path in it goes before those of requests
    * @param timeoutMs milliseconds from {@link request} to the whole answer: it may be up to {@link SWEEP_MS} less
    */
-  constructor(private readonly url: URL, private readonly connectionsMax: number, timeoutMs: number) {
+  constructor(
+    private readonly url: URL,
+    private readonly connectionsMax: number,
+    private readonly timeoutMs: number,
+  ) {
     this.#base = url.pathname.replace(/\/+$/, "");
-    // one timer for all calls
-    const sweepMs = Math.min(SWEEP_MS, timeoutMs / 4);
-    this.#sweeping = setInterval(() => this.#sweep(timeoutMs - sweepMs, `no answer within ${timeoutMs} ms`), sweepMs);
   }
 
   /**
@@ -71,6 +73,7 @@ export class HttpPool {
     const head = `${method} ${this.#base}${path} HTTP/1.1\r\nhost: ${this.url.host}\r\n${ours}${ofBody}${headers}\r\n`;
     const call = new HttpCall(head + body);
     if (this.#closed) call.end("the client is closed");
+    else this.#sweepLater();
     this.#calls.add(call);
     this.#waiting.push(call);
     this.#assign();
@@ -82,16 +85,26 @@ export class HttpPool {
   /** Ends every call and every connection. */
   close(): void {
     this.#closed = true;
-    clearInterval(this.#sweeping);
+    clearTimeout(this.#sweeping);
     for (const call of this.#calls) call.end("the client is closed");
     for (const connection of this.#all) connection.end("the client is closed");
   }
 
-  /** Gives up calls that began `timeoutMs` ago or before, and closes idle connections. */
-  #sweep(timeoutMs: number, error: string): void {
+  #sweepLater(): void {
+    const sweepMs = Math.min(SWEEP_MS, this.timeoutMs / 4);
+    this.#sweeping ??= setTimeout(() => {
+      this.#sweeping = undefined;
+      this.#sweep(this.timeoutMs - sweepMs);
+      if (this.#calls.size + this.#all.size > 0) this.#sweepLater();
+    }, sweepMs);
+  }
+
+  /** Gives up calls that began `ageMs` ago or before, and closes idle connections. */
+  #sweep(ageMs: number): void {
+    const error = `no answer within ${this.timeoutMs} ms`;
     const now = performance.now();
     for (const call of this.#calls) {
-      if (now - call.startedMs < timeoutMs) break;
+      if (now - call.startedMs < ageMs) break;
       call.end(error);
     }
     for (const connection of this.#all) {

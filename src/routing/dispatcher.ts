@@ -61,13 +61,13 @@ export interface ProcessorStatus {
   /** calls of this replica without an answer */
   readonly inFlight: number;
   /** why it is down; left out if it is not, or if `rejectsWith` says it */
-  readonly error?: string;
+  readonly error?: string | undefined;
   /** the status with which it refuses one payment after the other; left out if it does not */
-  readonly rejectsWith?: number;
+  readonly rejectsWith?: number | undefined;
   /** until when it gets no calls, as it asked (Retry-After), ISO 8601; left out if it did not */
-  readonly retryAt?: string;
+  readonly retryAt?: string | undefined;
   /** what is not understood of its answer about a payment; left out if all is */
-  readonly unclear?: string;
+  readonly unclear?: string | undefined;
 }
 
 /** Where the parts of a dispatcher come from. */
@@ -138,9 +138,10 @@ export class Dispatcher implements LedgerObserver {
     const { id = "", error } = this.#unclear[processor] ?? {};
     return {
       ...{ state: available || full ? "up" : "down", latencyMs: Math.round(latencyMs), inFlight },
-      ...rejectsWith === undefined ? trouble && { error: trouble } : { rejectsWith },
-      ...retryInMs > 0 && { retryAt: new Date(clock.now() + retryInMs).toISOString() },
-      ...error !== undefined && ledger.book.pending.has(id) && { unclear: error },
+      error: rejectsWith === undefined ? trouble || undefined : undefined,
+      rejectsWith,
+      retryAt: retryInMs > 0 ? new Date(clock.now() + retryInMs).toISOString() : undefined,
+      unclear: ledger.book.pending.has(id) ? error : undefined,
     };
   }
 
@@ -180,7 +181,7 @@ export class Dispatcher implements LedgerObserver {
     this.#offerAll();
   }
 
-  /** Binds and sends nothing more; a call that ends may still be looked up. Resolved when no call is in flight, and all is recorded. */
+  /** Binds and sends nothing more; a call that ends may still be looked up. Resolves when no call is in flight, and all is recorded. */
   stop(): Promise<void> {
     this.#running = false;
     this.#turns.stop();
@@ -201,7 +202,7 @@ export class Dispatcher implements LedgerObserver {
     else if (fact.kind === "purged") {
       for (const id of this.#work.keys()) if (!this.#parts.ledger.book.pending.has(id)) this.#work.delete(id);
     } else if ("id" in fact) {
-      // not recorded here, or by an earlier process of this replica: calls and lookups notice at their end
+      // another replica recorded it, or an earlier process of this one; calls and lookups notice at their end
       const state = this.#work.get(fact.id)?.state;
       if (state === "queued" || state === "bound") this.#beginAnew(fact.id);
     }

@@ -14,9 +14,9 @@ export type Readiness = ReturnType<typeof readinessOf>;
 export interface Running {
   /** records and folds facts */
   readonly ledger: Ledger;
-  /** none where the log is no files */
+  /** deletes old segments; undefined where the log is a stream */
   readonly retention: Retention | undefined;
-  /** brings payments to the processors */
+  /** sends payments to the processors */
   readonly dispatcher: Dispatcher;
   /** writes the store; undefined without one */
   readonly projector: Projector | undefined;
@@ -63,7 +63,7 @@ export function readinessOf(
     }),
     projector?.trouble ?? "",
     ...reached,
-    isCutOff ? "the log is not heard, so nothing new is taken or sent here" : "",
+    isCutOff ? "this replica does not hear the log, so it takes and sends nothing new" : "",
     phase === "serving" && isUncovered
       ? "POST is answered 503: a 202 says that Postgres holds the payment (ACK=store)"
       : "",

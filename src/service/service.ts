@@ -19,7 +19,7 @@ export type Acceptance =
   | "total-full"
   /** the store did not commit in time; the payment is taken, but not as safe as `ACK` promises: sending it again is safe */
   | "uncovered"
-  /** the log of the other machines is not heard, so the payment was not taken: later it may be, or by another replica now */
+  /** this replica does not hear the log, so the payment was not taken; another replica may take it */
   | "cut-off"
   /** the replica is starting or stopping and takes nothing */
   | "not-serving";
@@ -43,7 +43,7 @@ export interface Service {
    * @returns false if it is not serving, or the log did not take it; `cut-off` if that could not be learned in time
    */
   purge(): boolean | "cut-off" | Promise<boolean | "cut-off">;
-  /** Whether payments are taken now, and what is not as it should be. */
+  /** The state that `/readyz` shows. */
   readiness(): Readiness;
   /** its parts, as they are now */
   readonly vitals: Vitals;
@@ -51,6 +51,6 @@ export interface Service {
 
 /** The parts of a replica, for what `/readyz` does not show; those of {@link Running} are missing until the store and the log are read. */
 export interface Vitals extends Partial<Running> {
-  /** the links to the peers; none for a replica on its own */
+  /** to the peers; undefined for a replica on its own */
   readonly links: PeerLinks | undefined;
 }

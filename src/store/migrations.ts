@@ -110,7 +110,7 @@ export async function migrate(client: pg.ClientBase): Promise<void> {
 }
 
 /**
- * Says who the replicas are: that names the owners in the view.
+ * Stores the names of the replicas, which the audit's view shows as owners.
  *
  * @throws StoreError if the rows are of other replicas, so that codes would get wrong names
  */
@@ -120,7 +120,7 @@ export async function enrol(client: pg.ClientBase, { names }: Roster): Promise<v
   if (names.some((name, code) => name !== (known[code] ?? name))) {
     throw new StoreError("refused", `its payments are of REPLICAS=${known}: names may be added at the end only`);
   }
-  // a list that is shorter now has owners in the rows still
+  // rows may name owners that a shorter list does not have
   if (names.length <= known.length) return;
   await client.query("update store_state set replicas = $1 where replicas is not distinct from $2", [
     names,

@@ -2,7 +2,7 @@
 // @ts-types="@types/pg"
 import pg from "pg";
 import type { Payment } from "../payment/payment.ts";
-import { PAIR, type Roster } from "../payment/roster.ts";
+import type { Roster } from "../payment/roster.ts";
 import { connectionOf } from "./connection.ts";
 import { enrol, migrate } from "./migrations.ts";
 import { ADVANCE, columns, PENDING, SETTLED_IN_ORDER, STORED, STORY, unpack, WRITE } from "./rows.ts";
@@ -21,7 +21,8 @@ const CHUNK = 1_000;
 interface PostgresOptions {
   /** see {@link connectionOf} */
   readonly url: string;
-  readonly roster?: Roster;
+  /** the replicas, by whose codes rows name owners */
+  readonly roster: Roster;
   /** the timeout of a statement, in milliseconds */
   readonly statementTimeoutMs?: number;
   /** the timeout of connecting, in milliseconds */
@@ -53,7 +54,7 @@ export class PostgresStore implements Store {
    * @throws StoreError if the URL is none, or has a parameter that is not supported
    */
   constructor(options: PostgresOptions) {
-    const { url, roster = PAIR, statementTimeoutMs = 10_000, connectTimeoutMs = 2_000 } = options;
+    const { url, roster, statementTimeoutMs = 10_000, connectTimeoutMs = 2_000 } = options;
     this.#roster = roster;
     this.#story = options.story ?? (() => undefined);
     this.#where = serverOf(url).where;

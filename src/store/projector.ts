@@ -24,7 +24,7 @@ export const COVER_MS = 1_500;
 export interface ProjectorParts {
   /** whether it is the one that writes at an interval */
   readonly isFirst: boolean;
-  /** where payments are written */
+  /** where it writes */
   readonly store: Store;
   /** the time */
   readonly clock: Clock;
@@ -242,7 +242,7 @@ export class Projector implements LedgerObserver {
     if (isOlder) return this.#rewrite(now);
     if (now.logId !== logId) return this.#ahead(`the store holds another log, ${now.logId}`);
     const reading = now.position > ledger.position ? ledger.barrier() : undefined;
-    // another replica has stored what is still on its way to this one: looked at again later
+    // another replica has stored facts that this one has not read yet: checked again later
     if (reading) return void reading.then((isRead) => isRead && this.#isAhead(now));
     if (this.#isAhead(now)) return;
     if (this.#wroteLast && rows > 0) onBatch(rows, clock.monotonic() - this.#startedMs);

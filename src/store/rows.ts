@@ -5,7 +5,7 @@
  */
 import { PROCESSORS, REASONS } from "../payment/fact.ts";
 import { type Payment, STAGES } from "../payment/payment.ts";
-import { PAIR, type Roster } from "../payment/roster.ts";
+import type { Roster } from "../payment/roster.ts";
 import { StoreError } from "./store.ts";
 
 const SETTLED = STAGES.indexOf("settled");
@@ -70,7 +70,7 @@ export const STORY = "select story from payment where id = $1";
 export function columns(
   payments: readonly Payment[],
   story: (id: string) => string | undefined,
-  roster = PAIR,
+  roster: Roster,
 ): string[] {
   const storyOf = ({ id, stage }: Payment) => {
     const text = stage === "settled" ? story(id) : undefined;
@@ -105,7 +105,7 @@ export const SETTLED_IN_ORDER = `${
  *
  * @throws StoreError if this version of the program does not know a code
  */
-export function unpack(row: string, roster = PAIR): Payment {
+export function unpack(row: string, roster: Roster): Payment {
   const text = row.split(",");
   return {
     id: text[0]!,

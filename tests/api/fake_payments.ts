@@ -1,5 +1,4 @@
 /** A replica that takes payments into a book and does nothing with them. @module */
-import { PAIR } from "../../src/payment/roster.ts";
 import assert from "node:assert/strict";
 import { createApp, type Edge } from "../../src/api/app.ts";
 import type { Problem } from "../../src/api/problem.ts";
@@ -11,6 +10,7 @@ import type { Readiness } from "../../src/service/readiness.ts";
 import type { Acceptance, Service, Vitals } from "../../src/service/service.ts";
 import { Facts } from "../support/facts.ts";
 import { assertDocumented } from "./documented.ts";
+import { PAIR } from "../support/pair.ts";
 
 /** 2025-07-15T12:34:56.000Z */
 export const NOW = Date.UTC(2025, 6, 15, 12, 34, 56);

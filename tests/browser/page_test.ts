@@ -1,5 +1,4 @@
 /** What the pages show to the figure: a real page over a replica whose state and time the test sets. */
-import { PAIR } from "../../src/payment/roster.ts";
 import assert from "node:assert/strict";
 import { createApp } from "../../src/api/app.ts";
 import { LOOK_MS, Watch } from "../../src/console/watch.ts";
@@ -17,6 +16,7 @@ import {
   untilNews,
   untilText,
 } from "./browser.ts";
+import { PAIR } from "../support/pair.ts";
 
 const START = Date.UTC(2025, 6, 1);
 

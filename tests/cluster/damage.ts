@@ -3,6 +3,7 @@ import { FileSegments } from "../../src/ledger/file_segments.ts";
 import { RECORD_BYTES, RecordBuffer } from "../../src/ledger/record.ts";
 import { readHeader } from "../../src/ledger/segment_log.ts";
 import type { Random } from "../../src/clock.ts";
+import { PAIR } from "../support/pair.ts";
 
 /** What is left. */
 export const DAMAGES = ["all of it", "nothing", "all up to a byte", "some of each segment"] as const;
@@ -13,9 +14,9 @@ export function rotate(folder: string): void {
   const files = new FileSegments(folder);
   const segment = files.list().at(-1)!;
   const file = files.open(segment)!;
-  const header = readHeader(file, segment, new RecordBuffer())!;
-  const next = new RecordBuffer().write({ ...header, segment: segment + 1, base: null }, 0);
-  if (files.create(segment + 1, next.bytes)) file.append(new RecordBuffer().write({ kind: "sealed" }, 0).bytes);
+  const header = readHeader(file, segment, new RecordBuffer(PAIR))!;
+  const next = new RecordBuffer(PAIR).write({ ...header, segment: segment + 1, base: null }, 0);
+  if (files.create(segment + 1, next.bytes)) file.append(new RecordBuffer(PAIR).write({ kind: "sealed" }, 0).bytes);
   file.close();
 }
 
@@ -63,11 +64,11 @@ export function damage(folder: string, kind: Damage, random: Random): void {
 /** Marks a segment as one of another boot. */
 function reboot(files: FileSegments, folder: string, segment: number): void {
   const file = files.open(segment)!;
-  const header = readHeader(file, segment, new RecordBuffer(), 0);
+  const header = readHeader(file, segment, new RecordBuffer(PAIR), 0);
   file.close();
   if (!header) return;
   using written = Deno.openSync(pathOf(folder, segment), { write: true });
-  written.writeSync(new RecordBuffer().write({ ...header, boot: header.boot + 1 }, 0).bytes);
+  written.writeSync(new RecordBuffer(PAIR).write({ ...header, boot: header.boot + 1 }, 0).bytes);
 }
 
 function pathOf(folder: string, segment: number): string {

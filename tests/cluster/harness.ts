@@ -5,7 +5,6 @@
 import assert from "node:assert/strict";
 // @ts-types="@types/pg"
 import pg from "pg";
-import { PAIR } from "../../src/payment/roster.ts";
 import type { StandIn } from "../../src/local/standin.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { CADDY, type Needs, needsOf, NO_CADDY } from "../support/permissions.ts";
@@ -13,28 +12,35 @@ import { EXIT_RESTART } from "../../src/errors.ts";
 import { freePort } from "../support/free_port.ts";
 import { bothStandIns } from "../support/standins.ts";
 import { until } from "../support/until.ts";
+import { PAIR } from "../support/pair.ts";
 
 export type Id = string;
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const CADDYFILE = new URL("../../Caddyfile", import.meta.url).pathname;
 
-/** One replica's process, reached through its socket. One that asks to be started again is. */
+/** One replica's process, reached where it listens. One that asks to be started again is. */
 export class ReplicaProcess {
   #process: Deno.ChildProcess | undefined;
   #ended = false;
-  #client: Deno.HttpClient;
+  readonly #client: Deno.HttpClient;
+  readonly #url: string;
   /** how often it asked for that */
   restarts = 0;
 
-  /** @param inside what runs a command where the process is to run; nothing runs it here */
+  /**
+   * @param socket its path, or an address with a port
+   * @param inside what runs a command where the process is to run; nothing runs it here
+   */
   constructor(
     readonly id: Id,
     readonly socket: string,
     private readonly env: Record<string, string>,
     private readonly inside: readonly string[] = [],
   ) {
-    this.#client = Deno.createHttpClient({ proxy: { transport: "unix", path: socket }, poolMaxIdlePerHost: 64 });
+    const path = socket.startsWith("/") ? { proxy: { transport: "unix", path: socket } as const } : {};
+    this.#client = Deno.createHttpClient({ ...path, poolMaxIdlePerHost: 64 });
+    this.#url = socket.startsWith("/") ? "http://localhost" : `http://${socket}`;
   }
 
   get pid(): number {
@@ -87,7 +93,7 @@ export class ReplicaProcess {
   }
 
   request(path: string, init: RequestInit = {}): Promise<Response> {
-    return fetch(`http://localhost${path}`, { ...init, client: this.#client });
+    return fetch(`${this.#url}${path}`, { ...init, client: this.#client });
   }
 
   async pay(id: string, amount = 19.9): Promise<number> {

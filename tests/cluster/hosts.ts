@@ -23,6 +23,8 @@ const LOOK_MS = 10_000;
 const MONITOR_MS = 1_000;
 /** When something that starts, or joins again, is given up, in milliseconds. */
 const START_MS = 60_000;
+/** How long servers have to catch up, in milliseconds. */
+const WHOLE_MS = 20_000;
 
 /** This machine cannot have hosts; the message is one line. */
 export class HostsError extends Error {
@@ -176,10 +178,17 @@ export class Hosts implements AsyncDisposable {
     await within(this.replica(host).start(), `replica ${host} starts`);
   }
 
-  /** Waits until every replica is ready and every server has all of the stream. */
-  async untilWell(): Promise<void> {
+  /**
+   * Waits until every replica is ready, and for a while until every server has all of the stream.
+   *
+   * @returns what is known of the stream if some server still lacks a part of it: that is the servers' own affair
+   */
+  async untilWell(): Promise<string | undefined> {
     for (const host of HOSTS) await until(async () => (await this.look(host, "/readyz"))?.ready === true, START_MS);
-    await until(async () => (await this.stream())?.cluster.replicas.every(({ current }) => current) === true, START_MS);
+    let stream: StreamDetail | undefined;
+    const isWhole = async () =>
+      (stream = await this.stream())?.cluster.replicas.every(({ current }) => current) === true;
+    return await until(isWhole, WHOLE_MS).then(() => undefined, () => JSON.stringify(stream));
   }
 
   /** What a replica answers to a GET with 200; undefined if it is anything else, or nothing in time. */

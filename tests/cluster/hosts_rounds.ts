@@ -98,8 +98,8 @@ export class HostsTest implements AsyncDisposable {
       await Promise.all([loading, troubling]);
     }
     await this.#calm();
-    await hosts.untilWell();
-    this.#told("every host is ready, and every server has the whole stream");
+    const lacks = await hosts.untilWell();
+    this.#told(`every host is ready${lacks ? `; not every server has the whole stream: ${lacks}` : ""}`);
     tally.asked += sent.asked.size;
     tally.accepted += sent.accepted.size;
     tally.restarts = HOSTS.reduce((sum, host) => sum + hosts.replica(host).restarts, 0);
@@ -213,7 +213,7 @@ export class HostsTest implements AsyncDisposable {
     }
   }
 
-  /** Once all is well: callers come again with what they were not answered; then every book says the same. */
+  /** Once all is well: callers repeat requests that had no answer; then all books agree. */
   async check({ asked, accepted }: Sent): Promise<void> {
     const { hosts, tally } = this;
     const calmMs = performance.now();
@@ -231,8 +231,7 @@ export class HostsTest implements AsyncDisposable {
         return (await hosts.look(host, "/readyz"))?.pending === 0;
       }, SETTLE_MS).catch((error) => this.#unsettled(asked, host, error));
     }
-    this.#told("everything is settled");
-    // whoever was sent a payment twice, and is slow, has decided about the second time
+    // a slow processor has answered the second call with the same id too
     await until(() => performance.now() > calmMs + DELAY_MS_MAX);
     const bookings = (id: string) =>
       Object.values(hosts.processors).filter(({ books }) => books.booked.get(id)?.cents === CENTS).length;
@@ -261,7 +260,7 @@ export class HostsTest implements AsyncDisposable {
     return unknown;
   }
 
-  /** What the first of these ids has been through, as each host and both processors know it. */
+  /** The story of the first of these ids, by each host and both processors. */
   async #story([id]: readonly string[]): Promise<string> {
     if (id === undefined) return "";
     const told = await Promise.all(HOSTS.map((host) => this.hosts.look(host, `/payments/${id}`)));

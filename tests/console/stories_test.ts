@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Processor, PROCESSORS, REASONS } from "../../src/payment/fact.ts";
-import { PAIR } from "../../src/payment/roster.ts";
 import { type Payment, STAGES } from "../../src/payment/payment.ts";
 import { decodeStory, isComplete, leadsTo, stepOf, Stories, STORIES_MIN } from "../../src/console/stories.ts";
 import type { StoryStep } from "../../src/console/watching.ts";
 import { Facts } from "../support/facts.ts";
 import { storyText } from "./story_text.ts";
+import { PAIR } from "../support/pair.ts";
 
 const NOW = Date.UTC(2025, 6, 15);
 const idOf = (n: number) => `4a7901b8-7d26-4d9d-aa19-${n.toString(16).padStart(12, "0")}`;
@@ -39,10 +39,10 @@ const LINES: readonly StoryStep[] = [
 ];
 
 /** The story that is kept of a payment. */
-const linesOf = (stories: Stories, id: string) => decodeStory(stories.get(id) ?? "");
+const linesOf = (stories: Stories, id: string) => decodeStory(stories.get(id) ?? "", PAIR);
 
 Deno.test("a story has every step with its time, replica and reason", () => {
-  const stories = new Stories();
+  const stories = new Stories(PAIR);
   for (const line of story(idOf(1)).lines) stories.add(idOf(1), line);
   assert.deepEqual(linesOf(stories, idOf(1)), LINES);
   assert.equal(stories.get(idOf(2)), undefined);
@@ -51,7 +51,7 @@ Deno.test("a story has every step with its time, replica and reason", () => {
 });
 
 Deno.test("a story of hours keeps its first line and its last ones, and says that it is not complete", () => {
-  const stories = new Stories();
+  const stories = new Stories(PAIR);
   const complete: boolean[] = [];
   for (let attempt = 1; attempt <= 50; attempt++) {
     const step = { at: NOW + attempt, replica: "a", attempt, processor: "default" } as const;
@@ -71,7 +71,7 @@ Deno.test("a story of hours keeps its first line and its last ones, and says tha
 });
 
 Deno.test("the stories with the newest steps are kept", () => {
-  const stories = new Stories();
+  const stories = new Stories(PAIR);
   const long = idOf(999_999);
   stories.add(long, LINES[0]!);
   const many = 3 * STORIES_MIN;
@@ -122,13 +122,13 @@ Deno.test("a story can be read from its text", () => {
   fc.assert(fc.property(fc.array(anyLine, { minLength: 1, maxLength: 24 }), (lines) => {
     const text = storyText(lines);
     assert.match(text, /^[-\d,;]+$/);
-    assert.deepEqual(decodeStory(text), lines);
+    assert.deepEqual(decodeStory(text, PAIR), lines);
   }));
 });
 
 Deno.test("a text of a newer version, or one that is no story, is not read", () => {
   const line = storyText([LINES[0]!]);
   for (const text of ["", "hello", "1,2", line.replace(/\d+$/, "99"), `${line};`]) {
-    assert.equal(decodeStory(text), undefined, text);
+    assert.equal(decodeStory(text, PAIR), undefined, text);
   }
 });

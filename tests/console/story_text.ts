@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { Stories } from "../../src/console/stories.ts";
 import type { StoryStep } from "../../src/console/watching.ts";
+import { PAIR } from "../support/pair.ts";
 
 export function storyText(lines: readonly StoryStep[]): string {
   return lines.map((line) => {
-    const stories = new Stories();
+    const stories = new Stories(PAIR);
     stories.add("", line);
     const text = stories.get("");
     assert.ok(text !== undefined);

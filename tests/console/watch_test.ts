@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import type { Fact, Processor, Reason } from "../../src/payment/fact.ts";
 import type { Status } from "../../src/peer/frame.ts";
 import { LIMITS, type Readiness } from "../../src/service/readiness.ts";
-import { PAIR } from "../../src/payment/roster.ts";
 import type { Vitals } from "../../src/service/service.ts";
 import type { Live, Point } from "../../src/console/watching.ts";
 import { LOOK_MS, STORY_MS, Watch, WATCHERS_MAX } from "../../src/console/watch.ts";
@@ -10,6 +9,7 @@ import { FakePayments } from "../api/fake_payments.ts";
 import { Facts } from "../support/facts.ts";
 import { storyText } from "./story_text.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
+import { PAIR } from "../support/pair.ts";
 
 const idOf = (n: number) => `4a7901b8-7d26-4d9d-aa19-${n.toString(16).padStart(12, "0")}`;
 

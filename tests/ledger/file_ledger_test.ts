@@ -7,6 +7,7 @@ import { Book } from "../../src/payment/book.ts";
 import { dispatched, type Fact, type ReplicaId, settled } from "../../src/payment/fact.ts";
 import { MemorySegments } from "./memory_segments.ts";
 import { accepted, begin, BOOT, bytesOf, idOf, LOG_ID, Side } from "./side.ts";
+import { PAIR } from "../support/pair.ts";
 
 /** Two replicas on one log. */
 function pair(): { files: MemorySegments; a: Side; b: Side } {
@@ -141,7 +142,7 @@ Deno.test("replicas that disagree whether a fact holds have different hashes fro
   const book = new Book();
   book.load({ ...a.ledger.book.get(idOf(1))!, cents: 5 });
   const log = new SegmentLog({ files, boot: BOOT, position: positionOf(1, 0), gone() {} });
-  const other = new FileLedger(log, 9, book);
+  const other = new FileLedger(log, 9, PAIR, book);
   other.catchUp();
   assert.equal(other.position, a.ledger.position);
   assert.notEqual(other.hash, a.ledger.hash);
@@ -161,7 +162,7 @@ Deno.test("where the log began anew on what the store held, the hash begins anew
   assert.deepEqual(whole.ledger.checkpoints, []);
   // a replica that starts from the store, which holds the log up to the position after it
   const log = new SegmentLog({ files, boot: BOOT, position: positionOf(4, 1), gone() {} });
-  const later = new FileLedger(log, 9);
+  const later = new FileLedger(log, 9, PAIR);
   later.catchUp();
   assert.notEqual(later.hash, 0);
   assert.deepEqual([later.position, later.hash], [whole.ledger.position, whole.ledger.hash]);
@@ -175,7 +176,7 @@ Deno.test("a ledger that continues from the store's position comes to the hash o
   const log = new SegmentLog({ files, boot: BOOT, position, gone() {} });
   const loaded = new Book();
   for (const payment of book.pending.values()) loaded.load(payment);
-  const later = new FileLedger(log, 9, loaded, hash);
+  const later = new FileLedger(log, 9, PAIR, loaded, hash);
   a.accept(3);
   settle(a, 1, "a");
   later.catchUp();

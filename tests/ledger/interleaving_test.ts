@@ -6,9 +6,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { dispatched, type Fact, PROCESSORS, released, type ReplicaId, settled } from "../../src/payment/fact.ts";
-import { PAIR } from "../../src/payment/roster.ts";
 import { MemorySegments } from "./memory_segments.ts";
 import { begin, idOf, Side } from "./side.ts";
+import { PAIR } from "../support/pair.ts";
 
 const KILLED = new Error("killed");
 const KINDS = ["accepted", "dispatched", "released", "settled", "moved", "purged", "doubted"] as const;

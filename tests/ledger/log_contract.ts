@@ -8,6 +8,7 @@ import { LogGoneError, positionOf, type SegmentFile, type SegmentFiles } from ".
 import { RECORD_BYTES, RecordBuffer } from "../../src/ledger/record.ts";
 import { SegmentLog, type SegmentLogOptions } from "../../src/ledger/segment_log.ts";
 import { accepted, begin, BOOT, bytesOf, LOG_ID, REREADS, Side } from "./side.ts";
+import { PAIR } from "../support/pair.ts";
 
 /** Segments that a test has to itself. */
 export interface Home extends Disposable {
@@ -118,7 +119,7 @@ function reading(test: Test): void {
     using pair = new Pair(home);
     const { a, b } = pair;
     assert.equal(a.log.position, positionOf(1, 0));
-    const [written, read] = [new RecordBuffer(), new RecordBuffer()];
+    const [written, read] = [new RecordBuffer(PAIR), new RecordBuffer(PAIR)];
     for (const n of [1, 2]) assert.equal(a.log.append(written.write(accepted(n), n)), true);
     const seen = [];
     while (b.log.next(read)) seen.push([b.log.position, read.read()]);
@@ -147,7 +148,7 @@ function reading(test: Test): void {
   test("a new reading goes to the new end, also where the one before left records unread", (home) => {
     using pair = new Pair(home);
     const { a, b } = pair;
-    const [written, read] = [new RecordBuffer(), new RecordBuffer()];
+    const [written, read] = [new RecordBuffer(PAIR), new RecordBuffer(PAIR)];
     const append = (n: number) => a.log.append(written.write(accepted(n), n));
     append(1);
     // all that is there is read from the file, and one record handed out
@@ -264,7 +265,7 @@ function rotating(test: Test): void {
     assert.deepEqual(home.files().list(), [1, 2, 3, 4]);
     assert.equal(a.ledger.position, positionOf(4, 2));
     const file = home.files().open(2)!;
-    const read = new RecordBuffer();
+    const read = new RecordBuffer(PAIR);
     const kinds = [];
     while (file.read(read.bytes) > 0) kinds.push(read.valid && read.read());
     file.close();
@@ -290,7 +291,7 @@ function rotating(test: Test): void {
     const { a, b } = pair;
     a.accept(1);
     b.ledger.catchUp();
-    const record = new RecordBuffer();
+    const record = new RecordBuffer(PAIR);
     for (const [i, { log }] of [a, b].entries()) {
       assert.equal(log.append(record.write(accepted(10 + i), 99)), true);
     }
@@ -376,7 +377,7 @@ function torn(test: Test): void {
     begin(home.files());
     const files = new ShortFiles(home.files());
     using a = new Side(files, 0);
-    const record = new RecordBuffer().write(accepted(1), 1);
+    const record = new RecordBuffer(PAIR).write(accepted(1), 1);
     for (const takes of [0, 1, RECORD_BYTES - 1]) {
       files.takes = takes;
       assert.equal(a.log.append(record), false);

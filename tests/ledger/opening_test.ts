@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { FileLedger } from "../../src/ledger/file_ledger.ts";
 import { positionOf, segmentOf } from "../../src/ledger/log.ts";
-import { PAIR } from "../../src/payment/roster.ts";
 import { locate, NOTHING_STORED, type Opening, type OpeningParts, openLog } from "../../src/ledger/opening.ts";
 import { RECORD_BYTES, RecordBuffer, type SegmentHeader } from "../../src/ledger/record.ts";
 import { SegmentLog } from "../../src/ledger/segment_log.ts";
@@ -12,6 +11,7 @@ import type { Payment } from "../../src/payment/payment.ts";
 import type { Stored } from "../../src/store/store.ts";
 import { MemorySegments } from "./memory_segments.ts";
 import { accepted, begin, BOOT, bytesOf, idOf, LOG_ID, REREADS } from "./side.ts";
+import { PAIR } from "../support/pair.ts";
 
 const UPTIME_MS = 60_000;
 /** What the next identity of a log is made of. */
@@ -58,7 +58,7 @@ function start(files: MemorySegments, held: Held = EMPTY, nonce = 0): Started {
   book.restoreDoubt(held.stored.doubtedUptimeMs);
   if (beginning.leftovers) book.markLoadedDoubtful();
   const segments = new SegmentLog({ files, boot: BOOT, rereads: REREADS, gone: assert.fail, ...from });
-  const ledger = new FileLedger(segments, nonce, book, held.stored.hash);
+  const ledger = new FileLedger(segments, nonce, PAIR, book, held.stored.hash);
   ledger.catchUp();
   return { logId, ledger };
 }
@@ -108,7 +108,7 @@ function opened(files: MemorySegments, held: Held, doubted: boolean, options: Pa
 
 /** What the first record of a segment says. */
 function firstOf(files: MemorySegments, segment: number): SegmentHeader {
-  const record = new RecordBuffer();
+  const record = new RecordBuffer(PAIR);
   record.bytes.set(files.content(segment).bytes.subarray(0, RECORD_BYTES));
   return record.read() as SegmentHeader;
 }
@@ -147,6 +147,7 @@ function heldAt(files: MemorySegments, position = Infinity): Held {
       next: (into) => log.position < position && log.next(into),
     },
     0,
+    PAIR,
     book,
   );
   ledger.catchUp();

@@ -6,6 +6,7 @@ import { needs } from "../support/permissions.ts";
 import { end, FACTS } from "./log_writer.ts";
 import { begin, Side } from "./side.ts";
 import { TempFolder } from "../support/temp_folder.ts";
+import { PAIR } from "../support/pair.ts";
 
 /** How often a process is killed. */
 const KILLS = 5;
@@ -58,7 +59,7 @@ class Writer implements AsyncDisposable {
 function wholeRecords(path: string): number {
   const bytes = Deno.readFileSync(path);
   assert.equal(bytes.length % RECORD_BYTES, 0, path);
-  const record = new RecordBuffer();
+  const record = new RecordBuffer(PAIR);
   for (let at = 0; at < bytes.length; at += RECORD_BYTES) {
     record.bytes.set(bytes.subarray(at, at + RECORD_BYTES));
     assert.equal(record.valid, true, `${path} at ${at}`);

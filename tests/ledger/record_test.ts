@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { type LogRecord, mix, RECORD_BYTES, RecordBuffer, type SegmentHeader } from "../../src/ledger/record.ts";
 import { REPLICAS_MAX, Roster } from "../../src/payment/roster.ts";
 import { anyFact, position } from "../payment/arbitrary.ts";
+import { PAIR } from "../support/pair.ts";
 
 const header: fc.Arbitrary<SegmentHeader> = fc.record({
   kind: fc.constant("header" as const),
@@ -24,7 +25,7 @@ const nonce = fc.nat(2 ** 32 - 1);
 
 /** What another process reads of it. */
 function copy({ bytes }: RecordBuffer): RecordBuffer {
-  const read = new RecordBuffer();
+  const read = new RecordBuffer(PAIR);
   read.bytes.set(bytes);
   return read;
 }
@@ -44,7 +45,7 @@ const SUM = 1;
 const PURGED: LogRecord = { kind: "purged", by: "b", at: 1_000 };
 
 Deno.test("every record comes back as it was written, whatever the buffer held before", () => {
-  const written = new RecordBuffer();
+  const written = new RecordBuffer(PAIR);
   fc.assert(
     fc.property(record, nonce, (one, nonce) => {
       const read = copy(written.write(one, nonce));
@@ -61,7 +62,7 @@ Deno.test("every record comes back as it was written, whatever the buffer held b
 Deno.test("a record is not valid if any one bit is changed", () => {
   fc.assert(
     fc.property(record, nonce, (one, nonce) => {
-      const buffer = new RecordBuffer().write(one, nonce);
+      const buffer = new RecordBuffer(PAIR).write(one, nonce);
       for (let bit = 0; bit < 8 * RECORD_BYTES; bit++) {
         buffer.bytes[bit >> 3]! ^= 1 << (bit & 7);
         assert.equal(buffer.valid, false, `bit ${bit} of ${one.kind}`);
@@ -76,9 +77,9 @@ Deno.test("a record is not valid if any one bit is changed", () => {
 Deno.test("a record is not valid if only its first or last bytes are there", () => {
   fc.assert(
     fc.property(record, nonce, fc.integer({ min: 1, max: RECORD_BYTES - 1 }), (one, nonce, length) => {
-      const { bytes } = new RecordBuffer().write(one, nonce);
+      const { bytes } = new RecordBuffer(PAIR).write(one, nonce);
       for (const [from, to] of [[0, length], [length, RECORD_BYTES]] as const) {
-        const part = new RecordBuffer();
+        const part = new RecordBuffer(PAIR);
         part.bytes.set(bytes.subarray(from, to), from);
         // what is missing may have been zeros
         assert.equal(part.valid, part.bytes.every((byte, i) => byte === bytes[i]));
@@ -91,7 +92,7 @@ Deno.test("a record is not valid if only its first or last bytes are there", () 
 Deno.test("a record that was cut off at any byte is not completed by the next one", () => {
   fc.assert(
     fc.property(record, nonce, record, nonce, (one, first, next, second) => {
-      const [cut, behind] = [new RecordBuffer().write(one, first), new RecordBuffer().write(next, second)];
+      const [cut, behind] = [new RecordBuffer(PAIR).write(one, first), new RecordBuffer(PAIR).write(next, second)];
       for (let length = 1; length < RECORD_BYTES; length++) {
         const read = copy(cut);
         read.bytes.set(behind.bytes.subarray(0, RECORD_BYTES - length), length);
@@ -103,16 +104,16 @@ Deno.test("a record that was cut off at any byte is not completed by the next on
 });
 
 Deno.test("zeros, as a file system may leave them, are not a valid record", () => {
-  assert.equal(new RecordBuffer().valid, false);
+  assert.equal(new RecordBuffer(PAIR).valid, false);
 });
 
 Deno.test("two records that differ only in their writer's number differ", () => {
-  const [one, other] = [1, 2].map((nonce) => new RecordBuffer().write(PURGED, nonce));
+  const [one, other] = [1, 2].map((nonce) => new RecordBuffer(PAIR).write(PURGED, nonce));
   assert.notEqual(one!.sum, other!.sum);
 });
 
 Deno.test("a record of another version, or of an unknown kind, stops everything: it is not a torn record", () => {
-  const written = new RecordBuffer().write(PURGED, 7);
+  const written = new RecordBuffer(PAIR).write(PURGED, 7);
   const later = forged(written, CODES, (codes) => codes & 0xff_ffff | 2 << 24);
   const unknown = forged(written, CODES, (codes) => codes & ~0xff | 200);
   assert.deepEqual([later.valid, unknown.valid], [true, true]);
@@ -136,7 +137,7 @@ Deno.test("a record names each of 32 replicas, and beside it all that it says be
 });
 
 Deno.test("records of two replicas are what they were before there were rosters", () => {
-  const codes = (record: LogRecord) => new Uint32Array(new RecordBuffer().write(record, 1).bytes.buffer)[CODES];
+  const codes = (record: LogRecord) => new Uint32Array(new RecordBuffer(PAIR).write(record, 1).bytes.buffer)[CODES];
   assert.equal(codes({ kind: "moved", by: "a", from: "b", at: 1 }), 0x01_00_08_07);
   assert.equal(codes({ kind: "moved", by: "b", from: "a", at: 1 }), 0x01_00_01_07);
   const id = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";

@@ -2,6 +2,7 @@
 import { RecordBuffer } from "../../src/ledger/record.ts";
 import type { Published, Stream, StreamEvents } from "../../src/ledger/stream.ts";
 import type { Fact } from "../../src/payment/fact.ts";
+import { PAIR } from "../support/pair.ts";
 
 /** A publish that the test answers. */
 export interface Publish {
@@ -56,7 +57,7 @@ export class ScriptedStream implements Stream {
 
   /** The tail brings bytes, or the fact of another replica. @returns their position */
   brings(what: Uint8Array | Fact): number {
-    const bytes = what instanceof Uint8Array ? what : new RecordBuffer().write(what, 0xabc0 + this.#end).bytes;
+    const bytes = what instanceof Uint8Array ? what : new RecordBuffer(PAIR).write(what, 0xabc0 + this.#end).bytes;
     this.events.read(this.#end, bytes);
     return this.#end++;
   }

@@ -4,6 +4,7 @@ import { type Log, positionOf, type SegmentFiles } from "../../src/ledger/log.ts
 import { RecordBuffer } from "../../src/ledger/record.ts";
 import { SegmentLog, type SegmentLogOptions } from "../../src/ledger/segment_log.ts";
 import type { Accepted, Fact, ReplicaId } from "../../src/payment/fact.ts";
+import { PAIR } from "../support/pair.ts";
 
 export const LOG_ID = "0f0e0d0c-1111-4222-8333-444455556666";
 export const BOOT = 7;
@@ -21,7 +22,7 @@ export function accepted(n: number, by: ReplicaId = "a", cents = 1990): Accepted
 
 /** The bytes of records, one after another. */
 export function bytesOf(...records: readonly Parameters<RecordBuffer["write"]>[0][]): Uint8Array {
-  return Uint8Array.from(records.flatMap((record, i) => [...new RecordBuffer().write(record, i).bytes]));
+  return Uint8Array.from(records.flatMap((record, i) => [...new RecordBuffer(PAIR).write(record, i).bytes]));
 }
 
 /** Begins a log in its first segment, as the first start of all does. */
@@ -76,7 +77,7 @@ export class Side implements Disposable {
       ...options,
     });
     this.paused = new Paused(this.log);
-    this.ledger = new FileLedger(this.paused, nonce);
+    this.ledger = new FileLedger(this.paused, nonce, PAIR);
     this.ledger.observe({ folded: (fact, holds) => this.told.push({ fact, holds }) });
   }
 

@@ -10,7 +10,7 @@ export interface StreamEngine extends AsyncDisposable {
   open(): Promise<Stream>;
   /** Closes every such connection. */
   leave(): Promise<void>;
-  /** Has messages of no interest published until nothing more is taken; the stream is of no use afterwards. */
+  /** Publishes other messages until the stream is full. */
   fill(): Promise<void>;
   /** Kills the server that leads the stream. */
   killLeader(): Promise<void>;
@@ -24,7 +24,7 @@ export interface StreamEngine extends AsyncDisposable {
   remove(): Promise<void>;
   /** Runs `work`, and takes the stream back to what it was before. */
   forget(work: () => Promise<void>): Promise<void>;
-  /** Waits until something holds, which the engine brings about. */
+  /** Waits until a condition holds. */
   until(is: () => boolean): Promise<void>;
 }
 
@@ -60,7 +60,7 @@ class Seen {
 const bytes = (text: string) => new TextEncoder().encode(text);
 const sequence = (first: number, count: number) => Array.from({ length: count }, (_, i) => first + i);
 
-/** Publishes the same until it is known what came of it. */
+/** Publishes the same bytes until the result is certain. */
 async function settle(stream: Stream, subject: string, text: string, over: number | undefined): Promise<Published> {
   for (;;) {
     const published = await stream.publish(subject, bytes(text), over);
@@ -68,7 +68,7 @@ async function settle(stream: Stream, subject: string, text: string, over: numbe
   }
 }
 
-/** What stands, in the end, of `text` at a subject: the position of it, or undefined where another message is. */
+/** Where `text` stands at a subject in the end; undefined if another message does. */
 async function settled(stream: Stream, subject: string, text: string, seen: Seen, engine: StreamEngine) {
   const published = await settle(stream, subject, text, 0);
   assert.ok(published.kind === "stands" || published.kind === "overruled", published.kind);
@@ -165,7 +165,7 @@ const PUBLISHES: Readonly<Record<string, Test>> = {
     await engine.fill();
     assert.deepEqual(await stream.publish("x", bytes("more"), 1), { kind: "full" });
     assert.deepEqual(await stream.publish("x", bytes("more"), undefined), { kind: "full" });
-    // who expects wrongly may learn either
+    // a publish with a wrong expectation may learn either
     const { kind } = await stream.publish("x", bytes("other"), 0);
     assert.ok(kind === "overruled" || kind === "full", kind);
     const { last } = (await stream.state())!;

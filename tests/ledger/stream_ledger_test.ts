@@ -5,10 +5,10 @@ import { CURRENT_MS, StreamLedger } from "../../src/ledger/stream_ledger.ts";
 import { Book } from "../../src/payment/book.ts";
 import { dispatched, type Fact, released, settled } from "../../src/payment/fact.ts";
 import type { Payment } from "../../src/payment/payment.ts";
-import { PAIR } from "../../src/payment/roster.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { ScriptedStream } from "./scripted_stream.ts";
 import { accepted, idOf } from "./side.ts";
+import { PAIR } from "../support/pair.ts";
 
 /** Longer than any pause before the same bytes are published again, and shorter than a barrier may take. */
 const AGAIN_MS = 900;
@@ -32,7 +32,7 @@ class Scene {
   /** A stream that begins with a barrier, so that no payment's message is the first. */
   static begun(): Scene {
     const scene = new Scene();
-    scene.stream.brings(new RecordBuffer().write({ kind: "barrier" }, 1).bytes);
+    scene.stream.brings(new RecordBuffer(PAIR).write({ kind: "barrier" }, 1).bytes);
     return scene;
   }
 
@@ -339,6 +339,9 @@ Deno.test("nothing is read, published or concluded once the stream is lost", asy
 
 Deno.test("messages that leave one out, or that are no record, are a broken invariant", () => {
   const { events } = Scene.begun().stream;
-  assert.throws(() => events.read(3, new RecordBuffer().write(accepted(1), 1).bytes), /invariant: the message at 3/);
+  assert.throws(
+    () => events.read(3, new RecordBuffer(PAIR).write(accepted(1), 1).bytes),
+    /invariant: the message at 3/,
+  );
   assert.throws(() => events.read(2, new Uint8Array(64).fill(1)), /invariant: the message at 2 .* is no record/);
 });

@@ -4,6 +4,7 @@ import { payment, statusOf, TestPostgres } from "../cluster/harness.ts";
 import { CADDY, needs, optional } from "../support/permissions.ts";
 import { newFolder, Started, usersOf } from "./start.ts";
 import { until } from "../support/until.ts";
+import { PAIR } from "../support/pair.ts";
 
 const real = needs("net", "run", "read", "write", "env", "sys");
 
@@ -60,7 +61,7 @@ Deno.test("a store that does not come up ends start with one line and 1", real, 
     "galo: DATABASE_URL: sslmode=prefer is not supported: write disable, require, verify-ca or verify-full",
   );
   await using postgres = await TestPostgres.start();
-  const store = new PostgresStore({ url: postgres.url });
+  const store = new PostgresStore({ url: postgres.url, roster: PAIR });
   const to = { logId: crypto.randomUUID(), position: 1, hash: 0, doubtedUptimeMs: null };
   await store.write({ from: await store.stored(), to, replacesAll: false, payments: [] });
   await store.close();

@@ -37,12 +37,12 @@ Deno.test(
     assert.equal(await says([nobody, address!]), 1);
     assert.equal(
       await says([nobody, other]),
-      `unavailable: no NATS server to be used: ${nobody}: connection refused; ${other}: connection refused`,
+      `unavailable: no NATS server can be used: ${nobody}: connection refused; ${other}: connection refused`,
     );
     const named = address!.replace("127.0.0.1", "localhost");
     assert.equal(await says([named], { tls: true }), `refused: ${named}: server does not support 'tls'`);
     servers.pause(0);
-    assert.equal(await says([address!]), `unavailable: no NATS server to be used: ${address}: no answer for 2000 ms`);
+    assert.equal(await says([address!]), `unavailable: no NATS server can be used: ${address}: no answer for 2000 ms`);
   },
 );
 
@@ -82,7 +82,7 @@ Deno.test("a server that is older than 2.12, or says nothing that NATS says, is 
   using server = new Announcing("HTTP/1.1 400 Bad Request\r\n\r\n");
   assert.equal(
     await says([server.address]),
-    `unavailable: no NATS server to be used: ${server.address}: unexpected response from server`,
+    `unavailable: no NATS server can be used: ${server.address}: unexpected response from server`,
   );
 });
 

@@ -29,7 +29,7 @@ Deno.test(
     assert.deepEqual([typeof first, others], ["number", []]);
     assert.equal((await claim([0, 1, 2], "fallback")).length, 1, "a processor is claimed without the other");
     const rest = [0, 1, 2].filter((i) => i !== first);
-    // those who lost learn when the time is, by one more try
+    // the losers learn the time of the next turn by one more try
     await later(501);
     assert.deepEqual(await claim([0, 1, 2]), []);
     await later(PAUSE_MS - 502);
@@ -37,7 +37,7 @@ Deno.test(
     await later(1);
     assert.deepEqual(await claim([0, 1, 2]), [first], "whoever asked goes on to ask");
     await later(501 + PAUSE_MS);
-    // it is gone: one of the others asks
+    // the winner is gone: another one asks
     assert.deepEqual(await claim(rest), []);
     await later(PAUSE_MS + 500);
     const [second, ...more] = await claim(rest);

@@ -40,15 +40,15 @@ Deno.test(
       assert.notEqual(id, instead);
       for (const [i, { streams }] of all.entries()) {
         assert.deepEqual([begun[i]!.id, (await streams.current())!.id], [id, id]);
-        // who comes too late joins the others
+        // a replica that is too late joins the others
         assert.equal((await streams.begin(7, instead)).id, id);
         assert.deepEqual(await begun[i]!.state(), { id, first, last: first - 1 + i });
         assert.deepEqual(await begun[i]!.publish(`s-${i}`, bytes("x"), 0), { kind: "stands", position: first + i });
       }
-      // nothing is left of the others
+      // no other stream is left
       assert.deepEqual(await names(servers), [`GALO-${id}`]);
       const heard: number[] = [];
-      // who asks for more than there is gets all there is
+      // a limit above the space there is becomes that space
       begun[0]!.tail(0, { read: (position) => heard.push(position), heard() {}, lost: assert.fail });
       await until(() => heard.length === 3);
       assert.deepEqual(heard, [first, first + 1, first + 2]);
@@ -104,7 +104,7 @@ Deno.test(
     await servers.kill(1);
     await servers.kill(2);
     assert.equal((await stream.publish("x", bytes("x"), 0)).kind, "unknown");
-    // what a server says for a moment is from before
+    // a server's answer may be stale for a moment
     await until(async () => await stream.state() === undefined);
     assert.equal(await engine!.claimHealth("default"), false);
     const before = heard;

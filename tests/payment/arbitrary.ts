@@ -2,9 +2,9 @@
 import fc from "fast-check";
 import type { Fact, FollowUp } from "../../src/payment/fact.ts";
 import { PROCESSORS, REASONS } from "../../src/payment/fact.ts";
-import { PAIR } from "../../src/payment/roster.ts";
 import type { Payment } from "../../src/payment/payment.ts";
 import { ATTEMPT_MAX } from "../../src/payment/settled.ts";
+import { PAIR } from "../support/pair.ts";
 
 const cents = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 const time = fc.integer({ min: -8_640_000_000_000_000, max: 8_640_000_000_000_000 });

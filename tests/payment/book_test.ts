@@ -11,9 +11,9 @@ import {
   type ReplicaId,
   settled,
 } from "../../src/payment/fact.ts";
-import { PAIR } from "../../src/payment/roster.ts";
 import { TOTAL_CENTS_MAX } from "../../src/payment/money.ts";
 import { mayBeBooked, type Payment } from "../../src/payment/payment.ts";
+import { PAIR } from "../support/pair.ts";
 
 const ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 const OTHER_ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b4";

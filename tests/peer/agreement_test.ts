@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Checkpoint } from "../../src/ledger/ledger.ts";
 import { Agreement, AHEAD_MAX } from "../../src/peer/agreement.ts";
+import { PAIR } from "../support/pair.ts";
 
 /** What happened between two checkpoints: payments and cents by replica and processor. */
 const PAGE = [1, 100, 2, 250, 3, 900, 4, 1_600];
@@ -21,7 +22,7 @@ function checkpoints(first: number, last: number, began = 0): Checkpoint[] {
 
 /** What a replica with these checkpoints of its own says when replica b sends these, one after the other. */
 function said(own: readonly Checkpoint[], ...told: readonly Checkpoint[]): (string | undefined)[] {
-  const agreement = new Agreement("b", () => own);
+  const agreement = new Agreement("b", () => own, PAIR);
   return told.map((checkpoint) => agreement.told(checkpoint));
 }
 
@@ -84,7 +85,7 @@ Deno.test("an agreement says so when the peer has a checkpoint where this replic
 
 Deno.test("an agreement keeps the checkpoints of a peer that is ahead, and compares them once this replica has read as far", () => {
   let own = checkpoints(1, 3);
-  const agreement = new Agreement("b", () => own);
+  const agreement = new Agreement("b", () => own, PAIR);
   const [third, fourth, fifth] = checkpoints(3, 5, 2) as [Checkpoint, Checkpoint, Checkpoint];
   for (const told of [third, fourth, more({ ...fifth, hash: 1 }, [1])]) assert.equal(agreement.told(told), undefined);
   own = checkpoints(1, 4);
@@ -97,7 +98,7 @@ Deno.test("an agreement keeps the checkpoints of a peer that is ahead, and compa
 
 Deno.test("an agreement forgets the peer's checkpoints when the peer may come back with another log", () => {
   let own = checkpoints(1, 2);
-  const agreement = new Agreement("b", () => own);
+  const agreement = new Agreement("b", () => own, PAIR);
   const [second, third, fourth] = checkpoints(2, 4) as [Checkpoint, Checkpoint, Checkpoint];
   assert.equal(agreement.told(second), undefined);
   assert.equal(agreement.told({ ...third, hash: 1 }), undefined);
@@ -110,7 +111,7 @@ Deno.test("an agreement forgets the peer's checkpoints when the peer may come ba
 
 Deno.test("an agreement keeps the newest when the peer is too far ahead", () => {
   let own: Checkpoint[] = [];
-  const agreement = new Agreement("b", () => own);
+  const agreement = new Agreement("b", () => own, PAIR);
   for (let index = 1; index <= AHEAD_MAX + 1; index++) {
     assert.equal(agreement.told({ position: 64 * index, hash: index, settled: PAGE.map(() => 0) }), undefined);
   }

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Processor, PROCESSORS } from "../../src/payment/fact.ts";
-import { PAIR } from "../../src/payment/roster.ts";
 import {
   Decoder,
   encode,
@@ -11,6 +10,7 @@ import {
   FrameError,
   STATUS_VERSION,
 } from "../../src/peer/frame.ts";
+import { PAIR } from "../support/pair.ts";
 
 const PING: Frame = { type: "ping" };
 const PROGRESS: Frame = { type: "progress", position: 16_777_280, stored: 16_777_217 };

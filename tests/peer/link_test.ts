@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Checkpoint } from "../../src/ledger/ledger.ts";
 import type { ReplicaId } from "../../src/payment/fact.ts";
-import { PAIR, Roster } from "../../src/payment/roster.ts";
+import { Roster } from "../../src/payment/roster.ts";
 import { BACKLOG_BYTES_MAX, PING_MS, SILENT_MS, TELL_MS } from "../../src/peer/connection.ts";
 import {
   encode,
@@ -17,6 +17,7 @@ import type { Status } from "../../src/peer/frame.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { Pipe } from "./pipe.ts";
 import { testTransport } from "./transport_contract.ts";
+import { PAIR } from "../support/pair.ts";
 
 const HELLO: Frame = { type: "hello", version: FRAME_VERSION, replica: "b" };
 const STATUS: Status = {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import type { ReplicaId } from "../../src/payment/fact.ts";
-import { PAIR } from "../../src/payment/roster.ts";
 import { encode, FRAME_LENGTH_MAX, FRAME_VERSION } from "../../src/peer/frame.ts";
 import { type LinkEvents, PeerLinks } from "../../src/peer/link.ts";
 import { UnixTransport } from "../../src/peer/unix_socket.ts";
 import { systemClock } from "../../src/system_clock.ts";
 import { needs } from "../support/permissions.ts";
 import { testTransport } from "./transport_contract.ts";
+import { PAIR } from "../support/pair.ts";
 
 const real = needs("net", "read", "write");
 

@@ -1,4 +1,4 @@
-/** The dispatcher where what became of a fact is known later: the log is not of this machine. */
+/** The dispatcher over a log of other machines, whose receipts come later. */
 import assert from "node:assert/strict";
 import type { FileLedger } from "../../src/ledger/file_ledger.ts";
 import type { Ledger, Receipt } from "../../src/ledger/ledger.ts";
@@ -78,7 +78,7 @@ class World {
   acts = ["a"];
   readonly #side: Side;
 
-  constructor() {
+  constructor(strayMs = 0) {
     const files = new MemorySegments();
     begin(files);
     this.#side = new Side(files, 0);
@@ -100,6 +100,7 @@ class World {
       ...{
         self: "a",
         isOwn: ({ owner }) => this.acts.includes(owner),
+        strayMs,
         ledger: this.ledger,
         clock: this.clock,
         client,
@@ -309,4 +310,37 @@ Deno.test("a purge forgets a payment whose binding is on its way, and it is not 
   await world.land();
   await world.clock.advance(1_000);
   assert.deepEqual([world.paid, world.dispatcher.waiting, world.ledger.kinds], [[], 0, ""]);
+});
+
+Deno.test("what is taken over from a replica that may live is freed a horizon after the last call it may make", async () => {
+  const strayMs = 12_000;
+  const world = new World(strayMs);
+  world.acts = ["a", "b"];
+  world.answer = () => ({ kind: "refused", why: "unreachable", error: "nothing listens there" });
+  world.ledger.isCurrent = false;
+  world.record(accepted(1, "b"));
+  world.record(dispatched(world.payment()!, "b", "default", 7, "default-up"));
+  world.ledger.isCurrent = true;
+  await world.clock.advance(0);
+  assert.deepEqual([world.ledger.kinds, world.calls], ["dispatched", []]);
+  await world.land();
+  assert.equal(world.payment()!.owner, "a");
+  await world.clock.advance(strayMs + HORIZON_MS - 1);
+  assert.equal(world.ledger.kinds, "");
+  await world.clock.advance(RETRY_MS_MAX + SOON_MS);
+  assert.equal(world.ledger.kinds, "released");
+});
+
+Deno.test("what a former process of this replica bound is bound anew before it is looked up", async () => {
+  const world = new World(1);
+  world.ledger.isCurrent = false;
+  world.record(accepted(1));
+  world.record(dispatched(world.payment()!, "a", "default", 7, "default-up"));
+  const { position } = world.payment()!;
+  await world.clock.advance(SOON_MS);
+  assert.deepEqual([world.ledger.kinds, world.calls], ["dispatched", []]);
+  await world.land();
+  // what that process had on its way comes too late
+  assert.deepEqual([world.payment()!.position > position, world.payment()!.requestedAt], [true, 7]);
+  assert.deepEqual(world.calls, ["asked default 1"]);
 });

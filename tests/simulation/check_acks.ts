@@ -25,7 +25,7 @@ export class AckChecker {
     world.note("answer", life, payment.ordinal, answer.length, () => `${id} ${cents} ${answer}`);
     const truth = world.truth.catchUp();
     // forgotten meanwhile: there is nothing left to promise
-    // of another host's purge a replica may not know for as long as it is current
+    // a replica may still count as current before it knows of another host's purge
     const purgedMs = payment.purgedMs + (world.engine ? CURRENT_MS : 0);
     if (purgedMs >= calledMs || payment.lostMs >= calledMs || !truth || !world.isSound(life)) return;
     const held = truth.book.get(id);

@@ -13,7 +13,7 @@ export interface PayCall {
   readonly life: Life;
   readonly processor: Processor;
   readonly id: string;
-  /** on several hosts: since its caller may stand still, the latest that it can be booked while that one waits */
+  /** on several hosts: the latest time that it can be booked, if its caller stands still */
   readonly latestMs: number;
   /** until when it may be booked, in milliseconds; infinite while its caller waits */
   untilMs: number;
@@ -43,7 +43,7 @@ export class ChargeChecker {
     const call: PayCall = { ordinal: this.calls++, life, processor, id, latestMs, untilMs: Infinity };
     const payment = world.asked.get(id);
     world.note("pay", life, payment?.ordinal ?? -1, cents, () => `${processor} ${id} ${cents} ${order.requestedAt}`);
-    // nobody promises anything while the engine has lost what it acknowledged, and not all know it
+    // no promise holds while the engine has lost acknowledged messages and some replicas do not know it
     if (payment && world.isShortened) Object.assign(payment, { excused: true, lostMs: world.clock.monotonic() });
     if (!payment) world.violate("charges", `${id} was sent to ${processor} and never asked for`);
     else if (!payment.amounts.has(cents)) {
@@ -100,7 +100,7 @@ export class ChargeChecker {
     const { clock, settings } = this.world;
     const exposure = this.#exposures[call.processor].get(call.id)!;
     exposure.open.delete(call);
-    // what has a verdict has been dealt with; an answer to a later call says nothing of this one
+    // a call with a verdict is done with; the answer to a later call says nothing about it
     call.untilMs = clock.monotonic() + (unknown ? settings.horizonMs : 0);
     if (unknown) exposure.untilMs = Math.max(exposure.untilMs, call.untilMs);
   }

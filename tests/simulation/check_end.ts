@@ -16,7 +16,7 @@ export function unfinished(world: World): string {
     if (position !== world.truth.catchUp()?.position) return `${name} has read the log up to ${position} only`;
     const missed = Object.keys(peers).find((peer) => peer !== world.left && peers[peer] !== "linked");
     if (missed) return `${name} is not linked to ${missed}`;
-    // one that came again behind a purge may be booked with another amount: then it waits for somebody to look
+    // an id posted again after a purge may be booked with another amount: then its payment waits for an operator
     const { pending } = running.replica.ledger!.book;
     const first = pending.values().find(({ id }) => !world.asked.get(id)?.excused);
     if (first) return `${name} has ${pending.size} pending payments: ${JSON.stringify(first)}`;

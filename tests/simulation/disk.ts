@@ -9,6 +9,7 @@ import { positionOf, segmentOf } from "../../src/ledger/log.ts";
 import { RECORD_BYTES, RecordBuffer } from "../../src/ledger/record.ts";
 import type { Life } from "./life.ts";
 import type { World } from "./world.ts";
+import { PAIR } from "../support/pair.ts";
 
 /** How unkind the disk is: shares of calls. */
 export interface DiskFaults {
@@ -64,7 +65,7 @@ type Files = Map<number, Inode>;
 
 /** Where a record has its kind. */
 const KIND = 0;
-const MOVED = new RecordBuffer().write({ kind: "moved", by: "a", from: "b", at: 0 }, 0).bytes[KIND];
+const MOVED = new RecordBuffer(PAIR).write({ kind: "moved", by: "a", from: "b", at: 0 }, 0).bytes[KIND];
 
 /** The position behind the last record. */
 function endOf(files: Files): number {
@@ -81,7 +82,7 @@ export class Disk {
   #files: Files = new Map();
   #copy: Files | undefined;
   #copiedMs = 0;
-  readonly #scratch = new RecordBuffer();
+  readonly #scratch = new RecordBuffer(PAIR);
 
   constructor(private readonly world: World, readonly prng: World["prng"], readonly faults: DiskFaults) {}
 

@@ -26,11 +26,11 @@ export interface EngineFaults {
   late: number;
   /** the answer to a publish does not arrive, or too late */
   ackLost: number;
-  /** the answer says no more than that somebody writes to that subject */
+  /** the answer only says that another publish to the subject is under way */
   busy: number;
   /** a state is an old one, or there is none */
   stale: number;
-  /** what was on its way to the other servers as their leader was lost stands */
+  /** messages on their way to the other servers stay when the leader is lost */
   survives: number;
 }
 
@@ -72,9 +72,9 @@ interface Proposal extends Message {
 interface Server {
   readonly host: number;
   alive: boolean;
-  /** takes itself for the leader, rightly or not */
+  /** believes that it leads, rightly or not */
   leads: boolean;
-  /** of elections: the newest one counts */
+  /** the number of its election; the highest is the present one */
   term: number;
   proposals: Proposal[];
   /** how many messages it has; undefined for one that follows: all */
@@ -113,9 +113,11 @@ export class Engine {
   replaced = (): void => {};
   #messages: Messages | undefined;
   #tails = new Set<Tail>();
-  /** which stream counts, also where that is gone */
+  /** the id of the stream that is the log, also after that is lost */
   #key: string | undefined;
   #electing = false;
+  /** of the last election: who was elected before is no leader any more, whatever that one believes */
+  #term = 0;
   readonly #claimedMs = new Map<string, number>();
 
   constructor(readonly world: EngineWorld, readonly prng: Prng, readonly faults: EngineFaults) {
@@ -151,7 +153,7 @@ export class Engine {
     for (const message of was.all.slice(0, Math.max(0, was.all.length - count))) this.#messages.add(message);
   }
 
-  /** The stream that counts, as one process on a host has it. */
+  /** The stream that is the log, as one process on a host has it. */
   open(life: Life, host: number): Stream {
     return new Connection(this, life, host, this.#key!);
   }
@@ -181,7 +183,7 @@ export class Engine {
     }).catch(() => false);
   }
 
-  /** Asks what a majority answers, or nobody. */
+  /** A request that only a majority can answer. */
   #ask<T>(life: Life, host: number, answer: () => T): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     if (!life.acts()) return promise;
@@ -233,7 +235,7 @@ export class Engine {
     this.#changed();
   }
 
-  /** Whether a process reads the stream that is there, and has read nothing that is there no more. */
+  /** Whether a process reads the present stream, and everything it has read is still there. */
   isSound(life: Life): boolean {
     return this.#tails.values().some((tail) => tail.life === life && tail.isSound);
   }
@@ -293,6 +295,11 @@ export class Engine {
     return this.servers.filter((server) => server.leads && isSeen(server)).sort((a, b) => b.term - a.term)[0];
   }
 
+  /** Whether it is the leader that a majority follows. */
+  #isLed(server: Server): boolean {
+    return server.leads && server.term === this.#term && this.#hasMajority(server);
+  }
+
   #hasMajority(server: Server): boolean {
     if (!server.alive) return false;
     const others = this.servers.filter(({ alive, host }) => alive && this.reaches(server.host, host));
@@ -300,7 +307,7 @@ export class Engine {
   }
 
   #commit(leader: Server): void {
-    if (!leader.leads || !this.#hasMajority(leader)) return;
+    if (!this.#isLed(leader)) return;
     const nowMs = this.world.clock.monotonic();
     for (let first = leader.proposals[0]; first && first.dueMs <= nowMs; first = leader.proposals[0]) {
       leader.proposals.shift();
@@ -315,19 +322,19 @@ export class Engine {
     for (const tail of this.#tails) tail.wake();
   }
 
-  /** It follows nobody any more; what it has not been told yet it does not show. */
+  /** It follows no leader; it does not show messages that it has not received. */
   #stick(server: Server): void {
     const all = this.#messages?.all.length ?? 0;
     server.stuckAt ??= server.leads ? all : Math.max(0, all - this.prng.whole(0, 2));
   }
 
-  /** Who reaches whom is different now. */
+  /** The network between the hosts has changed. */
   #changed(): void {
     const { clock } = this.world;
-    const led = this.#leaderOf((server) => this.#hasMajority(server));
+    const led = this.servers.find((server) => this.#isLed(server));
     for (const server of this.servers) {
       if (server.leads && server !== led) {
-        if (led && this.reaches(led.host, server.host)) this.#stepDown(server);
+        if (this.#hasMajority(server)) this.#stepDown(server);
         else clock.after(this.prng.between(...STEP_DOWN_MS), () => this.#stepDownIfAlone(server));
       }
     }
@@ -346,9 +353,9 @@ export class Engine {
   }
 
   #elect(): void {
-    if (this.#leaderOf((server) => this.#hasMajority(server))) return this.#changed();
+    if (this.servers.some((server) => this.#isLed(server))) return this.#changed();
     const able = this.servers.filter((server) => this.#hasMajority(server));
-    // whoever reaches others again calls the next one
+    // a server that reaches others again starts the next election
     if (able.length === 0) return;
     const leader = this.prng.pick(able);
     for (const old of this.servers) {
@@ -360,8 +367,7 @@ export class Engine {
       for (const proposal of old.proposals) Object.assign(proposal, { sent: false });
     }
     this.world.saw("leader-elected", leader.host);
-    const term = Math.max(...this.servers.map((server) => server.term)) + 1;
-    Object.assign(leader, { leads: true, term, stuckAt: undefined, proposals: [] });
+    Object.assign(leader, { leads: true, term: ++this.#term, stuckAt: undefined, proposals: [] });
     this.#changed();
   }
 
@@ -370,7 +376,7 @@ export class Engine {
     if (!this.servers.some(({ leads }) => leads)) this.#callElection();
   }
 
-  /** What it took and no majority has is lost. */
+  /** Messages that it took, and no majority has, are lost. */
   #stepDown(server: Server): void {
     if (server.proposals.length > 0) this.world.saw("minority-lost", server.proposals.length);
     [server.leads, server.proposals] = [false, []];

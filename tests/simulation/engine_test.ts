@@ -5,7 +5,6 @@ import { RecordBuffer } from "../../src/ledger/record.ts";
 import { CURRENT_MS, StreamLedger } from "../../src/ledger/stream_ledger.ts";
 import { Book } from "../../src/payment/book.ts";
 import { dispatched, type Fact, PROCESSORS, released, settled } from "../../src/payment/fact.ts";
-import { PAIR } from "../../src/payment/roster.ts";
 import { idOf } from "../ledger/side.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { HOPS } from "./clock.ts";
@@ -13,11 +12,12 @@ import { Engine, type EngineFaults } from "./engine.ts";
 import { Life } from "./life.ts";
 import { Prng } from "./prng.ts";
 import { drawSeed } from "./seed.ts";
+import { PAIR } from "../support/pair.ts";
 
 const SEEDS = 150;
 const HOSTS = 4;
 const SAFETY_MS = 40_000;
-/** As few as meet often. */
+/** Few enough that facts about one payment often meet. */
 const IDS = 12;
 const ACTIONS = 220;
 const INCIDENTS = 25;
@@ -56,7 +56,7 @@ class Hosts {
       ...{ lost: share(0.1), late: share(0.1), ackLost: share(0.2), busy: share(0.1), stale: 0, survives: 0.5 },
     };
     this.engine = new Engine({ clock: this.clock, fault: count, saw: count, committed() {} }, prng.fork(), faults);
-    this.engine.create(1).add({ subject: "begin", bytes: new RecordBuffer().write({ kind: "barrier" }, 0).bytes });
+    this.engine.create(1).add({ subject: "begin", bytes: new RecordBuffer(PAIR).write({ kind: "barrier" }, 0).bytes });
     this.lives = Array.from({ length: HOSTS }, (_, host) => new Life("a", host, () => {}));
     this.ledgers = this.lives.map((life, host) => {
       const ledger = new StreamLedger({
@@ -153,7 +153,7 @@ class Hosts {
     for (const action of life.resume()) this.clock.after(0, () => life.hear(action));
   }
 
-  /** Who takes himself for current, and has bound a payment, has folded what stood two seconds ago. */
+  /** A ledger that is current and has a bound payment has folded everything that stood two seconds ago. */
   #look(): void {
     this.counts.push(this.engine.stream!.all.length);
     const before = this.counts.at(-1 - CURRENT_MS / LOOK_MS) ?? 0;
@@ -168,9 +168,9 @@ class Hosts {
   }
 }
 
-/** What the messages come to, to somebody who reads them all: whether each fact holds, by its bytes. */
+/** The fold of all messages: whether each fact holds, by its bytes. */
 function readAll({ engine, asked }: Hosts) {
-  const [book, record, facts] = [new Book(), new RecordBuffer(), new Map<string, boolean>()];
+  const [book, record, facts] = [new Book(), new RecordBuffer(PAIR), new Map<string, boolean>()];
   engine.stream!.all.forEach(({ bytes }, i) => {
     record.bytes.set(bytes);
     const fact = record.read();

@@ -25,6 +25,7 @@ import { TOLD } from "./plan.ts";
 import { Database } from "./store.ts";
 import { MemoryLocks } from "../membership/memory_locks.ts";
 import type { Life } from "./life.ts";
+import { PAIR } from "../support/pair.ts";
 
 /** A bug: planting it returns a function that removes it. */
 export type Plant = () => () => void;
@@ -260,7 +261,7 @@ function numberedAnew(files: SegmentFiles): SegmentFiles {
   return {
     ...files,
     create: (segment, records) => {
-      const [first, rest] = [new RecordBuffer(), records.slice()];
+      const [first, rest] = [new RecordBuffer(PAIR), records.slice()];
       first.bytes.set(records.subarray(0, RECORD_BYTES));
       const header = first.read();
       if (header.kind !== "header" || !header.base) return files.create(segment, records);
@@ -285,7 +286,7 @@ function streams(change: (stream: Stream) => Partial<Stream>): () => void {
     });
 }
 
-/** What is taken of the engine's answers, and of replicas that are silent. */
+/** Bugs in what the replica does about the engine's answers and silent peers. */
 export const HOST_PLANTS: Readonly<Record<string, Plant>> = {
   "the newest fact expected instead of the one that it was made from": () => {
     const append = replace(StreamLedger.prototype, "append", (was) =>
@@ -336,7 +337,7 @@ export const HOST_PLANTS: Readonly<Record<string, Plant>> = {
   "a heartbeat taken for proof that nothing was missed": () =>
     replace(StreamLedger.prototype, "isCurrent", () => (() => true) as never),
   "a timeout of the engine taken for a no": () => {
-    const nothing = new RecordBuffer().write({ kind: "barrier" }, 0).bytes;
+    const nothing = new RecordBuffer(PAIR).write({ kind: "barrier" }, 0).bytes;
     return streams((stream) => {
       const given = new Set<string>();
       return {

@@ -9,7 +9,7 @@ import { type Violation, World } from "./world.ts";
 export const LIVENESS_MS = 60_000;
 /** How long the last summaries may take, in virtual milliseconds. */
 const ANSWER_MS = 2_000;
-/** How often it is looked at whether it is, in virtual milliseconds. */
+/** How often that is checked, in virtual milliseconds. */
 const LOOK_MS = 25;
 
 /** What a run came to. */

@@ -19,15 +19,16 @@ export async function shrink(seed: number, check: string, options: PlanOptions):
   return await breaks(shorter) ? shorter : { ...options, without };
 }
 
-/** The command that shows a run again. */
-export function command(seed: number, { without, payments, hosts }: PlanOptions): string {
+/** The command that shows a run, or some, again. */
+export function command(seed: number, { without, payments, hosts }: PlanOptions, seeds = 1): string {
   const options = [
-    `--seed ${seed} --seeds 1`,
+    `--seed ${seed} --seeds ${seeds}`,
     hosts ? "--hosts" : "",
     payments === undefined ? "" : `--payments ${payments}`,
     without?.length ? `--without ${without.join(",")}` : "",
+    seeds === 1 ? "--trace" : "",
   ];
-  return `deno task simulate ${options.filter(Boolean).join(" ")} --trace`;
+  return `deno task simulate ${options.filter(Boolean).join(" ")}`;
 }
 
 /** The lines of a trace that a reader needs first: what happened to the payment, and to the cluster. */

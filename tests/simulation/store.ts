@@ -71,7 +71,7 @@ export class Database {
   /** Goes back to the copy. @returns whether there is one */
   restore(): boolean {
     if (!this.#backup) return false;
-    // whoever loses the stream, and then the store that was to make up for that, has lost it all
+    // the loss of the stream, and then of the store that replaces it, loses everything
     const { engine } = this.world;
     if (engine && this.#backup.stored.logId !== engine.stream?.id) return false;
     this.#memory.content = this.#backup;

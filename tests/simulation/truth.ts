@@ -105,7 +105,7 @@ export class Truth implements LedgerObserver {
         const log = () => new SegmentLog({ files: world.disk.view, boot: 0, position, rereads: 0, gone });
         const begun = world.engine
           ? new StreamReader(world.engine, position, mine, hash, world.roster)
-          : new FileLedger(log(), 0, mine, hash, world.roster);
+          : new FileLedger(log(), 0, world.roster, mine, hash);
         begun.observe(this);
         for (const asked of world.asked.payments.values()) asked.pending = mine.pending.has(asked.id);
         return begun;

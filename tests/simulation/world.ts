@@ -26,7 +26,7 @@ import { Trace } from "./trace.ts";
 import { Truth } from "./truth.ts";
 import { Callers } from "./workload.ts";
 
-/** The replicas; of the third nothing can be known but by the roster, and that is all that knows its name. */
+/** The replicas. Earlier versions did not know a third name, so only the roster has it. */
 const NAMES = ["a", "b", "third"];
 /** Longest until a dead replica is started again, in milliseconds. */
 const DEAD_MS = 2_500;
@@ -121,12 +121,12 @@ export class World {
     return this.roster.names;
   }
 
-  /** Whether what a process has read of the log is there: not where a stream was lost, until that is noticed. */
+  /** Whether the log still has what a process has read: false from the loss of a stream until that is noticed. */
   isSound(life: Life): boolean {
     return !this.engine || !this.isShortened && this.engine.isSound(life);
   }
 
-  /** Whether the stream lacks messages that it had, which not everybody can know. */
+  /** Whether the stream lacks messages that it had; not every replica can know. */
   get isShortened(): boolean {
     return this.#shortened !== undefined && this.engine!.stream?.id === this.#shortened;
   }
@@ -176,7 +176,7 @@ export class World {
   }
 
   asksHealthTooOften(processor: Processor): void {
-    // who is held up behind the claim asks late: no harm, the answer is 429
+    // a replica that stands still after its claim asks late: no harm, the answer is 429
     if (this.engine) return void this.saw("health-too-often", 0);
     this.violate("limits", `service-health of ${processor} was asked twice within its window`);
   }
@@ -207,7 +207,7 @@ export class World {
       say: (_, message, fields) => this.#log(life, message, fields),
       fail: (error) => {
         if (!life.alive) return;
-        // where a stream has lost messages, who has read them differs from who has not
+        // after a stream has lost messages, replicas that had read them differ from others
         if (this.living.some(({ life, replica }) => replica.ledger && !this.isSound(life))) life.die();
         else {
           this.violate("invariants", error instanceof Error ? error.stack ?? error.message : String(error));
@@ -263,7 +263,7 @@ export class World {
     this.clock.after(downMs, () => this.engine!.revive(this.hostOf(name)));
   }
 
-  /** The stream is gone: nobody holds any more what only it held. */
+  /** The stream is lost, and with it what only it had. */
   loseStream(): void {
     this.truth.catchUp();
     this.acks.logLost(() => true);
@@ -271,10 +271,12 @@ export class World {
     this.logs.forget();
   }
 
-  /** The stream loses its last messages: who has read them notices that after a while. In the end it is gone. */
+  /** The stream loses its last messages; replicas that have read them notice after a while. In the end it is lost. */
   shortenStream(count: number): void {
     const { engine, clock } = this;
     this.loseStream();
+    // which of them were in a message that is gone, and was never followed, nobody can tell
+    for (const payment of this.asked.payments.values()) payment.lostMs = clock.monotonic();
     engine!.shorten(count);
     this.#shortened = engine!.stream!.id;
     clock.after(SHORTENED_MS, () => {

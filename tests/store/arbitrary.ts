@@ -1,9 +1,9 @@
 /** Payments for tests of stores. @module */
 import fc from "fast-check";
 import { type Processor, PROCESSORS, REASONS } from "../../src/payment/fact.ts";
-import { PAIR } from "../../src/payment/roster.ts";
 import type { Payment, Stage } from "../../src/payment/payment.ts";
 import { ATTEMPT_MAX } from "../../src/payment/settled.ts";
+import { PAIR } from "../support/pair.ts";
 
 const time = fc.integer({ min: -8_640_000_000_000_000, max: 8_640_000_000_000_000 });
 const position = fc.maxSafeNat();

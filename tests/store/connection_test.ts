@@ -7,6 +7,7 @@ import { needsOf, program } from "../support/permissions.ts";
 import { connect, needsServer } from "./test_server.ts";
 import { freePort } from "../support/free_port.ts";
 import { until } from "../support/until.ts";
+import { PAIR } from "../support/pair.ts";
 
 const OPENSSL = program("openssl");
 const real = needsOf(needsServer, () => OPENSSL !== undefined, "no openssl on the PATH: Debian's package openssl");
@@ -62,7 +63,7 @@ class TlsServer {
     const url = `postgres://galo@${host}:${this.port}/postgres${query && "?"}${query}`;
     let store: PostgresStore | undefined;
     try {
-      store = new PostgresStore({ url });
+      store = new PostgresStore({ url, roster: PAIR });
       await store.stored();
       const [row] = await this.#query(
         "select ssl from pg_stat_ssl natural join pg_stat_activity where application_name = 'galo'",

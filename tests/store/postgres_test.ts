@@ -4,6 +4,7 @@ import type { Payment } from "../../src/payment/payment.ts";
 import { PostgresStore } from "../../src/store/postgres.ts";
 import { batch, byId, loaded, LOG, NOTHING, pending, settled, testStore } from "./contract.ts";
 import { connect, needsServer, TestServer, withStores } from "./test_server.ts";
+import { PAIR } from "../support/pair.ts";
 
 const server = new TestServer();
 if (!needsServer.ignore) {
@@ -16,7 +17,7 @@ testStore("PostgresStore", needsServer, async () => {
   const stores: PostgresStore[] = [];
   return {
     store() {
-      const store = new PostgresStore({ url });
+      const store = new PostgresStore({ url, roster: PAIR });
       stores.push(store);
       return store;
     },
@@ -197,7 +198,7 @@ Deno.test(
   needsServer,
   async () => {
     const url = await server.database();
-    const store = new PostgresStore({ url, statementTimeoutMs: 50 });
+    const store = new PostgresStore({ url, roster: PAIR, statementTimeoutMs: 50 });
     assert.deepEqual(await store.stored(), NOTHING);
     const other = await connect(url);
     await other.query("begin; lock table payment");
@@ -215,8 +216,8 @@ Deno.test("a settled payment's story is stored with it, and stays when it is wri
   const url = await server.database();
   const { id } = settled(1);
   const stories = new Map([[id, "1,1,1751328000456,0,1,2;3,1,1751328000500,0,1,12"]]);
-  const store = new PostgresStore({ url, story: (id) => stories.get(id) });
-  const other = new PostgresStore({ url });
+  const store = new PostgresStore({ url, roster: PAIR, story: (id) => stories.get(id) });
+  const other = new PostgresStore({ url, roster: PAIR });
   try {
     assert.equal(await store.story(id), undefined);
     const first = batch(NOTHING, 10, [pending(1)]);

@@ -11,6 +11,7 @@ import { MemorySegments } from "../ledger/memory_segments.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { id, LOG } from "./contract.ts";
 import { MemoryStore } from "./memory_store.ts";
+import { PAIR } from "../support/pair.ts";
 
 export const DOWN = new StoreError("unavailable", "nothing listens there");
 export const INTERVAL_MS = 20;
@@ -81,14 +82,14 @@ export class Projected {
     const base = { storedLog: 0, storedPosition: 0, readFrom: positionOf(1, 0) };
     this.#files.create(
       1,
-      new RecordBuffer().write({ kind: "header", logId: LOG, segment: 1, boot: BOOT, base }, 0).bytes,
+      new RecordBuffer(PAIR).write({ kind: "header", logId: LOG, segment: 1, boot: BOOT, base }, 0).bytes,
     );
     this.store.before = (call) => this.asked(call);
   }
 
   /** A reader of the whole log. */
   ledger(nonce = 0): FileLedger {
-    return new FileLedger(this.#log(), nonce);
+    return new FileLedger(this.#log(), nonce, PAIR);
   }
 
   #log(): SegmentLog {
@@ -111,7 +112,7 @@ export class Projected {
       append: () => false,
       next: (into) => log.position < position && log.next(into),
     };
-    const ledger = new FileLedger(upTo, 0);
+    const ledger = new FileLedger(upTo, 0, PAIR);
     ledger.catchUp();
     return ledger;
   }

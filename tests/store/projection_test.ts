@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { dispatched, type Fact, PROCESSORS, released, type ReplicaId, settled } from "../../src/payment/fact.ts";
-import { PAIR } from "../../src/payment/roster.ts";
 import type { Payment } from "../../src/payment/payment.ts";
 import { byId, id } from "./contract.ts";
 import type { Content } from "./memory_store.ts";
 import { DOWN, Projected, Side } from "./projected.ts";
+import { PAIR } from "../support/pair.ts";
 
 /** What happens: to a payment by its number, or to all of them. */
 type Step =

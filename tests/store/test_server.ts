@@ -4,6 +4,7 @@ import pg from "pg";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/local/embedded.ts";
 import { PostgresStore } from "../../src/store/postgres.ts";
 import { needs } from "../support/permissions.ts";
+import { PAIR } from "../support/pair.ts";
 
 /** What a test needs that starts a server. */
 export const needsServer = needs("read", "write", "run", "net", "env", "sys");
@@ -66,7 +67,7 @@ export async function connect(url: string): Promise<pg.Client> {
 export async function withStores(url: string, test: (make: () => PostgresStore) => Promise<void>): Promise<void> {
   const stores: PostgresStore[] = [];
   const make = () => {
-    const store = new PostgresStore({ url });
+    const store = new PostgresStore({ url, roster: PAIR });
     stores.push(store);
     return store;
   };

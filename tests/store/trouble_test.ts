@@ -4,6 +4,7 @@ import { PostgresStore } from "../../src/store/postgres.ts";
 import { serverOf, storeError } from "../../src/store/trouble.ts";
 import { batch, loaded, pending } from "./contract.ts";
 import { connect, needsServer, TestServer, withStores } from "./test_server.ts";
+import { PAIR } from "../support/pair.ts";
 
 const server = new TestServer();
 if (!needsServer.ignore) {
@@ -26,7 +27,7 @@ async function write(store: Store, n = 1): Promise<Stored> {
 
 /** What is said when a store of `url` is to write, without the place. */
 async function refusal(url: string, options = {}): Promise<string> {
-  const store = new PostgresStore({ url, ...options });
+  const store = new PostgresStore({ url, roster: PAIR, ...options });
   try {
     await write(store);
     return "none";
@@ -94,7 +95,7 @@ Deno.test("tables of a newer version are not touched, and the error says so", ne
   const url = await server.database();
   assert.equal(await refusal(url), "none");
   await server.query(url, "update store_state set schema_version = 99");
-  const store = new PostgresStore({ url });
+  const store = new PostgresStore({ url, roster: PAIR });
   const line = "the tables are of version 99, this Galo knows up to 6: run the newer Galo";
   await assert.rejects(store.stored(), { kind: "refused", message: line });
   await store.close();
