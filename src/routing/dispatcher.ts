@@ -205,6 +205,8 @@ export class Dispatcher implements LedgerObserver {
       // another replica recorded it, or an earlier process of this one; calls and lookups notice at their end
       const state = this.#work.get(fact.id)?.state;
       if (state === "queued" || state === "bound") this.#beginAnew(fact.id);
+      // bound by a replica that counts as silent already
+      else if (state === undefined && payment!.stage !== "settled") this.#offer(payment!);
     }
   }
 

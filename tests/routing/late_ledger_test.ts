@@ -232,6 +232,18 @@ Deno.test("a binding that this process did not make is recorded anew, then looke
   assert.deepEqual(world.calls, ["asked default 1", "paid default 1"]);
 });
 
+Deno.test("what a replica binds that counts as silent already is bound anew here", async () => {
+  const world = new World();
+  world.record({ ...accepted(1), by: "c" });
+  world.acts = ["a", "b"];
+  world.record(dispatched(world.payment()!, "b", "default", 7, "default-up"));
+  await world.clock.advance(SOON_MS);
+  assert.deepEqual([world.calls, world.ledger.kinds], [[], "dispatched"]);
+  await world.land();
+  await world.clock.advance(1_000);
+  assert.deepEqual(world.calls, ["asked default 1", "paid default 1"]);
+});
+
 Deno.test("what an earlier process recorded of a binding is void once this one acts on it", async () => {
   const world = new World();
   world.dispatcher.stop();
