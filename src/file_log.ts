@@ -66,7 +66,8 @@ export class FileLog implements ClusterLog {
       const stored = store ? await answer(clock, store.stored(), (why) => trouble = `: ${why}`) : NOTHING_STORED;
       const own = locks.tryAcquire(self);
       if (!own) return { kind: "not-opened", why: "this replica's lock is held by another process" };
-      const others = roster.peersOf(self).map((name) => locks.tryAcquire(name));
+      // one that was removed from the roster may still append
+      const others = [...roster.peersOf(self), ...roster.removed].map((name) => locks.tryAcquire(name));
       for (const other of others) other?.release();
       const isAlone = others.every((other) => other !== undefined);
       const [at, uptimeMs] = [clock.now(), clock.uptime()];
@@ -110,13 +111,11 @@ export class FileLog implements ClusterLog {
     const held = peers.map((peer) => ({ peer, lock: locks.tryAcquire(peer) }));
     const dead = held.filter(({ lock }) => lock).map(({ peer }) => peer);
     if (dead.length > 0) ledger.catchUp();
-    const owned = new Map<ReplicaId, number>();
-    for (const { owner } of dead.length > 0 ? ledger.book.pending.values() : []) {
-      owned.set(owner, (owned.get(owner) ?? 0) + 1);
-    }
     for (const from of dead) {
-      const [by, payments] = [this.#settings.self, owned.get(from)];
-      const moved = payments && ledger.append({ kind: "moved", by, from, at: clock.now() });
+      const by = this.#settings.self;
+      let payments = 0;
+      for (const { owner } of ledger.book.pending.values()) if (owner === from) payments++;
+      const moved = payments > 0 && ledger.append({ kind: "moved", by, from, at: clock.now() });
       if (moved && "kind" in moved && moved.kind === "holds") {
         say("warning", "failover: a peer is dead, and this replica takes over its payments", { peer: from, payments });
       }

@@ -58,12 +58,11 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
   checkReplicaConfig(config);
   const logger = getLogger(["galo", "replica", config.REPLICA]);
   const fail = failing(logger);
-  const { leave, ...log } = await logOf(config, logger, fail);
+  const { leave, roster, ...log } = await logOf(config, logger, fail);
   const meters = new Meters(config.REPLICA, galo.version);
   const say = (level: "info" | "warning", message: string, fields?: Record<string, unknown>) =>
     logger[level](message, fields);
   const { DATABASE_URL: url } = config;
-  const roster = new Roster(config.REPLICAS);
   const watch = new Watch({
     self: config.REPLICA,
     roster,
@@ -78,7 +77,7 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
     : undefined;
   const observers: readonly Observer[] = [watch, meters, ...traces ? [traces] : []];
   const client = clientOf(config, observers);
-  const replica = new Replica(settingsOf(config), {
+  const replica = new Replica(settingsOf(config, roster), {
     ...{ ...log, clock: systemClock, random: Math.random, client, observers, say, fail },
     uuid: () => crypto.randomUUID(),
     store,
@@ -186,19 +185,22 @@ async function stop({ logger, front, replica, leave, store, client, onlookers }:
   return clean;
 }
 
-/** The log and the way to the peers, and how to leave them; what NATS needs is loaded only where `LOG` names servers. */
+/** The log, whose it is, the way to the peers, and how to leave them; what NATS needs is loaded only where `LOG` names servers. */
 async function logOf(config: Config, logger: Logger, fail: (error: unknown) => void) {
   const { LOG: servers, DATA_DIR, REPLICA: self, REPLICAS: names } = config;
   const isAlone = names.length === 1;
   if (servers === "file") {
     const transport = isAlone ? undefined : new UnixTransport(DATA_DIR, self, fail);
-    return { ...claimFolder(config, logger), boot: bootNumber(), transport, leave: () => Promise.resolve() };
+    const { longest, ...ports } = claimFolder(config, logger);
+    const roster = new Roster(names, longest);
+    return { ...ports, roster, boot: bootNumber(), transport, leave: () => Promise.resolve() };
   }
   const { LateEngine } = await import("./nats/late_engine.ts");
   const bytesMax = config.LOG_MAX_MB * 2 ** 20;
   const engine = new LateEngine(servers, { self, names, bytesMax, pollMs: POLL_MS, clock: systemClock, fail });
   await engine.check();
   return {
+    roster: new Roster(names),
     streams: engine,
     claimHealth: (processor: Processor) => engine.claimHealth(processor),
     transport: isAlone ? undefined : engine,
@@ -219,8 +221,7 @@ function claimFolder({ DATA_DIR, REPLICAS, REPLICA }: Config, logger: Logger) {
     throw new StartError(`replica ${REPLICA} is running already in ${DATA_DIR}`);
   }
   const files = new FileSegments(folder, untaken(logger), REPLICA);
-  keepRoster(DATA_DIR, REPLICAS, files.list());
-  return { locks, files };
+  return { locks, files, longest: keepRoster(DATA_DIR, REPLICAS, files.list()) };
 }
 
 function clientOf(config: Config, observers: readonly Observer[]): HttpProcessorClient {
@@ -233,10 +234,10 @@ function clientOf(config: Config, observers: readonly Observer[]): HttpProcessor
   });
 }
 
-function settingsOf(config: Config): ReplicaSettings {
+function settingsOf(config: Config, roster: Roster): ReplicaSettings {
   return {
     self: config.REPLICA,
-    roster: new Roster(config.REPLICAS),
+    roster,
     ack: config.ACK,
     patienceMs: config.PATIENCE_MS,
     slowMs: config.SLOW_MS,

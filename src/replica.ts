@@ -30,6 +30,8 @@ import type { Observer } from "./service/observer.ts";
 
 /** How often loading may fail before the replica restarts. */
 const READINGS_MAX = 4;
+/** How often a replica tries for the locks of those that are no longer in the roster, in milliseconds. */
+const REMOVED_TRY_MS = 5_000;
 /** How long a caller waits until the log has a payment, in milliseconds. */
 const RECORD_MS = 2_000;
 /** Once the log is lost, what only this replica may know is kept for so long until the store takes it, in milliseconds. */
@@ -376,10 +378,16 @@ export class Replica implements Service {
     this.#poller.start();
     this.#look();
     this.#links?.tell();
-    // of replicas that are no longer in the roster
-    const { names } = this.#settings.roster;
+    this.#takeOverRemoved();
+  }
+
+  /** What replicas own that are no longer in the roster: such a one may live for a while. */
+  #takeOverRemoved(): void {
+    if (this.#member.phase !== "serving") return;
+    const { names, removed } = this.#settings.roster;
     const owners = new Set(this.#running!.ledger.book.pending.values().map(({ owner }) => owner));
     this.#takeOver([...owners].filter((owner) => !names.includes(owner)));
+    if (removed.length > 0) this.#ports.clock.after(REMOVED_TRY_MS, () => this.#takeOverRemoved());
   }
 
   #takeOver(peers: readonly ReplicaId[]): void {

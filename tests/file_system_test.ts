@@ -40,10 +40,10 @@ Deno.test("a folder remembers whose log it has: names are added or removed at th
     });
   // a log of an earlier version
   refused(["b", "a"], "a,b");
-  keepRoster(folder, ["a"], [1]);
-  keepRoster(folder, ["one", "two"], []);
+  assert.deepEqual(keepRoster(folder, ["a"], [1]), ["a", "b"]);
+  assert.deepEqual(keepRoster(folder, ["one", "two"], []), ["one", "two"]);
   refused(["two", "one"], "one,two");
-  keepRoster(folder, ["one"], [1]);
+  assert.deepEqual(keepRoster(folder, ["one"], [1]), ["one", "two"]);
   refused(["one", "three"], "one,two");
   keepRoster(folder, ["one", "two", "three"], [1]);
   refused(["one", "two", "four"], "one,two,three");

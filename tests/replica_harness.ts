@@ -117,7 +117,8 @@ export class Pair {
   start(self: ReplicaId, peer = this.#options.peer): void {
     const life = { alive: true } as { alive: boolean; replica: Replica };
     const { store } = this.#options;
-    life.replica = new Replica({ ...this.#settings(self), roster: peer ? PAIR : new Roster([self]) }, {
+    const alone = new Roster([self], this.#options.peer ? PAIR.names : []);
+    life.replica = new Replica({ ...this.#settings(self), roster: peer ? PAIR : alone }, {
       clock: this.#clock(life),
       random: () => 0.5,
       client: this.#client(self, life),

@@ -173,6 +173,21 @@ Deno.test("a replica that is now the only one takes over what the other one had 
   assert.deepEqual([pair.a.find(ID)?.stage, pair.a.readiness().peers], ["settled", {}]);
 });
 
+Deno.test("a replica that was removed from the roster is taken over once it is dead, and not while it lives", async () => {
+  const pair = await Pair.started();
+  pair.answer = NEVER;
+  pair.b.accept(ID, 1990);
+  await pair.clock.settle();
+  pair.kill("a");
+  pair.start("a", false);
+  await pair.clock.advance(10 * SOON_MS);
+  assert.deepEqual([pair.a.readiness().phase, pair.a.find(ID)?.owner], ["serving", "b"]);
+  pair.kill("b");
+  pair.answer = () => ({ kind: "booked" });
+  await pair.clock.advance(10 * SOON_MS);
+  assert.deepEqual([pair.a.find(ID)?.owner, pair.a.find(ID)?.stage], ["a", "settled"]);
+});
+
 Deno.test("both replicas may die at once: the next process of each continues with its own payments, without a store", async () => {
   const pair = await Pair.started({ store: false });
   pair.answer = NEVER;
@@ -563,6 +578,22 @@ Deno.test("a replica waits while the store knows more than the log that its peer
   await pair.clock.advance(5 * SOON_MS);
   assert.deepEqual(pair.restarts.map(({ self }) => self), ["a"]);
   assert.equal(pair.b.readiness().ready, true);
+});
+
+Deno.test("a replica waits while the store knows more than the log of one that was removed from the roster and lives", async () => {
+  const pair = await Pair.started();
+  await pair.accept(pair.b);
+  pair.kill("a");
+  pair.reaches.b = false;
+  const { stored } = pair.store.content;
+  pair.store.content = { ...pair.store.content, stored: { ...stored, position: stored.position + 10 } };
+  pair.start("a", false);
+  await pair.clock.advance(SOON_MS);
+  const why = "the store holds what is not in the log that another replica uses";
+  assert.deepEqual([pair.a.readiness().phase, pair.a.readiness().notes], ["starting", [why]]);
+  pair.kill("b");
+  await pair.clock.advance(SOON_MS);
+  assert.equal(pair.a.readiness().phase, "serving");
 });
 
 Deno.test("a store that was set back is written again, with everything", async () => {

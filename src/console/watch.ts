@@ -149,11 +149,13 @@ export class Watch implements Observer {
 
   /** The state of all replicas, as far as this one knows it. */
   live() {
-    this.#tell();
     const { self, roster, clock, fees } = this.#parts;
     const replica = this.#replica!;
-    const { ready, ack, notes, peers, store, pending, settled, processors } = replica.readiness();
     const { links, dispatcher, ledger } = replica.vitals;
+    // a peer that is not linked does not say that it has recorded something
+    ledger?.catchUp();
+    this.#tell();
+    const { ready, ack, notes, peers, store, pending, settled, processors } = replica.readiness();
     const totals = ledger?.book.summary() ?? NOTHING;
     const of = (processor: Processor) => ({ ...processors[processor], outages: this.#outages.of(processor) });
     const heard = this.#statuses();

@@ -9,18 +9,27 @@ export const REPLICAS_MAX = 32;
  * only. A code without a name is that of a replica that was in the roster once.
  */
 export class Roster {
+  /** names that were in the roster once: such a replica may still live */
+  readonly removed: readonly ReplicaId[];
   /** by code, also of those that are not in the roster */
   readonly #names: readonly ReplicaId[];
   readonly #codes: ReadonlyMap<ReplicaId, number>;
 
-  /** The roster of these replicas. @param names at most {@link REPLICAS_MAX}, each once */
-  constructor(readonly names: readonly ReplicaId[]) {
+  /**
+   * The roster of these replicas.
+   *
+   * @param names at most {@link REPLICAS_MAX}, each once
+   * @param longest the longest list so far, as far as it is known: one of the two lists begins with the other
+   */
+  constructor(readonly names: readonly ReplicaId[], longest: readonly ReplicaId[] = []) {
+    this.removed = longest.slice(names.length);
+    const known = [...names, ...this.removed];
     // clusters had the replicas a and b before they had a roster
     const former = (code: number) => {
       const letter = String.fromCharCode(97 + code);
-      return code < 26 && !names.includes(letter) ? letter : `#${code + 1}`;
+      return code < 26 && !known.includes(letter) ? letter : `#${code + 1}`;
     };
-    this.#names = Array.from({ length: REPLICAS_MAX }, (_, code) => names[code] ?? former(code));
+    this.#names = Array.from({ length: REPLICAS_MAX }, (_, code) => known[code] ?? former(code));
     this.#codes = new Map(this.#names.map((name, code) => [name, code]));
   }
 

@@ -367,8 +367,11 @@ export class Dispatcher implements LedgerObserver {
       return true;
     }
     if (receipt.kind === "not-taken") {
-      this.#work.set(id, work);
-      this.#queue.pushAgain(id);
+      // reading the log may have shown that it is another replica's now, or purged
+      if (ledger.book.pending.get(id)?.position === payment.position) {
+        this.#work.set(id, work);
+        this.#queue.pushAgain(id);
+      } else this.#beginAnew(id);
       return false;
     }
     this.#callBound(payment, receipt);

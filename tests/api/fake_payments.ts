@@ -31,6 +31,8 @@ export class FakePayments implements Service {
   isCutOff = false;
   /** whether the log takes a purge */
   purges = true;
+  /** reads what others have recorded */
+  catchUp = () => {};
   #vitals: Vitals = { links: undefined };
   /** the windows that were asked for */
   readonly windows: (readonly [number | undefined, number | undefined])[] = [];
@@ -40,7 +42,7 @@ export class FakePayments implements Service {
   }
 
   get vitals(): Vitals {
-    return { ledger: { book: this.book } as Ledger, ...this.#vitals };
+    return { ledger: { book: this.book, catchUp: () => this.catchUp() } as Ledger, ...this.#vitals };
   }
 
   set vitals(vitals: Vitals) {

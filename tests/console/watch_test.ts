@@ -83,6 +83,20 @@ Deno.test("every second the peers get what happened in it", async () => {
   assert.deepEqual(set.told.slice(1), [{ at: at + LOOK_MS, ...quiet }]);
 });
 
+Deno.test("a watcher sees what a peer recorded that is not linked", async () => {
+  const { clock, watch, payments } = setup();
+  const seen: Live[] = [];
+  const unwatch = watch.watch({ tell: (live) => seen.push(live), end() {} })!;
+  await clock.advance(LOOK_MS);
+  payments.catchUp = () => {
+    payments.catchUp = () => {};
+    payments.settle(idOf(1), 1990, clock.now());
+  };
+  await clock.advance(LOOK_MS);
+  assert.deepEqual(seen.map(({ settled, totals }) => [settled, totals.default.count]), [[0, 0], [1, 1]]);
+  unwatch();
+});
+
 Deno.test("a watcher sees all replicas, until a peer is silent", async () => {
   const set = setup();
   const { clock, watch, link, payments } = set;

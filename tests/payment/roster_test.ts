@@ -22,6 +22,14 @@ Deno.test("a code that is in no roster any more has a name of its own, which lea
   assert.equal(new Roster(["a"]).nameOf(REPLICAS_MAX), undefined);
 });
 
+Deno.test("a name that was removed from the end stays the name of its code", () => {
+  const roster = new Roster(["one"], ["one", "two", "d"]);
+  assert.deepEqual([roster.removed, roster.peersOf("one")], [["two", "d"], []]);
+  assert.deepEqual([0, 1, 2, 3].map((code) => roster.nameOf(code)), ["one", "two", "d", "#4"]);
+  assert.deepEqual(["one", "two", "d", "#4"].map((name) => roster.codeOf(name)), [0, 1, 2, 3]);
+  assert.deepEqual(new Roster(["one", "two"], ["one"]).removed, []);
+});
+
 Deno.test("a name that nobody knows has no code: an invariant", () => {
   assert.throws(() => new Roster(["a", "b"]).codeOf("third"), /^Error: invariant: third is no replica of a,b$/);
 });

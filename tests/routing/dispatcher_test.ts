@@ -188,6 +188,19 @@ Deno.test("a binding that the log does not take is not sent, and tried again unt
   assert.equal(world.client.paid.length, 2);
 });
 
+for (const kind of ["purged", "moved"] as const) {
+  Deno.test(`a payment that was ${kind} is dropped, also if the log did not take its binding at that moment`, async () => {
+    const world = new World();
+    world.accept();
+    world.b.ledger.append({ kind, by: "b", from: "a", at: 1 } as Fact);
+    world.refuse("dispatched");
+    await world.clock.advance(1_000);
+    world.refuse("none");
+    await world.clock.advance(1_000);
+    assert.deepEqual([world.client.paid, world.dispatcher.waiting, world.story()], [[], 0, "accepted"]);
+  });
+}
+
 Deno.test("a settlement that the log does not take is recorded later, and the payment is not sent again", async () => {
   const world = new World();
   world.refuse("settled");
