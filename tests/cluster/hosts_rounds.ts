@@ -69,6 +69,7 @@ export class HostsTest implements AsyncDisposable {
     ...{ rounds: 0, asked: 0, accepted: 0, answers: {}, restarts: 0, lost: 0, chargedTwice: 0 },
   };
   #startedMs = performance.now();
+  #dead: HostName | undefined;
 
   private constructor(readonly hosts: Hosts, private readonly say: (line: string) => void) {}
 
@@ -135,7 +136,7 @@ export class HostsTest implements AsyncDisposable {
   }
 
   async #pause(random: Random): Promise<void> {
-    const host = anyOf(HOSTS, random);
+    const host = anyOf(HOSTS.filter((host) => host !== this.#dead), random);
     const replica = this.hosts.replica(host);
     this.#told(`replica ${host} stands still`);
     replica.signal("SIGSTOP");
@@ -152,9 +153,11 @@ export class HostsTest implements AsyncDisposable {
     const host = anyOf(HOSTS, random);
     const ms = random() * DEAD_MS_MAX;
     this.#told(`${host} dies`);
+    this.#dead = host;
     await this.hosts.kill(host);
     await sleep(ms);
     await this.hosts.revive(host);
+    this.#dead = undefined;
     this.#told(`${host} is back`);
   }
 
