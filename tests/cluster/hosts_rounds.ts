@@ -92,6 +92,7 @@ export class HostsTest implements AsyncDisposable {
     let stop = false;
     const loading = Promise.all(Array.from({ length: CALLERS }, () => this.#call(sent, random, () => stop)));
     const troubling = this.#trouble(random, () => stop);
+    for (const part of [loading, troubling]) awaitedLater(part);
     try {
       await this.#faults(random);
     } finally {
@@ -117,6 +118,7 @@ export class HostsTest implements AsyncDisposable {
     while (faults.length > 0) {
       const [fault] = faults.splice(Math.floor(random() * faults.length), 1);
       running.push(fault!());
+      awaitedLater(running.at(-1)!);
       if (random() < 0.7) await Promise.all(running);
       await sleep(random() * CALM_MS_MAX);
     }
@@ -307,6 +309,11 @@ export class HostsTest implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.hosts[Symbol.asyncDispose]();
   }
+}
+
+/** Keeps a failure from ending the process, which would leave everything behind, before somebody awaits it. */
+function awaitedLater(part: Promise<unknown>): void {
+  part.catch(() => {});
 }
 
 function isSame(a: Totals | undefined, b: Totals): boolean {
