@@ -236,6 +236,7 @@ export class HostsTest implements AsyncDisposable {
         return (await hosts.look(host, "/readyz"))?.pending === 0;
       }, SETTLE_MS).catch((error) => this.#unsettled(asked, host, error));
     }
+    this.#told("everything is settled");
     // a slow processor has answered the second call with the same id too
     await until(() => performance.now() > calmMs + DELAY_MS_MAX);
     const bookings = (id: string) =>
