@@ -69,6 +69,7 @@ export class HostsTest implements AsyncDisposable {
     ...{ rounds: 0, asked: 0, accepted: 0, answers: {}, restarts: 0, lost: 0, chargedTwice: 0 },
   };
   #startedMs = performance.now();
+  #dead: HostName | undefined;
 
   private constructor(readonly hosts: Hosts, private readonly say: (line: string) => void) {}
 
@@ -91,6 +92,7 @@ export class HostsTest implements AsyncDisposable {
     let stop = false;
     const loading = Promise.all(Array.from({ length: CALLERS }, () => this.#call(sent, random, () => stop)));
     const troubling = this.#trouble(random, () => stop);
+    for (const part of [loading, troubling]) awaitedLater(part);
     try {
       await this.#faults(random);
     } finally {
@@ -116,6 +118,7 @@ export class HostsTest implements AsyncDisposable {
     while (faults.length > 0) {
       const [fault] = faults.splice(Math.floor(random() * faults.length), 1);
       running.push(fault!());
+      awaitedLater(running.at(-1)!);
       if (random() < 0.7) await Promise.all(running);
       await sleep(random() * CALM_MS_MAX);
     }
@@ -135,7 +138,7 @@ export class HostsTest implements AsyncDisposable {
   }
 
   async #pause(random: Random): Promise<void> {
-    const host = anyOf(HOSTS, random);
+    const host = anyOf(HOSTS.filter((host) => host !== this.#dead), random);
     const replica = this.hosts.replica(host);
     this.#told(`replica ${host} stands still`);
     replica.signal("SIGSTOP");
@@ -152,9 +155,11 @@ export class HostsTest implements AsyncDisposable {
     const host = anyOf(HOSTS, random);
     const ms = random() * DEAD_MS_MAX;
     this.#told(`${host} dies`);
+    this.#dead = host;
     await this.hosts.kill(host);
     await sleep(ms);
     await this.hosts.revive(host);
+    this.#dead = undefined;
     this.#told(`${host} is back`);
   }
 
@@ -231,6 +236,7 @@ export class HostsTest implements AsyncDisposable {
         return (await hosts.look(host, "/readyz"))?.pending === 0;
       }, SETTLE_MS).catch((error) => this.#unsettled(asked, host, error));
     }
+    this.#told("everything is settled");
     // a slow processor has answered the second call with the same id too
     await until(() => performance.now() > calmMs + DELAY_MS_MAX);
     const bookings = (id: string) =>
@@ -304,6 +310,11 @@ export class HostsTest implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.hosts[Symbol.asyncDispose]();
   }
+}
+
+/** Keeps a failure from ending the process, which would leave everything behind, before somebody awaits it. */
+function awaitedLater(part: Promise<unknown>): void {
+  part.catch(() => {});
 }
 
 function isSame(a: Totals | undefined, b: Totals): boolean {
