@@ -280,6 +280,9 @@ function streams(change: (stream: Stream) => Partial<Stream>): () => void {
       const stream = open.apply(this, process);
       const { id } = stream;
       return {
+        get isOverLimit() {
+          return stream.isOverLimit;
+        },
         ...{ id, publish: stream.publish.bind(stream), tail: stream.tail.bind(stream) },
         ...{ state: stream.state.bind(stream), close: stream.close.bind(stream), ...change(stream) },
       };
