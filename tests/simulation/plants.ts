@@ -325,14 +325,18 @@ export const HOST_PLANTS: Readonly<Record<string, Plant>> = {
         stream.tail(position, events);
       },
     }));
+    const streamOf = (ledger: StreamLedger) => {
+      if (!of.has(ledger)) of.set(ledger, newest!);
+      return of.get(ledger)!;
+    };
     const observe = replace(StreamLedger.prototype, "observe", (was) =>
       function (this: StreamLedger, observer) {
-        if (!of.has(this)) of.set(this, newest!);
+        streamOf(this);
         was.call(this, observer);
       });
     const barrier = replace(StreamLedger.prototype, "barrier", () =>
       async function (this: StreamLedger) {
-        const state = await of.get(this)!.state();
+        const state = await streamOf(this).state();
         return state !== undefined && this.position > state.last;
       });
     return () => [open, observe, barrier].forEach((undo) => undo());
