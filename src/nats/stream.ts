@@ -15,8 +15,11 @@ import { Tail } from "./tail.ts";
 
 /** How often the stream's leader is asked for its last position, in milliseconds. */
 const LOOK_MS = 400;
-/** How long all answers must say that the stream is replaced or shorter before it counts as lost, in milliseconds. */
-const LOST_MS = 5_000;
+/**
+ * How long all answers must say that the stream is replaced or shorter before it counts as lost, in milliseconds. A former
+ * leader that was cut off and is back said so for 5 s, until the next leader was elected.
+ */
+const LOST_MS = 20_000;
 /** After this long without an answer another server is tried, in milliseconds: an election takes less. */
 const LEAVE_MS = 12_000;
 /** A leader that heard a majority within this time is the current one, in nanoseconds: an election starts after 4 s of silence. */
