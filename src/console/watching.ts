@@ -43,11 +43,11 @@ export interface Point {
   readonly at: number;
   /** requests of `POST /payments` a second at all replicas */
   readonly posts: number;
-  /** the greater of both replicas' medians, in milliseconds */
+  /** the greater of all replicas' medians, in milliseconds */
   readonly medianMs: number | null;
   /** the greatest of the replicas' */
   readonly p99Ms: number | null;
-  /** payments that are not settled, of both replicas */
+  /** payments that are not settled, of all replicas */
   readonly pending: number;
 }
 

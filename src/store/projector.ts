@@ -242,8 +242,11 @@ export class Projector implements LedgerObserver {
     if (isOlder) return this.#rewrite(now);
     if (now.logId !== logId) return this.#ahead(`the store holds another log, ${now.logId}`);
     const reading = now.position > ledger.position ? ledger.barrier() : undefined;
-    // another replica has stored facts that this one has not read yet: checked again later
-    if (reading) return void reading.then((isRead) => isRead && this.#isAhead(now));
+    if (reading) {
+      // another replica has stored facts that this one has not read yet: checked again later
+      this.#release(now.position);
+      return void reading.then((isRead) => isRead && this.#isAhead(now));
+    }
     if (this.#isAhead(now)) return;
     if (this.#wroteLast && rows > 0) onBatch(rows, clock.monotonic() - this.#startedMs);
     // another replica may have been heard meanwhile
@@ -259,12 +262,17 @@ export class Projector implements LedgerObserver {
       this.#cancel?.();
       this.#cancel = undefined;
     }
+    this.#release(position);
+    onStored(position);
+  }
+
+  /** The store holds the log up to this position, which this replica may not have read yet. */
+  #release(position: number): void {
     for (const waiter of this.#waiters) {
       if (waiter.position > position) continue;
       this.#waiters.delete(waiter);
       waiter.resolve(true);
     }
-    onStored(position);
   }
 
   /** What was stored after that position is lost there, and nothing says which payments that were. */

@@ -478,6 +478,21 @@ Deno.test("a store that is ahead of a log that is still on its way here is waite
   assert.deepEqual(b.stored.at(-1), b.ledger.position);
 });
 
+Deno.test("flush() is done once the store holds all that is known here, and more that can no longer be read", async () => {
+  const a = await started();
+  const { clock } = a.world;
+  const b = new Side("b", a.world);
+  await clock.advance(0);
+  a.accept(1);
+  b.ledger.catchUp();
+  Object.assign(b.ledger, { catchUp: () => {}, barrier: () => new Promise(() => {}) });
+  a.accept(2);
+  await clock.advance(CHECK_MS);
+  const flushed = b.projector.flush(60_000);
+  await clock.advance(60_000);
+  assert.deepEqual([await flushed, b.ahead], [true, []]);
+});
+
 Deno.test("a store that holds another log is not written", async () => {
   const side = await started();
   const { clock, store } = side.world;
