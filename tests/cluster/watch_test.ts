@@ -128,7 +128,13 @@ Deno.test("a process logs its start and its stop, in lines for machines, and no 
   const begun = ["starting", "payments are taken", "stopping"];
   const [starting, taken, , stopped] = await milestones(before);
   assert.deepEqual((await milestones(before)).map(({ message }) => message), [...begun, stopped!.message]);
-  assert.deepEqual({ ...starting!.properties, version: "" }, { version: "", ack: "log", replicas: 1, store: false });
+  assert.deepEqual({ ...starting!.properties, version: "" }, {
+    version: "",
+    log: "file",
+    ack: "log",
+    replicas: "a",
+    store: false,
+  });
   const nothing = { where: before.socket, afterMs: 0, pending: 0, settled: 0 };
   assert.deepEqual({ ...taken!.properties, afterMs: 0 }, nothing);
   assert.deepEqual([stopped!.level, stopped!.message], ["INFO", "stopped; the next start finds everything"]);
