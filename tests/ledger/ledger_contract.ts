@@ -33,7 +33,8 @@ class Replica {
     });
   }
 
-  async append(fact: Fact, isRead = false): Promise<Taken> {
+  /** @param isRead as {@link Ledger.append} has it */
+  async append(fact: Fact, isRead?: boolean): Promise<Taken> {
     const receipt = await this.ledger.append(fact, isRead);
     assert.ok(receipt.kind !== "not-taken");
     return receipt;
@@ -69,6 +70,12 @@ class Replica {
 type Trio = readonly [Replica, Replica, Replica];
 
 const catchUp = (replicas: readonly Replica[]) => Promise.all(replicas.map((replica) => replica.catchUp()));
+
+/** All have this payment, once they have caught up. */
+async function assertAll(trio: Trio, n: number, payment: Payment | undefined): Promise<void> {
+  await catchUp(trio);
+  for (const replica of trio) assert.deepEqual(replica.get(n), payment);
+}
 const text = (facts: readonly Fact[]) => facts.map((fact) => JSON.stringify(fact)).sort();
 
 /** Two replicas append, and neither has read what the other appends; who is first in the array writes first. */
@@ -122,8 +129,7 @@ const CASES: Readonly<Record<string, Test>> = {
       ...{ requestedAt: 0, reason: "accepted", position, askFirst: null, doubtedUptimeMs: null },
     };
     assert.deepEqual(receipt, { kind: "holds", payment });
-    await catchUp([b, c]);
-    for (const replica of [a, b, c]) assert.deepEqual(replica.get(1), payment);
+    await assertAll([a, b, c], 1, payment);
   },
 
   async "of one id at two ledgers at once one holds, the other is void, and both say the same"([a, b, c]) {
@@ -131,8 +137,7 @@ const CASES: Readonly<Record<string, Test>> = {
       const both = [[a, accepted(n, "a", 7)], [b, accepted(n, "b", 1990)]] as const;
       const { winner, payment } = await race(n % 2 ? both : both.toReversed());
       assert.deepEqual([payment.owner, payment.cents], winner === "a" ? ["a", 7] : ["b", 1990]);
-      await c.catchUp();
-      for (const replica of [a, b, c]) assert.deepEqual(replica.get(n), payment);
+      await assertAll([a, b, c], n, payment);
     }
   },
 
@@ -148,10 +153,7 @@ const CASES: Readonly<Record<string, Test>> = {
     for (const stale of [dispatched(first!, "a", "default", 1, "probe"), released(first!, "a", 2, "failed", true)]) {
       assert.deepEqual(await a.append(stale), { kind: "void", payment: bound });
     }
-    await catchUp([a, b, c]);
-    for (const replica of [a, b, c]) {
-      assert.deepEqual([replica.get(1), replica.ledger.book.pending.size], [bound, 1]);
-    }
+    await assertAll([a, b, c], 1, bound);
     const { kind: last, payment } = await a.append(released(bound!, "a", 6_000, "failed", true));
     assert.deepEqual([last, payment?.stage, payment?.askFirst], ["holds", "released", "fallback"]);
   },
@@ -168,8 +170,7 @@ const CASES: Readonly<Record<string, Test>> = {
       const { owner, processor, requestedAt, attempt } = payment;
       assert.deepEqual([owner, processor, requestedAt], winner === "a" ? ["a", "default", 1] : ["b", "fallback", 2]);
       assert.equal(attempt, 1);
-      await c.catchUp();
-      for (const replica of [a, b, c]) assert.deepEqual(replica.get(n), payment);
+      await assertAll([a, b, c], n, payment);
     }
   },
 

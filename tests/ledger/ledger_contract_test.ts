@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import type { Cancel, Clock } from "../../src/clock.ts";
 import { FileLedger } from "../../src/ledger/file_ledger.ts";
 import { FileSegments } from "../../src/ledger/file_segments.ts";
-import type { Ledger } from "../../src/ledger/ledger.ts";
 import { positionOf, type SegmentFiles } from "../../src/ledger/log.ts";
 import { RecordBuffer } from "../../src/ledger/record.ts";
 import { SegmentLog } from "../../src/ledger/segment_log.ts";
@@ -36,98 +35,88 @@ const fail = (error: unknown) => {
 };
 
 /** Ledgers on segments; `make` begins with none, and gives one process' way to them. */
-class FileHome implements LedgerHome {
-  #files: (by: ReplicaId) => SegmentFiles = fail;
-  #logs: SegmentLog[] = [];
-
-  constructor(private readonly make: () => (by: ReplicaId) => SegmentFiles, private readonly end = () => {}) {}
-
-  begin(): Promise<void> {
-    for (const log of this.#logs.splice(0)) log.close();
-    this.#files = this.make();
-    begin(this.#files("a"));
-    return Promise.resolve();
-  }
-
-  open(by: ReplicaId): Promise<Ledger> {
-    const log = new SegmentLog({
-      ...{ files: this.#files(by), boot: BOOT, position: positionOf(1, 0), gone: (why) => assert.fail(why) },
-      ...{ rereads: REREADS, segmentRecords: SEGMENT_RECORDS },
-    });
-    this.#logs.push(log);
-    return Promise.resolve(new FileLedger(log, randomNonce(), TRIO));
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    for (const log of this.#logs.splice(0)) log.close();
-    return Promise.resolve(this.end());
-  }
+function onSegments(make: () => (by: ReplicaId) => SegmentFiles, end = () => {}): LedgerHome {
+  let files: (by: ReplicaId) => SegmentFiles;
+  const logs: SegmentLog[] = [];
+  const leave = () => logs.splice(0).forEach((log) => log.close());
+  return {
+    begin() {
+      leave();
+      files = make();
+      return Promise.resolve(begin(files("a")));
+    },
+    open(by) {
+      const log = new SegmentLog({
+        ...{ files: files(by), boot: BOOT, position: positionOf(1, 0), gone: (why) => assert.fail(why) },
+        ...{ rereads: REREADS, segmentRecords: SEGMENT_RECORDS },
+      });
+      logs.push(log);
+      return Promise.resolve(new FileLedger(log, randomNonce(), TRIO));
+    },
+    [Symbol.asyncDispose]() {
+      leave();
+      return Promise.resolve(end());
+    },
+  };
 }
 
 /** How a stream is made, and opened as one host. */
-interface StreamMaker extends AsyncDisposable {
+interface Streaming extends AsyncDisposable {
   readonly clock: Clock;
-  create(): Promise<void>;
+  create(): Promise<unknown>;
   open(host: number): Promise<Stream>;
 }
 
 /** Ledgers on a stream that begins with a barrier, as the first of a cluster does. */
-class StreamHome implements LedgerHome {
-  #opened: { readonly stream: Stream; readonly ledger: StreamLedger }[] = [];
-
-  constructor(private readonly maker: StreamMaker) {}
-
-  async begin(): Promise<void> {
-    await this.#leave();
-    await this.maker.create();
-    const stream = await this.maker.open(0);
-    const { bytes } = new RecordBuffer(TRIO).write({ kind: "barrier" }, randomNonce());
-    while ((await stream.publish(ALL, bytes, 0)).kind === "unknown");
-    await stream.close();
-  }
-
-  async open(by: ReplicaId): Promise<Ledger> {
-    const stream = await this.maker.open(TRIO.codeOf(by));
-    const ledger = new StreamLedger({
-      ...{ stream, clock: this.maker.clock, random: Math.random, roster: TRIO, nonce: randomNonce() },
-      ...{ position: 1, base: 1, book: new Book(), hash: 0, lost: (why: string) => assert.fail(why) },
-    });
-    this.#opened.push({ stream, ledger });
-    return ledger;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#leave();
-    await this.maker[Symbol.asyncDispose]();
-  }
-
-  async #leave(): Promise<void> {
-    for (const { stream, ledger } of this.#opened.splice(0)) {
+function onStream(streaming: Streaming): LedgerHome {
+  const opened: { readonly stream: Stream; readonly ledger: StreamLedger }[] = [];
+  const leave = async () => {
+    for (const { stream, ledger } of opened.splice(0)) {
       ledger.close();
       await stream.close();
     }
-  }
+  };
+  return {
+    async begin() {
+      await leave();
+      await streaming.create();
+      const stream = await streaming.open(0);
+      const { bytes } = new RecordBuffer(TRIO).write({ kind: "barrier" }, randomNonce());
+      while ((await stream.publish(ALL, bytes, 0)).kind === "unknown");
+      await stream.close();
+    },
+    async open(by) {
+      const stream = await streaming.open(TRIO.codeOf(by));
+      const ledger = new StreamLedger({
+        ...{ stream, clock: streaming.clock, random: Math.random, roster: TRIO, nonce: randomNonce() },
+        ...{ position: 1, base: 1, book: new Book(), hash: 0, lost: (why: string) => assert.fail(why) },
+      });
+      opened.push({ stream, ledger });
+      return ledger;
+    },
+    async [Symbol.asyncDispose]() {
+      await leave();
+      await streaming[Symbol.asyncDispose]();
+    },
+  };
 }
 
 ledgerContract("a FileLedger on files", () => {
   const folder = new TempFolder();
-  let logs = 0;
   const make = () => {
-    const path = `${folder.path}/${logs++}`;
-    Deno.mkdirSync(path);
+    const path = Deno.makeTempDirSync({ dir: folder.path });
     return () => new FileSegments(path);
   };
-  return Promise.resolve(new FileHome(make, () => folder[Symbol.dispose]()));
+  return Promise.resolve(onSegments(make, () => folder[Symbol.dispose]()));
 }, needs("read", "write"));
 
 ledgerContract("a FileLedger on the simulation's disk", () => {
   let lives = 0;
   const make = () => {
-    const plan = drawPlan(1, { without: FAULT_KINDS });
-    const world = new World({ ...plan, replicas: 2, store: true }, false);
+    const world = new World({ ...drawPlan(1, { without: FAULT_KINDS }), replicas: 2, store: true }, false);
     return (by: ReplicaId) => world.disk.of(new Life(by, ++lives, () => {}));
   };
-  return Promise.resolve(new FileHome(make));
+  return Promise.resolve(onSegments(make));
 });
 
 ledgerContract("a StreamLedger on the simulation's engine", () => {
@@ -138,46 +127,30 @@ ledgerContract("a StreamLedger on the simulation's engine", () => {
   const faults = { wayMs: 1, lost: 0, late: 0, ackLost: 0.1, busy: 0.1, stale: 0, survives: 1 };
   const engine = new Engine({ clock, fault: same, saw: same, committed() {} }, new Prng(1), faults);
   const life = new Life("a", 1, () => {});
-  const maker: StreamMaker = {
+  return Promise.resolve(onStream({
     clock,
-    create: () => Promise.resolve(void engine.create(1)),
+    create: () => Promise.resolve(engine.create(1)),
     open: (host) => Promise.resolve(engine.open(life, host)),
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
-  };
-  return Promise.resolve(new StreamHome(maker));
+  }));
 });
 
-/** Three servers; each host is connected to its own. */
-async function threeServers(): Promise<StreamMaker> {
+ledgerContract("a StreamLedger on three NATS servers, each host connected to its own", async () => {
   const servers = await NatsServers.start({ count: 3 });
   const connect = (server: string) => Nats.connect({ servers: [server], tls: false }, "test", fail);
   const hosts = await Promise.all(servers.addresses.map(connect));
   const streams = hosts.map((nats) => new JetStreams(nats, keysOf(nats), BYTES_MAX));
-  const timers = new Set<Cancel>();
-  return {
-    clock: {
-      ...systemClock,
-      after(ms, action) {
-        const cancel = systemClock.after(ms, action);
-        timers.add(cancel);
-        return cancel;
-      },
-    },
-    async create() {
-      const [first] = streams;
-      await first!.begin(1, (await first!.current())?.id);
-    },
+  // a ledger that is closed leaves its last timer to the end of its process
+  const timers: Cancel[] = [];
+  const after: Clock["after"] = (...timer) => timers[timers.push(systemClock.after(...timer)) - 1]!;
+  return onStream({
+    clock: { ...systemClock, after },
+    create: async () => await streams[0]!.begin(1, (await streams[0]!.current())?.id),
     open: async (host) => (await streams[host]!.current())!,
     async [Symbol.asyncDispose]() {
       for (const cancel of timers) cancel();
       await Promise.all(hosts.map((nats) => nats.close()));
       await servers[Symbol.asyncDispose]();
     },
-  };
-}
-
-ledgerContract(
-  "a StreamLedger on three NATS servers",
-  async () => new StreamHome(await threeServers()),
-  needsNats,
-);
+  });
+}, needsNats);
