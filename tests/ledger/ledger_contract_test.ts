@@ -88,7 +88,7 @@ function onStream(streaming: Streaming): LedgerHome {
     async open(by) {
       const stream = await streaming.open(TRIO.codeOf(by));
       const ledger = new StreamLedger({
-        ...{ stream, clock: streaming.clock, random: Math.random, roster: TRIO, nonce: randomNonce() },
+        ...{ stream, clock: streaming.clock, random: () => 0.5, roster: TRIO, nonce: randomNonce() },
         ...{ position: 1, base: 1, book: new Book(), hash: 0, lost: (why: string) => assert.fail(why) },
       });
       opened.push({ stream, ledger });
