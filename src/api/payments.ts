@@ -38,12 +38,7 @@ const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 /** Takes a payment in. */
 export function takePayment({ payments }: Edge) {
   return async ({ req }: { readonly req: { readonly raw: Request } }): Promise<Response> => {
-    const misfit = misfitOf(req.raw);
-    if (misfit) return misfit;
-    const bytes = await readBody(req.raw, BODY_BYTES_MAX);
-    // the rest of the body is never read, so the connection cannot be used again
-    if (typeof bytes === "string") return problem(bytes, REFUSALS[bytes], {}, { connection: "close" });
-    const payment = readPayment(bytes);
+    const payment = await readPayment(req.raw);
     if (payment instanceof Response) return payment;
     const { id, cents } = payment;
     const location = `/payments/${id}`;
@@ -58,21 +53,19 @@ export function takePayment({ payments }: Edge) {
   };
 }
 
-/** The answer to a body that is not in the form of a payment; undefined if it is, as far as the headers say. */
-function misfitOf({ headers }: Request): Response | undefined {
-  const type = headers.get("content-type");
+/** The id and cents of the payment in a request's body, or the answer that says what is wrong with it. */
+async function readPayment(request: Request): Promise<{ id: string; cents: number } | Response> {
+  const type = request.headers.get("content-type");
   if (type !== null && !JSON_TYPE.test(type)) {
     return problem("not-json", "The content type must be application/json");
   }
-  const coding = headers.get("content-encoding");
+  const coding = request.headers.get("content-encoding");
   if (coding !== null && !/^identity$/i.test(coding)) {
     return problem("not-json", "A payment must come without Content-Encoding", {}, { "accept-encoding": "identity" });
   }
-  return undefined;
-}
-
-/** The id and cents of the payment in a body, or the answer that says what is wrong with it. */
-function readPayment(bytes: Uint8Array): { id: string; cents: number } | Response {
+  const bytes = await readBody(request, BODY_BYTES_MAX);
+  // the rest of the body is never read, so the connection cannot be used again
+  if (typeof bytes === "string") return problem(bytes, REFUSALS[bytes], {}, { connection: "close" });
   const text = decodeText(bytes);
   if (text === undefined) return problem("malformed-body", "The body is not UTF-8");
   const body = parseObject(text);

@@ -26,8 +26,6 @@ const HEARD_MS = 3_000;
 const DECISIONS_EACH = 4;
 /** After this long without a payment the fallback counts as not used, in milliseconds. */
 const QUIET_MS = 10_000;
-/** After so many facts they are told before anybody asks. */
-const UNTOLD_MAX = 1_024;
 /** Live pages that may be open at a replica. */
 export const WATCHERS_MAX = 16;
 /** How long a story waits for the store, in milliseconds. */
@@ -57,8 +55,6 @@ export class Watch implements Observer {
   readonly #outages = new Outages();
   readonly #watchers = new Set<Watcher>();
   readonly #decisions = new Map<Reason, Decision[]>();
-  /** facts that are in no story yet, with their payments: many at once cost a fraction of what each costs alone */
-  #untold: (readonly [Fact, Payment | undefined])[] = [];
   readonly #since: number;
   #replica: Service | undefined;
   #next: Cancel | undefined;
@@ -88,14 +84,7 @@ export class Watch implements Observer {
   }
 
   folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
-    if (holds && this.#untold.push([fact, payment]) >= UNTOLD_MAX) this.#tell();
-  }
-
-  #tell(): void {
-    for (const [fact, payment] of this.#untold.splice(0)) this.#tellOne(fact, payment);
-  }
-
-  #tellOne(fact: Fact, payment: Payment | undefined): void {
+    if (!holds) return;
     if (fact.kind === "purged") {
       this.#stories.clear();
       this.#decisions.clear();
@@ -154,7 +143,6 @@ export class Watch implements Observer {
     const { links, dispatcher, ledger } = replica.vitals;
     // a peer that is not linked does not say that it has recorded something
     ledger?.catchUp();
-    this.#tell();
     const { ready, ack, notes, peers, store, pending, settled, processors } = replica.readiness();
     const totals = ledger?.book.summary() ?? NOTHING;
     const of = (processor: Processor) => ({ ...processors[processor], outages: this.#outages.of(processor) });
@@ -184,7 +172,6 @@ export class Watch implements Observer {
 
   /** The part of a story that the store is to keep; undefined if nothing is known. */
   stored(id: string): string | undefined {
-    this.#tell();
     return this.#stories.get(id);
   }
 
@@ -193,7 +180,7 @@ export class Watch implements Observer {
     const { id, stage } = payment;
     const first = beginning(payment);
     if (stage === "accepted") return { facts: [first], source: "memory", complete: true };
-    const lines = decodeStory(this.stored(id) ?? "", this.#parts.roster) ?? [];
+    const lines = decodeStory(this.#stories.get(id) ?? "", this.#parts.roster) ?? [];
     // what was read at the start did not happen now
     const known = leadsTo(lines, payment);
     const memory = { facts: [first, ...lines], source: "memory", complete: isComplete(lines) } as const;
@@ -231,7 +218,6 @@ export class Watch implements Observer {
   }
 
   #look(replica: Service): void {
-    this.#tell();
     const { clock, memory } = this.#parts;
     const at = clock.now();
     const readiness = replica.readiness();

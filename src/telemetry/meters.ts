@@ -7,10 +7,8 @@ import { tellNow } from "./exposition.ts";
 import type { Service } from "../service/service.ts";
 import { Counter, Histogram, Registry } from "./prometheus.ts";
 
-/** How often the event loop's lag is measured, and all is counted that happened since, in milliseconds. */
+/** How often the event loop's lag is measured, in milliseconds. */
 const LAG_EVERY_MS = 1_000;
-/** After so many events they are counted sooner. */
-const UNCOUNTED_MAX = 1_024;
 
 /** Upper bounds for the time of an answer or a call, in seconds. */
 const TIMES_S = [0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -62,8 +60,6 @@ export class Meters implements Observer {
     return new Histogram({ name, help, buckets, labelNames, registers: [this.#registry] });
   });
   readonly #routes = new Map<string, RouteMeters>();
-  /** events that are not counted yet: many at once cost a fraction of what each costs alone */
-  #uncounted: (() => void)[] = [];
   #watching: ReturnType<typeof setInterval> | undefined;
 
   /** Measures nothing yet: see {@link start}. @param version of the program */
@@ -86,7 +82,6 @@ export class Meters implements Observer {
       const nowMs = performance.now();
       this.#histograms.loopLag.observe(Math.max(0, nowMs - dueMs) / 1_000);
       dueMs = nowMs + LAG_EVERY_MS;
-      this.#countAll();
     }, LAG_EVERY_MS);
   }
 
@@ -102,17 +97,12 @@ export class Meters implements Observer {
   answered(name: string, status: number, tookMs: number): void {
     const route = this.#route(name);
     route.inFlight--;
-    this.#count(() => {
-      this.#counters.requests.inc({ ...route.labels, status: `${Math.trunc(status / 100)}xx` });
-      this.#histograms.durations.observe(route.labels, tookMs / 1_000);
-    });
+    this.#counters.requests.inc({ ...route.labels, status: `${Math.trunc(status / 100)}xx` });
+    this.#histograms.durations.observe(route.labels, tookMs / 1_000);
   }
 
   folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
-    if (holds && fact.by === this.self) this.#count(() => this.#countFact(fact, payment));
-  }
-
-  #countFact(fact: Fact, payment: Payment | undefined): void {
+    if (!holds || fact.by !== this.self) return;
     const { dispatched, released, settled } = this.#counters;
     if (fact.kind === "settled") settled.inc({ processor: fact.processor });
     else if (fact.kind === "released") released.inc({ processor: payment!.processor!, reason: fact.reason });
@@ -125,10 +115,8 @@ export class Meters implements Observer {
 
   called(purpose: Purpose, processor: Processor, _id: string, end: Outcome | Lookup, tookMs: number): void {
     if (purpose !== "pay") return;
-    this.#count(() => {
-      this.#counters.calls.inc({ processor, outcome: end.kind === "refused" ? end.why : end.kind });
-      this.#histograms.calls.observe({ processor }, tookMs / 1_000);
-    });
+    this.#counters.calls.inc({ processor, outcome: end.kind === "refused" ? end.why : end.kind });
+    this.#histograms.calls.observe({ processor }, tookMs / 1_000);
   }
 
   committed(payments: number, tookMs: number): void {
@@ -138,18 +126,8 @@ export class Meters implements Observer {
 
   /** All that is counted, and the state of the replica now, in Prometheus' text format 0.0.4. */
   async scrape(replica: Service): Promise<string> {
-    this.#countAll();
     const inFlight = Array.from(this.#routes.values(), ({ labels, inFlight }) => [labels, inFlight] as const);
     return `${await this.#registry.metrics()}\n${await tellNow(replica, this.self, this.version, inFlight)}`;
-  }
-
-  #count(event: () => void): void {
-    if (this.#uncounted.push(event) >= UNCOUNTED_MAX) this.#countAll();
-  }
-
-  #countAll(): void {
-    for (const event of this.#uncounted) event();
-    this.#uncounted = [];
   }
 
   #route(name: string): RouteMeters {
