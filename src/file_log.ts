@@ -7,18 +7,19 @@ import type { Clock } from "./clock.ts";
 import { FileLedger } from "./ledger/file_ledger.ts";
 import type { Ledger } from "./ledger/ledger.ts";
 import type { SegmentFiles } from "./ledger/log.ts";
-import { locate, NOTHING_STORED, openLog } from "./ledger/opening.ts";
+import { locate, openLog } from "./ledger/opening.ts";
 import { Retention } from "./ledger/retention.ts";
 import { SegmentLog } from "./ledger/segment_log.ts";
 import type { HeldLock, Locks } from "./membership/lock.ts";
 import type { ReplicaId } from "./payment/fact.ts";
 import type { Payment } from "./payment/payment.ts";
 import {
-  answer,
+  askStore,
   type ClusterLog,
   type Known,
   loadStore,
   type LogHost,
+  moveStore,
   type Opened,
   STORE_AGAIN_MS,
 } from "./recovery.ts";
@@ -62,8 +63,7 @@ export class FileLog implements ClusterLog {
     if (!logLock) return { kind: "not-opened", why: "another replica opens the log" };
     try {
       // the store is asked before the lock is taken: another replica may take over meanwhile
-      let trouble = "";
-      const stored = store ? await answer(clock, store.stored(), (why) => trouble = `: ${why}`) : NOTHING_STORED;
+      const { stored, trouble } = await askStore(clock, store);
       const own = locks.tryAcquire(self);
       if (!own) return { kind: "not-opened", why: "this replica's lock is held by another process" };
       // one that was removed from the roster may still append
@@ -141,9 +141,9 @@ export class FileLog implements ClusterLog {
     const { clock, files, store } = this.#ports;
     const beginning = stored && locate(files, stored, this.#settings.rereads);
     if (!store || !beginning || beginning.logId === stored.logId) return true;
-    const to = { ...stored, logId: beginning.logId, position: beginning.position };
-    const now = await answer(clock, store.write({ from: stored, to, replacesAll: false, payments: [] }));
-    return now?.logId === to.logId && now.position === to.position;
+    const { logId, position } = beginning;
+    const now = await moveStore(clock, store, stored, logId, position);
+    return now?.logId === logId && now.position === position;
   }
 
   #checkLock(): void {

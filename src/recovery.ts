@@ -88,8 +88,30 @@ export async function loadStore(
   }
 }
 
+/** Where the store is, if there is one; undefined if it does not answer, with a `trouble` to append to a reason. */
+export async function askStore(
+  clock: Clock,
+  store: Store | undefined,
+): Promise<{ readonly stored: Stored | undefined; readonly trouble: string }> {
+  let trouble = "";
+  const stored = store ? await answer(clock, store.stored(), (why) => trouble = `: ${why}`) : NOTHING_STORED;
+  return { stored, trouble };
+}
+
+/** Moves the store to another log, with what it holds. @returns where it is then; undefined if it does not answer */
+export function moveStore(
+  clock: Clock,
+  store: Store,
+  from: Stored,
+  logId: string,
+  position: number,
+): Promise<Stored | undefined> {
+  const to = { ...from, logId, position };
+  return answer(clock, store.write({ from, to, replacesAll: false, payments: [] }));
+}
+
 /** The answer of a store; undefined if there is none in time, or it fails: `failed` gets the reason. */
-export async function answer<T>(
+async function answer<T>(
   clock: Clock,
   asked: Promise<T>,
   failed: (why: string) => void = () => {},

@@ -5,18 +5,18 @@
  */
 import { type Clock, within } from "./clock.ts";
 import type { Ledger } from "./ledger/ledger.ts";
-import { NOTHING_STORED } from "./ledger/opening.ts";
 import { RecordBuffer } from "./ledger/record.ts";
 import { type Stream, StreamError, type Streams } from "./ledger/stream.ts";
 import { ALL, CURRENT_MS, StreamLedger } from "./ledger/stream_ledger.ts";
 import type { Processor, ReplicaId } from "./payment/fact.ts";
 import type { Payment } from "./payment/payment.ts";
 import {
-  answer,
+  askStore,
   type ClusterLog,
   type Known,
   loadStore,
   type LogHost,
+  moveStore,
   type Opened,
   STORE_AGAIN_MS,
 } from "./recovery.ts";
@@ -82,8 +82,7 @@ export class StreamLog implements ClusterLog {
 
   async open(): Promise<Opened> {
     const { streams, store } = this.#ports;
-    let trouble = "";
-    const stored = store ? await answer(this.clock, store.stored(), (why) => trouble = `: ${why}`) : NOTHING_STORED;
+    const { stored, trouble } = await askStore(this.clock, store);
     try {
       if (!stored) return await this.#openAlone(`the store does not answer${trouble}`);
       const isFirst = stored.logId === null;
@@ -98,8 +97,7 @@ export class StreamLog implements ClusterLog {
         if (first <= stored.position) return await this.#leave(stream, "the store holds a newer log");
         // replicas that serve moved the store to this stream before: a backup was restored, and they will write it again
         if (last > first && this.#waitsForOthers()) return await this.#leave(stream, "the store was set back");
-        const to = { ...stored, logId: id, position: first };
-        const now = await answer(this.clock, store.write({ from: stored, to, replacesAll: false, payments: [] }));
+        const now = await moveStore(this.clock, store, stored, id, first);
         if (now?.logId !== id) return await this.#leave(stream, "the store did not take the log that begins anew");
       }
       [this.#stream, this.#base, this.#isWhole] = [stream, first, false];

@@ -153,7 +153,7 @@ export const processors = {
   } satisfies Addresses["processors"],
 
   /** Starts them with these fees. */
-  async up(fees: { readonly default: number; readonly fallback: number }): Promise<void> {
+  async up(fees = { default: 0.05, fallback: 0.15 }): Promise<void> {
     const inspect = docker({}, ROOT, "network", "inspect", NETWORK);
     await inspect.catch(() => docker({}, ROOT, "network", "create", NETWORK));
     const env = { FEE_DEFAULT: `${fees.default}`, FEE_FALLBACK: `${fees.fallback}` };

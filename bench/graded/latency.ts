@@ -51,3 +51,10 @@ export class Latency {
     this.#histogram.add(hdr.decodeFromCompressedBase64(text));
   }
 }
+
+/** The p99 of several seconds together, in milliseconds. */
+export function p99Of(seconds: readonly { readonly histogram: string }[]): number {
+  const latency = new Latency();
+  for (const { histogram } of seconds) latency.addEncoded(histogram);
+  return latency.summary().p99Ms;
+}

@@ -1,7 +1,7 @@
 /** A replica's first seconds, and what it costs while nothing happens. @module */
 import { type Containers, galo, processors } from "../compose/containers.ts";
 import { startLoad } from "../graded/generator.ts";
-import { Latency } from "../graded/latency.ts";
+import { p99Of } from "../graded/latency.ts";
 import type { LoadSecond } from "../graded/load_event.ts";
 
 const RATE = 100;
@@ -26,7 +26,7 @@ export interface Start {
 export async function starts(runs: number, say: (line: string) => void): Promise<readonly Start[]> {
   const system = galo();
   try {
-    await processors.up({ default: 0.05, fallback: 0.15 });
+    await processors.up();
     const results: Start[] = [];
     for (let n = 1; n <= runs; n++) {
       const one = await start(system);
@@ -62,17 +62,11 @@ async function start(system: Containers): Promise<Start> {
   const seconds = (performance.now() - begunMs) / 1_000;
   const idleMs = [...after].map(([name, { cpuMs }]) => [name, (cpuMs - before.get(name)!.cpuMs) / seconds]);
   return {
-    coldP99Ms: p99(told.slice(0, FIRST_S)),
-    warmP99Ms: p99(told.slice(LATER_S, LATER_S + FIRST_S)),
+    coldP99Ms: p99Of(told.slice(0, FIRST_S)),
+    warmP99Ms: p99Of(told.slice(LATER_S, LATER_S + FIRST_S)),
     failed: told.reduce((sum, { failed }) => sum + failed, 0),
     idleMs: Object.fromEntries(idleMs),
   };
-}
-
-function p99(seconds: readonly LoadSecond[]): number {
-  const latency = new Latency();
-  for (const { histogram } of seconds) latency.addEncoded(histogram);
-  return latency.summary().p99Ms;
 }
 
 const wait = (seconds: number) => new Promise<void>((resolve) => setTimeout(resolve, 1_000 * seconds));

@@ -1,7 +1,7 @@
 /** Measurements of one system at a time: each resolves to plain figures that are kept as JSON. @module */
 import { type Containers, galo, processors, type Usages } from "../compose/containers.ts";
 import { startLoad } from "../graded/generator.ts";
-import { Latency } from "../graded/latency.ts";
+import { Latency, p99Of } from "../graded/latency.ts";
 import type { LoadPlan, LoadSecond } from "../graded/load_event.ts";
 import type { OfficialResult } from "../graded/result.ts";
 import { run, type RunRecord } from "../graded/run.ts";
@@ -146,9 +146,7 @@ function drainWindow({ outages }: Scenario): readonly [from: number, to: number]
 }
 
 function windowP99(seconds: RunRecord["seconds"], [from, to]: readonly [number, number]): number {
-  const latency = new Latency();
-  for (const { second, histogram } of seconds) if (second >= from && second < to) latency.addEncoded(histogram);
-  return latency.summary().p99Ms;
+  return p99Of(seconds.filter(({ second }) => second >= from && second < to));
 }
 
 /** What the containers use, looked at once a second. */

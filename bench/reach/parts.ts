@@ -21,7 +21,6 @@ const EQUAL_P99_MS = 2;
 const GRID = { patienceMs: [15_000, 30_000, 45_000, 60_000, 75_000, 90_000], slowMs: [300, 600, 1_200, 2_400] };
 const KEPT = 900_000;
 const RATES = [300, 400, 500, 600, 700, 800, 900, 1_000, 1_200, 1_400];
-const FEES = { default: 0.05, fallback: 0.15 };
 
 export async function preview(runs: number, told: Say, say: Say): Promise<Preview> {
   const scenario = await loadScenario("preview");
@@ -117,7 +116,7 @@ export async function kept(say: Say): Promise<readonly Kept[]> {
 async function running<T>(work: (system: Containers) => Promise<T>): Promise<T> {
   const system = galo();
   try {
-    await processors.up(FEES);
+    await processors.up();
     await system.up();
     await atRate(system, 300, 1_000, 10);
     return await work(system);

@@ -6,7 +6,7 @@
  */
 import { type Containers, galo, processors, trivial } from "../compose/containers.ts";
 import { startLoad } from "../graded/generator.ts";
-import { Latency } from "../graded/latency.ts";
+import { p99Of } from "../graded/latency.ts";
 import type { LoadSecond } from "../graded/load_event.ts";
 
 export const STALLED = ["both replicas", "Caddy", "Postgres", "processors", "whole machine"] as const;
@@ -50,7 +50,7 @@ export interface Stall {
 export async function stalls(say: (line: string) => void): Promise<readonly Stall[]> {
   const [beside, system] = [trivial(), galo()];
   try {
-    await processors.up({ default: 0.05, fallback: 0.15 });
+    await processors.up();
     for (const each of [beside, system]) {
       await each.up();
       const warm = startLoad(plan(each, 20), () => {});
@@ -97,13 +97,13 @@ async function stall(
   beside: Course | undefined,
 ): Promise<Stall> {
   const { before, after, failed } = await course(system, who, seconds);
-  const beforeP99Ms = p99(before);
-  const most = (from: number) => Math.max(beforeP99Ms, beside ? p99(beside.after.slice(from)) : 0);
+  const beforeP99Ms = p99Of(before);
+  const most = (from: number) => Math.max(beforeP99Ms, beside ? p99Of(beside.after.slice(from)) : 0);
   return {
-    ...{ who, seconds, beforeP99Ms, endP99Ms: p99(after.slice(-END_S)), failed },
+    ...{ who, seconds, beforeP99Ms, endP99Ms: p99Of(after.slice(-END_S)), failed },
     backS: backAfter(after, () => beforeP99Ms),
     backBesideS: backAfter(after, most),
-    trivialEndP99Ms: beside ? p99(beside.after.slice(-END_S)) : null,
+    trivialEndP99Ms: beside ? p99Of(beside.after.slice(-END_S)) : null,
   };
 }
 
@@ -140,15 +140,9 @@ export function backAfter(
 ): number | null {
   const back = after.findIndex((_, from) => {
     const rest = after.slice(from);
-    return rest.every(({ failed }) => failed === 0) && p99(rest) <= BACK * usualMs(from);
+    return rest.every(({ failed }) => failed === 0) && p99Of(rest) <= BACK * usualMs(from);
   });
   return back === -1 ? null : back;
-}
-
-function p99(seconds: readonly Pick<LoadSecond, "histogram">[]): number {
-  const latency = new Latency();
-  for (const { histogram } of seconds) latency.addEncoded(histogram);
-  return latency.summary().p99Ms;
 }
 
 async function pause(system: Containers, who: Stall["who"], verb: "pause" | "unpause"): Promise<void> {

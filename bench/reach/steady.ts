@@ -30,7 +30,6 @@ export const STEAL_MAX = 0.05;
 const TRIES = 2;
 const AMOUNT = 19.9;
 const THINK_MS = 1_000;
-const FEES = { default: 0.05, fallback: 0.15 };
 
 /** What one system came to in one slice; times in milliseconds. */
 export interface Slice {
@@ -86,7 +85,7 @@ export async function steady(plan: SteadyPlan, say: (line: string) => void): Pro
   const old = before === undefined ? undefined : await galoBefore(before);
   const systems = [floor(), trivial(), calling(), galo(), ...old ? [old.system] : []];
   try {
-    await processors.up(FEES);
+    await processors.up();
     for (const system of systems) await system.up();
     return { rate, rounds: await inTurn(systems, plan, say), before };
   } finally {

@@ -2,6 +2,7 @@
 import type { KV } from "@nats-io/kv";
 import { errorLine } from "../errors.ts";
 import type { ReplicaId } from "../payment/fact.ts";
+import { isSameOrder } from "../payment/roster.ts";
 import { ANSWER_MS, NatsError } from "./connection.ts";
 
 const KEY = "replicas";
@@ -11,7 +12,7 @@ export async function keepNames(keys: KV, names: readonly ReplicaId[]): Promise<
   try {
     const entry = await keys.get(KEY);
     const known = entry?.string().split(",") ?? [];
-    if (names.some((name, code) => name !== (known[code] ?? name))) {
+    if (!isSameOrder(names, known)) {
       const rule = "names are only added or removed at the end";
       throw new NatsError("refused", `the log of these servers is of REPLICAS=${known}: ${rule}`);
     }

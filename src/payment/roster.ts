@@ -51,5 +51,10 @@ export class Roster {
   }
 }
 
+/** Whether codes keep their names: one of the two lists begins with the other. */
+export function isSameOrder(names: readonly ReplicaId[], known: readonly ReplicaId[]): boolean {
+  return names.every((name, code) => name === (known[code] ?? name));
+}
+
 /** The roster for records that name no replica: headers and seals. */
 export const NO_NAMES: Roster = new Roster([]);

@@ -6,7 +6,7 @@
 import type pg from "pg";
 import { PROCESSORS, REASONS } from "../payment/fact.ts";
 import { STAGES } from "../payment/payment.ts";
-import type { Roster } from "../payment/roster.ts";
+import { isSameOrder, type Roster } from "../payment/roster.ts";
 import { StoreError } from "./store.ts";
 
 /** The advisory lock of a migration: one at a time. "galo" in ASCII. */
@@ -117,7 +117,7 @@ export async function migrate(client: pg.ClientBase): Promise<void> {
 export async function enrol(client: pg.ClientBase, { names }: Roster): Promise<void> {
   const { rows: [row] } = await client.query<{ replicas: string[] | null }>("select replicas from store_state");
   const known = row?.replicas ?? [];
-  if (names.some((name, code) => name !== (known[code] ?? name))) {
+  if (!isSameOrder(names, known)) {
     throw new StoreError("refused", `its payments are of REPLICAS=${known}: names may be added at the end only`);
   }
   // rows may name owners that a shorter list does not have
