@@ -7,6 +7,9 @@
  */
 import { REASONS_FILE } from "./support/permissions.ts";
 
+/** All tests take about a third of this, so one hangs by then, in minutes. */
+const LIMIT_MIN = 60;
+
 /** The names of the tests that did not run, by their file, as the JUnit report of `deno test` has them. */
 function leftOut(report: string): Map<string, string[]> {
   const found = new Map<string, string[]>();
@@ -54,7 +57,12 @@ try {
   // Ctrl-C reaches both; a signal to this process alone is meant for the tests
   Deno.addSignalListener("SIGINT", () => {});
   Deno.addSignalListener("SIGTERM", () => child.kill("SIGTERM"));
+  const limit = setTimeout(() => {
+    console.error(`\nFAILED: the tests did not end within ${LIMIT_MIN} minutes: the one that is named last hangs`);
+    child.kill("SIGKILL");
+  }, LIMIT_MIN * 60_000);
   const { code } = await child.status;
+  clearTimeout(limit);
   const read = (path: string) => Deno.readTextFile(path).catch(() => "");
   // in the report, tests that a filter leaves out look like the others
   const tests = Deno.args.some((arg) => arg.startsWith("--filter")) ? new Map() : leftOut(await read(report));

@@ -54,7 +54,7 @@ class Replica {
 
   /** Folds all that was appended before; a barrier that was too slow is tried again. */
   async catchUp(): Promise<void> {
-    while (await this.ledger.barrier() === false);
+    await until(async () => await this.ledger.barrier() !== false);
   }
 }
 

@@ -21,6 +21,7 @@ import { World } from "../simulation/world.ts";
 import { NatsServers, needsNats } from "../support/nats_servers.ts";
 import { needs } from "../support/permissions.ts";
 import { TempFolder } from "../support/temp_folder.ts";
+import { until } from "../support/until.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { ledgerContract, type LedgerHome, TRIO } from "./ledger_contract.ts";
 import { begin, BOOT, REREADS } from "./side.ts";
@@ -82,7 +83,7 @@ function onStream(streaming: Streaming): LedgerHome {
       await streaming.create();
       const stream = await streaming.open(0);
       const { bytes } = new RecordBuffer(TRIO).write({ kind: "barrier" }, randomNonce());
-      while ((await stream.publish(ALL, bytes, 0)).kind === "unknown");
+      await until(async () => (await stream.publish(ALL, bytes, 0)).kind !== "unknown");
       await stream.close();
     },
     async open(by) {

@@ -1,6 +1,7 @@
 /** What every {@link Stream} has to keep: run against three real NATS servers, and against a model of them. @module */
 import assert from "node:assert/strict";
 import type { Published, Stream } from "../../src/ledger/stream.ts";
+import { until } from "../support/until.ts";
 
 /** Three servers and the hosts that use them, real or not; a test begins a stream of its own. */
 export interface StreamEngine extends AsyncDisposable {
@@ -62,10 +63,9 @@ const sequence = (first: number, count: number) => Array.from({ length: count },
 
 /** Publishes the same bytes until the result is certain. */
 async function settle(stream: Stream, subject: string, text: string, over: number | undefined): Promise<Published> {
-  for (;;) {
-    const published = await stream.publish(subject, bytes(text), over);
-    if (published.kind !== "unknown") return published;
-  }
+  let published: Published;
+  await until(async () => (published = await stream.publish(subject, bytes(text), over)).kind !== "unknown", 60_000);
+  return published!;
 }
 
 /** Where `text` stands at a subject in the end; undefined if another message does. */

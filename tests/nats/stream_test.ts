@@ -41,7 +41,7 @@ class NatsEngine implements StreamEngine {
   async fill(): Promise<void> {
     const stream = await this.#current();
     for (let size = 8_192; size >= 1; size >>= 1) {
-      while ((await stream.publish("fill", new Uint8Array(size), undefined)).kind !== "full");
+      await until(async () => (await stream.publish("fill", new Uint8Array(size), undefined)).kind === "full");
     }
   }
 
