@@ -42,6 +42,8 @@ export class NatsServers implements AsyncDisposable {
 
   private constructor({ count = 1, lines = "", jetStream = true }: NatsServersOptions) {
     const routes = Array.from({ length: count }, freePort);
+    // servers that a killed run left behind may look for others at these ports
+    const cluster = crypto.randomUUID();
     this.#servers = routes.map((route, i) => {
       const [port, folder] = [freePort(), `${this.#folder.path}/${i}`];
       const others = routes.filter((other) => other !== route).map((other) => `"nats-route://127.0.0.1:${other}"`);
@@ -50,7 +52,9 @@ export class NatsServers implements AsyncDisposable {
         `listen: "127.0.0.1:${port}"`,
         `log_file: "${folder}/log"`,
         ...jetStream ? [`jetstream: { store_dir: "${folder}/store", sync_interval: always }`] : [],
-        ...count > 1 ? [`cluster: { name: t, listen: "127.0.0.1:${route}", routes: [${others.join(", ")}] }`] : [],
+        ...count > 1
+          ? [`cluster: { name: "${cluster}", listen: "127.0.0.1:${route}", routes: [${others.join(", ")}] }`]
+          : [],
         lines,
       ];
       Deno.mkdirSync(folder);
