@@ -47,17 +47,19 @@ class Hosts implements AsyncDisposable {
     return nats;
   }
 
+  /** Dials a, once the server has been told whether a listens. */
+  async dialled(transport: NatsTransport, hello: string): Promise<End | undefined> {
+    for (const { connected, connection } of this.#connections) if (connected) await connection.flush();
+    let end: End | undefined;
+    const connected = await transport.dial("a", (channel) => end = new End(channel, hello));
+    assert.equal(connected, end !== undefined);
+    return end;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const nats of this.#connections) await nats.close();
     await this.servers[Symbol.asyncDispose]();
   }
-}
-
-async function dialled(transport: NatsTransport, hello: string): Promise<End | undefined> {
-  let end: End | undefined;
-  const connected = await transport.dial("a", (channel) => end = new End(channel, hello));
-  assert.equal(connected, end !== undefined);
-  return end;
 }
 
 Deno.test("what is sent over a channel arrives, in order, both ways, from the first moment on", needsNats, async () => {
@@ -65,7 +67,7 @@ Deno.test("what is sent over a channel arrives, in order, both ways, from the fi
   const listening: End[] = [];
   const listener = new NatsTransport(await hosts.connect(), "a");
   listener.listen((channel) => (listening.push(new End(channel, "hello of a;")), listening.at(-1)!));
-  const b = await dialled(new NatsTransport(await hosts.connect(), "b"), "hello of b;");
+  const b = await hosts.dialled(new NatsTransport(await hosts.connect(), "b"), "hello of b;");
   for (let i = 0; i < 200; i++) {
     b!.send(`b${i};`);
     listening[0]!.send(`a${i};`);
@@ -84,8 +86,8 @@ Deno.test(
     const listening: End[] = [];
     const listener = new NatsTransport(await hosts.connect(), "a");
     listener.listen((channel) => (listening.push(new End(channel)), listening.at(-1)!));
-    const b = (await dialled(new NatsTransport(await hosts.connect(), "b"), "b"))!;
-    const c = (await dialled(new NatsTransport(await hosts.connect(), "c"), "c"))!;
+    const b = (await hosts.dialled(new NatsTransport(await hosts.connect(), "b"), "b"))!;
+    const c = (await hosts.dialled(new NatsTransport(await hosts.connect(), "c"), "c"))!;
     await until(() => listening.length === 2 && listening.every(({ heard }) => heard !== ""));
     const [forB, forC] = listening[0]!.heard === "b" ? listening : [listening[1], listening[0]];
     b.channel.close();
@@ -102,14 +104,14 @@ Deno.test("nobody who listens, or not any more, or for another name: the diallin
   await using hosts = await Hosts.start();
   const nats = await hosts.connect();
   const dialler = new NatsTransport(await hosts.connect(), "b");
-  assert.equal(await dialled(dialler, "b"), undefined);
+  assert.equal(await hosts.dialled(dialler, "b"), undefined);
   const [a, other] = [new NatsTransport(nats, "a"), new NatsTransport(nats, "other")];
   other.listen((channel) => new End(channel));
-  assert.equal(await dialled(dialler, "b"), undefined);
+  assert.equal(await hosts.dialled(dialler, "b"), undefined);
   a.listen((channel) => new End(channel));
-  assert.ok(await dialled(dialler, "b"));
+  assert.ok(await hosts.dialled(dialler, "b"));
   a.close();
-  assert.equal(await dialled(dialler, "b"), undefined);
+  assert.equal(await hosts.dialled(dialler, "b"), undefined);
 });
 
 Deno.test(
@@ -121,17 +123,17 @@ Deno.test(
     const listener = new NatsTransport(await hosts.connect(), "a");
     listener.listen((channel) => (listening.push(new End(channel)), listening.at(-1)!));
     const dialler = new NatsTransport(await hosts.connect(), "b");
-    const b = (await dialled(dialler, "hello"))!;
+    const b = (await hosts.dialled(dialler, "hello"))!;
     b.send("throw");
     b.send("on");
     await until(() => listening[0]?.heard === "helloon");
     assert.deepEqual(hosts.failed.map(String), ["Error: thrown after "]);
     await hosts.servers.kill(0);
     await until(() => b.ended === 1 && listening[0]!.ended === 1);
-    assert.equal(await dialled(dialler, "b"), undefined);
+    assert.equal(await hosts.dialled(dialler, "b"), undefined);
     await hosts.servers.restart(0);
     let again: End | undefined;
-    await until(async () => Boolean(again = await dialled(dialler, "again")));
+    await until(async () => Boolean(again = await hosts.dialled(dialler, "again")));
     await until(() => listening.at(-1)!.heard === "again");
     assert.deepEqual([b.ended, listening[0]!.ended, again!.ended], [1, 1, 0]);
   },
