@@ -147,7 +147,7 @@ export class StreamLog implements ClusterLog {
 
   takeOver(peers: readonly ReplicaId[], ledger: Ledger): void {
     const nowMs = this.clock.monotonic();
-    // a replica that does not hear the log is itself cut off
+    // a replica that cannot reach the log is itself cut off
     this.#currentSinceMs = ledger.isCurrent ? this.#currentSinceMs ?? nowMs : undefined;
     const sinceMs = this.#currentSinceMs;
     if (sinceMs === undefined) return this.#setSilent([]);

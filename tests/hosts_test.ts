@@ -106,7 +106,7 @@ Deno.test("a replica that is cut off takes nothing, sends nothing and says why, 
   assert.equal(await hosts.done(Promise.resolve(hosts.of("b").purge())), "cut-off");
   const { ready, notes } = hosts.of("b").readiness();
   assert.equal(ready, false);
-  assert.ok(notes.includes("this replica does not hear the log, so it takes and sends nothing new"), `${notes}`);
+  assert.ok(notes.includes("this replica cannot reach the log, so it takes and sends nothing new"), `${notes}`);
   await hosts.clock.advance(2 * SILENCE_MS);
   assert.equal(await hosts.accept("a"), "accepted");
   hosts.heal("b");

@@ -24,12 +24,12 @@ const VARY = { vary: "Accept" };
 /** Why a payment is not acknowledged. */
 export const REFUSALS = {
   "body-too-long": `A payment has at most ${BODY_BYTES_MAX} bytes`,
-  "malformed-body": "The body broke off",
+  "malformed-body": "The body ended before it was complete",
   "queue-full": "The payment was not taken: QUEUE_MAX payments are waiting already",
   "log-full": "The payment was not taken: the log has reached LOG_MAX_MB, or its disk is full",
-  "total-full": "The payment was not taken: the totals would no longer be exact to the cent",
+  "total-full": "The payment was not taken: with it, the totals could not be kept exact to the cent",
   "uncovered": "The payment may have been taken: sending it again is safe",
-  "cut-off": "The payment was not taken: this replica does not hear the log; another one may take it",
+  "cut-off": "The payment was not taken: this replica cannot reach the log; send it to another one",
   "not-serving": "The payment was not taken",
 };
 

@@ -25,7 +25,7 @@ export const PROBLEMS = {
   "log-full": [503, "The log is full"],
   "total-full": [503, "The totals cannot take this amount"],
   "uncovered": [503, "The payment cannot be acknowledged now"],
-  "cut-off": [503, "This replica does not hear the log of the cluster"],
+  "cut-off": [503, "This replica cannot reach the log"],
   "not-serving": [503, "This replica is starting or stopping"],
   "watchers-full": [503, "Too many live pages are open"],
   "unavailable": [503, "No replica answers"],

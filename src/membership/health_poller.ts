@@ -10,8 +10,10 @@ import type { Health, ProcessorClient } from "../routing/processor_client.ts";
 
 /** The window of `service-health` with a little to spare, in milliseconds (CONTRACT.md: one call in 5 s). */
 export const POLL_MS = 5_050;
-/** How often a replica that does not poll checks whether it should, in milliseconds. */
-export const POLL_LOCK_MS = 500;
+/** How often a replica that does not poll tries for the lock, in milliseconds. */
+export const POLL_LOCK_MS = 2_000;
+/** How often a replica tries to claim the next poll, in milliseconds. */
+const CLAIM_MS = 500;
 
 /** Polls each processor whenever this replica has claimed that poll. */
 export class ClaimedPoller {
@@ -35,7 +37,7 @@ export class ClaimedPoller {
   start(): void {
     if (this.#stopped) return;
     for (const processor of PROCESSORS) void this.#poll(processor);
-    this.#next = this.clock.after(POLL_LOCK_MS, () => this.start());
+    this.#next = this.clock.after(CLAIM_MS, () => this.start());
   }
 
   async #poll(processor: Processor): Promise<void> {

@@ -11,8 +11,8 @@ import type { Channel, ChannelListener, Transport } from "./transport.ts";
 
 /** A peer that is silent for this long counts as lost, in milliseconds. */
 export const SILENT_MS = 800;
-/** After this much silence a replica sends a sign of life, in milliseconds: the silence is at most twice as long. */
-export const PING_MS = 250;
+/** After this much silence a replica sends a sign of life, in milliseconds. */
+export const PING_MS = 500;
 /** The least time between two progress frames, in milliseconds. */
 export const TELL_MS = 200;
 /** Bytes that the peer may leave unread before the connection ends. */
@@ -171,7 +171,8 @@ export class Connection implements ChannelListener {
 
   #ping(): void {
     const { clock } = this.parts;
-    this.#pinging = clock.after(PING_MS, () => {
+    const dueMs = Math.min(this.#sentMs + PING_MS, this.heardMs + SILENT_MS + 1);
+    this.#pinging = clock.after(dueMs - clock.monotonic(), () => {
       const silentMs = clock.monotonic() - this.heardMs;
       if (silentMs > SILENT_MS) return this.end(`the peer is silent for ${Math.round(silentMs)} ms`);
       if (this.#sentMs <= clock.monotonic() - PING_MS) this.send({ type: "ping" });

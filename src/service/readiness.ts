@@ -63,7 +63,7 @@ export function readinessOf(
     }),
     projector?.trouble ?? "",
     ...reached,
-    isCutOff ? "this replica does not hear the log, so it takes and sends nothing new" : "",
+    isCutOff ? "this replica cannot reach the log, so it takes and sends nothing new" : "",
     phase === "serving" && isUncovered
       ? "POST is answered 503: a 202 says that Postgres holds the payment (ACK=store)"
       : "",

@@ -19,7 +19,7 @@ export type Acceptance =
   | "total-full"
   /** the store did not commit in time; the payment is taken, but not as safe as `ACK` promises: sending it again is safe */
   | "uncovered"
-  /** this replica does not hear the log, so the payment was not taken; another replica may take it */
+  /** this replica cannot reach the log, so the payment was not taken; another replica may take it */
   | "cut-off"
   /** the replica is starting or stopping and takes nothing */
   | "not-serving";

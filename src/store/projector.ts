@@ -16,7 +16,7 @@ export const RETRY_MS_MIN = 50, RETRY_MS_MAX = 1_000;
 /** How long the store must stand still, with unsaved changes, before another replica writes; in milliseconds. */
 export const STANDBY_MS = 1_000;
 /** How often a working store is checked, in milliseconds. */
-export const CHECK_MS = 1_000;
+export const CHECK_MS = 2_000;
 /** How long {@link Projector.covered} waits, in milliseconds. */
 export const COVER_MS = 1_500;
 

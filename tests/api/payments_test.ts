@@ -260,7 +260,7 @@ Deno.test("answers 400 when the caller goes away before the body's end", async (
   }
   const problem = await problemOf(await app.request("/payments", chunked(broken())));
   assert.equal(problem.status, 400);
-  assert.equal(problem.detail, "The body broke off");
+  assert.equal(problem.detail, "The body ended before it was complete");
 });
 
 Deno.test("takes every media type of JSON, and answers 415 to any other", async () => {

@@ -194,7 +194,7 @@ Deno.test(
     const rows = await cellsOf(page, "#replicas tr");
     assert.deepEqual(rows.map(([name, state]) => [name, state]), [
       ["a, which serves this page", "✓ answers"],
-      ["b", "shows no figures here"],
+      ["b", "no figures"],
     ]);
     assert.equal(
       await page.$eval("#link", ({ textContent }) => textContent),

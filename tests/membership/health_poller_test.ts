@@ -59,8 +59,8 @@ Deno.test("the other takes over when the holder dies, and waits a whole window f
   first.stop();
   world.locks.drop("a");
   await world.clock.advance(2_000 + 2 * POLL_MS);
-  // it looks every 500 ms: at 5,500 it has the lock
-  const heldMs = 11 * POLL_LOCK_MS;
+  // it looks every 2 s: at 6,000 it has the lock
+  const heldMs = 3 * POLL_LOCK_MS;
   const polls = [...both(POLL_MS, "a"), ...both(heldMs + POLL_MS, "b"), ...both(heldMs + 2 * POLL_MS, "b")];
   assert.deepEqual(world.asked, polls);
 });
@@ -71,11 +71,11 @@ Deno.test("a replica that takes over from one that died waiting waits for the wi
   pollers[0]!.stop();
   world.locks.drop("a");
   await world.clock.advance(3_000);
-  // b has the lock since 500 and has not asked yet
+  // b has the lock since 2,000 and has not asked yet
   pollers[1]!.stop();
   world.locks.drop("b");
-  await world.clock.advance(6_000);
-  assert.deepEqual(world.asked, both(3_500 + POLL_MS, "c"));
+  await world.clock.advance(7_000);
+  assert.deepEqual(world.asked, both(4_000 + POLL_MS, "c"));
 });
 
 Deno.test("no answer says nothing, and the next window comes all the same", async () => {

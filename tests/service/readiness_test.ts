@@ -73,7 +73,7 @@ Deno.test("what is not as it should be is a line each, and ready is whether POST
   });
   assert.deepEqual(notes, ["replica a does not answer", trouble, LIMITS.log, NO_202]);
   const cutOff = readinessOf(SETTINGS, SERVING, true, parts({ ledger: { book: new Facts().book, isCurrent: false } }));
-  const heard = "this replica does not hear the log, so it takes and sends nothing new";
+  const heard = "this replica cannot reach the log, so it takes and sends nothing new";
   assert.deepEqual([cutOff.ready, cutOff.notes], [false, [heard]]);
   const dead = readinessOf(SETTINGS, { ...SERVING, peers: { a: "dead", c: "dead" } }, true, parts());
   assert.deepEqual([dead.ready, dead.notes], [true, ["replica a is dead", "replica c is dead"]]);

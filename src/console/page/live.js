@@ -212,7 +212,7 @@ function timeline(name, outages, { at: now, since }) {
     return [svg, element("p", ["No outage ", ...seen], { class: "quiet" })];
   }
   const list = outages.slice(-5).reverse().map(({ from, to }) => {
-    const end = to === null ? ["lasts"] : ["until ", timeElement(to)];
+    const end = to === null ? ["not up yet"] : ["until ", timeElement(to)];
     return element("li", ["Down from ", timeElement(from), ", ", ...end, ` (${duration((to ?? now) - from)})`]);
   });
   const label = { "aria-label": `Outages of the ${name} processor` };
@@ -235,7 +235,7 @@ function replicaRow(name, { replica, replicas, peers }) {
   const status = replicas[name];
   const isThis = name === replica;
   // one that is linked without a status has a page of another version
-  const silent = isThis || peers[name]?.state === "linked" ? "shows no figures here" : "▲ not heard";
+  const silent = isThis || peers[name]?.state === "linked" ? "no figures" : "▲ not heard";
   const state = status ? status.ready ? "✓ answers" : "▲ answers 503" : silent;
   const isOut = state.startsWith("▲");
   const answered = (value) => status.posts > 0 ? ms(value) : "–";
