@@ -282,6 +282,8 @@ export class StreamLedger implements Ledger {
     const holds = record.kind === "barrier" || this.#fold.add(record, sum, this.#position);
     if (own) {
       this.#provenMs = Math.max(this.#provenMs, own.sentMs);
+      // what became of the payment matters from here on, and this record may have been on its way for long
+      if (holds && record.kind === "dispatched") this.#idleMs = -Infinity;
       own.end({ kind: holds ? "holds" : "void", payment: this.#paymentOf(record) });
     }
     if (this.#waiting.length === 0) return;

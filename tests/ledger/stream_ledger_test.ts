@@ -314,6 +314,23 @@ Deno.test("a replica is not current while a record of its own is not through for
   assert.equal(scene.ledger.isCurrent, false);
 });
 
+Deno.test("a replica whose binding was on its way for two seconds is not current until another record came back", async () => {
+  const scene = Scene.begun();
+  scene.append(bind(scene.taken(2), "a"));
+  const { bytes } = scene.stream.published[0]!;
+  for (let ms = 0; ms < CURRENT_MS; ms += 100) {
+    await scene.clock.advance(100);
+    scene.stream.events.heard(2);
+  }
+  scene.stream.brings(bytes);
+  await scene.clock.settle();
+  assert.equal(scene.ledger.isCurrent, false);
+  await scene.clock.advance(500);
+  scene.stream.brings(scene.stream.last.bytes);
+  await scene.clock.settle();
+  assert.equal(scene.ledger.isCurrent, true);
+});
+
 Deno.test("a stream that does not have what it acknowledged is lost", async () => {
   const scene = Scene.begun();
   scene.append(accepted(1));

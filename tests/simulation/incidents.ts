@@ -167,7 +167,7 @@ export function endFaults(world: World): void {
   Object.assign(disk.faults, { cut: 0, late: 0, unmade: 0, overtaken: 0, moveDies: 0 });
   Object.assign(disk, { room: Infinity, fileMax: Infinity });
   if (engine) {
-    if (world.isShortened) engine.delete();
+    world.endShortened();
     Object.assign(engine.faults, { lost: 0, late: 0, ackLost: 0, busy: 0, stale: 0 });
     engine.full = false;
     for (const name of world.names) {

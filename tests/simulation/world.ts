@@ -267,6 +267,7 @@ export class World {
   loseStream(): void {
     this.truth.catchUp();
     this.acks.logLost(() => true);
+    if (this.isShortened) this.#forgetPromises();
     this.truth.forget();
     this.logs.forget();
   }
@@ -275,13 +276,22 @@ export class World {
   shortenStream(count: number): void {
     const { engine, clock } = this;
     this.loseStream();
-    // which of them were in a message that is gone, and was never followed, nobody can tell
-    for (const payment of this.asked.payments.values()) payment.lostMs = clock.monotonic();
+    this.#forgetPromises();
     engine!.shorten(count);
     this.#shortened = engine!.stream!.id;
-    clock.after(SHORTENED_MS, () => {
-      if (this.isShortened) engine!.delete();
-    });
+    clock.after(SHORTENED_MS, () => this.endShortened());
+  }
+
+  /** A stream that lacks messages is lost. */
+  endShortened(): void {
+    if (!this.isShortened) return;
+    this.loseStream();
+    this.engine!.delete();
+  }
+
+  /** Which payments only the lost messages had, and which came in while nobody could follow the stream, nobody can tell. */
+  #forgetPromises(): void {
+    for (const payment of this.asked.payments.values()) payment.lostMs = this.clock.monotonic();
   }
 
   /** Kills a process between two of its effects, the `after`-th from now, or at the latest in a moment. */
