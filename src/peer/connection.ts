@@ -10,9 +10,9 @@ import { Decoder, encode, type Frame, FRAME_VERSION, FrameError, type Progress }
 import type { Channel, ChannelListener, Transport } from "./transport.ts";
 
 /** A peer that is silent for this long counts as lost, in milliseconds. */
-export const SILENT_MS = 800;
-/** After this much silence a replica sends a sign of life, in milliseconds. */
-export const PING_MS = 500;
+export const SILENT_MS = 1_500;
+/** After this long without a frame a replica sends a ping, in milliseconds: it sends its status every second. */
+export const PING_MS = 1_100;
 /** The least time between two progress frames, in milliseconds. */
 export const TELL_MS = 200;
 /** Bytes that the peer may leave unread before the connection ends. */
