@@ -175,7 +175,8 @@ async function lookAt(server: string, servers: NatsServers): Promise<NatsError |
     // a server without JetStream may pass on to others of its cluster
     if (!jetstream) await jetstreamManager(connection, { timeout: ANSWER_MS });
     return undefined;
-  } catch {
+  } catch (error) {
+    if (error instanceof errors.TimeoutError) return connectError(server, servers, error);
     return refused("has JetStream turned off: start it with --jetstream");
   } finally {
     await connection.close();

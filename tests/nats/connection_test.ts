@@ -79,6 +79,11 @@ Deno.test("a server that is older than 2.12, or says nothing that NATS says, is 
     const said = await says([server.address]);
     assert.equal(said, expected ? `refused: the NATS server at ${server.address} ${expected}` : 1);
   }
+  using slow = new Announcing(`INFO ${JSON.stringify({ version: "2.12.0", max_payload: 1, jetstream: false })}\r\n`);
+  assert.equal(
+    await says([slow.address]),
+    `unavailable: no NATS server can be used: ${slow.address}: no answer for 2000 ms`,
+  );
   using server = new Announcing("HTTP/1.1 400 Bad Request\r\n\r\n");
   assert.equal(
     await says([server.address]),
