@@ -100,7 +100,7 @@ Deno.test("the live page shows an outage as it happens, and its numbers are the 
     );
     await untilText(page, "#default.out dl", /▲ takes no payments/);
     await page.waitForFunction(() => document.title.startsWith("▲ the default processor takes no payments: "));
-    await untilText(page, "#default ul", /^Down from \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}, lasts/);
+    await untilText(page, "#default ul", /^Down from \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}, not up yet/);
     await untilText(page, "#held", /sends nothing now: the default processor refuses payments/);
     await untilText(page, "#decisions", /fallback.*it had waited for PATIENCE_MS/);
     await untilText(page, "#pending", /^[1-9][\d,]*$/);

@@ -165,7 +165,7 @@ Deno.test(
     const out = await page.$$eval("article", (cards) => cards.map(({ id, className }) => [id, className]));
     assert.deepEqual(out, [["default", "out"], ["fallback", ""]]);
     await untilText(page, "#link.bad", /^▲ Replica b is unreachable, never heard\.$/);
-    const outage = "Down from 2025-07-01 05:30:01.000, lasts (0.0 ms)";
+    const outage = "Down from 2025-07-01 05:30:01.000, not up yet (0.0 ms)";
     assert.equal(await page.$eval("#default ul", ({ textContent }) => textContent), outage);
     await assertAccessible(page, "out");
     stage.state = {};
