@@ -7,7 +7,7 @@ import { lines, type Row } from "./markdown.ts";
 const BASE = "trivial";
 const OURS = "galo";
 /** The goals. */
-const P99_RATIO_MAX = 2.2;
+const P99_RATIO_MAX = 1.5;
 const REPLICAS_US_MAX = 950;
 const CPU_RATIO_MAX = 1.4;
 const NAMES: Readonly<Record<string, string>> = {
