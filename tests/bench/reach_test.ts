@@ -50,17 +50,17 @@ Deno.test("the median of the rounds' ratios is not the ratio of the medians", ()
 });
 
 Deno.test("the page says what was reached and what was not, and how many rounds count", () => {
-  const steady = { rate: 300, rounds: [round(4, 8), round(4, 40, 0.5)] };
+  const steady = { rate: 300, rounds: [round(4, 6), round(4, 40, 0.5)] };
   assert.deepEqual(steadyRows(steady).map(([, , measured, reached]) => [measured, reached]), [
-    ["2.00 (of the medians 2.00)", true],
+    ["1.50 (of the medians 1.50)", true],
     ["700 µs", true],
     ["1.96", false],
   ]);
   const page = table({ machine: "a machine", steady: { 300: steady } });
-  assert.match(page, /\| ≤ 2\.2 \| 2\.00 \(of the medians 2\.00\) \| reached \|/);
+  assert.match(page, /\| ≤ 1\.5 \| 1\.50 \(of the medians 1\.50\) \| reached \|/);
   assert.match(page, /\| ≤ 1\.4 \| 1\.96 \| \*\*not reached\*\* \|/);
   assert.match(page, /Medians over the 1 of 2 rounds that count/);
-  assert.match(page, /\| Galo \| 2\.00 \| 4\.00 \| 8\.00 \| 2\.00, 2\.00 \| 1450 \| 600 \| 700 \| 150 \| 0 \|/);
+  assert.match(page, /\| Galo \| 1\.50 \| 3\.00 \| 6\.00 \| 1\.50, 1\.50 \| 1450 \| 600 \| 700 \| 150 \| 0 \|/);
   assert.match(page, /\| 2 \| 4\.00 \(50\.0\) \| 40\.00 \(0\.0\) \| no \|/);
   assert.doesNotMatch(page, /Graded runs/);
 });
