@@ -172,7 +172,8 @@ export class Connection implements ChannelListener {
   #ping(): void {
     const { clock } = this.parts;
     const dueMs = Math.min(this.#sentMs + PING_MS, this.heardMs + SILENT_MS + 1);
-    this.#pinging = clock.after(dueMs - clock.monotonic(), () => {
+    // rounded times may show it as due a moment before it is
+    this.#pinging = clock.after(Math.max(1, dueMs - clock.monotonic()), () => {
       const silentMs = clock.monotonic() - this.heardMs;
       if (silentMs > SILENT_MS) return this.end(`the peer is silent for ${Math.round(silentMs)} ms`);
       if (this.#sentMs <= clock.monotonic() - PING_MS) this.send({ type: "ping" });
