@@ -1,4 +1,5 @@
 /** Everything outside the replicas, and the replicas themselves: one run on virtual time. @module */
+import { RecordBuffer } from "../../src/ledger/record.ts";
 import { type Processor, PROCESSORS, type ReplicaId } from "../../src/payment/fact.ts";
 import { Roster } from "../../src/payment/roster.ts";
 import { Replica } from "../../src/replica.ts";
@@ -90,6 +91,8 @@ export class World {
   readonly #downUntilMs: Record<ReplicaId, number> = {};
   /** the stream that has lost messages last */
   #shortened: string | undefined;
+  /** how many messages it had left */
+  #shortenedTo = 0;
   #lives = 0;
   #overtaking = false;
 
@@ -267,7 +270,10 @@ export class World {
   loseStream(): void {
     this.truth.catchUp();
     this.acks.logLost(() => true);
-    if (this.isShortened) this.#forgetPromises();
+    if (this.isShortened) {
+      this.#forgetPromises();
+      this.#forgetPurged();
+    }
     this.truth.forget();
     this.logs.forget();
   }
@@ -279,6 +285,7 @@ export class World {
     this.#forgetPromises();
     engine!.shorten(count);
     this.#shortened = engine!.stream!.id;
+    this.#shortenedTo = engine!.stream!.all.length;
     clock.after(SHORTENED_MS, () => this.endShortened());
   }
 
@@ -287,6 +294,17 @@ export class World {
     if (!this.isShortened) return;
     this.loseStream();
     this.engine!.delete();
+  }
+
+  /** A purge that nobody could follow has forgotten what was acknowledged before. */
+  #forgetPurged(): void {
+    const record = new RecordBuffer(this.roster);
+    const isPurge = ({ bytes }: { readonly bytes: Uint8Array }) => {
+      record.bytes.set(bytes);
+      return record.read().kind === "purged";
+    };
+    if (!this.engine!.stream!.all.slice(this.#shortenedTo).some(isPurge)) return;
+    for (const payment of this.asked.payments.values()) payment.acks = [];
   }
 
   /** Which payments only the lost messages had, and which came in while nobody could follow the stream, nobody can tell. */
