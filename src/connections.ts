@@ -5,7 +5,8 @@
  */
 import { Duplex } from "node:stream";
 
-const READ_BYTES = 16 << 10;
+/** The most that is read from a connection at once, in bytes. */
+export const READ_BYTES = 16 << 10;
 /** The pause after no connection could be accepted, in milliseconds. */
 const ACCEPT_AGAIN_MS = 200;
 
@@ -29,15 +30,15 @@ export async function acceptFrom(
   }
 }
 
-/** A connection as a stream. @param allowHalfOpen whether it goes on after the other side has ended its own */
-export function streamOf(connection: Deno.TcpConn | Deno.UnixConn, allowHalfOpen: boolean): Duplex {
+/** A connection as a stream, which goes on after the other side has ended its own. */
+export function streamOf(connection: Deno.TcpConn | Deno.UnixConn): Duplex {
   if ("setNoDelay" in connection) connection.setNoDelay();
   const buffer = new Uint8Array(READ_BYTES);
   const write = async (bytes: Uint8Array) => {
     for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await connection.write(rest));
   };
   return new Duplex({
-    allowHalfOpen,
+    allowHalfOpen: true,
     read() {
       const got = (size: number | null) => this.push(size === null ? null : buffer.slice(0, size));
       connection.read(buffer).then(got, (error) => this.destroy(error));

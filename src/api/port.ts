@@ -51,7 +51,7 @@ export function servePort(listener: Deno.TcpListener, handler: Handler, failed: 
 
 /** A connection, with what Node's server asks of a socket. */
 function callerOf(connection: Deno.TcpConn | Deno.UnixConn): Duplex {
-  const stream = streamOf(connection, true).setMaxListeners(0);
+  const stream = streamOf(connection).setMaxListeners(0);
   let timer: ReturnType<typeof setTimeout> | undefined;
   stream.once("close", () => clearTimeout(timer));
   return Object.assign(stream, {

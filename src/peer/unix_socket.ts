@@ -1,12 +1,9 @@
 /** The peers over UNIX sockets in the folder that all share: one of each replica that listens. @module */
 import { rmSync } from "node:fs";
-import { acceptFrom } from "../connections.ts";
+import { acceptFrom, READ_BYTES } from "../connections.ts";
 import { peerSocket } from "../file_system.ts";
 import type { ReplicaId } from "../payment/fact.ts";
 import type { Channel, ChannelListener, Transport } from "./transport.ts";
-
-/** The most that is read at once, in bytes. */
-const READ_BYTES = 16 << 10;
 
 /** A {@link Transport} over socket files in `folder`, private to the user that all replicas run as. */
 export class UnixTransport implements Transport {
