@@ -71,6 +71,7 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
     fees: config.FEES,
     memory: () => Deno.memoryUsage().rss,
     recall: async (id) => await store?.story(id),
+    late: (ms) => meters.late(ms),
     say,
   });
   const store: PostgresStore | undefined = url
@@ -106,12 +107,11 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
   const { version } = galo;
   const kind = config.LOG === "file" ? "file" : "nats";
   logger.info("starting", { version, ack, replicas, log: kind, store: !!store, ...operations && { operations } });
-  meters.start();
   watch.start(replica);
   replica.start();
   return {
     serving: serve(replica, front, logger),
-    stop: () => stop({ logger, front, replica, leave, store, client, onlookers: [watch, meters] }),
+    stop: () => stop({ logger, front, replica, leave, store, client, watch }),
   };
 }
 
@@ -165,15 +165,15 @@ interface RunningProcess {
   readonly leave: () => Promise<void>;
   readonly store: PostgresStore | undefined;
   readonly client: HttpProcessorClient;
-  readonly onlookers: readonly { stop(): void }[];
+  readonly watch: Watch;
 }
 
 /** Stops within {@link STOP_MS}. @returns whether nothing was cut off */
-async function stop({ logger, front, replica, leave, store, client, onlookers }: RunningProcess): Promise<boolean> {
+async function stop({ logger, front, replica, leave, store, client, watch }: RunningProcess): Promise<boolean> {
   logger.info("stopping");
   const stoppingMs = systemClock.monotonic();
   // a stream never ends by itself
-  for (const part of onlookers) part.stop();
+  watch.stop();
   // callers first: a replica that stops takes nothing new
   await within(systemClock, REQUESTS_MS, front.shutdown().catch(() => {}));
   const clean = await replica.stop();

@@ -41,6 +41,8 @@ interface WatchParts {
   memory(): number;
   /** what the store has of a story, as {@link Watch.stored} gave it; rejected when it cannot be asked */
   recall(id: string): Promise<string | undefined>;
+  /** Called with each look: how many milliseconds later it is than it should be, since the event loop is busy. */
+  late(ms: number): void;
   say(level: "info" | "warning", message: string, fields?: Record<string, unknown>): void;
 }
 
@@ -111,7 +113,10 @@ export class Watch implements Observer {
   /** Begins to look, until {@link stop}. */
   start(replica: Service): void {
     this.#replica = replica;
-    this.#next = this.#parts.clock.after(LOOK_MS, () => {
+    const { clock, late } = this.#parts;
+    const dueMs = clock.monotonic() + LOOK_MS;
+    this.#next = clock.after(LOOK_MS, () => {
+      late(clock.monotonic() - dueMs);
       this.#look(replica);
       this.start(replica);
     });

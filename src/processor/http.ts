@@ -14,6 +14,8 @@ const ANSWER_BYTES_MAX = 64 << 10;
 const READ_BYTES = 4 << 10;
 /** How often calls are checked for their timeout, in milliseconds. */
 const SWEEP_MS = 1_000;
+/** How often connections are checked for their idle time while there is no call, in milliseconds. */
+const IDLE_SWEEP_MS = 10_000;
 /** A connection that is idle for this long is closed, in milliseconds. */
 const IDLE_MS = 30_000;
 /** How long before the end that a server announces (Keep-Alive) a connection is no longer used, in milliseconds; at most half of its time. */
@@ -44,6 +46,8 @@ export class HttpPool {
   readonly #waiting: HttpCall[] = [];
   /** one timer for all calls, while there is a call or a connection */
   #sweeping: ReturnType<typeof setTimeout> | undefined;
+  /** whether that one was set while there was no call */
+  #sweepsIdle = false;
   #closed = false;
 
   /**
@@ -72,9 +76,9 @@ export class HttpPool {
     const ours = "accept: application/json\r\naccept-encoding: identity\r\nuser-agent: galo\r\n";
     const head = `${method} ${this.#base}${path} HTTP/1.1\r\nhost: ${this.url.host}\r\n${ours}${ofBody}${headers}\r\n`;
     const call = new HttpCall(head + body);
+    this.#calls.add(call);
     if (this.#closed) call.end("the client is closed");
     else this.#sweepLater();
-    this.#calls.add(call);
     this.#waiting.push(call);
     this.#assign();
     const ended = await call.ended;
@@ -91,12 +95,16 @@ export class HttpPool {
   }
 
   #sweepLater(): void {
-    const sweepMs = Math.min(SWEEP_MS, this.timeoutMs / 4);
-    this.#sweeping ??= setTimeout(() => {
+    const isIdle = this.#calls.size === 0;
+    if (this.#sweeping !== undefined && (isIdle || !this.#sweepsIdle)) return;
+    clearTimeout(this.#sweeping);
+    this.#sweepsIdle = isIdle;
+    const callMs = Math.min(SWEEP_MS, this.timeoutMs / 4);
+    this.#sweeping = setTimeout(() => {
       this.#sweeping = undefined;
-      this.#sweep(this.timeoutMs - sweepMs);
+      this.#sweep(this.timeoutMs - callMs);
       if (this.#calls.size + this.#all.size > 0) this.#sweepLater();
-    }, sweepMs);
+    }, isIdle ? IDLE_SWEEP_MS : callMs);
   }
 
   /** Gives up calls that began `ageMs` ago or before, and closes idle connections. */

@@ -7,9 +7,6 @@ import { tellNow } from "./exposition.ts";
 import type { Service } from "../service/service.ts";
 import { Counter, Histogram, Registry } from "./prometheus.ts";
 
-/** How often the event loop's lag is measured, in milliseconds. */
-const LAG_EVERY_MS = 1_000;
-
 /** How many measurements are made at once: a single one finds cold caches, and takes ten times as long. */
 const TOGETHER = 64;
 
@@ -64,9 +61,8 @@ export class Meters implements Observer {
   });
   readonly #routes = new Map<string, RouteMeters>();
   #waiting: (() => void)[] = [];
-  #watching: ReturnType<typeof setInterval> | undefined;
 
-  /** Measures nothing yet: see {@link start}. @param version of the program */
+  /** Counts nothing yet. @param version of the program */
   constructor(readonly self: ReplicaId, readonly version: string) {
     this.#registry.setDefaultLabels({ replica: self });
     const { dispatched, released, settled, calls } = this.#counters;
@@ -79,19 +75,9 @@ export class Meters implements Observer {
     }
   }
 
-  /** Begins to measure the event loop's lag. */
-  start(): void {
-    let dueMs = performance.now() + LAG_EVERY_MS;
-    this.#watching = setInterval(() => {
-      const nowMs = performance.now();
-      this.#histograms.loopLag.observe(Math.max(0, nowMs - dueMs) / 1_000);
-      dueMs = nowMs + LAG_EVERY_MS;
-    }, LAG_EVERY_MS);
-  }
-
-  /** Stops measuring. */
-  stop(): void {
-    clearInterval(this.#watching);
+  /** A timer has fired so many milliseconds later than asked. */
+  late(ms: number): void {
+    this.#histograms.loopLag.observe(Math.max(0, ms) / 1_000);
   }
 
   requested(route: string): void {

@@ -115,6 +115,7 @@ export function fakeWatch(payments: FakePayments): Watch {
     fees: { default: 0.05, fallback: 0.15 },
     memory: () => 0,
     recall: () => Promise.resolve(undefined),
+    late() {},
     say() {},
   });
   watch.start(payments);

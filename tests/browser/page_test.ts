@@ -28,7 +28,7 @@ class Stage implements AsyncDisposable {
   state: Partial<Readiness> = {};
   readonly watch = new Watch({
     ...{ self: "a", roster: PAIR, clock: this.clock, fees: { default: 0.05, fallback: 0.15 } },
-    ...{ memory: () => 0, recall: () => Promise.resolve(undefined), say() {} },
+    ...{ memory: () => 0, recall: () => Promise.resolve(undefined), say() {}, late() {} },
   });
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 

@@ -34,9 +34,11 @@ function setup(
   };
   const links = { all: [link], tellStatus: (status: Status) => told.push(status) };
   const logged: string[] = [];
+  const late: number[] = [];
   const watch = new Watch({
     ...{ self: "a", roster: PAIR, clock, fees: { default: 0.05, fallback: 0.15 } },
     memory: () => 4_096,
+    late: (ms) => void late.push(ms),
     recall: options.recall ?? ((id) => Promise.resolve(options.stored?.[id])),
     say: (level, message, fields) => logged.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
   });
@@ -51,7 +53,7 @@ function setup(
     facts.accept(idOf(n), 1990, clock.now());
     return facts.dispatch(idOf(n), processor, reason, clock.now());
   };
-  return { clock, facts, payments, state, link, told, logged, watch, up, send };
+  return { clock, facts, payments, state, link, told, logged, late, watch, up, send };
 }
 
 /** A request of `POST /payments` that takes this many milliseconds. */
@@ -285,13 +287,15 @@ Deno.test("the newest decisions of each reason are shown, newest first, of both 
   ]);
 });
 
-Deno.test("figures a second are right after the event loop stood still, too", async () => {
+Deno.test("figures a second are right after the event loop stood still, too, and how late it was is told", async () => {
   const set = setup();
   for (let i = 0; i < 8; i++) await request(set, 1);
   const monotonic = set.clock.monotonic.bind(set.clock);
   set.clock.monotonic = () => monotonic() + 3_000;
   await set.clock.advance(LOOK_MS - 8);
   assert.equal(set.told[0]!.posts, 2);
+  await set.clock.advance(LOOK_MS);
+  assert.deepEqual(set.late, [3_000, 0]);
 });
 
 Deno.test("a story comes from memory, from the store, or from where the payment is alone", async () => {

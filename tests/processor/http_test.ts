@@ -12,6 +12,8 @@ const net = needs("net");
 const LATIN1 = new TextDecoder("latin1");
 /** a request that takes this long, in milliseconds, never ends */
 const TIMEOUT_MS = 10_000;
+/** In tests that wait for the timeout. */
+const SHORT_MS = 100;
 const RUNS = 3_000;
 
 /** What becomes of an answer after which the server closes the connection. */
@@ -366,6 +368,29 @@ Deno.test("a connection is not used again where more came than was asked for", n
     assert.equal((await pool.request("GET", "/")).text, "ok");
   });
   assert.equal(connections, answers.length);
+});
+
+Deno.test("a call keeps to its time where it begins after a while without calls", net, async () => {
+  await using server = new Answering();
+  server.ends = false;
+  server.pieces = [head("Content-Length: 0")];
+  const url = await server.start();
+  const [used, other] = [new HttpPool(url, 1, SHORT_MS), new HttpPool(url, 1, SHORT_MS)];
+  try {
+    assert.equal((await used.request("GET", "/")).status, 200);
+    server.pieces = [];
+    const ended: string[] = [];
+    const asks = async (pool: HttpPool, times: number) => {
+      for (let n = 0; n < times; n++) ended.push(`${times}: ${(await pool.request("GET", "/")).error}`);
+    };
+    // until this ends the first pool has looked at its connections, and seen that it has no call
+    await asks(other, 1);
+    await Promise.all([asks(used, 1), asks(other, 9)]);
+    const late = `no answer within ${SHORT_MS} ms`;
+    assert.deepEqual([ended[0], ended.at(-1)], [`1: ${late}`, `9: ${late}`]);
+  } finally {
+    for (const pool of [used, other]) pool.close();
+  }
 });
 
 for (
