@@ -6,7 +6,7 @@
  */
 const [path, url] = Deno.args as [string, string?];
 /** How long the first of several calls waits for the others, in milliseconds: the same as in src/routing/turns.ts. */
-const TURN_MS = 20;
+const TURN_MS = 80;
 const { hostname, port, host } = new URL(url || "http://none");
 const encoder = new TextEncoder();
 const answer = new Uint8Array(4096);

@@ -5,10 +5,12 @@
  */
 import type { Cancel, Clock } from "../clock.ts";
 
-/** Milliseconds between two turns. A longer one holds more payments, which costs less, and delays answers for longer. */
+/** Milliseconds between two turns. */
 export const TURN_MS = 20;
+/** The same while only payments wait that came in since the last turn: each turn has a cost of its own. */
+export const NEW_TURN_MS = 80;
 /** How long a turn may be put off, so that more payments share it, in milliseconds. */
-const RIDE_MS = 5;
+const RIDE_MS = 20;
 /** A turn that is later than this shows a busy event loop, in milliseconds. */
 const LAG_MS = 3;
 /** The least number of payments a second and replica when nothing lags: more would drain a backlog faster, and leave less CPU for answers. */
@@ -39,13 +41,13 @@ export class Turns {
   }
 
   /**
-   * Plans a turn in `ms` milliseconds, but never sooner than {@link TURN_MS} after the last.
+   * Plans a turn in `ms` milliseconds, but never sooner than `pauseMs` after the last.
    *
    * @param rideMs how much later it may be, so that payments that come in until then share it
    */
-  plan(ms: number, rideMs = RIDE_MS): void {
+  plan(ms: number, pauseMs = TURN_MS, rideMs = RIDE_MS): void {
     const nowMs = this.clock.monotonic();
-    const soonestMs = Math.max(nowMs + ms, this.#ranMs + TURN_MS);
+    const soonestMs = Math.max(nowMs + ms, this.#ranMs + pauseMs);
     const dueMs = soonestMs > nowMs ? soonestMs + rideMs : nowMs;
     if (this.#stopped || this.#planned && this.#dueMs <= dueMs) return;
     this.#planned?.();
