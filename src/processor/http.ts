@@ -16,7 +16,7 @@ const READ_BYTES = 4 << 10;
 const SWEEP_MS = 1_000;
 /** How often connections are checked for their idle time while there is no call, in milliseconds. */
 const IDLE_SWEEP_MS = 10_000;
-/** A connection that is idle for this long is closed, in milliseconds. */
+/** A connection that is idle for this long is not used again, and is closed when it is checked next; in milliseconds. */
 const IDLE_MS = 30_000;
 /** How long before the end that a server announces (Keep-Alive) a connection is no longer used, in milliseconds; at most half of its time. */
 const MARGIN_MS = 1_000;
