@@ -10,6 +10,5 @@ USER deno
 # one arena, trimmed early: freed memory would otherwise stay with the process
 ENV DENO_NO_UPDATE_CHECK=1 MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072
 # V8 would give itself a heap larger than the container, and mark all of it every few seconds, for which a replica's
-# share of CPU does not last: growing by 80 % in between makes that rarer. Threads of V8's own cost more to wake than they
-# save (a tenth of the CPU of a payment); without them its slow compiler would hold up answers, so the fast one must do.
-CMD ["run", "-A", "--config", "src/packages/deno.json", "--cached-only", "--no-remote", "--v8-flags=--max-old-space-size=64,--max-semi-space-size=4,--heap-growing-percent=80,--single-threaded,--no-turbofan", "main.ts", "replica"]
+# share of CPU does not last: growing by 80 % in between makes that rarer
+CMD ["run", "-A", "--config", "src/packages/deno.json", "--cached-only", "--no-remote", "--v8-flags=--max-old-space-size=64,--max-semi-space-size=4,--heap-growing-percent=80", "main.ts", "replica"]
