@@ -14,7 +14,7 @@ const RIDE_MS = 20;
 /** A turn that is later than this shows a busy event loop, in milliseconds. */
 const LAG_MS = 3;
 /** The least number of payments a second and replica when nothing lags: more would drain a backlog faster, and leave less CPU for answers. */
-const PER_SECOND_MIN = 800;
+const PER_SECOND_MIN = 600;
 
 /** How many payments a second a replica dispatches when nothing lags. @param maxInFlight its limit of calls in flight */
 export function dispatchPerSecond(maxInFlight: number): number {
