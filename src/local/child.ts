@@ -163,13 +163,19 @@ async function commandLineOf(pid: number): Promise<string> {
   return line.replaceAll("\0", " ");
 }
 
-/** A port that nothing listens on now. @param port 0: any @throws StartError if it is taken */
+/** The ports that {@link freePort} chose: whoever is to listen there may not do so yet. */
+const chosen = new Set<number>();
+
+/** A port that nothing listens on now. @param port 0: any, another one each time @throws StartError if it is taken */
 export function freePort(port: number, hostname: string): number {
   try {
-    const listener = Deno.listen({ port, hostname });
-    const free = (listener.addr as Deno.NetAddr).port;
-    listener.close();
-    return free;
+    for (;;) {
+      const listener = Deno.listen({ port, hostname });
+      const free = (listener.addr as Deno.NetAddr).port;
+      listener.close();
+      if (port !== 0) return free;
+      if (!chosen.has(free)) return chosen.add(free), free;
+    }
   } catch (error) {
     throw new StartError(`cannot listen on ${hostname}:${port}: ${errorLine(error)}`);
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { EXIT_RESTART } from "../../src/errors.ts";
-import { Child, type ChildSpec } from "../../src/local/child.ts";
+import { Child, type ChildSpec, freePort } from "../../src/local/child.ts";
 import { StartError } from "../../src/errors.ts";
 import { needs } from "../support/permissions.ts";
 
@@ -38,4 +38,9 @@ Deno.test("a child that does not stop is killed", real, async () => {
   await child.ready;
   assert.equal(await child.stop(), false);
   await remove();
+});
+
+Deno.test("ports that are chosen one after the other differ", needs("net"), () => {
+  const ports = Array.from({ length: 1_000 }, () => freePort(0, "127.0.0.1"));
+  assert.equal(new Set(ports).size, 1_000);
 });

@@ -91,6 +91,12 @@ export class Started implements AsyncDisposable {
     return Number((await this.query("select count(*) from payment"))[0]!.count);
   }
 
+  /** How many payments its summary has, at both processors: a busy machine makes the default slow. */
+  async settled(): Promise<number> {
+    const summary = await (await fetch(`${this.url}/payments-summary`)).json();
+    return summary.default.totalRequests + summary.fallback.totalRequests;
+  }
+
   async readyz(): Promise<Record<string, unknown> & { store: string }> {
     return await (await fetch(`${this.url}/readyz`)).json();
   }

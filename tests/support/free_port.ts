@@ -1,5 +1,4 @@
-/** A TCP port that nothing listens on now. @module */
-export function freePort(): number {
-  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  return (listener.addr as Deno.NetAddr).port;
-}
+/** A TCP port that nothing listens on now: another one each time. @module */
+import { freePort as free } from "../../src/local/child.ts";
+
+export const freePort = () => free(0, "127.0.0.1");
