@@ -15,6 +15,7 @@ const PORTS = {
   default: 9984,
   fallback: 9985,
   calling: 9986,
+  least: 9987,
 } as const;
 
 /** For `--help`. */
@@ -117,6 +118,11 @@ export function trivial(): Containers {
 export function calling(): Containers {
   const more = { TRIVIAL_CALLS: "http://payment-processor-default:8080" };
   return new Containers("calling", PORTS.calling, TRIVIAL, ROOT, more);
+}
+
+/** Galo's image with the least router that keeps a log: the least work of any such router. */
+export function least(): Containers {
+  return new Containers("least", PORTS.least, ["compose.yaml", `${HERE}beside.yaml`, `${HERE}least.yaml`]);
 }
 
 /** A static answer of the same Caddy. */

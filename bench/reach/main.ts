@@ -21,9 +21,9 @@ Usage: deno task bench:reach [--only PART,…] [--rounds N] [--rate N] [--before
   --out DIR     where reach.json is kept and reach.md is written from it [bench/results]
 
 steady   a static answer of Caddy, two trivial replicas behind Galo's Caddyfile, two that also make a call for each payment,
-         Galo, and Galo at REF, all up at once and warm, each loaded for 5 s in turn, in a new random order
-         each round; the results of other rates are kept. Rounds in which others took
-         more than ${100 * STEAL_MAX} % of the machine do not count
+         the least router that keeps a log, Galo, and Galo at REF, all up at once and warm, each loaded for 5 s in turn, in
+         a new random order each round; the results of other rates are kept. Rounds in which others took more than
+         ${100 * STEAL_MAX} % of the machine do not count
 preview  Galo at ACK=log and at ACK=store, the trivial replicas and the static answer in turn, 60 s each
 final    300 s each, and the policy of the challenge's winner on the model of deno task plan
 unseen   three schedules from seeds, 120 s each

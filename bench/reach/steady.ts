@@ -9,6 +9,7 @@ import {
   floor,
   galo,
   galoBefore,
+  least,
   processors,
   trivial,
   type Usages,
@@ -83,7 +84,7 @@ export function counts({ slices }: Round): boolean {
 export async function steady(plan: SteadyPlan, say: (line: string) => void): Promise<Steady> {
   const { rate, before } = plan;
   const old = before === undefined ? undefined : await galoBefore(before);
-  const systems = [floor(), trivial(), calling(), galo(), ...old ? [old.system] : []];
+  const systems = [floor(), trivial(), calling(), least(), galo(), ...old ? [old.system] : []];
   try {
     await processors.up();
     for (const system of systems) await system.up();

@@ -65,6 +65,23 @@ Deno.test("the page says what was reached and what was not, and how many rounds 
   assert.doesNotMatch(page, /Graded runs/);
 });
 
+Deno.test("the router without promises stands beside Galo where it was measured", () => {
+  const { slices } = round(4, 8);
+  const steady = {
+    rate: 300,
+    rounds: [{ slices: { ...slices, least: slice(5, { cpuUs: { caddy: 600, a: 200, b: 162 } }) } }],
+  };
+  assert.deepEqual(steadyRows(steady).map(([, , measured]) => measured), [
+    "2.00 (of the medians 2.00); 1.25 for the router without promises",
+    "700 µs",
+    "1.96; 1.30 for the router without promises",
+  ]);
+  assert.match(
+    steadySections(steady),
+    /\| a router with a log and none of Galo's promises \| 1\.25 \| 2\.50 \| 5\.00 \| 1\.25, 1\.25 \| 962 \|/,
+  );
+});
+
 Deno.test("where no round counts there is nothing to compare, and the rounds are shown", () => {
   const steady = { rate: 300, rounds: [round(4, 8, 0.5)] };
   assert.equal(outcomes(steady), undefined);
