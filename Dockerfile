@@ -11,4 +11,4 @@ USER deno
 ENV DENO_NO_UPDATE_CHECK=1 MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072
 # V8 would give itself a heap larger than the container, and mark all of it every few seconds, for which a replica's
 # share of CPU does not last: growing by 80 % in between makes that rarer
-CMD ["run", "-A", "--config", "src/packages/deno.json", "--cached-only", "--no-remote", "--v8-flags=--max-old-space-size=64,--max-semi-space-size=4,--heap-growing-percent=80", "main.ts", "replica"]
+CMD ["run", "-A", "--config", "src/packages/deno.json", "--cached-only", "--no-remote", "--v8-flags=--max-old-space-size=64,--max-semi-space-size=2,--heap-growing-percent=80", "main.ts", "replica"]
