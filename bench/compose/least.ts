@@ -16,7 +16,7 @@ const {
   PROCESSOR_DEFAULT_URL: url,
 } = Deno.env.toObject() as Record<string, string>;
 /** As in src/routing/turns.ts and compose.yaml, in milliseconds. */
-const [NEW_TURN_MS, STORE_INTERVAL_MS] = [80, 1_000];
+const [TURN_MS, STORE_INTERVAL_MS] = [10, 1_000];
 /** How often the replica that does not write to Postgres reads what the other one has recorded, in milliseconds. */
 const READ_MS = 200;
 
@@ -118,7 +118,7 @@ await Deno.remove(path!).catch(() => {});
 const server = Deno.serve({ path: path! }, async (request) => {
   const paid: Paid = await request.json();
   append(ACCEPTED!, paid.correlationId, Math.round(100 * paid.amount), Date.now());
-  if (waiting.push(paid) === 1) setTimeout(payAll, NEW_TURN_MS);
+  if (waiting.push(paid) === 1) setTimeout(payAll, TURN_MS);
   return new Response(null, { status: 202 });
 });
 Deno.addSignalListener("SIGTERM", async () => {

@@ -6,7 +6,7 @@
  */
 const [path, url] = Deno.args as [string, string?];
 /** How long the first of several calls waits for the others, in milliseconds: as in src/routing/turns.ts. */
-const NEW_TURN_MS = 80;
+const TURN_MS = 10;
 const { hostname, port, host } = new URL(url || "http://none");
 const encoder = new TextEncoder();
 const answer = new Uint8Array(4096);
@@ -33,7 +33,7 @@ function payAll(): void {
 await Deno.remove(path).catch(() => {});
 const server = Deno.serve({ path }, async (request) => {
   const payment = await request.json();
-  if (url && waiting.push(payment) === 1) setTimeout(payAll, NEW_TURN_MS);
+  if (url && waiting.push(payment) === 1) setTimeout(payAll, TURN_MS);
   return new Response(null, { status: 202 });
 });
 Deno.addSignalListener("SIGTERM", async () => {

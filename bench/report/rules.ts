@@ -3,7 +3,7 @@
  * does not reach its threshold says nothing.
  * @module
  */
-import { dispatchPerSecond, NEW_TURN_MS } from "../../src/routing/turns.ts";
+import { dispatchPerSecond, TURN_MS } from "../../src/routing/turns.ts";
 import type { Figures } from "./figures.ts";
 
 /** What the milliseconds of a finding are taken from. */
@@ -69,12 +69,12 @@ export const RULES: readonly Rule[] = [
   {
     name: "calls in flight",
     delays: "settling",
-    says: `the median wait for a route above a turn of ${NEW_TURN_MS} ms, while in-flight calls reached MAX_IN_FLIGHT`,
+    says: `the median wait for a route above a turn of ${TURN_MS} ms, while in-flight calls reached MAX_IN_FLIGHT`,
     thresholdMs: 10,
     measure({ timings, inFlightMax, settings }) {
       const full = inFlightMax >= settings.MAX_IN_FLIGHT;
       return {
-        ms: full ? Math.max(0, timings["route-wait"].median - NEW_TURN_MS) : 0,
+        ms: full ? Math.max(0, timings["route-wait"].median - TURN_MS) : 0,
         figure:
           `median wait for a route ${ms(timings["route-wait"].median)}; at most ${inFlightMax} calls in flight, ` +
           `MAX_IN_FLIGHT=${settings.MAX_IN_FLIGHT}`,
@@ -85,12 +85,12 @@ export const RULES: readonly Rule[] = [
   {
     name: "dispatch pace",
     delays: "settling",
-    says: `the median wait for a route above a turn of ${NEW_TURN_MS} ms, with calls in flight to spare`,
+    says: `the median wait for a route above a turn of ${TURN_MS} ms, with calls in flight to spare`,
     thresholdMs: 10,
     measure({ timings, inFlightMax, settings }) {
       const full = inFlightMax >= settings.MAX_IN_FLIGHT;
       return {
-        ms: full ? 0 : Math.max(0, timings["route-wait"].median - NEW_TURN_MS),
+        ms: full ? 0 : Math.max(0, timings["route-wait"].median - TURN_MS),
         figure: `median wait for a route ${ms(timings["route-wait"].median)}; ` +
           `${dispatchPerSecond(settings.MAX_IN_FLIGHT)} payments a second at most, event loop lag p99 ${
             ms(timings["loop-lag"].p99)

@@ -33,7 +33,7 @@ import {
 import type { Health, Lookup, Lookups, Outcome, ProcessorClient } from "./processor_client.ts";
 import { Queue } from "./queue.ts";
 import { type ProcessorView, route, type RouteLimits } from "./route.ts";
-import { NEW_TURN_MS, TURN_MS, Turns } from "./turns.ts";
+import { Turns } from "./turns.ts";
 import { type Call, CircuitBreaker } from "./circuit_breaker.ts";
 
 /** The first backoff of a payment whose call brought no useful answer, in milliseconds; it doubles each time. */
@@ -172,7 +172,7 @@ export class Dispatcher implements LedgerObserver {
   /** What `service-health` said of a processor. */
   hearHealth(processor: Processor, health: Health): void {
     this.#breakers[processor].heardHealth(health);
-    this.#turns.plan(0);
+    this.#turns.plan();
   }
 
   /** Takes on everything that this replica owns. */
@@ -278,7 +278,7 @@ export class Dispatcher implements LedgerObserver {
   #turn(budget: number): void {
     if (!this.#running) return;
     while (budget > 0 && this.#parts.ledger.isCurrent && this.#next()) budget--;
-    if (budget === 0 || this.#waits) this.#turns.plan(TURN_MS, TURN_MS, 0);
+    if (budget === 0 || this.#waits) this.#turns.plan();
   }
 
   /** Moves one payment on; false if none can be moved now. */
@@ -568,6 +568,6 @@ export class Dispatcher implements LedgerObserver {
     const queue = work.state === "bound" ? this.#bound[processor!] : this.#queue;
     if (again) queue.pushAgain(id);
     else queue.push(id);
-    this.#turns.plan(0, again ? TURN_MS : NEW_TURN_MS);
+    this.#turns.plan();
   }
 }

@@ -3,7 +3,7 @@ import { sections, verdict } from "../../bench/report/content.ts";
 import { html } from "../../bench/report/html.ts";
 import { markdown } from "../../bench/report/markdown.ts";
 import { findings, RULES } from "../../bench/report/rules.ts";
-import { NEW_TURN_MS } from "../../src/routing/turns.ts";
+import { TURN_MS } from "../../src/routing/turns.ts";
 import { QUIET, spread, withTimings } from "./report_figures.ts";
 
 Deno.test("findings() says nothing of a quiet run", () => {
@@ -17,7 +17,7 @@ Deno.test("a rule finds something from its threshold on", () => {
 });
 
 Deno.test("findings() lists first what would save most", () => {
-  const figures = withTimings({ processor: spread(32), "route-wait": spread(NEW_TURN_MS + 50) }, {
+  const figures = withTimings({ processor: spread(32), "route-wait": spread(TURN_MS + 50) }, {
     edge: { through: spread(1, 20), direct: spread(1, 2) },
   });
   assert.deepEqual(findings(figures).map(({ rule, ms, delays }) => [rule, ms, delays]), [
@@ -58,7 +58,7 @@ Deno.test("what the machine makes every process wait for is no process's fault",
 });
 
 Deno.test("a wait for a route is blamed on MAX_IN_FLIGHT where that was reached, else on the dispatch rate", () => {
-  const waits = (inFlightMax: number) => withTimings({ "route-wait": spread(NEW_TURN_MS + 100) }, { inFlightMax });
+  const waits = (inFlightMax: number) => withTimings({ "route-wait": spread(TURN_MS + 100) }, { inFlightMax });
   assert.deepEqual(findings(waits(300)).map(({ rule, ms, look }) => [rule, ms, look]), [
     ["calls in flight", 100, "MAX_IN_FLIGHT"],
   ]);
