@@ -14,7 +14,7 @@ const CONCURRENT = 32;
 const CALLS = 10_000;
 const WARM_UP_CALLS = 3_000;
 const TIMEOUT_MS = 10_000;
-const FLAGS = "--v8-flags=--max-semi-space-size=4,--max-old-space-size=64";
+const FLAGS = "--v8-flags=--max-semi-space-size=2,--max-old-space-size=64";
 const JSON_TYPE = { "content-type": "application/json" };
 
 const ATTEMPT = { id: "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3", cents: 1990, requestedAt: Date.UTC(2025, 6, 1) };
