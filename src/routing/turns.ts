@@ -7,7 +7,7 @@ import type { Cancel, Clock } from "../clock.ts";
 
 /**
  * Milliseconds between two turns. An answer may wait for a turn, so turns hold few payments: with 80 ms the p99 of answers
- * is a quarter higher, and no less CPU is used.
+ * is a quarter higher.
  */
 export const TURN_MS = 10;
 /** A turn that is later than this shows a busy event loop, in milliseconds. */
