@@ -7,6 +7,7 @@
  */
 // @ts-types="@types/pg"
 import pg from "pg";
+import { TURN_MS } from "../../src/routing/turns.ts";
 
 const {
   REPLICA: self,
@@ -14,9 +15,8 @@ const {
   DATA_DIR: folder,
   DATABASE_URL: database,
   PROCESSOR_DEFAULT_URL: url,
+  STORE_INTERVAL_MS: storeIntervalMs,
 } = Deno.env.toObject() as Record<string, string>;
-/** As in src/routing/turns.ts and compose.yaml, in milliseconds. */
-const [TURN_MS, STORE_INTERVAL_MS] = [10, 1_000];
 /** How often the replica that does not write to Postgres reads what the other one has recorded, in milliseconds. */
 const READ_MS = 200;
 
@@ -81,14 +81,14 @@ const idle: Deno.Conn[] = [];
 
 async function pay({ correlationId, amount }: Paid): Promise<void> {
   const [at, cents] = [Date.now(), Math.round(100 * amount)];
-  append(DISPATCHED!, correlationId, cents, at);
+  append(DISPATCHED, correlationId, cents, at);
   const body = JSON.stringify({ correlationId, amount, requestedAt: new Date(at) });
   const head = `POST /payments HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json`;
   const connection = idle.pop() ?? await Deno.connect({ hostname, port: Number(port) });
   await connection.write(encoder.encode(`${head}\r\ncontent-length: ${body.length}\r\n\r\n${body}`));
   if (await connection.read(answer) === null) return;
   idle.push(connection);
-  append(SETTLED!, correlationId, cents, at);
+  append(SETTLED, correlationId, cents, at);
 }
 
 function payAll(): void {
@@ -110,14 +110,14 @@ if (self === "a") {
     ];
     unsaved = [];
     if (ids.length > 0) void client.query({ name: "write", text, values: [ids, cents, times] });
-  }, STORE_INTERVAL_MS);
+  }, Number(storeIntervalMs));
 } else setInterval(read, READ_MS);
 
 // the one before may have died
 await Deno.remove(path!).catch(() => {});
 const server = Deno.serve({ path: path! }, async (request) => {
   const paid: Paid = await request.json();
-  append(ACCEPTED!, paid.correlationId, Math.round(100 * paid.amount), Date.now());
+  append(ACCEPTED, paid.correlationId, Math.round(100 * paid.amount), Date.now());
   if (waiting.push(paid) === 1) setTimeout(payAll, TURN_MS);
   return new Response(null, { status: 202 });
 });

@@ -71,12 +71,13 @@ export function steadyRows(steady: Steady): Row[] {
   const cpu = ours.cpuUs / base.cpuUs;
   // older results do not have it
   const { least } = all;
-  const beside = (ratio: number) => least ? `; ${ratio.toFixed(2)} for the router without promises` : "";
+  const beside = (ratio: (one: Outcome) => number) =>
+    least ? `; ${ratio(least).toFixed(2)} for the router without promises` : "";
   return [
     [
       `p99 of POST ${at} ÷ the trivial replicas'`,
       `≤ ${P99_RATIO_MAX}`,
-      `${ours.ratio.toFixed(2)} (of the medians ${ours.ratioOfMedians.toFixed(2)})${beside(least?.ratio ?? NaN)}`,
+      `${ours.ratio.toFixed(2)} (of the medians ${ours.ratioOfMedians.toFixed(2)})${beside(({ ratio }) => ratio)}`,
       ours.ratio <= P99_RATIO_MAX,
     ],
     [
@@ -88,7 +89,7 @@ export function steadyRows(steady: Steady): Row[] {
     [
       `CPU of all containers a payment ${at} ÷ the trivial system's`,
       `≤ ${CPU_RATIO_MAX}`,
-      `${cpu.toFixed(2)}${beside((least?.cpuUs ?? NaN) / base.cpuUs)}`,
+      `${cpu.toFixed(2)}${beside(({ cpuUs }) => cpuUs / base.cpuUs)}`,
       cpu <= CPU_RATIO_MAX,
     ],
   ];

@@ -173,8 +173,9 @@ export function freePort(port: number, hostname: string): number {
       const listener = Deno.listen({ port, hostname });
       const free = (listener.addr as Deno.NetAddr).port;
       listener.close();
-      if (port !== 0) return free;
-      if (!chosen.has(free)) return chosen.add(free), free;
+      if (port === 0 && chosen.has(free)) continue;
+      chosen.add(free);
+      return free;
     }
   } catch (error) {
     throw new StartError(`cannot listen on ${hostname}:${port}: ${errorLine(error)}`);
