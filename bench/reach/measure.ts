@@ -1,5 +1,5 @@
 /** Measurements of one system at a time: each resolves to plain figures that are kept as JSON. @module */
-import { type Containers, galo, processors, type Usages } from "../compose/containers.ts";
+import { type Containers, DockerError, galo, processors, type Usages } from "../compose/containers.ts";
 import { startLoad } from "../graded/generator.ts";
 import { Latency, p99Of } from "../graded/latency.ts";
 import type { LoadPlan, LoadSecond } from "../graded/load_event.ts";
@@ -14,6 +14,9 @@ import { STAGES } from "../../src/payment/payment.ts";
 const DRAIN_S = 30;
 /** How many summaries of one payment's window are asked for. */
 const SUMMARY_ASKS = 50;
+/** How long replicas may take to load payments that the store keeps, and how often they are asked, in milliseconds. */
+const KEPT_MS = 60_000;
+const POLL_MS = 500;
 
 /** A graded run in containers. */
 export interface GradedRun {
@@ -44,7 +47,7 @@ export async function graded(
 ): Promise<GradedRun> {
   const system = galo();
   await processors.up(scenario.fees);
-  await system.up(settings);
+  await system.upFresh(settings);
   const watch = new Watch(system);
   await watch.start();
   const addresses = { router: system.url, processors: processors.addresses };
@@ -75,7 +78,7 @@ export interface AnswersOnly {
 /** A scenario's load, without its outages, on a fresh system that does nothing but answer. */
 export async function answersOnly(scenario: Scenario, system: Containers): Promise<AnswersOnly> {
   const { durationSeconds, users, thinkMs, amount } = scenario;
-  await system.up();
+  await system.upFresh();
   const { seconds, p99Ms } = await load({ url: system.url, amount: amount / 100, durationSeconds, users, thinkMs });
   await system.down();
   return { p99Ms, drainP99Ms: windowP99(seconds, drainWindow(scenario)) };
@@ -113,19 +116,30 @@ export async function summaryMs({ url }: Containers): Promise<number> {
   return median(times);
 }
 
-/** Puts settled payments into the store, 300 a second in turns of 20 ms, and restarts both replicas. */
+/** Puts settled payments into the store, 300 a second in turns of 20 ms, and restarts all but that. */
 export async function keep(system: Containers, count: number): Promise<void> {
   const at = `${Date.now() - 4 * count} + n / 6 * 20`;
   const [settled, booked] = [STAGES.indexOf("settled"), REASONS.indexOf("booked")];
-  await system.compose(
-    {},
-    ...["exec", "-T", "db", "psql", "-q", "-U", "galo", "-d", "galo", "-c"],
+  const insert =
     `insert into payment (id, cents, accepted_at_ms, owner, stage, attempt, processor, requested_at_ms, reason)
      select gen_random_uuid(), 1990, ${at} - 7, n % 2, ${settled}, 1, ${PROCESSORS.indexOf("default")},
-       ${at}, ${booked} from generate_series(1, ${count}) n`,
-  );
-  await system.compose({}, "stop", "a", "b");
-  await system.start();
+       ${at}, ${booked} from generate_series(1, ${count}) n`;
+  // a Postgres that is still busy with them would not answer in time, and the replicas would begin with the log alone
+  const statements = [insert, "vacuum analyze payment", "checkpoint"].flatMap((statement) => ["-c", statement]);
+  await system.compose({}, "exec", "-T", "db", "psql", "-q", "-U", "galo", "-d", "galo", ...statements);
+  await system.compose({}, "stop", "a", "b", "caddy");
+  await system.startFresh();
+  await untilKept(system, count);
+}
+
+/** Waits until the summary has so many payments. @throws DockerError if it never does */
+async function untilKept({ url }: Containers, count: number): Promise<void> {
+  const until = performance.now() + KEPT_MS;
+  for (let total = NaN; !(total >= count); await new Promise((resolve) => setTimeout(resolve, POLL_MS))) {
+    if (performance.now() > until) throw new DockerError(`the replicas know ${total} of ${count} payments`);
+    const answer = await fetch(`${url}/payments-summary`);
+    total = answer.ok ? (await answer.json()).default.totalRequests : (await answer.text(), NaN);
+  }
 }
 
 async function load(plan: LoadPlan) {

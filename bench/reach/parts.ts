@@ -117,7 +117,7 @@ async function running<T>(work: (system: Containers) => Promise<T>): Promise<T> 
   const system = galo();
   try {
     await processors.up();
-    await system.up();
+    await system.upFresh();
     await atRate(system, 300, 1_000, 10);
     return await work(system);
   } finally {

@@ -51,8 +51,9 @@ export async function stalls(say: (line: string) => void): Promise<readonly Stal
   const [beside, system] = [trivial(), galo()];
   try {
     await processors.up();
+    await system.upFresh();
+    await beside.up();
     for (const each of [beside, system]) {
-      await each.up();
       const warm = startLoad(plan(each, 20), () => {});
       await warm.done;
       await warm.stop();
