@@ -31,6 +31,8 @@ export interface Usage {
   readonly cpuMs: number;
   /** without what the kernel could drop at once */
   readonly memoryMiB: number;
+  /** of that: pages of files that are in use, above all of programs; they count for the container that read them first */
+  readonly filesMiB: number;
   /** periods of CFS in which it wanted to run, and those in which it was stopped */
   readonly periods: number;
   readonly throttled: number;
@@ -229,10 +231,11 @@ async function usageOf(pid: number): Promise<Usage> {
   const ns = Number(await read(`${cpu.replace("/cgroup/cpu", "/cgroup/cpuacct")}/cpuacct.usage`) || NaN);
   const bytes = Number(await read(`${v2}/memory.current`) || await read(`${memory}/memory.usage_in_bytes`));
   const memoryStat = await read(`${v2}/memory.stat`) || await read(`${memory}/memory.stat`);
-  const droppable = field(memoryStat, "total_inactive_file") || field(memoryStat, "inactive_file") || 0;
+  const pages = (name: string) => field(memoryStat, `total_${name}`) || field(memoryStat, name) || 0;
   return {
     cpuMs: Number.isNaN(ns) ? field(cpuStat, "usage_usec") / 1_000 : ns / 1e6,
-    memoryMiB: (bytes - droppable) / 2 ** 20,
+    memoryMiB: (bytes - pages("inactive_file")) / 2 ** 20,
+    filesMiB: pages("active_file") / 2 ** 20,
     periods: field(stat, "nr_periods"),
     throttled: field(stat, "nr_throttled"),
   };

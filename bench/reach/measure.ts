@@ -33,8 +33,9 @@ export interface GradedRun {
   /** of both replicas, Caddy and Postgres, on average, in cores; and the most throttled second, as a share of its periods */
   readonly cores: number;
   readonly throttled: number;
-  /** of all four, at the end, in MiB */
+  /** of all four, at the end, in MiB; and what of it are pages of files */
   readonly memoryMiB: number;
+  readonly filesMiB: number;
   readonly cpuByContainer: Readonly<Record<string, number>>;
   readonly memoryByContainer: Readonly<Record<string, number>>;
 }
@@ -92,6 +93,7 @@ export interface Rate {
   readonly cores: number;
   readonly throttled: number;
   readonly memoryMiB: number;
+  readonly filesMiB: number;
   readonly cpuByContainer: Readonly<Record<string, number>>;
   readonly memoryByContainer: Readonly<Record<string, number>>;
 }
@@ -196,6 +198,7 @@ class Watch {
       cores: sum(cpuByContainer),
       throttled: this.#worst,
       memoryMiB: sum(memoryByContainer),
+      filesMiB: names.reduce((total, name) => total + this.#last.get(name)!.filesMiB, 0),
       cpuByContainer,
       memoryByContainer,
     };

@@ -121,6 +121,7 @@ function finalRows({ final }: Results): Row[] {
   const cores = median(runs.map((run) => run.cores));
   const throttled = Math.max(...runs.map((run) => run.throttled));
   const memory = median(runs.map((run) => run.memoryMiB));
+  const files = median(runs.map((run) => run.filesMiB));
   const scores = runs.map(({ official }) => official.total_liquido);
   return [
     carried("final", runs, 80, 0.2),
@@ -142,7 +143,9 @@ function finalRows({ final }: Results): Row[] {
     [
       "memory of all four at the end of the final",
       "≤ 230 MB",
-      `${memory.toFixed(0)} MiB (${shares(runs[0]!.memoryByContainer, 0)})`,
+      `${memory.toFixed(0)} MiB (${shares(runs[0]!.memoryByContainer, 0)}), of it ${
+        files.toFixed(0)
+      } of programs' and other files`,
       memory * 1.048576 <= 230,
     ],
   ];
