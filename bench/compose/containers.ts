@@ -41,6 +41,12 @@ export interface Usage {
 /** By the name of the service. */
 export type Usages = ReadonlyMap<string, Usage>;
 
+/** Arguments of `docker` that drop the file caches of its machine. */
+export const DROP_CACHES = [
+  ...["run", "--rm", "--privileged", "--entrypoint", "sh", "caddy:2-alpine", "-c"],
+  "sync; echo 3 > /proc/sys/vm/drop_caches",
+];
+
 /** One system: a compose project with a port of its own. */
 export class Containers {
   /** where it takes payments */
@@ -80,8 +86,7 @@ export class Containers {
    */
   async startFresh(settings: Readonly<Record<string, string>> = {}): Promise<void> {
     await processors.compose({}, "stop", "--timeout", "1");
-    const drop = "sync; echo 3 > /proc/sys/vm/drop_caches";
-    await docker({}, ROOT, "run", "--rm", "--privileged", "--entrypoint", "sh", "caddy:2-alpine", "-c", drop);
+    await docker({}, ROOT, ...DROP_CACHES);
     await this.start(settings);
     await processors.compose({}, "up", "--no-recreate", "--detach", "--wait");
   }

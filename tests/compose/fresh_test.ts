@@ -3,6 +3,7 @@
  * for the containers that read them, and a container without room for them reads them from disk again and again.
  */
 import assert from "node:assert/strict";
+import { DROP_CACHES } from "../../bench/compose/containers.ts";
 import { startLoad } from "../../bench/graded/generator.ts";
 import { Compose, docker, needsCompose, URL_9999 } from "./compose.ts";
 
@@ -13,8 +14,7 @@ const SECONDS = 20;
 Deno.test("all users of the final are answered on a machine that has just been started", needsCompose(), async () => {
   await using compose = await Compose.up();
   await compose.run("stop");
-  const drop = "sync; echo 3 > /proc/sys/vm/drop_caches";
-  await docker("run", "--rm", "--privileged", "--entrypoint", "sh", "caddy:2-alpine", "-c", drop);
+  await docker(...DROP_CACHES);
   await compose.run("up", "--detach");
   await compose.untilServing();
   const users = { from: USERS, to: USERS };
