@@ -32,8 +32,8 @@ kept     the same load with nothing and with 900,000 payments kept
 stall    replicas, Caddy, Postgres, processors and all of them are paused under 603 users: when p99 is back
 cold     the p99 of the first 5 s after a start, and a minute later, at 100/s; then CPU while nothing happens
 
-Before a system is measured on its own, all file caches of this machine are dropped, as on one that has just been started: a
-container with the right to do so does it.
+All parts but steady and cold first drop all file caches of this machine, as if it had just been started: a container with
+the right to do so does it.
 
 It needs Docker with Compose, and the ports ${PORTS_USED}. The processors, the load generator and what else this machine does
 share its cores.`;

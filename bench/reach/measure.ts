@@ -1,5 +1,5 @@
 /** Measurements of one system at a time: each resolves to plain figures that are kept as JSON. @module */
-import { type Containers, DockerError, galo, processors, type Usages } from "../compose/containers.ts";
+import { type Containers, galo, processors, type Usages } from "../compose/containers.ts";
 import { startLoad } from "../graded/generator.ts";
 import { Latency, p99Of } from "../graded/latency.ts";
 import type { LoadPlan, LoadSecond } from "../graded/load_event.ts";
@@ -9,14 +9,14 @@ import type { Scenario } from "../graded/scenario.ts";
 import { median } from "../graded/table.ts";
 import { PROCESSORS, REASONS } from "../../src/payment/fact.ts";
 import { STAGES } from "../../src/payment/payment.ts";
+import { until } from "../../tests/support/until.ts";
 
 /** How long after an outage the backlog is drained, in seconds. */
 const DRAIN_S = 30;
 /** How many summaries of one payment's window are asked for. */
 const SUMMARY_ASKS = 50;
-/** How long replicas may take to load payments that the store keeps, and how often they are asked, in milliseconds. */
+/** How long replicas may take to load payments that the store keeps, in milliseconds. */
 const KEPT_MS = 60_000;
-const POLL_MS = 500;
 
 /** A graded run in containers. */
 export interface GradedRun {
@@ -131,17 +131,9 @@ export async function keep(system: Containers, count: number): Promise<void> {
   await system.compose({}, "exec", "-T", "db", "psql", "-q", "-U", "galo", "-d", "galo", ...statements);
   await system.compose({}, "stop", "a", "b", "caddy");
   await system.startFresh();
-  await untilKept(system, count);
-}
-
-/** Waits until the summary has so many payments. @throws DockerError if it never does */
-async function untilKept({ url }: Containers, count: number): Promise<void> {
-  const until = performance.now() + KEPT_MS;
-  for (let total = NaN; !(total >= count); await new Promise((resolve) => setTimeout(resolve, POLL_MS))) {
-    if (performance.now() > until) throw new DockerError(`the replicas know ${total} of ${count} payments`);
-    const answer = await fetch(`${url}/payments-summary`);
-    total = answer.ok ? (await answer.json()).default.totalRequests : (await answer.text(), NaN);
-  }
+  // a problem, while they load
+  const summary = async () => await (await fetch(`${system.url}/payments-summary`)).json();
+  await until(async () => (await summary()).default?.totalRequests >= count, KEPT_MS);
 }
 
 async function load(plan: LoadPlan) {
