@@ -17,7 +17,7 @@ Usage: deno task bench:reach [--only PART,…] [--rounds N] [--rate N] [--before
   --rounds N    of steady: how many rounds count [10]
   --rate N      of steady: payments a second [300]
   --before REF  of steady: that commit's Galo beside this one
-  --runs N      of preview, final and cold: how many runs each [5]
+  --runs N      of preview, final, stall and cold: how many runs each [5]
   --out DIR     where reach.json is kept and reach.md is written from it [bench/results]
 
 steady   a static answer of Caddy, two trivial replicas behind Galo's Caddyfile, two that also make a call for each payment,
@@ -83,7 +83,7 @@ async function main(values: ReturnType<typeof parse>): Promise<void> {
     unseen: () => unseenOnes(told, say),
     rates: () => rates(say),
     kept: () => kept(say),
-    stall: () => stalls(say),
+    stall: () => stalls(runs, say),
     cold: () => starts(runs, say),
   };
   for (const part of PARTS) {

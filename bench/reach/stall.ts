@@ -8,9 +8,18 @@ import { type Containers, galo, processors, trivial } from "../compose/container
 import { startLoad } from "../graded/generator.ts";
 import { p99Of } from "../graded/latency.ts";
 import type { LoadSecond } from "../graded/load_event.ts";
+import { median } from "../graded/table.ts";
 
-export const STALLED = ["both replicas", "Caddy", "Postgres", "processors", "whole machine"] as const;
-export const STALLS_S = [0.5, 1, 2, 5];
+/** The services of the system that stall, [] for all of them: beside the stalls, what p99 does if nobody stalls. */
+const STALLED = {
+  "nobody": undefined,
+  "both replicas": ["a", "b"],
+  "Caddy": ["caddy"],
+  "Postgres": ["db"],
+  "processors": undefined,
+  "whole machine": [],
+} as const;
+const STALLS_S = [0.5, 1, 2, 5];
 const USERS = 603;
 /** Until all users have come; then how long it is measured before the stall, and after it; in seconds. */
 const RAMP_S = 2;
@@ -21,33 +30,37 @@ const END_S = 5;
 /** The p99 is back once it is at most this many times what it was. */
 const BACK = 1.5;
 
-/** One stall; times in milliseconds but where they say otherwise. */
-export interface Stall {
-  readonly who: typeof STALLED[number];
-  readonly seconds: number;
+/** What a system did around one stall; times in milliseconds but where they say otherwise. */
+export interface Aftermath {
   readonly beforeP99Ms: number;
+  /** of each second, from that in which the stall ended */
+  readonly afterP99Ms: readonly number[];
   /** of the last seconds that were looked at */
   readonly endP99Ms: number;
   /** after so many seconds nothing fails any more and p99 stays back; null if that never came */
   readonly backS: number | null;
-  /**
-   * the same, where p99 may also be {@link BACK} times what it was at the trivial replicas in the same seconds after
-   * the same stall
-   */
-  readonly backBesideS: number | null;
-  /** of the last seconds at the trivial replicas, if they were stalled too */
-  readonly trivialEndP99Ms: number | null;
   /** requests that failed, the stall's included */
   readonly failed: number;
+}
+
+/** One stall of Galo. */
+export interface Stall extends Aftermath {
+  readonly who: keyof typeof STALLED;
+  readonly seconds: number;
+  /** the same stall of the trivial replicas, if they have what stalls */
+  readonly trivial: Aftermath | null;
+  /** as `backS`, where p99 may also be {@link BACK} times that of the trivial replicas in the same seconds */
+  readonly backBesideS: number | null;
 }
 
 /**
  * Makes each stall, for each of its durations, on the trivial replicas and then on Galo. Users who waited together come
  * back together, second after second, which alone raises p99: the trivial replicas show by how much.
  *
+ * @param runs how often each
  * @param say called with a line for each
  */
-export async function stalls(say: (line: string) => void): Promise<readonly Stall[]> {
+export async function stalls(runs: number, say: (line: string) => void): Promise<readonly Stall[]> {
   const [beside, system] = [trivial(), galo()];
   try {
     await processors.up();
@@ -58,14 +71,18 @@ export async function stalls(say: (line: string) => void): Promise<readonly Stal
       await warm.done;
       await warm.stop();
     }
+    const whos = Object.keys(STALLED) as Stall["who"][];
+    const all = whos.flatMap((who) => (who === "nobody" ? [0] : STALLS_S).map((seconds) => ({ who, seconds })));
     const results: Stall[] = [];
-    for (const who of STALLED) {
-      for (const seconds of STALLS_S) {
+    for (let n = 1; n <= runs; n++) {
+      for (const { who, seconds } of all) {
         // they have no Postgres, and call no processor
-        const isTheirs = who !== "Postgres" && who !== "processors";
+        const isTheirs = who === "both replicas" || who === "Caddy" || who === "whole machine";
         const one = await stall(system, who, seconds, isTheirs ? await course(beside, who, seconds) : undefined);
         results.push(one);
-        say(`${who} for ${seconds} s: p99 ${one.beforeP99Ms.toFixed(1)} ms, ${shown(one)}, ${one.failed} failed`);
+        const [before, end] = [one.beforeP99Ms.toFixed(1), one.endP99Ms.toFixed(1)];
+        const back = `back after ${inSeconds(one.backS)} s, as trivial after ${inSeconds(one.backBesideS)} s`;
+        say(`stall ${n}/${runs} ${who} for ${seconds} s: ${back}, p99 ${before} → ${end} ms, ${one.failed} failed`);
       }
     }
     return results;
@@ -75,12 +92,28 @@ export async function stalls(say: (line: string) => void): Promise<readonly Stal
   }
 }
 
-/** When a stall's p99 was back, in words. */
-export function shown({ backS, backBesideS, endP99Ms, trivialEndP99Ms }: Stall): string {
-  const end = `${endP99Ms.toFixed(1)} ms at the end`;
-  const beside = trivialEndP99Ms === null ? "" : ` (trivial replicas ${trivialEndP99Ms.toFixed(1)})`;
-  if (backS !== null) return `back within ${backS} s`;
-  return `${backBesideS === null ? "not back" : `as the trivial replicas within ${backBesideS} s`}, ${end}${beside}`;
+/** The runs of one stall. */
+export interface StallRuns {
+  readonly who: Stall["who"];
+  readonly seconds: number;
+  readonly runs: readonly Stall[];
+}
+
+/** The runs of each stall together, in the order in which they were made. */
+export function byStall(all: readonly Stall[]): readonly StallRuns[] {
+  return [...Map.groupBy(all, ({ who, seconds }) => `${who} ${seconds}`).values()]
+    .map((runs) => ({ who: runs[0]!.who, seconds: runs[0]!.seconds, runs }));
+}
+
+/** The median of when it was back; null if in most runs it never was. */
+export function medianBack(all: readonly (number | null)[]): number | null {
+  const middle = median(all.map((seconds) => seconds ?? Infinity));
+  return middle === Infinity ? null : middle;
+}
+
+/** When it was back, for people. */
+export function inSeconds(back: number | null): string {
+  return back === null ? "–" : `${back}`;
 }
 
 /** The seconds before and after a stall. */
@@ -97,14 +130,23 @@ async function stall(
   seconds: number,
   beside: Course | undefined,
 ): Promise<Stall> {
-  const { before, after, failed } = await course(system, who, seconds);
-  const beforeP99Ms = p99Of(before);
-  const most = (from: number) => Math.max(beforeP99Ms, beside ? p99Of(beside.after.slice(from)) : 0);
+  const own = await course(system, who, seconds);
+  const before = p99Of(own.before);
+  const most = (from: number) => Math.max(before, beside ? p99Of(beside.after.slice(from)) : 0);
   return {
-    ...{ who, seconds, beforeP99Ms, endP99Ms: p99Of(after.slice(-END_S)), failed },
+    ...{ who, seconds, ...aftermath(own), trivial: beside ? aftermath(beside) : null },
+    backBesideS: backAfter(own.after, most),
+  };
+}
+
+function aftermath({ before, after, failed }: Course): Aftermath {
+  const beforeP99Ms = p99Of(before);
+  return {
+    beforeP99Ms,
+    afterP99Ms: after.map((second) => p99Of([second])),
+    endP99Ms: p99Of(after.slice(-END_S)),
     backS: backAfter(after, () => beforeP99Ms),
-    backBesideS: backAfter(after, most),
-    trivialEndP99Ms: beside ? p99Of(beside.after.slice(-END_S)) : null,
+    failed,
   };
 }
 
@@ -147,11 +189,9 @@ export function backAfter(
 }
 
 async function pause(system: Containers, who: Stall["who"], verb: "pause" | "unpause"): Promise<void> {
-  const services = { "both replicas": ["a", "b"], "Caddy": ["caddy"], "Postgres": ["db"], "processors": [] }[
-    who as Exclude<Stall["who"], "whole machine">
-  ];
+  const services = STALLED[who];
   await Promise.all([
-    who !== "processors" && system.compose({}, verb, ...services ?? []),
+    services && system.compose({}, verb, ...services),
     (who === "processors" || who === "whole machine") && processors.compose({}, verb),
   ]);
 }

@@ -3,7 +3,7 @@ import { parseMachineTimes } from "../../bench/reach/steal.ts";
 import { outcomes, steadyRows, steadySections } from "../../bench/reach/steady_table.ts";
 import { counts, type Round, type Slice, STEAL_MAX } from "../../bench/reach/steady.ts";
 import { table } from "../../bench/reach/table.ts";
-import { backAfter } from "../../bench/reach/stall.ts";
+import { backAfter, medianBack } from "../../bench/reach/stall.ts";
 import { Latency } from "../../bench/graded/latency.ts";
 
 function slice(p99Ms: number, more: Partial<Slice> = {}): Slice {
@@ -103,4 +103,10 @@ Deno.test("a stall is over in the second from which on nothing fails and p99 is 
   assert.equal(backAfter([second(10), second(10, 1), second(10)], () => 10), 2);
   assert.equal(backAfter([second(10), second(10), second(15.1)], () => 10), null);
   assert.equal(backAfter([second(10), second(10), second(15.1)], (from) => 10 + from), 1);
+});
+
+Deno.test("the median of when a stall was over is never if most runs say so", () => {
+  assert.equal(medianBack([1, null, 0, 2, null]), 2);
+  assert.equal(medianBack([1, null, 0, null, null]), null);
+  assert.equal(medianBack([1, null]), null);
 });
