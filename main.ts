@@ -66,8 +66,12 @@ const AUDIT_LAG_MS = 2_000;
 
 type Stop = () => Promise<boolean>;
 
-/** Runs a command. Each one loads only its own code: a replica has little memory. */
-async function run(args: string[]): Promise<Stop | undefined> {
+/**
+ * Runs a command. Each one loads only its own code: a replica has little memory.
+ *
+ * @param signal aborted when this process is to stop, also if the command does not serve yet
+ */
+async function run(args: string[], signal: AbortSignal): Promise<Stop | undefined> {
   const { values, positionals: [command = "start", ...rest] } = parse(args);
   if (rest.length > 0) throw new ConfigError(`one command at a time, not also ${JSON.stringify(rest[0])}`);
   if (values.help) {
@@ -84,8 +88,9 @@ async function run(args: string[]): Promise<Stop | undefined> {
         standInPort: number("--stand-in-port", values["stand-in-port"], 65_534),
         caddy: values.caddy,
         hosts: values.hosts === undefined ? undefined : hosts(values.hosts),
+        signal,
       });
-      say(`\nTry:\n${example(cluster.url)}\n\nCtrl-C stops all of it.`);
+      if (!signal.aborted) say(`\nTry:\n${example(cluster.url)}\n\nCtrl-C stops all of it.`);
       return cluster.stop;
     }
     case "replica": {
@@ -120,6 +125,7 @@ async function run(args: string[]): Promise<Stop | undefined> {
       const from = await instant("--from", values.from) ?? 0;
       // payments under way are no difference
       const to = await instant("--to", values.to) ?? Date.now() - AUDIT_LAG_MS;
+      if (from > to) throw new ConfigError("--from: is later than --to, which is 2 s ago if it is left out");
       return Deno.exit(await auditCommand(addresses, { from, to }, values));
     }
     default:
@@ -182,11 +188,11 @@ function refuse(error: unknown): never {
 }
 
 if (import.meta.main) {
-  let stopping = false;
+  const stopping = new AbortController();
   let running: Promise<Stop | undefined> | undefined;
   const stop = async () => {
-    if (stopping) return;
-    stopping = true;
+    if (stopping.signal.aborted) return;
+    stopping.abort();
     const stopAll = await running?.catch(() => undefined);
     Deno.exit(await stopAll?.() === false ? 1 : 0);
   };
@@ -199,7 +205,7 @@ if (import.meta.main) {
     // a file at its size limit is like a full disk
     Deno.addSignalListener("SIGXFSZ", () => {});
     Deno.addSignalListener("SIGHUP", outlives ? () => {} : stop);
-    running = run(Deno.args);
+    running = run(Deno.args, stopping.signal);
     if (!await running) Deno.exit(0);
   } catch (error) {
     refuse(error);

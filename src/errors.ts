@@ -9,6 +9,11 @@ export function isOfFiles(error: unknown): boolean {
   return ["EACCES", "EPERM", "EROFS", "EISDIR", "ENOTDIR"].includes((error as { code?: string } | null)?.code ?? "");
 }
 
+/** Whether this process, or the machine, has no file descriptor left for now. */
+export function isOutOfFiles(error: unknown): boolean {
+  return ["EMFILE", "ENFILE"].includes((error as { code?: string } | null)?.code ?? "");
+}
+
 /** The message of an error, in one line. */
 export function errorLine(error: unknown): string {
   const code = (error as { code?: unknown } | null | undefined)?.code;

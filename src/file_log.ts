@@ -6,11 +6,12 @@
 import type { Clock } from "./clock.ts";
 import { FileLedger } from "./ledger/file_ledger.ts";
 import type { Ledger } from "./ledger/ledger.ts";
-import type { SegmentFiles } from "./ledger/log.ts";
+import { positionOf, type SegmentFiles } from "./ledger/log.ts";
+import { parseLogId } from "./ledger/log_id.ts";
 import { locate, openLog } from "./ledger/opening.ts";
 import { Retention } from "./ledger/retention.ts";
 import { SegmentLog } from "./ledger/segment_log.ts";
-import type { HeldLock, Locks } from "./membership/lock.ts";
+import { acquireIfPossible, type HeldLock, type Locks } from "./membership/lock.ts";
 import type { ReplicaId } from "./payment/fact.ts";
 import type { Payment } from "./payment/payment.ts";
 import {
@@ -95,10 +96,18 @@ export class FileLog implements ClusterLog {
     if (!beginning) return undefined;
     if (beginning.leftovers) book.markLoadedDoubtful();
     const { logId, ...from } = beginning;
+    const { parent, cluster } = parseLogId(logId);
     const nonce = Math.floor(random() * 2 ** 32);
     const segments = new SegmentLog({ files, boot, segmentRecords, rereads, gone: restart, ...from });
     const ledger = new FileLedger(segments, nonce, roster, book, stored.hash);
-    return { logId, stored, retention: new Retention(files, ledger, segmentsMax), begin: () => ledger };
+    return {
+      ...{ logId, stored, retention: new Retention(files, ledger, segmentsMax), begin: () => ledger },
+      // a log begins above every position of the one before it
+      isEarlier(at) {
+        const before = at.logId === null ? undefined : parseLogId(at.logId);
+        return before?.own === parent && before.cluster === cluster && at.position < positionOf(from.liveFrom, 0);
+      },
+    };
   }
 
   isOwn({ owner }: Payment): boolean {
@@ -108,7 +117,7 @@ export class FileLog implements ClusterLog {
   /** All that a dead peer wrote is in the log. */
   takeOver(peers: readonly ReplicaId[], ledger: Ledger): void {
     const { locks, clock, say } = this.#ports;
-    const held = peers.map((peer) => ({ peer, lock: locks.tryAcquire(peer) }));
+    const held = peers.map((peer) => ({ peer, lock: acquireIfPossible(locks, peer) }));
     const dead = held.filter(({ lock }) => lock).map(({ peer }) => peer);
     if (dead.length > 0) ledger.catchUp();
     for (const from of dead) {

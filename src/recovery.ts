@@ -6,7 +6,7 @@ import type { LogLimit } from "./ledger/retention.ts";
 import { Book } from "./payment/book.ts";
 import type { ReplicaId } from "./payment/fact.ts";
 import type { Payment } from "./payment/payment.ts";
-import { type Store, type Stored, StoreError } from "./store/store.ts";
+import { type LogPosition, type Store, type Stored, StoreError } from "./store/store.ts";
 
 /** How long a start waits for the store before it tries with the log alone, in milliseconds. */
 export const STORE_WAIT_MS = 3_000;
@@ -31,8 +31,8 @@ export interface Known {
   readonly logId: string;
   /** where the store was when it was loaded */
   readonly stored: Stored;
-  /** see {@link ProjectorParts.begins} */
-  readonly begins?: number;
+  /** see {@link ProjectorParts.isEarlier} */
+  isEarlier(at: LogPosition): boolean;
   /** whether new payments are refused; in files also deletes what every replica and the store have */
   readonly retention: LogLimit;
   /** Makes the ledger, which begins where the snapshot ends. */

@@ -128,7 +128,8 @@ export class StreamLog implements ClusterLog {
     };
     return {
       logId: stream.id,
-      begins: this.#base,
+      // a stream begins above every position of those before it
+      isEarlier: ({ position }) => position < this.#base,
       stored,
       retention,
       begin: () => this.#ledger = new StreamLedger(parts),

@@ -124,6 +124,10 @@ Deno.test("what would not be sent to the router is refused in one line by audit"
     await failure(["audit", "--url", "localhost"], settings),
     "galo: --url: not an http or https URL",
   );
+  assert.equal(
+    await failure(["audit", "--from", "2999-01-01T00:00:00Z"], settings),
+    "galo: --from: is later than --to, which is 2 s ago if it is left out",
+  );
 });
 
 for (

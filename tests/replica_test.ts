@@ -10,6 +10,7 @@ import { RECALL_MS } from "../src/config.ts";
 import { HORIZON_MS, ID, OTHER_ID, Pair, SEGMENT_RECORDS, SOON_MS, STOP_MS } from "./replica_harness.ts";
 import { PAIR } from "./support/pair.ts";
 
+const THIRD_ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 const NEVER = () => new Promise<Outcome>(() => {});
 const UNKNOWN = (): Outcome => ({ kind: "unknown", error: "timeout" });
 const NOTHING = { default: { count: 0, cents: 0 }, fallback: { count: 0, cents: 0 } };
@@ -608,6 +609,35 @@ Deno.test("a store that was set back is written again, with everything", async (
 });
 
 // The machine dies.
+
+Deno.test("a store that was set back to before the machine died is written again, with everything", async () => {
+  const pair = await Pair.started();
+  await pair.accept(pair.a);
+  await pair.clock.advance(5 * SOON_MS);
+  const backup = pair.store.content;
+  pair.machine(0);
+  for (const self of PAIR.names) pair.start(self);
+  await pair.clock.advance(SOON_MS);
+  await pair.accept(pair.b, OTHER_ID);
+  await pair.clock.advance(5 * SOON_MS);
+  assert.notEqual(pair.store.content.stored.logId, backup.stored.logId);
+  pair.store.content = backup;
+  await pair.accept(pair.a, THIRD_ID);
+  await pair.clock.advance(5 * SOON_MS);
+  assert.deepEqual([...pair.store.content.rows.keys()].toSorted(), [ID, OTHER_ID, THIRD_ID]);
+  assert.deepEqual(pair.restarts, []);
+});
+
+Deno.test("a database of another cluster in the place of the store is not written", async () => {
+  const pair = await Pair.started();
+  await pair.accept(pair.a);
+  const content = { ...pair.store.content, stored: { ...pair.store.content.stored, logId: ID, position: 1 } };
+  pair.store.content = content;
+  await pair.accept(pair.b, OTHER_ID);
+  await pair.clock.advance(5 * SOON_MS);
+  assert.deepEqual(pair.store.content, content);
+  assert.notEqual(pair.restarts.length, 0);
+});
 
 /** A machine that is started anew, with the payment's processor and what the log kept of it. */
 async function rebooted(lost: number): Promise<{ pair: Pair; bootMs: number }> {

@@ -23,16 +23,18 @@ export function streamLive({ watching }: Edge): Handler {
     const headers = { "content-type": "text/event-stream", "cache-control": "no-store" };
     if (c.req.method === "HEAD") return new Response(null, { headers });
     let controller: ReadableStreamDefaultController<Uint8Array>;
-    const end = () => {
-      unwatch!();
-      controller.close();
-    };
     const unwatch = watching.watch({
       tell(live, point) {
         controller.enqueue(bytesOf(live, point));
-        if (controller.desiredSize! < 0) end();
+        if (controller.desiredSize! >= 0) return;
+        unwatch!();
+        // what is unread is dropped; at a port its connection is, too
+        controller.error(new Error("a browser does not read the live page's stream"));
       },
-      end,
+      end() {
+        unwatch!();
+        controller.close();
+      },
     });
     if (!unwatch) return problem("watchers-full", "No more live pages can be open");
     const stream = new ReadableStream<Uint8Array>({

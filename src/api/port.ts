@@ -4,15 +4,15 @@
  * @module
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { type Duplex, Readable } from "node:stream";
+import { type Duplex, finished, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { acceptFrom, streamOf } from "../connections.ts";
 
 /** Answers a request. @param outgoing the response of Node's server, on a port */
 export type Handler = (request: Request, outgoing?: object) => Response | Promise<Response>;
 
-/** How long a caller may take, in milliseconds: for a head, for a whole request, and until its next request. */
-const TIMES = { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 60_000 };
+/** How long a caller may take, in milliseconds: for a head, for a whole request, to read an answer, and until its next request. */
+const TIMES = { headersTimeout: 5_000, requestTimeout: 10_000, answerTimeout: 60_000, keepAliveTimeout: 60_000 };
 /** How often that is checked, in milliseconds. */
 const CHECK_MS = 500;
 
@@ -27,7 +27,7 @@ export function servePort(listener: Deno.TcpListener, handler: Handler, failed: 
     socket.on("end", breakOff);
     const answer = await handler(requestOf(incoming), outgoing);
     if (!server.listening) outgoing.shouldKeepAlive = false;
-    await send(answer, outgoing);
+    await send(answer, outgoing, times.answerTimeout);
   });
   Object.defineProperties(server, { httpAllowHalfOpen: { value: true }, listening: { value: true, writable: true } });
   server.emit("listening");
@@ -76,11 +76,16 @@ function requestOf(incoming: IncomingMessage): Request {
   } as unknown as Request;
 }
 
-async function send(answer: Response, outgoing: ServerResponse): Promise<void> {
+async function send(answer: Response, outgoing: ServerResponse, timeoutMs: number): Promise<void> {
   const { status, headers, body } = answer;
   outgoing.setHeaders(headers).statusCode = status;
   const isStream = body && headers.get("content-type") === "text/event-stream";
-  if (!isStream) return void outgoing.end(await answer.bytes());
+  if (!isStream) {
+    const bytes = await answer.bytes();
+    // until then what a caller does not read takes memory
+    const cutOff = setTimeout(() => outgoing.destroy(), timeoutMs);
+    return void finished(outgoing.end(bytes), () => clearTimeout(cutOff));
+  }
   // a watcher may leave at any time; one that ends its side has left
   outgoing.socket?.once("end", () => outgoing.destroy());
   await pipeline(Readable.fromWeb(body as unknown as Parameters<typeof Readable.fromWeb>[0]), outgoing).catch(() => {});

@@ -72,7 +72,12 @@ class OpenFile implements SegmentFile {
 
   constructor(path: string, private readonly failed: (error: unknown) => void) {
     this.#reads = Deno.openSync(path);
-    this.#appends = Deno.openSync(path, { append: true });
+    try {
+      this.#appends = Deno.openSync(path, { append: true });
+    } catch (error) {
+      this.#reads.close();
+      throw error;
+    }
   }
 
   append(bytes: Uint8Array): number {

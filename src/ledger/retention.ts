@@ -1,4 +1,5 @@
 /** Which segments of the log are kept. @module */
+import { isOutOfFiles } from "../errors.ts";
 import type { Ledger } from "./ledger.ts";
 import { type SegmentFiles, segmentOf } from "./log.ts";
 
@@ -33,7 +34,12 @@ export class Retention {
   trim(stored: number, peersRead: number): void {
     const keep = segmentOf(Math.min(stored, peersRead, this.ledger.position));
     if (keep <= this.#first) return;
-    for (const segment of this.files.list()) if (segment < keep) this.files.remove(segment);
-    this.#first = keep;
+    try {
+      for (const segment of this.files.list()) if (segment < keep) this.files.remove(segment);
+      this.#first = keep;
+    } catch (error) {
+      // it is called again soon
+      if (!isOutOfFiles(error)) throw error;
+    }
   }
 }

@@ -108,8 +108,17 @@ export class Child {
       if (code === EXIT_RESTART) logger.info(`${name} restarts, as it asked to`);
       else logger.error(`${name} ended with ${signal ?? `code ${code}`}: starting it again`);
       await after(RESTART_MS);
-      if (this.#stopping) return;
-      this.#process = this.#spawn();
+      for (let said = ""; !this.#stopping; await after(RESTART_MS)) {
+        try {
+          this.#process = this.#spawn();
+          break;
+        } catch (error) {
+          // no memory or no file for a moment: that may pass
+          const why = errorLine(error);
+          if (why !== said) logger.error(why);
+          said = why;
+        }
+      }
     }
   }
 }

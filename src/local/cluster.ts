@@ -4,6 +4,7 @@
  * again.
  * @module
  */
+import { once } from "node:events";
 import { resolve } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
@@ -50,6 +51,8 @@ interface ClusterOptions {
   readonly caddy?: string | undefined;
   /** how many hosts there are to be, each with a replica and a NATS server; none: two replicas share a log of files */
   readonly hosts?: number | undefined;
+  /** aborted when it is to stop: it is not waited for any more, if it does not serve yet */
+  readonly signal: AbortSignal;
 }
 
 /** What runs: what takes payments stops before what it relies on. */
@@ -73,7 +76,7 @@ export async function startCluster(
   options: ClusterOptions,
 ): Promise<Cluster> {
   const { LISTEN: listen } = config;
-  const { hosts } = options;
+  const { hosts, signal } = options;
   const caddy = options.caddy ?? (hosts ? await findCaddy(say) : undefined);
   if ("path" in listen) throw new ConfigError("LISTEN: `start` takes payments on a port");
   const names = namesOf(config, hosts);
@@ -111,14 +114,19 @@ export async function startCluster(
       const env = { GALO_HOST: listen.hostname, GALO_PORT: `${reached.port}`, GALO_UPSTREAMS: upstreams };
       front.unshift(caddyIn(dataDir, caddy, env, reached));
     }
-    await Promise.all(front.map(({ ready }) => ready));
+    // a replica that cannot begin waits for as long as it takes
+    await Promise.race([Promise.all(front.map(({ ready }) => ready)), aborted(signal)]);
     const { length } = names;
-    say(`${length} replica${length > 1 ? "s" : ""} ${caddy ? "behind Caddy on" : "on"} ${url}`);
+    if (!signal.aborted) say(`${length} replica${length > 1 ? "s" : ""} ${caddy ? "behind Caddy on" : "on"} ${url}`);
     return { url, stop: () => stop(parts) };
   } catch (error) {
     await stop(parts);
     throw error;
   }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
 }
 
 async function stop({ front, back, stopNats, stopPostgres }: Parts): Promise<boolean> {

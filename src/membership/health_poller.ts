@@ -5,7 +5,7 @@
  */
 import { type Processor, PROCESSORS } from "../payment/fact.ts";
 import type { Cancel, Clock } from "../clock.ts";
-import type { HeldLock, Locks } from "./lock.ts";
+import { acquireIfPossible, type HeldLock, type Locks } from "./lock.ts";
 import type { Health, ProcessorClient } from "../routing/processor_client.ts";
 
 /** The window of `service-health` with a little to spare, in milliseconds (CONTRACT.md: one call in 5 s). */
@@ -71,7 +71,7 @@ export class HealthPoller {
   start(): void {
     if (this.#stopped) return;
     const hadLock = this.#held !== undefined;
-    this.#held ??= this.locks.tryAcquire("poll");
+    this.#held ??= acquireIfPossible(this.locks, "poll");
     // the holder before may have asked a moment ago
     for (const processor of hadLock ? PROCESSORS : []) {
       this.client.health(processor).then((health) => health && !this.#stopped && this.heard(processor, health));

@@ -5,6 +5,9 @@ import { accept, doubt, follow, mayBeBooked, move, type Payment } from "./paymen
 import { SettledIndex } from "./settled.ts";
 import { type Total, Totals } from "./totals.ts";
 
+/** What a replica has settled is counted modulo this, in cents: purges let it grow without end. */
+export const SETTLED_MODULUS = 2 ** 48;
+
 /** What both processors have booked, as far as the log says. */
 export type Summary = Readonly<Record<Processor, Total>>;
 
@@ -30,8 +33,8 @@ export class Book {
   }
 
   /**
-   * What a replica has settled since this process began to read the log; a purge does not reset it. It is compared with
-   * what that replica says of itself.
+   * What a replica has settled since this process began to read the log, cents modulo {@link SETTLED_MODULUS}; a purge
+   * does not reset it. It is compared with what that replica says of itself.
    */
   settledBy(replica: ReplicaId): Summary {
     return this.#settledBy[replica] ??= freshSettlements();
@@ -130,7 +133,7 @@ export class Book {
     if (!by) return;
     const total = (this.#settledBy[by] ??= freshSettlements())[processor!];
     total.count++;
-    total.cents += cents;
+    total.cents = (total.cents + cents) % SETTLED_MODULUS;
   }
 
   #change(next: (payment: Payment) => Payment): void {

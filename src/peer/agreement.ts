@@ -4,6 +4,7 @@
  * @module
  */
 import type { Checkpoint } from "../ledger/ledger.ts";
+import { SETTLED_MODULUS } from "../payment/book.ts";
 import { PROCESSORS, type ReplicaId } from "../payment/fact.ts";
 import type { Roster } from "../payment/roster.ts";
 
@@ -89,9 +90,16 @@ function differences(
     figures.forEach((figure, i) => {
       // the peer was started with fewer replicas
       if (told.settled[i] === undefined) return;
-      const [theirs, ours] = [told.settled[i]! - before.settled[i]!, here.settled[i]! - base.settled[i]!];
+      const [theirs, ours] = [since(before.settled[i]!, told.settled[i]!), since(base.settled[i]!, here.settled[i]!)];
       if (theirs !== ours) differ.push(`${theirs} ${figure} since ${before.position}, here ${ours}`);
     });
   }
   return differ.join("; ");
+}
+
+/** How much a figure has grown, modulo {@link SETTLED_MODULUS}: the remainder that is nearest to 0. */
+function since(before: number, now: number): number {
+  const grown = now - before;
+  if (grown >= SETTLED_MODULUS / 2) return grown - SETTLED_MODULUS;
+  return grown < -SETTLED_MODULUS / 2 ? grown + SETTLED_MODULUS : grown;
 }

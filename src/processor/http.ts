@@ -75,7 +75,7 @@ export class HttpPool {
     // without these some servers send pages, compress, or refuse
     const ours = "accept: application/json\r\naccept-encoding: identity\r\nuser-agent: galo\r\n";
     const head = `${method} ${this.#base}${path} HTTP/1.1\r\nhost: ${this.url.host}\r\n${ours}${ofBody}${headers}\r\n`;
-    const call = new HttpCall(head + body);
+    const call = new HttpCall(head + body, this.timeoutMs);
     this.#calls.add(call);
     if (this.#closed) call.end("the client is closed");
     else this.#sweepLater();
@@ -102,21 +102,20 @@ export class HttpPool {
     const callMs = Math.min(SWEEP_MS, this.timeoutMs / 4);
     this.#sweeping = setTimeout(() => {
       this.#sweeping = undefined;
-      this.#sweep(this.timeoutMs - callMs);
+      this.#sweep(callMs);
       if (this.#calls.size + this.#all.size > 0) this.#sweepLater();
     }, isIdle ? IDLE_SWEEP_MS : callMs);
   }
 
-  /** Gives up calls that began `ageMs` ago or before, and closes idle connections. */
-  #sweep(ageMs: number): void {
-    const error = `no answer within ${this.timeoutMs} ms`;
+  /** Gives up calls whose time ends within `soonMs`, and closes idle connections. */
+  #sweep(soonMs: number): void {
     const now = performance.now();
     for (const call of this.#calls) {
-      if (now - call.startedMs < ageMs) break;
-      call.end(error);
+      if (now + soonMs < call.untilMs) break;
+      call.end(call.late);
     }
     for (const connection of this.#all) {
-      if (connection.call?.done || !connection.call && now > connection.untilMs) connection.end(error);
+      if (connection.call?.done || !connection.call && now > connection.untilMs) connection.end("idle");
     }
   }
 
@@ -147,8 +146,10 @@ export class HttpPool {
 /** One request. */
 class HttpCall {
   readonly bytes: Uint8Array;
+  /** from then on nothing of it may leave, and why it ended then */
+  readonly untilMs: number;
+  readonly late: string;
   readonly ended: Promise<Ended>;
-  readonly startedMs = performance.now();
   sent = false;
   done = false;
   status: number | undefined;
@@ -156,7 +157,9 @@ class HttpCall {
   text = "";
   #end!: (ended: Ended) => void;
 
-  constructor(text: string) {
+  constructor(text: string, timeoutMs: number) {
+    this.untilMs = performance.now() + timeoutMs;
+    this.late = `no answer within ${timeoutMs} ms`;
     this.bytes = new TextEncoder().encode(text);
     this.ended = new Promise((resolve) => this.#end = resolve);
   }
@@ -225,9 +228,12 @@ class HttpConnection {
         if (this.#closed) return socket.close();
         this.#read(socket);
       }
-      if (call.done) return this.end("given up");
-      call.sent = true;
-      for (let at = 0; at < call.bytes.length;) at += await this.#socket.write(call.bytes.subarray(at));
+      for (let at = 0; at < call.bytes.length;) {
+        // a process that was frozen may get here before it gives up what came to its end meanwhile
+        if (call.done || performance.now() >= call.untilMs) return this.end(call.late);
+        call.sent = true;
+        at += await this.#socket.write(call.bytes.subarray(at));
+      }
     } catch (error) {
       this.end(inWords(error));
     }

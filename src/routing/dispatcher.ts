@@ -200,7 +200,10 @@ export class Dispatcher implements LedgerObserver {
     if (fact.kind === "accepted") this.#offer(payment!);
     else if (fact.kind === "moved") this.ownersChanged();
     else if (fact.kind === "purged") {
-      for (const id of this.#work.keys()) if (!this.#parts.ledger.book.pending.has(id)) this.#work.delete(id);
+      for (const [id, { state }] of this.#work) {
+        // a call counts until it ends
+        if (state !== "in-flight" && !this.#parts.ledger.book.pending.has(id)) this.#work.delete(id);
+      }
     } else if ("id" in fact) {
       // another replica recorded it, or an earlier process of this one; calls and lookups notice at their end
       const state = this.#work.get(fact.id)?.state;
@@ -294,18 +297,28 @@ export class Dispatcher implements LedgerObserver {
     return binding === 0 ? view : { ...view, inFlight: view.inFlight + binding, probeDue: false };
   }
 
-  /** A bound payment goes to its processor again, before any new one. */
+  /**
+   * A bound payment goes to its processor again, before any new one. While that takes none, it is looked up now and then:
+   * it may be booked by now, or free for the other processor.
+   */
   #resendBound(processor: Processor, view: ProcessorView): boolean {
-    const takes = view.inFlight < this.#parts.limits.maxInFlight && (view.available ? !view.stalled : view.probeDue);
+    const { limits, clock, ledger } = this.#parts;
+    const takes = view.inFlight < limits.maxInFlight && (view.available ? !view.stalled : view.probeDue);
     const bound = this.#bound[processor];
-    for (let id = bound.first; id !== undefined && takes; id = bound.first) {
-      bound.shift();
+    for (let id = bound.first; id !== undefined; id = bound.first) {
       const work = this.#work.get(id);
-      const payment = this.#parts.ledger.book.pending.get(id);
-      if (work?.state !== "bound" || payment?.processor !== processor) continue;
-      if (payment.doubtedUptimeMs === null) this.#call(payment, work);
-      else if (!this.#askBothIfDue(payment, work)) continue;
-      return true;
+      const payment = ledger.book.pending.get(id);
+      const waits = work?.state === "bound" && payment?.processor === processor;
+      const asks = this.#asking < ASKING_MAX && this.#breakers[processor].retryInMs === 0;
+      if (waits && !takes && !(asks && clock.monotonic() >= work.lookUpMs!)) return false;
+      bound.shift();
+      if (!waits) continue;
+      if (payment.doubtedUptimeMs !== null) {
+        if (this.#askBothIfDue(payment, work)) return true;
+      } else if (takes) {
+        this.#call(payment, work);
+        return true;
+      } else this.#askIfFree(payment, work, [processor]);
     }
     return false;
   }
@@ -564,7 +577,8 @@ export class Dispatcher implements LedgerObserver {
   #place(payment: Payment, work: Queued | Bound, again = true): void {
     const { id, processor } = payment;
     if (!this.#parts.isOwn(payment)) return void this.#work.delete(id);
-    this.#work.set(id, work);
+    const lookUpMs = this.#parts.clock.monotonic() + RETRY_MS_MAX;
+    this.#work.set(id, work.state === "bound" ? { ...work, lookUpMs } : work);
     const queue = work.state === "bound" ? this.#bound[processor!] : this.#queue;
     if (again) queue.pushAgain(id);
     else queue.push(id);

@@ -30,6 +30,8 @@ export interface Bound {
   readonly unknowns: number;
   /** the processor said that it has the payment: no lookup releases it, whatever it says */
   readonly saidBooked?: boolean;
+  /** while it waits for its processor: when it is looked up instead */
+  readonly lookUpMs?: number;
   /** see {@link rejectersOf}, before this binding */
   readonly rejectedBy?: readonly Processor[];
 }

@@ -13,7 +13,7 @@ import { Unsaved } from "./unsaved.ts";
 
 /** The first backoff after a failure, in milliseconds; it doubles up to {@link RETRY_MS_MAX}. */
 export const RETRY_MS_MIN = 50, RETRY_MS_MAX = 1_000;
-/** How long the store must stand still, with unsaved changes, before another replica writes; in milliseconds. */
+/** How long after the interval the store must stand still, with unsaved changes, before another replica writes; in milliseconds. */
 export const STANDBY_MS = 1_000;
 /** How often a working store is checked, in milliseconds. */
 export const CHECK_MS = 2_000;
@@ -34,8 +34,8 @@ export interface ProjectorParts {
   readonly ledger: Ledger;
   /** the identity of the ledger's log */
   readonly logId: string;
-  /** where the log begins: every position before it is of an earlier log */
-  readonly begins?: number | undefined;
+  /** Whether a store that is there was set back to before this log began: to an earlier log of this cluster. */
+  isEarlier(at: LogPosition): boolean;
   /** where the store was when it was loaded; log null and position 0 if it did not answer */
   readonly from: LogPosition;
   /** the least time between the starts of two writes, unless a caller waits; in milliseconds */
@@ -157,8 +157,12 @@ export class Projector implements LedgerObserver {
   get #isWriter(): boolean {
     if (!this.#isBehind) return false;
     const { isFirst, clock } = this.#parts;
-    return isFirst || this.#wroteLast || this.#waiters.size > 0 ||
-      clock.monotonic() >= this.#standsSinceMs! + STANDBY_MS;
+    return isFirst || this.#wroteLast || this.#waiters.size > 0 || clock.monotonic() >= this.#standbyMs;
+  }
+
+  /** When another replica than the first writes. */
+  get #standbyMs(): number {
+    return this.#standsSinceMs! + this.#parts.intervalMs + STANDBY_MS;
   }
 
   async #reached(position: number, timeoutMs: number): Promise<boolean> {
@@ -187,7 +191,7 @@ export class Projector implements LedgerObserver {
     const pauseMs = backoffMs(RETRY_MS_MIN, RETRY_MS_MAX, this.#failures - 1, random);
     const intervalEndMs = this.#startedMs + intervalMs;
     const isOwn = this.state !== "ready" || this.#isWriter;
-    const dueMs = isOwn ? intervalEndMs : Math.max(intervalEndMs, this.#standsSinceMs! + STANDBY_MS);
+    const dueMs = isOwn ? intervalEndMs : Math.max(intervalEndMs, this.#standbyMs);
     this.#cancel = clock.after(this.#failures > 0 ? pauseMs : Math.max(0, dueMs - clock.monotonic()), this.#start);
   }
 
@@ -233,11 +237,11 @@ export class Projector implements LedgerObserver {
 
   /** The store says where it is; it was at `known` or later when it was asked. */
   #learned(now: Stored, known: LogPosition, batch: Batch | undefined, rows: number): void {
-    const { ledger, logId, begins = 0, from, clock, onBatch } = this.#parts;
+    const { ledger, logId, from, clock, onBatch } = this.#parts;
     if (now.logId === known.logId && now.position === known.position) return;
     this.#wroteLast = now === batch?.to;
     // a backup was restored, or the database was made anew
-    const isOfBefore = [logId, from.logId, null].includes(now.logId) || now.position < begins;
+    const isOfBefore = [logId, from.logId, null].includes(now.logId) || this.#parts.isEarlier(now);
     const isOlder = now.position < known.position && isOfBefore;
     if (isOlder) return this.#rewrite(now);
     if (now.logId !== logId) return this.#ahead(`the store holds another log, ${now.logId}`);

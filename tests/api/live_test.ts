@@ -1,8 +1,10 @@
 /** The live page, its stream, and a payment's page: what is sent. How it looks is tested in a browser. @module */
 import assert from "node:assert/strict";
 import { createApp } from "../../src/api/app.ts";
+import type { Edge, Handler } from "../../src/api/app.ts";
+import { streamLive } from "../../src/api/live.ts";
 import { WATCHERS_MAX } from "../../src/console/watch.ts";
-import type { Live, Point } from "../../src/console/watching.ts";
+import type { Live, Point, Watcher } from "../../src/console/watching.ts";
 import { needs } from "../support/permissions.ts";
 import { fakeApp, ID, NOW, post, problemOf } from "./fake_payments.ts";
 
@@ -82,6 +84,22 @@ Deno.test("a watcher that leaves makes room, and one over the limit gets Retry-A
   const again = await app.request("/live");
   assert.equal(again.status, 200);
   await Promise.all([...others, again].map(({ body }) => body!.cancel()));
+});
+
+Deno.test("a watcher that does not read loses its stream, and makes room", async () => {
+  const { watching } = fakeApp();
+  let watcher: Watcher | undefined;
+  let left = 0;
+  const watch = (one: Watcher) => {
+    watcher = one;
+    return () => left++;
+  };
+  const edge = { watching: { points: [], live: () => watching.live(), watch } } as unknown as Edge;
+  const answer = await streamLive(edge)({ req: { method: "GET" } } as Parameters<Handler>[0]) as Response;
+  const point: Point = { at: NOW, posts: 0, medianMs: null, p99Ms: null, pending: 0 };
+  for (let n = 0; left === 0 && n < 1_000; n++) watcher!.tell(watching.live(), point);
+  assert.equal(left, 1);
+  await assert.rejects(answer.text(), /does not read/);
 });
 
 Deno.test("without internal pages the live page, its stream and metrics are not there", async () => {

@@ -1,5 +1,8 @@
 /** Callers that are slow, or send more than anybody should, at real sockets: a replica's own, and behind Caddy. */
 import assert from "node:assert/strict";
+import type { ServerResponse } from "node:http";
+import { within } from "../../src/clock.ts";
+import { systemClock } from "../../src/system_clock.ts";
 import { PROBLEMS } from "../../src/api/problem.ts";
 import { fakeApp, type FakePayments, ID } from "../api/fake_payments.ts";
 import { servePort } from "../../src/api/port.ts";
@@ -11,6 +14,8 @@ import { until } from "../support/until.ts";
 
 const real = needs("net", "run", "read", "write", "env");
 const proxied = behindCaddy(real);
+/** In so many milliseconds a replica tries several times for the lock of a peer that is away. */
+const LOCK_TRIES_MS = 2_000;
 const CADDYFILE = new URL("../../Caddyfile", import.meta.url);
 
 const encoder = new TextEncoder();
@@ -128,7 +133,7 @@ Deno.test(
   real,
   async () => {
     const { app, payments, watching } = fakeApp();
-    const times = { headersTimeout: 300, requestTimeout: 600, keepAliveTimeout: 300 };
+    const times = { headersTimeout: 300, requestTimeout: 600, answerTimeout: 300, keepAliveTimeout: 300 };
     const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
     const { shutdown } = servePort(listener, app.fetch, (error) => assert.fail(`${error}`), times);
     const { port } = listener.addr;
@@ -159,6 +164,41 @@ Deno.test(
     assert.equal((await reader.read()).done, false);
     watching.stop();
     while (!(await reader.read()).done);
+    await shutdown();
+  },
+);
+
+Deno.test(
+  "at a port, a caller that does not read its answer is cut off, one that has read it is not",
+  real,
+  async () => {
+    const LENGTH = 32 << 20;
+    const times = { headersTimeout: 300, requestTimeout: 600, answerTimeout: 500, keepAliveTimeout: 60_000 };
+    const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+    const cutOff = Promise.withResolvers<true>();
+    const handler = (request: Request, outgoing?: object) => {
+      if (request.url.endsWith("/short")) return new Response("short");
+      (outgoing as ServerResponse).once("close", () => cutOff.resolve(true));
+      return new Response(new Uint8Array(LENGTH));
+    };
+    const { shutdown } = servePort(listener, handler, (error) => assert.fail(`${error}`), times);
+    const { port } = listener.addr;
+    using connection = await Deno.connect({ port });
+    const ask = (path: string) => connection.write(new TextEncoder().encode(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`));
+    const buffer = new Uint8Array(1 << 20);
+    await ask("/short");
+    assert.match(new TextDecoder().decode(buffer.subarray(0, (await connection.read(buffer))!)), /short$/);
+    // an answer that was read in time ends no connection later
+    await new Promise((resolve) => setTimeout(resolve, 2 * times.answerTimeout));
+    await ask("/long");
+    assert.equal(await within(systemClock, 10 * times.answerTimeout, cutOff.promise), true);
+    let length = 0;
+    try {
+      for (let size; (size = await connection.read(buffer)) !== null;) length += size;
+    } catch (error) {
+      assert.ok(error instanceof Deno.errors.ConnectionReset);
+    }
+    assert.ok(length < LENGTH, `${length}`);
     await shutdown();
   },
 );
@@ -366,7 +406,16 @@ Deno.test(
     }),
 );
 
-Deno.test("a replica that has run out of open files takes connections again once there are some", real, async () => {
+// with a peer that is away it also tries for that one's lock, again and again
+for (const replicas of ["a", "a,b"]) {
+  Deno.test(
+    `a replica of ${replicas} that has run out of open files takes connections again`,
+    real,
+    () => outOfFiles(replicas),
+  );
+}
+
+async function outOfFiles(replicas: string): Promise<void> {
   using temp = new TempFolder();
   const folder = temp.path;
   // a dead processor: what is accepted stays where it is
@@ -376,7 +425,7 @@ Deno.test("a replica that has run out of open files takes connections again once
     args: ["-c", 'ulimit -n 128; exec "$0" run -A --quiet main.ts replica --parent', Deno.execPath()],
     cwd: new URL("../..", import.meta.url),
     env: {
-      ...{ DATA_DIR: folder, REPLICAS: "a", LISTEN: "127.0.0.1:0", OPS_LISTEN: `${operations}` },
+      ...{ DATA_DIR: folder, REPLICAS: replicas, LISTEN: "127.0.0.1:0", OPS_LISTEN: `${operations}` },
       ...{ LOG_LEVEL: "error", ...processors },
     },
     stdin: "piped",
@@ -401,6 +450,7 @@ Deno.test("a replica that has run out of open files takes connections again once
       await Deno.connect({ port: to, hostname: "127.0.0.1" }).then((more) => connections.push(more), () => {});
     }
     assert.match(await troubled, /cannot accept connections, tries again.*Too many open files/);
+    assert.equal(await within(systemClock, LOCK_TRIES_MS, replica.status), undefined);
     for (const connection of connections.splice(0)) connection.close();
     for (const where of [url, `http://127.0.0.1:${operations}`]) {
       await until(() => statusOf(fetch(`${where}/payments/${ID}`)).then((status) => status === 200, () => false));
@@ -410,4 +460,4 @@ Deno.test("a replica that has run out of open files takes connections again once
     replica.kill("SIGKILL");
     await Promise.all([replica.status, replica.stdout.cancel(), replica.stderr.cancel(), replica.stdin.abort()]);
   }
-});
+}

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
 import { EXIT_RESTART } from "../../src/errors.ts";
 import { Child, type ChildSpec, freePort } from "../../src/local/child.ts";
 import { StartError } from "../../src/errors.ts";
 import { needs } from "../support/permissions.ts";
+import { TempFolder } from "../support/temp_folder.ts";
+import { until } from "../support/until.ts";
 
 const real = needs("run", "read", "write", "env");
 
@@ -25,6 +28,33 @@ Deno.test("a child that asks for a restart gets it, and is ready when the next o
   assert.equal(await count(), 2);
   await child.stop();
   await remove();
+});
+
+Deno.test("a child that cannot be started again for a while is started once it can be", real, async () => {
+  using temp = new TempFolder();
+  const program = `${temp.path}/child`;
+  const script = `#!/bin/sh\necho >> lives; echo ready; until [ -e end ]; do sleep 0.02; done`;
+  await Deno.writeTextFile(program, script, { mode: 0o755 });
+  const lines: string[] = [];
+  const told = ({ message }: LogRecord) => void lines.push(message.join(""));
+  configureSync({ sinks: { told }, loggers: [{ category: ["galo", "cluster"], sinks: ["told"] }] });
+  const child = new Child({ name: "child", program, args: [], env: {}, cwd: temp.path, restarts: true });
+  try {
+    await child.ready;
+    await Deno.rename(program, `${temp.path}/aside`);
+    await Deno.writeTextFile(`${temp.path}/end`, "");
+    await until(() => lines.length === 2);
+    assert.deepEqual([lines[0], lines[1]!.startsWith(`cannot start ${program}: `)], [
+      "child ended with code 0: starting it again",
+      true,
+    ]);
+    await Deno.remove(`${temp.path}/end`);
+    await Deno.rename(`${temp.path}/aside`, program);
+    await until(async () => (await Deno.readTextFile(`${temp.path}/lives`)).length === 2);
+  } finally {
+    await child.stop();
+    resetSync();
+  }
 });
 
 Deno.test("a child that ends before it is ready did not start", real, async () => {

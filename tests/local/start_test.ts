@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { within } from "../../src/clock.ts";
+import { systemClock } from "../../src/system_clock.ts";
+import { FileLocks } from "../../src/membership/file_lock.ts";
 import { PostgresStore } from "../../src/store/postgres.ts";
 import { payment, statusOf, TestPostgres } from "../cluster/harness.ts";
 import { CADDY, needs, optional } from "../support/permissions.ts";
@@ -7,6 +11,9 @@ import { until } from "../support/until.ts";
 import { PAIR } from "../support/pair.ts";
 
 const real = needs("net", "run", "read", "write", "env", "sys");
+
+/** Longer than a cluster takes to stop, in milliseconds. */
+const STOPPED_MS = 30_000;
 
 /** Pays `count` times; asserts that each payment is acknowledged. */
 async function pay(started: Started, count: number): Promise<void> {
@@ -118,6 +125,20 @@ Deno.test("a Postgres that runs again but cannot be used is not logged as back",
     "ERROR: Postgres ended, and restarted",
     `ERROR: Postgres runs again, but cannot be used: ${why}`,
   ]);
+});
+
+Deno.test("start ends while its replicas cannot begin yet", real, async () => {
+  const folder = await newFolder();
+  // as if another replica opened the log
+  const lock = new FileLocks(folder).tryAcquire("log")!;
+  await using started = new Started(folder);
+  const waiting = ["a", "b"].map((name) => `${folder}/process-${name}.lock`);
+  await until(() => waiting.every((path) => existsSync(path)));
+  const status = await within(systemClock, STOPPED_MS, started.end("SIGTERM"));
+  if (!status) started.process.kill("SIGKILL");
+  lock.release();
+  assert.equal(status?.code, 0);
+  assert.deepEqual([usersOf(folder), started.logged.includes("galo:")], [[], false]);
 });
 
 Deno.test("start ends while its Postgres does not start", real, async () => {

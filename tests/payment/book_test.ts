@@ -11,7 +11,7 @@ import {
   type ReplicaId,
   settled,
 } from "../../src/payment/fact.ts";
-import { TOTAL_CENTS_MAX } from "../../src/payment/money.ts";
+import { CENTS_MAX, TOTAL_CENTS_MAX } from "../../src/payment/money.ts";
 import { mayBeBooked, type Payment } from "../../src/payment/payment.ts";
 import { PAIR } from "../support/pair.ts";
 
@@ -180,6 +180,17 @@ Deno.test("what was settled before a purge still counts when the peer is compare
   told.settle(ID, "fallback", "b");
   told.purge();
   assert.deepEqual(told.book.settledBy("b"), { default: NONE, fallback: { count: 1, cents: 1990 } });
+});
+
+Deno.test("what a replica has settled stays exact, modulo 2^48 cents, however often there is a purge", () => {
+  const told = new Told();
+  for (let n = 0; n < 1_000; n++) {
+    told.accept(ID, CENTS_MAX);
+    told.settle(ID, "fallback", "b");
+    told.purge();
+  }
+  const { count, cents } = told.book.settledBy("b").fallback;
+  assert.deepEqual([count, BigInt(cents)], [1_000, BigInt(CENTS_MAX) * 1_000n % 2n ** 48n]);
 });
 
 Deno.test("what the store held is known and counted, but not as settled since the log was read", () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Checkpoint } from "../../src/ledger/ledger.ts";
+import { SETTLED_MODULUS } from "../../src/payment/book.ts";
 import { Agreement, AHEAD_MAX } from "../../src/peer/agreement.ts";
 import { PAIR } from "../support/pair.ts";
 
@@ -59,6 +60,21 @@ Deno.test("an agreement names every total that differs, and both figures", () =>
     undefined,
     "invariant: replica b differs at 704: hash 0, here 7011; 901 cents settled by b at default since 640, here 900; " +
     "-4 payments settled by b at fallback since 640, here 4",
+  ]);
+});
+
+Deno.test("an agreement sees through a total that begins again at 0", () => {
+  const began = (cents: number) =>
+    [0, 1, 2].map((n) => ({
+      ...{ position: 64 * n, hash: n },
+      settled: PAGE.map((figure, i) => (i % 2 ? cents + n * figure * 10 ** 10 : n * figure) % SETTLED_MODULUS),
+    }));
+  const own = began(0);
+  const told = began(SETTLED_MODULUS - 5);
+  assert.deepEqual(said(own, ...told), [undefined, undefined, undefined]);
+  assert.deepEqual(said(own, told[0]!, more(told[1]!, [0, 1])), [
+    undefined,
+    "invariant: replica b differs at 64: 1000000000001 cents settled by a at default since 0, here 1000000000000",
   ]);
 });
 

@@ -393,6 +393,34 @@ Deno.test("a call keeps to its time where it begins after a while without calls"
   }
 });
 
+Deno.test(
+  "nothing of a call leaves after its time, also where the process stands still while it connects",
+  net,
+  async () => {
+    await using server = new Answering();
+    server.pieces = [head("Content-Length: 0")];
+    const url = await server.start();
+    const socket = await Deno.connect({ hostname: url.hostname, port: Number(url.port) });
+    const { connect } = Deno;
+    const connected = Promise.withResolvers<Deno.TcpConn>();
+    const pool = new HttpPool(url, 1, SHORT_MS);
+    try {
+      Object.assign(Deno, { connect: () => connected.promise });
+      const call = pool.request("POST", "/payments", "{}");
+      // no timer of this process runs meanwhile
+      for (const startMs = performance.now(); performance.now() < startMs + SHORT_MS;);
+      connected.resolve(socket);
+      const { sent, status } = await call;
+      assert.deepEqual([sent, status], [false, undefined]);
+    } finally {
+      Object.assign(Deno, { connect });
+      pool.close();
+    }
+    await server.empty();
+    assert.equal(server.asked, "");
+  },
+);
+
 for (
   const [hint, idleMs, uses] of [
     ["Keep-Alive: timeout=3", 2_000, Infinity],

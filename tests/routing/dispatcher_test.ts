@@ -625,6 +625,30 @@ Deno.test("what was bound before this process began is released by no refusal, o
   assert.match(world.story(), /^accepted, dispatched default default-up, released not-found, dispatched fallback/);
 });
 
+Deno.test("payments that are bound to a processor that is down are all free for the other one at the horizon", async () => {
+  const world = new World(...bound(100, "b"));
+  const { client, clock } = world;
+  client.answers.default = () => ({ kind: "refused-as-far-as-known" });
+  world.a.ledger.append({ kind: "moved", by: "a", from: "b", at: 1 });
+  await clock.advance(HORIZON_MS - 1);
+  assert.equal(client.sent("fallback"), 0);
+  await clock.advance(2 * RETRY_MS_MAX + PATIENCE_MS);
+  assert.equal(client.sent("fallback"), 100);
+  assert.equal(world.book.summary().fallback.count, 100);
+  assert.equal(new Set(client.paid.flatMap(([to, { id }]) => to === "fallback" ? [id] : [])).size, 100);
+});
+
+Deno.test("a payment that is bound to a processor that is down is settled where a lookup finds it", async () => {
+  const world = new World(...bound(100, "b"));
+  const { client, clock } = world;
+  client.answers.default = () => ({ kind: "refused-as-far-as-known" });
+  world.a.ledger.append({ kind: "moved", by: "a", from: "b", at: 1 });
+  await clock.advance(1_000);
+  client.found.default = { kind: "found", requestedAt: 7, cents: 1990 };
+  await clock.advance(2 * RETRY_MS_MAX);
+  assert.deepEqual(world.book.summary().default, { count: 100, cents: 199_000 });
+});
+
 Deno.test("the new owner finds out the outcome of a call whose payment is no longer this replica's", async () => {
   const world = new World();
   let answer = (_: Outcome) => {};

@@ -324,6 +324,23 @@ Deno.test("a purge forgets a payment whose binding is on its way, and it is not 
   assert.deepEqual([world.paid, world.dispatcher.waiting, world.ledger.kinds], [[], 0, ""]);
 });
 
+Deno.test("a purge of what another replica has settled counts the call here until it ends", async () => {
+  const world = await World.binding();
+  let answer = (_: Outcome) => {};
+  world.answer = () => new Promise((resolve) => answer = resolve);
+  await world.land();
+  assert.deepEqual(world.paid, ["default 1"]);
+  world.record(settled(world.payment()!, "b", 8, world.booking(), "found-booked"));
+  world.record({ kind: "purged", by: "b", at: 9 });
+  assert.equal(world.dispatcher.waiting, 0);
+  // the same id is a payment of its own now
+  world.record(accepted(1));
+  assert.equal(world.dispatcher.waiting, 0);
+  answer({ kind: "booked" });
+  await world.clock.advance(SOON_MS);
+  assert.deepEqual([world.dispatcher.waiting, world.ledger.kinds], [1, "dispatched"]);
+});
+
 Deno.test("what is taken over from a replica that may live is freed a horizon after the last call it may make", async () => {
   const strayMs = 12_000;
   const world = new World(strayMs);

@@ -36,6 +36,7 @@ export class Side {
       // no jitter: a pause is as long as it can be
       random: () => 1,
       from: store.content.stored,
+      isEarlier: () => false,
       say: (level, line) => this.lines.push(`${level}: ${line}`),
       onBatch: (payments, tookMs) => this.batches.push({ payments, tookMs }),
       onStored: (position) => this.stored.push(position),
@@ -131,7 +132,7 @@ export async function started(self: ReplicaId = "a", changed: Partial<ProjectorP
   const side = new Side(self, world, changed);
   await world.clock.advance(100);
   // what the other replica would have done at the start
-  if (self === "b") await world.clock.advance(STANDBY_MS);
+  if (self === "b") await world.clock.advance(INTERVAL_MS + STANDBY_MS);
   world.written.length = 0;
   return side;
 }

@@ -4,7 +4,7 @@ import { CHECK_MS, COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN, STANDBY_MS } from "../.
 import { StoreError } from "../../src/store/store.ts";
 import type { VirtualClock } from "../support/virtual_clock.ts";
 import { batch, byId, id, LOG, OTHER_LOG, settled } from "./contract.ts";
-import { DOWN, Projected, Side, started } from "./projected.ts";
+import { DOWN, INTERVAL_MS, Projected, Side, started } from "./projected.ts";
 
 /** Where the log of these tests begins. */
 const START = positionOf(1, 0);
@@ -57,10 +57,10 @@ Deno.test("a projector tries at once whether the store works", async () => {
 });
 
 Deno.test("replica a writes which log it is at once, and b only if a does not", async () => {
-  for (const [self, ms] of [["a", 0], ["b", STANDBY_MS]] as const) {
+  for (const [self, ms] of [["a", 0], ["b", INTERVAL_MS + STANDBY_MS]] as const) {
     const world = new Projected();
     const side = new Side(self, world);
-    await world.clock.advance(STANDBY_MS);
+    await world.clock.advance(INTERVAL_MS + STANDBY_MS);
     assert.deepEqual(world.written, [{ payments: [], replacesAll: false, atMs: ms }]);
     assertStored(side);
     assert.deepEqual(side.stored, [START + 1]);
@@ -380,7 +380,7 @@ Deno.test("b writes nothing while the store is kept up with the log, and goes on
   assert.equal(world.written.length, 200, "one write each, all by a");
   a.projector.stop();
   b.accept(1_000);
-  await world.clock.advance(STANDBY_MS - 1);
+  await world.clock.advance(INTERVAL_MS + STANDBY_MS - 1);
   assert.equal(world.written.length, 200);
   await world.clock.advance(1);
   assert.deepEqual(world.written.at(-1)?.payments, [1_000]);
@@ -388,6 +388,29 @@ Deno.test("b writes nothing while the store is kept up with the log, and goes on
   await world.clock.advance(20);
   assert.deepEqual(world.written.at(-1)?.payments, [1_001], "the last writer continues at the interval");
   assertStored(b);
+});
+
+Deno.test("b leaves it to a to write at a long interval, although it hears of each write late", async () => {
+  const world = new Projected();
+  const [intervalMs, stepMs, lateMs] = [2 * STANDBY_MS, 10, 200];
+  const [a, b] = [new Side("a", world, { intervalMs }), new Side("b", world, { intervalMs })];
+  const { store } = world;
+  const write = store.write.bind(store);
+  let writes = 0;
+  store.write = (batch) => {
+    writes++;
+    return write(batch);
+  };
+  const positions: number[] = [];
+  for (let n = 0; n < 10 * intervalMs / stepMs; n++) {
+    a.accept(n);
+    b.ledger.catchUp();
+    await world.clock.advance(stepMs);
+    positions.push(a.projector.position);
+    b.projector.heard(positions[n - lateMs / stepMs] ?? 0);
+  }
+  assert.equal(writes, 11);
+  assert.equal(b.batches.length, 0);
 });
 
 Deno.test("b steps back when it hears that the peer writes again", async () => {
@@ -403,7 +426,7 @@ Deno.test("b steps back when it hears that the peer writes again", async () => {
   side.projector.heard(side.ledger.position);
   written.length = 0;
   side.accept(3);
-  await clock.advance(STANDBY_MS - 1);
+  await clock.advance(INTERVAL_MS + STANDBY_MS - 1);
   assert.deepEqual(written, []);
   await clock.advance(1);
   assert.deepEqual(written.map(({ payments }) => payments), [[3]]);
@@ -473,7 +496,7 @@ Deno.test("a store that is ahead of a log that is still on its way here is waite
   assert.deepEqual([b.ahead, b.projector.state], [[], "ready"]);
   Object.assign(b.ledger, { catchUp, barrier });
   b.ledger.catchUp();
-  await clock.advance(STANDBY_MS);
+  await clock.advance(INTERVAL_MS + STANDBY_MS);
   assertStored(b);
   assert.deepEqual(b.stored.at(-1), b.ledger.position);
 });
@@ -502,6 +525,19 @@ Deno.test("a store that holds another log is not written", async () => {
   await clock.advance(20);
   assert.deepEqual(side.ahead, [`the store holds another log, ${OTHER_LOG}`]);
   assert.deepEqual([store.content.stored, clock.timers], [stored, 0]);
+});
+
+Deno.test("a store that was restored from a backup of an earlier log is written again", async () => {
+  const world = new Projected();
+  const side = new Side("a", world, { isEarlier: ({ logId, position }) => logId === OTHER_LOG && position === 0 });
+  const { clock, store, written } = world;
+  side.accept(1);
+  await clock.advance(100);
+  store.content = { stored: { ...store.content.stored, logId: OTHER_LOG, position: 0 }, rows: new Map() };
+  side.accept(2);
+  await clock.advance(100);
+  assert.deepEqual([written.at(-1)?.payments, written.at(-1)?.replacesAll, side.ahead], [[1, 2], true, []]);
+  assertStored(side);
 });
 
 Deno.test("a store that was restored from an older backup, or created again, is written again", async () => {
