@@ -61,7 +61,18 @@ export interface Stall extends Aftermath {
  * @param say called with a line for each
  */
 export async function stalls(runs: number, say: (line: string) => void): Promise<readonly Stall[]> {
+  const results: Stall[] = [];
+  for (let n = 1; n <= runs; n++) {
+    await eachOnce((one) => results.push(one), (line) => say(`stall ${n}/${runs} ${line}`));
+  }
+  return results;
+}
+
+/** On systems of their own: payments that are kept take memory. */
+async function eachOnce(done: (one: Stall) => void, say: (line: string) => void): Promise<void> {
   const [beside, system] = [trivial(), galo()];
+  const whos = Object.keys(STALLED) as Stall["who"][];
+  const all = whos.flatMap((who) => (who === "nobody" ? [0] : STALLS_S).map((seconds) => ({ who, seconds })));
   try {
     await processors.up();
     await system.upFresh();
@@ -71,21 +82,15 @@ export async function stalls(runs: number, say: (line: string) => void): Promise
       await warm.done;
       await warm.stop();
     }
-    const whos = Object.keys(STALLED) as Stall["who"][];
-    const all = whos.flatMap((who) => (who === "nobody" ? [0] : STALLS_S).map((seconds) => ({ who, seconds })));
-    const results: Stall[] = [];
-    for (let n = 1; n <= runs; n++) {
-      for (const { who, seconds } of all) {
-        // they have no Postgres, and call no processor
-        const isTheirs = who === "both replicas" || who === "Caddy" || who === "whole machine";
-        const one = await stall(system, who, seconds, isTheirs ? await course(beside, who, seconds) : undefined);
-        results.push(one);
-        const [before, end] = [one.beforeP99Ms.toFixed(1), one.endP99Ms.toFixed(1)];
-        const back = `back after ${inSeconds(one.backS)} s, as trivial after ${inSeconds(one.backBesideS)} s`;
-        say(`stall ${n}/${runs} ${who} for ${seconds} s: ${back}, p99 ${before} → ${end} ms, ${one.failed} failed`);
-      }
+    for (const { who, seconds } of all) {
+      // they have no Postgres, and call no processor
+      const isTheirs = who === "both replicas" || who === "Caddy" || who === "whole machine";
+      const one = await stall(system, who, seconds, isTheirs ? await course(beside, who, seconds) : undefined);
+      done(one);
+      const [before, end] = [one.beforeP99Ms.toFixed(1), one.endP99Ms.toFixed(1)];
+      const back = `back after ${inSeconds(one.backS)} s, as trivial after ${inSeconds(one.backBesideS)} s`;
+      say(`${who} for ${seconds} s: ${back}, p99 ${before} → ${end} ms, ${one.failed} failed`);
     }
-    return results;
   } finally {
     for (const each of [beside, system]) await each.down();
     await processors.down();
