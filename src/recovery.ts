@@ -32,7 +32,7 @@ export interface Known {
   /** where the store was when it was loaded */
   readonly stored: Stored;
   /** see {@link ProjectorParts.isEarlier} */
-  isEarlier(at: LogPosition): boolean;
+  readonly isEarlier: (at: LogPosition) => boolean;
   /** whether new payments are refused; in files also deletes what every replica and the store have */
   readonly retention: LogLimit;
   /** Makes the ledger, which begins where the snapshot ends. */

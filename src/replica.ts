@@ -335,7 +335,7 @@ export class Replica implements Service {
       if (++this.#readings < READINGS_MAX) return void clock.after(STORE_AGAIN_MS, () => this.#guard(this.#read()));
       return restart("the log does not reach back to what the store holds");
     }
-    const { logId, stored, retention } = known;
+    const { logId, isEarlier, stored, retention } = known;
     const ledger = known.begin();
     const isOwn = (payment: Payment) => this.#log.isOwn(payment);
     const dispatcher = new Dispatcher({
@@ -350,8 +350,7 @@ export class Replica implements Service {
     });
     const projector = store && new Projector({
       isFirst: self === roster.names[0],
-      ...{ store, clock, random, ledger, logId, intervalMs, from: stored, say },
-      isEarlier: (at) => known.isEarlier(at),
+      ...{ store, clock, random, ledger, logId, isEarlier, intervalMs, from: stored, say },
       onBatch: (payments, tookMs) => observers.forEach((observer) => observer.committed?.(payments, tookMs)),
       onStored: () => {
         this.#links?.tell();

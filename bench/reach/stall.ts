@@ -10,7 +10,7 @@ import { p99Of } from "../graded/latency.ts";
 import type { LoadSecond } from "../graded/load_event.ts";
 import { median } from "../graded/table.ts";
 
-/** The services of the system that stall, [] for all of them: beside the stalls, what p99 does if nobody stalls. */
+/** Who stalls, and which services of the system: [] are all, undefined none. `nobody` shows what p99 does without a stall. */
 const STALLED = {
   "nobody": undefined,
   "both replicas": ["a", "b"],

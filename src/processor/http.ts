@@ -146,9 +146,8 @@ export class HttpPool {
 /** One request. */
 class HttpCall {
   readonly bytes: Uint8Array;
-  /** from then on nothing of it may leave, and why it ended then */
+  /** from then on nothing of it may leave */
   readonly untilMs: number;
-  readonly late: string;
   readonly ended: Promise<Ended>;
   sent = false;
   done = false;
@@ -157,11 +156,15 @@ class HttpCall {
   text = "";
   #end!: (ended: Ended) => void;
 
-  constructor(text: string, timeoutMs: number) {
+  constructor(text: string, private readonly timeoutMs: number) {
     this.untilMs = performance.now() + timeoutMs;
-    this.late = `no answer within ${timeoutMs} ms`;
     this.bytes = new TextEncoder().encode(text);
     this.ended = new Promise((resolve) => this.#end = resolve);
+  }
+
+  /** Why it ends at that time. */
+  get late(): string {
+    return `no answer within ${this.timeoutMs} ms`;
   }
 
   /** The first end counts. */

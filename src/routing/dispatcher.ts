@@ -309,8 +309,7 @@ export class Dispatcher implements LedgerObserver {
       const work = this.#work.get(id);
       const payment = ledger.book.pending.get(id);
       const waits = work?.state === "bound" && payment?.processor === processor;
-      const asks = this.#asking < ASKING_MAX && this.#breakers[processor].retryInMs === 0;
-      if (waits && !takes && !(asks && clock.monotonic() >= work.lookUpMs!)) return false;
+      if (waits && !takes && !(clock.monotonic() >= work.lookUpMs! && this.#mayAsk([processor]))) return false;
       bound.shift();
       if (!waits) continue;
       if (payment.doubtedUptimeMs !== null) {
@@ -495,10 +494,13 @@ export class Dispatcher implements LedgerObserver {
     return false;
   }
 
+  #mayAsk(whom: readonly Processor[]): boolean {
+    return this.#asking < ASKING_MAX && whom.every((processor) => this.#breakers[processor].retryInMs === 0);
+  }
+
   /** Looks the payment up if few enough lookups run and `whom` may be asked; otherwise puts it off. @returns whether it asks */
   #askIfFree(payment: Payment, before: Queued | Bound, whom: readonly Processor[]): boolean {
-    const isFree = this.#asking < ASKING_MAX && whom.every((processor) => this.#breakers[processor].retryInMs === 0);
-    if (!isFree) {
+    if (!this.#mayAsk(whom)) {
       this.#backOff(payment, before);
       return false;
     }
@@ -577,9 +579,9 @@ export class Dispatcher implements LedgerObserver {
   #place(payment: Payment, work: Queued | Bound, again = true): void {
     const { id, processor } = payment;
     if (!this.#parts.isOwn(payment)) return void this.#work.delete(id);
-    const lookUpMs = this.#parts.clock.monotonic() + RETRY_MS_MAX;
-    this.#work.set(id, work.state === "bound" ? { ...work, lookUpMs } : work);
-    const queue = work.state === "bound" ? this.#bound[processor!] : this.#queue;
+    const isBound = work.state === "bound";
+    this.#work.set(id, isBound ? { ...work, lookUpMs: this.#parts.clock.monotonic() + RETRY_MS_MAX } : work);
+    const queue = isBound ? this.#bound[processor!] : this.#queue;
     if (again) queue.pushAgain(id);
     else queue.push(id);
     this.#turns.plan();

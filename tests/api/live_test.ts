@@ -1,7 +1,6 @@
 /** The live page, its stream, and a payment's page: what is sent. How it looks is tested in a browser. @module */
 import assert from "node:assert/strict";
-import { createApp } from "../../src/api/app.ts";
-import type { Edge, Handler } from "../../src/api/app.ts";
+import { createApp, type Edge, type Handler } from "../../src/api/app.ts";
 import { streamLive } from "../../src/api/live.ts";
 import { WATCHERS_MAX } from "../../src/console/watch.ts";
 import type { Live, Point, Watcher } from "../../src/console/watching.ts";

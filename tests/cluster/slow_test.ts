@@ -184,7 +184,7 @@ Deno.test(
     const { shutdown } = servePort(listener, handler, (error) => assert.fail(`${error}`), times);
     const { port } = listener.addr;
     using connection = await Deno.connect({ port });
-    const ask = (path: string) => connection.write(new TextEncoder().encode(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`));
+    const ask = (path: string) => connection.write(encoder.encode(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`));
     const buffer = new Uint8Array(1 << 20);
     await ask("/short");
     assert.match(new TextDecoder().decode(buffer.subarray(0, (await connection.read(buffer))!)), /short$/);

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
-import { EXIT_RESTART } from "../../src/errors.ts";
+import { EXIT_RESTART, StartError } from "../../src/errors.ts";
 import { Child, type ChildSpec, freePort } from "../../src/local/child.ts";
-import { StartError } from "../../src/errors.ts";
 import { needs } from "../support/permissions.ts";
 import { TempFolder } from "../support/temp_folder.ts";
 import { until } from "../support/until.ts";
