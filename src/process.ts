@@ -1,4 +1,6 @@
 /** One replica as a process: builds the production ports, serves HTTP, and stops in good order. @module */
+import { constrainedMemory } from "node:process";
+import { getHeapStatistics } from "node:v8";
 import { getLogger, type Logger } from "@logtape/logtape";
 import galo from "../deno.json" with { type: "json" };
 import { createApp } from "./api/app.ts";
@@ -14,6 +16,7 @@ import { keepRoster } from "./ledger/roster_file.ts";
 import { REREADS, SEGMENT_RECORDS } from "./ledger/segment_log.ts";
 import { FileLocks } from "./membership/file_lock.ts";
 import { POLL_MS } from "./membership/health_poller.ts";
+import type { MemoryLimits } from "./payment/book.ts";
 import type { Processor } from "./payment/fact.ts";
 import { ASKING_MAX } from "./routing/dispatcher.ts";
 import { dispatchPerSecond } from "./routing/turns.ts";
@@ -33,6 +36,8 @@ import type { Traces } from "./telemetry/traces.ts";
 const REQUESTS_MS = 300;
 /** A segment of the log in MiB. */
 const SEGMENT_MB = SEGMENT_RECORDS * RECORD_BYTES / 2 ** 20;
+/** What a replica takes of memory without payments, in bytes, with what V8 has not collected yet: of its heap, and in all. */
+const [HEAP_BASE, MEMORY_BASE] = [30 * 2 ** 20, 48 * 2 ** 20];
 /** How often a starting replica checks whether it is ready, in milliseconds. */
 const READY_MS = 10;
 /** How often the same trouble of the log is logged, in milliseconds. */
@@ -245,6 +250,7 @@ function settingsOf(config: Config, roster: Roster): ReplicaSettings {
     maxInFlight: config.MAX_IN_FLIGHT,
     dispatchPerSecond: dispatchPerSecond(config.MAX_IN_FLIGHT),
     queueMax: config.QUEUE_MAX,
+    memory: memoryLimits(),
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     horizonMs: config.HORIZON_MS,
     recallMs: RECALL_MS,
@@ -253,6 +259,16 @@ function settingsOf(config: Config, roster: Roster): ReplicaSettings {
     segmentsMax: Math.max(2, Math.floor(config.LOG_MAX_MB / SEGMENT_MB)),
     segmentRecords: SEGMENT_RECORDS,
     rereads: REREADS,
+  };
+}
+
+/** The memory that payments may take: what V8, and the container or else the machine, leave for them. */
+function memoryLimits(): MemoryLimits {
+  // 0 where it is not known
+  const all = Math.min(constrainedMemory() || Infinity, Deno.systemMemoryInfo().total);
+  return {
+    heap: Math.max(1, getHeapStatistics().heap_size_limit - HEAP_BASE),
+    all: Math.max(1, all - MEMORY_BASE),
   };
 }
 

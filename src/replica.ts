@@ -9,7 +9,7 @@ import type { Ledger, Receipt } from "./ledger/ledger.ts";
 import { FileLog, type FilePorts } from "./file_log.ts";
 import { ClaimedPoller, HealthPoller } from "./membership/health_poller.ts";
 import { type Effect, type Event, type Membership, transition, unstarted } from "./membership/membership.ts";
-import type { Book } from "./payment/book.ts";
+import type { Book, MemoryLimits } from "./payment/book.ts";
 import type { Processor, ReplicaId } from "./payment/fact.ts";
 import type { Cents } from "./payment/money.ts";
 import type { Payment } from "./payment/payment.ts";
@@ -51,6 +51,8 @@ export interface ReplicaSettings extends RouteLimits {
   readonly dispatchPerSecond: number;
   /** payments that may be pending at all replicas together */
   readonly queueMax: number;
+  /** memory that payments may take */
+  readonly memory: MemoryLimits;
   /** when a call is given up */
   readonly requestTimeoutMs: number;
   /** how long after its end a call without a verdict may still be booked */
@@ -184,7 +186,7 @@ export class Replica implements Service {
   }
 
   accept(id: string, cents: Cents): Acceptance | Promise<Acceptance> {
-    const { self, queueMax, recallMs } = this.#settings;
+    const { self, queueMax, memory, recallMs } = this.#settings;
     const { observers = [] } = this.#ports;
     const { clock } = this.#log;
     for (const observer of observers) observer.handedIn?.(id);
@@ -197,6 +199,7 @@ export class Replica implements Service {
     const known = book.get(id);
     if (known) return known.cents === cents ? this.#covered() : "conflict";
     if (book.pending.size + this.#accepting >= queueMax) return "queue-full";
+    if (book.memoryUse(memory) >= 1) return "memory-full";
     if (!book.hasRoomFor(cents)) return "total-full";
     if (retention.isOverLimit) return "log-full";
     const doubt = book.doubtedUptimeMs !== null && clock.uptime() < book.doubtedUptimeMs + this.#readMs + recallMs;
@@ -249,7 +252,8 @@ export class Replica implements Service {
   }
 
   get vitals(): Vitals {
-    return { links: this.#links, ...this.#running };
+    const memoryUse = this.#running?.ledger.book.memoryUse(this.#settings.memory);
+    return { links: this.#links, memoryUse, ...this.#running };
   }
 
   /** Its state; also checks the store. */

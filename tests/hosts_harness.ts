@@ -125,6 +125,7 @@ export class Hosts {
       ...{ self, roster: ROSTER, ack, patienceMs: 1_000, slowMs: 500, maxInFlight: 10, dispatchPerSecond: 800 },
       ...{
         queueMax: 1_000,
+        memory: { heap: Infinity, all: Infinity },
         requestTimeoutMs: 1_000,
         horizonMs: HORIZON_MS,
         recallMs: RECALL_MS,

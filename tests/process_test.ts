@@ -12,9 +12,13 @@ const real = needs("net", "run", "read", "write", "env");
 /**
  * Runs a script that may start a replica: `config` is its settings, in `folder`.
  *
+ * @param flags of Deno
  * @returns how it ended, and what it logged
  */
-async function run(script: string): Promise<{ code: number; lines: Record<string, unknown>[] }> {
+async function run(
+  script: string,
+  flags: readonly string[] = [],
+): Promise<{ code: number; lines: Record<string, unknown>[] }> {
   using temp = new TempFolder();
   const folder = temp.path;
   const url = (path: string) => JSON.stringify(import.meta.resolve(path));
@@ -28,7 +32,7 @@ async function run(script: string): Promise<{ code: number; lines: Record<string
     const processors = { PROCESSOR_DEFAULT_URL: "http://127.0.0.1:1", PROCESSOR_FALLBACK_URL: "http://127.0.0.1:1" };
     const config = readConfig({ ...processors, DATA_DIR: folder, LISTEN: folder + "/a.sock", REPLICAS: "a" });
     ${script}`;
-  const args = ["eval", "--quiet", "--unstable-net", whole];
+  const args = ["eval", "--quiet", "--unstable-net", ...flags, whole];
   const { code, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
   return { code, lines: new TextDecoder().decode(stderr).trim().split("\n").map((line) => JSON.parse(line)) };
 }
@@ -47,6 +51,25 @@ for (
     assert.equal(properties!.error.message, "invariant: planned");
   });
 }
+
+Deno.test("a replica whose heap has no room for payments takes no further one, and says why", real, async () => {
+  const script = `
+    const url = await (await startReplica({ ...config, LISTEN: { hostname: "127.0.0.1", port: 0 } })).serving;
+    const headers = { "content-type": "application/json" };
+    const pay = async (correlationId) => {
+      const body = JSON.stringify({ correlationId, amount: 19.9 });
+      return (await fetch(url + "/payments", { method: "POST", headers, body })).status;
+    };
+    const [first, second] = [crypto.randomUUID(), crypto.randomUUID()];
+    const statuses = [await pay(first), await pay(second), await pay(first)];
+    const { notes } = await (await fetch(url + "/readyz")).json();
+    console.error(JSON.stringify({ statuses, notes }));
+    Deno.exit();`;
+  const { lines } = await run(script, ["--v8-flags=--max-old-space-size=20,--max-semi-space-size=1"]);
+  const { statuses, notes } = lines.at(-1) as { statuses: number[]; notes: string[] };
+  assert.deepEqual(statuses, [202, 503, 202]);
+  assert.equal(notes.includes("memory has no room for more payments"), true, notes.join());
+});
 
 Deno.test("a replica whose Postgres is not there says so in one line, and waits for it", real, async () => {
   using temp = new TempFolder();

@@ -232,6 +232,7 @@ export class Pair {
         maxInFlight: 10,
         dispatchPerSecond: 800,
       },
+      memory: { heap: Infinity, all: Infinity },
       ...{ queueMax: 1_000, requestTimeoutMs: 1_000, horizonMs: HORIZON_MS, recallMs: RECALL_MS, stopMs: STOP_MS },
       ...{ storeIntervalMs: 0, segmentsMax: 1_000, segmentRecords: SEGMENT_RECORDS, rereads: 2 },
       ...this.#options.settings,

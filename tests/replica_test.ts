@@ -357,6 +357,32 @@ Deno.test("a log at its limit takes no payment, accepted payments go on, and roo
   assert.equal(pair.a.accept(ID, 10), "accepted");
 });
 
+Deno.test("payments are taken while memory has room for them, an id that is known always", async () => {
+  const pair = await Pair.started({ settings: { memory: { heap: 1_200, all: 1_300 } } });
+  const gate = Promise.withResolvers<Outcome>();
+  pair.answer = () => gate.promise;
+  const ids = [ID, ...Array.from({ length: 3 }, () => crypto.randomUUID())];
+  assert.deepEqual(ids.map((id) => pair.a.accept(id, 1990)), ["accepted", "accepted", "accepted", "memory-full"]);
+  for (const replica of [pair.a, pair.b]) {
+    assert.equal(replica.accept(ID, 1990), "accepted");
+    assert.equal(replica.accept(ids[3]!, 1990), "memory-full");
+    const { ready, notes } = replica.readiness();
+    assert.deepEqual([ready, notes], [false, [LIMITS.memory]]);
+  }
+  gate.resolve({ kind: "booked" });
+  await pair.clock.advance(SOON_MS);
+  assert.equal(pair.b.readiness().ready, true);
+  assert.equal(pair.b.accept(ids[3]!, 1990), "accepted");
+  for (let settled = 4; settled < 20; settled++) {
+    await pair.clock.advance(SOON_MS);
+    assert.equal(pair.a.accept(crypto.randomUUID(), 1990), "accepted");
+  }
+  await pair.clock.advance(SOON_MS);
+  assert.equal(pair.a.accept(crypto.randomUUID(), 1990), "memory-full");
+  assert.equal(pair.a.purge(), true);
+  assert.equal(pair.a.accept(crypto.randomUUID(), 1990), "accepted");
+});
+
 Deno.test("a replica is ready while POST is answered 202: not while QUEUE_MAX payments wait, nor without the store at ACK=store", async () => {
   for (const ack of ["log", "store"] as const) {
     const pair = await Pair.started({ ack, settings: { queueMax: 3 } });

@@ -27,6 +27,7 @@ export const END_MS = 1_000;
 /** Nothing dies here, no log is ever full, and small segments keep it quick to append to a log in memory. */
 const SETTINGS = {
   ack: "log",
+  memory: { heap: Infinity, all: Infinity },
   ...{ queueMax: 10_000_000, requestTimeoutMs: 10_000, horizonMs: 15_000, recallMs: 0, stopMs: 0 },
   ...{ storeIntervalMs: 0, segmentsMax: Infinity, segmentRecords: 256, rereads: 0 },
 } as const;

@@ -8,9 +8,12 @@ const RATE = 100;
 /** How long the first seconds are, and how much later they are looked at again, in seconds. */
 const FIRST_S = 5;
 const LATER_S = 60;
-/** How long nothing happens, after a time in which what was begun ends, in seconds. */
+/**
+ * How long nothing happens, after a time in which what was begun ends, in seconds: V8 collects once more, to give memory
+ * back, 4 to 20 s after a load has ended.
+ */
 const IDLE_S = 20;
-const SETTLE_S = 5;
+const SETTLE_S = 30;
 
 /** One start; times in milliseconds. */
 export interface Start {

@@ -27,6 +27,7 @@ export const REFUSALS = {
   "malformed-body": "The body ended before it was complete",
   "queue-full": "The payment was not taken: QUEUE_MAX payments are waiting already",
   "log-full": "The payment was not taken: the log has reached LOG_MAX_MB, or its disk is full",
+  "memory-full": "The payment was not taken: this replica's memory has no room for more payments",
   "total-full": "The payment was not taken: with it, the totals could not be kept exact to the cent",
   "uncovered": "The payment may have been taken: sending it again is safe",
   "cut-off": "The payment was not taken: this replica cannot reach the log; send it to another one",

@@ -23,6 +23,7 @@ export const PROBLEMS = {
   "internal": [500, "Something went wrong here"],
   "queue-full": [503, "Too many payments are waiting"],
   "log-full": [503, "The log is full"],
+  "memory-full": [503, "The memory is full"],
   "total-full": [503, "The totals cannot take this amount"],
   "uncovered": [503, "The payment cannot be acknowledged now"],
   "cut-off": [503, "This replica cannot reach the log"],

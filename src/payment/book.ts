@@ -8,6 +8,17 @@ import { type Total, Totals } from "./totals.ts";
 /** What a replica has settled is counted modulo this, in cents: purges let it grow without end. */
 export const SETTLED_MODULUS = 2 ** 48;
 
+/** What a payment takes of memory, in bytes: until it is settled, with the work on it, in V8's heap; and after that, outside. */
+const [BYTES_PENDING, BYTES_SETTLED] = [400, 65];
+
+/** Memory that payments may take, in bytes. */
+export interface MemoryLimits {
+  /** V8's heap */
+  readonly heap: number;
+  /** that and what is outside */
+  readonly all: number;
+}
+
 /** What both processors have booked, as far as the log says. */
 export type Summary = Readonly<Record<Processor, Total>>;
 
@@ -112,6 +123,12 @@ export class Book {
   /** What is settled with `from <= requestedAt <= to`, in milliseconds, both ends inclusive. */
   summary(from?: number, to?: number): Summary {
     return { default: this.#totals.default.window(from, to), fallback: this.#totals.fallback.window(from, to) };
+  }
+
+  /** What its payments take of these limits, about: a share. */
+  memoryUse({ heap, all }: MemoryLimits): number {
+    const pending = this.#pending.size * BYTES_PENDING;
+    return Math.max(pending / heap, (pending + this.#settled.size * BYTES_SETTLED) / all);
   }
 
   /** Whether the book's totals stay exact with one more payment of `cents`. */

@@ -3,6 +3,7 @@ import type { AckLevel } from "../config.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { LogLimit } from "../ledger/retention.ts";
 import type { Membership } from "../membership/membership.ts";
+import type { MemoryLimits } from "../payment/book.ts";
 import type { ReplicaId } from "../payment/fact.ts";
 import type { Dispatcher, ProcessorStatus } from "../routing/dispatcher.ts";
 import type { Projector } from "../store/projector.ts";
@@ -26,6 +27,7 @@ export interface Running {
 export const LIMITS = {
   queue: "QUEUE_MAX payments are waiting",
   log: "the log has reached LOG_MAX_MB",
+  memory: "memory has no room for more payments",
 } as const;
 
 const PEER = { linked: "linked", silent: "unreachable", dead: "dead" } as const;
@@ -37,10 +39,11 @@ const DOWN: ProcessorStatus = { state: "down", latencyMs: 0, inFlight: 0 };
  * @param isStoredElsewhere whether a peer that is heard has a store that works
  */
 export function readinessOf(
-  { self: replica, ack, queueMax }: {
+  { self: replica, ack, queueMax, memory }: {
     readonly self: ReplicaId;
     readonly ack: AckLevel;
     readonly queueMax: number;
+    readonly memory: MemoryLimits;
   },
   { phase, peers, waits }: Membership,
   hasStore: boolean,
@@ -49,7 +52,11 @@ export function readinessOf(
 ) {
   const store = projector?.state ?? (hasStore ? "connecting" as const : "none" as const);
   const pending = ledger?.book.pending.size ?? 0;
-  const reached = [pending >= queueMax && LIMITS.queue, retention?.isOverLimit && LIMITS.log];
+  const reached = [
+    pending >= queueMax && LIMITS.queue,
+    retention?.isOverLimit && LIMITS.log,
+    ledger && ledger.book.memoryUse(memory) >= 1 && LIMITS.memory,
+  ];
   // one working store commits the payments of all
   const isUncovered = ack === "store" && store !== "ready" && !isStoredElsewhere;
   const isCutOff = ledger?.isCurrent === false;

@@ -15,6 +15,8 @@ export type Acceptance =
   | "queue-full"
   /** the log takes nothing more, its limit is reached or the disk is full: later it may be taken */
   | "log-full"
+  /** the payments that are known take all the memory there is for them: later it may be taken */
+  | "memory-full"
   /** the totals could not be exact any more with this payment: only a purge, or a smaller amount, helps */
   | "total-full"
   /** the store did not commit in time; the payment is taken, but not as safe as `ACK` promises: sending it again is safe */
@@ -53,4 +55,6 @@ export interface Service {
 export interface Vitals extends Partial<Running> {
   /** to the peers; undefined for a replica on its own */
   readonly links: PeerLinks | undefined;
+  /** what payments take of the memory that they may take, a share; undefined until the store and the log are read */
+  readonly memoryUse: number | undefined;
 }

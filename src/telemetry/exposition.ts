@@ -38,13 +38,14 @@ export function tellNow(replica: Service, self: string, version: string, inFligh
 
 function payments(gauge: Tell, replica: Service): void {
   const { queue, pending, settled, processors } = replica.readiness();
-  const { dispatcher } = replica.vitals;
+  const { dispatcher, memoryUse } = replica.vitals;
   const known: Values = [[{ state: "pending" }, pending], [{ state: "settled" }, settled]];
   const why = HOLDS.map((reason) => [{ reason }, dispatcher?.held === reason] as const);
   const each = (read: (of: Readiness["processors"]["default"]) => Value) =>
     PROCESSORS.map((processor) => [{ processor }, read(processors[processor])] as const);
   gauge("galo_queue_payments", "Payments in this replica's hands that wait for a call", queue);
   gauge("galo_payments_held", "Payments of all replicas that this one knows, by how far they are", known);
+  gauge("galo_payments_memory_ratio", "What these take of the memory for them: at 1 new ones are refused", memoryUse);
   gauge("galo_payments_rejected", "Payments that both processors rejected", dispatcher?.rejected);
   gauge("galo_queue_held", "1 for the reason why that queue is not dispatched now, else 0", why);
   gauge("galo_processor_calls_in_flight", "Calls bound or sent and not ended", each((of) => of.inFlight));

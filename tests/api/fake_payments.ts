@@ -33,7 +33,7 @@ export class FakePayments implements Service {
   purges = true;
   /** reads what others have recorded */
   catchUp = () => {};
-  #vitals: Vitals = { links: undefined };
+  #vitals: Vitals = { links: undefined, memoryUse: 0.25 };
   /** the windows that were asked for */
   readonly windows: (readonly [number | undefined, number | undefined])[] = [];
 

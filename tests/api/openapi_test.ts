@@ -84,9 +84,10 @@ Deno.test("everything in the document is answered", needs("read"), async () => {
     ["/payments", post(`{"amount":1,"amount":2}`)],
     ["/payments", post(VALID, "text/plain")],
     ["/payments", post(" ".repeat(BODY_BYTES_MAX + 1))],
-    ...(["queue-full", "log-full", "total-full", "uncovered", "cut-off", "not-serving"] as const).map((refusal) =>
-      ["/payments", post(VALID), { refusal }] as const
-    ),
+    ...([
+      ...["queue-full", "log-full", "memory-full", "total-full"],
+      ...["uncovered", "cut-off", "not-serving"],
+    ] as const).map((refusal) => ["/payments", post(VALID), { refusal }] as const),
     [`/payments/${ID}`],
     ["/payments/7"],
     [`/payments/${ID}`, {}, { isCutOff: true }],

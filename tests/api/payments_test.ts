@@ -319,6 +319,7 @@ Deno.test("answers 503 when a payment is not acknowledged, saying when to come a
   const cases = [
     ["queue-full", "1", null],
     ["log-full", "1", null],
+    ["memory-full", "1", null],
     ["uncovered", "1", null],
     ["cut-off", "1", null],
     ["not-serving", "1", "close"],
@@ -337,7 +338,7 @@ Deno.test("answers 503 when a payment is not acknowledged, saying when to come a
 
 Deno.test("says which limit is reached when a payment is not taken", async () => {
   const { app, payments } = fakeApp();
-  const detail = async (refusal: "queue-full" | "log-full") => {
+  const detail = async (refusal: "queue-full" | "log-full" | "memory-full") => {
     payments.refusal = refusal;
     return (await problemOf(await app.request("/payments", post(VALID)))).detail;
   };
@@ -345,6 +346,10 @@ Deno.test("says which limit is reached when a payment is not taken", async () =>
   assert.equal(
     await detail("log-full"),
     "The payment was not taken: the log has reached LOG_MAX_MB, or its disk is full",
+  );
+  assert.equal(
+    await detail("memory-full"),
+    "The payment was not taken: this replica's memory has no room for more payments",
   );
 });
 

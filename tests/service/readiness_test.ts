@@ -4,7 +4,7 @@ import type { Processor } from "../../src/payment/fact.ts";
 import { LIMITS, readinessOf, type Running } from "../../src/service/readiness.ts";
 import { Facts } from "../support/facts.ts";
 
-const SETTINGS = { self: "b", ack: "store", queueMax: 3 } as const;
+const SETTINGS = { self: "b", ack: "store", queueMax: 3, memory: { heap: 1_000, all: 1_000 } } as const;
 const SERVING: Membership = { phase: "serving", peers: { a: "linked" }, tryPlanned: false, waits: "" };
 const UP = { state: "up", latencyMs: 7, inFlight: 2 } as const;
 const DOWN = { state: "down", latencyMs: 0, inFlight: 0 } as const;
@@ -82,6 +82,8 @@ Deno.test("what is not as it should be is a line each, and ready is whether POST
   assert.deepEqual([said.ready, said.notes], [true, ["the default processor refuses"]]);
   const crowded = readinessOf({ ...SETTINGS, queueMax: 2 }, SERVING, true, parts());
   assert.deepEqual([crowded.ready, crowded.notes], [false, ["QUEUE_MAX payments are waiting"]]);
+  const full = readinessOf({ ...SETTINGS, memory: { heap: 800, all: 1_000 } }, SERVING, true, parts());
+  assert.deepEqual([full.ready, full.notes], [false, ["memory has no room for more payments"]]);
 });
 
 Deno.test("without a store that works a replica at ACK=store is ready only where a linked peer's works", () => {

@@ -207,6 +207,7 @@ function drawFilePlan(seed: number, options: PlanOptions): Plan {
       slowMs: prng.pick([20, 100, 400, 5_000]),
       maxInFlight: prng.pick([1, 3, 10, 50]),
       dispatchPerSecond: prng.pick([250, 800, 5_000]),
+      memory: { heap: Infinity, all: Infinity },
       queueMax: prng.pick([30, 100, 10_000, 10_000]),
       requestTimeoutMs,
       horizonMs: prng.whole(100, 2_000),

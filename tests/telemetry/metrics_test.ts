@@ -237,7 +237,7 @@ function whole(): Promise<string> {
   meters.answered("GET /livez", 200, 0.1);
   const replica = new FakePayments();
   const dispatcher = { held: "default-slow" };
-  replica.vitals = { links, projector, retention, dispatcher } as unknown as Vitals;
+  replica.vitals = { links, projector, retention, dispatcher, memoryUse: 0.5 } as unknown as Vitals;
   const readiness = replica.readiness();
   replica.readiness = () => ({ ...readiness, store: "ready" });
   return meters.scrape(replica);
@@ -254,6 +254,7 @@ Deno.test("times are in seconds, and the running version is shown", async () => 
   assert.equal(valueOf(text, "galo_store_up"), 1);
   assert.equal(valueOf(text, "galo_log_segments"), 3);
   assert.equal(valueOf(text, "galo_log_segments_max"), 256);
+  assert.equal(valueOf(text, "galo_payments_memory_ratio"), 0.5);
   assert.equal(valueOf(text, "galo_queue_held", "default-slow"), 1);
   assert.equal(valueOf(text, "galo_queue_held"), 1);
   assert.equal(valueOf(text, "galo_peer_sent_bytes_total"), 70);
