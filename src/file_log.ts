@@ -75,14 +75,15 @@ export class FileLog implements ClusterLog {
       const opening = openLog({
         ...{ files, boot, self, roster, stored, peerHasLock: !isAlone, rereads, at, uptimeMs, uuid },
       });
-      if (opening.kind === "opened" && await this.#moveStore(stored)) {
+      let why = opening.kind === "wait" ? opening.why + trouble : "the store did not take the log that begins anew";
+      if (opening.kind === "opened" && await this.#moveStore(stored, (reason) => why += `: ${reason}`)) {
         this.#own = own;
         this.#checkLock();
         return { kind: "opened", doubted: opening.doubted, isAlone };
       }
       own.release();
-      const why = opening.kind === "wait" ? opening.why + trouble : "the store did not take the log that begins anew";
-      return { kind: "not-opened", why, isAlone, afterMs: stored ? undefined : STORE_AGAIN_MS };
+      const isPeerAwaited = opening.kind === "wait" && stored !== undefined;
+      return { kind: "not-opened", why, isAlone, afterMs: isPeerAwaited ? undefined : STORE_AGAIN_MS };
     } finally {
       logLock.release();
     }
@@ -144,14 +145,15 @@ export class FileLog implements ClusterLog {
    * Moves the store to a log that began anew, before anything is recorded there: what a dead process sent to the store, and
    * is not committed yet, then comes too late, as it must, since the new log does not have it.
    *
+   * @param failed gets the reason of the store if it did not take it
    * @returns whether it does
    */
-  async #moveStore(stored: Stored | undefined): Promise<boolean> {
+  async #moveStore(stored: Stored | undefined, failed: (why: string) => void): Promise<boolean> {
     const { clock, files, store } = this.#ports;
     const beginning = stored && locate(files, stored, this.#settings.rereads);
     if (!store || !beginning || beginning.logId === stored.logId) return true;
     const { logId, position } = beginning;
-    const now = await moveStore(clock, store, stored, logId, position);
+    const now = await moveStore(clock, store, stored, logId, position, failed);
     return now?.logId === logId && now.position === position;
   }
 

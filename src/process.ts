@@ -1,6 +1,4 @@
 /** One replica as a process: builds the production ports, serves HTTP, and stops in good order. @module */
-import { constrainedMemory } from "node:process";
-import { getHeapStatistics } from "node:v8";
 import { getLogger, type Logger } from "@logtape/logtape";
 import galo from "../deno.json" with { type: "json" };
 import { createApp } from "./api/app.ts";
@@ -14,9 +12,9 @@ import { FileSegments } from "./ledger/file_segments.ts";
 import { RECORD_BYTES } from "./ledger/record.ts";
 import { keepRoster } from "./ledger/roster_file.ts";
 import { REREADS, SEGMENT_RECORDS } from "./ledger/segment_log.ts";
+import { memoryLimits } from "./memory.ts";
 import { FileLocks } from "./membership/file_lock.ts";
 import { POLL_MS } from "./membership/health_poller.ts";
-import type { MemoryLimits } from "./payment/book.ts";
 import type { Processor } from "./payment/fact.ts";
 import { ASKING_MAX } from "./routing/dispatcher.ts";
 import { dispatchPerSecond } from "./routing/turns.ts";
@@ -36,8 +34,6 @@ import type { Traces } from "./telemetry/traces.ts";
 const REQUESTS_MS = 300;
 /** A segment of the log in MiB. */
 const SEGMENT_MB = SEGMENT_RECORDS * RECORD_BYTES / 2 ** 20;
-/** What a replica takes of memory without payments, in bytes, with what V8 has not collected yet: of its heap, and in all. */
-const [HEAP_BASE, MEMORY_BASE] = [30 * 2 ** 20, 48 * 2 ** 20];
 /** How often a starting replica checks whether it is ready, in milliseconds. */
 const READY_MS = 10;
 /** How often the same trouble of the log is logged, in milliseconds. */
@@ -65,6 +61,7 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
   const logger = getLogger(["galo", "replica", config.REPLICA]);
   const fail = failing(logger);
   const { leave, roster, ...log } = await logOf(config, logger, fail);
+  const kind = config.LOG === "file" ? "file" : "nats";
   const meters = new Meters(config.REPLICA, galo.version);
   const say = (level: "info" | "warning", message: string, fields?: Record<string, unknown>) =>
     logger[level](message, fields);
@@ -73,6 +70,7 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
     self: config.REPLICA,
     roster,
     clock: systemClock,
+    log: kind,
     fees: config.FEES,
     memory: () => Deno.memoryUsage().rss,
     recall: async (id) => await store?.story(id),
@@ -110,7 +108,6 @@ export async function startReplica(config: Config, traces?: Traces): Promise<Hos
   const { ACK: ack, REPLICAS } = config;
   const replicas = REPLICAS.join();
   const { version } = galo;
-  const kind = config.LOG === "file" ? "file" : "nats";
   logger.info("starting", { version, ack, replicas, log: kind, store: !!store, ...operations && { operations } });
   watch.start(replica);
   replica.start();
@@ -250,7 +247,8 @@ function settingsOf(config: Config, roster: Roster): ReplicaSettings {
     maxInFlight: config.MAX_IN_FLIGHT,
     dispatchPerSecond: dispatchPerSecond(config.MAX_IN_FLIGHT),
     queueMax: config.QUEUE_MAX,
-    memory: memoryLimits(),
+    // replicas of a log of files are on one machine
+    memory: memoryLimits(config.LOG === "file" ? config.REPLICAS.length : 1),
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     horizonMs: config.HORIZON_MS,
     recallMs: RECALL_MS,
@@ -259,16 +257,6 @@ function settingsOf(config: Config, roster: Roster): ReplicaSettings {
     segmentsMax: Math.max(2, Math.floor(config.LOG_MAX_MB / SEGMENT_MB)),
     segmentRecords: SEGMENT_RECORDS,
     rereads: REREADS,
-  };
-}
-
-/** The memory that payments may take: what V8, and the container or else the machine, leave for them. */
-function memoryLimits(): MemoryLimits {
-  // 0 where it is not known
-  const all = Math.min(constrainedMemory() || Infinity, Deno.systemMemoryInfo().total);
-  return {
-    heap: Math.max(1, getHeapStatistics().heap_size_limit - HEAP_BASE),
-    all: Math.max(1, all - MEMORY_BASE),
   };
 }
 

@@ -98,16 +98,17 @@ export async function askStore(
   return { stored, trouble };
 }
 
-/** Moves the store to another log, with what it holds. @returns where it is then; undefined if it does not answer */
+/** Moves the store to another log, with what it holds. @returns where it is then; undefined if it does not answer, or fails: `failed` gets the reason */
 export function moveStore(
   clock: Clock,
   store: Store,
   from: Stored,
   logId: string,
   position: number,
+  failed?: (why: string) => void,
 ): Promise<Stored | undefined> {
   const to = { ...from, logId, position };
-  return answer(clock, store.write({ from, to, replacesAll: false, payments: [] }));
+  return answer(clock, store.write({ from, to, replacesAll: false, payments: [] }), failed);
 }
 
 /** The answer of a store; undefined if there is none in time, or it fails: `failed` gets the reason. */

@@ -34,6 +34,8 @@ const READINGS_MAX = 4;
 const REMOVED_TRY_MS = 5_000;
 /** How long a caller waits until the log has a payment, in milliseconds. */
 const RECORD_MS = 2_000;
+/** How long after the log has not taken a payment this replica is not ready, in milliseconds. */
+const UNTAKEN_MS = 5_000;
 /** Once the log is lost, what only this replica may know is kept for so long until the store takes it, in milliseconds. */
 const GIVE_UP_MS = 86_400_000;
 /** The part of the time for stopping that calls in flight may take. */
@@ -116,6 +118,8 @@ export class Replica implements Service {
   isAwaitingStore = false;
   /** how often loading the store has failed */
   #readings = 0;
+  /** when the log last took no payment, on the monotonic clock; -Infinity if it took one since */
+  #untakenMs = -Infinity;
   /** payments that wait until the log has them */
   #accepting = 0;
 
@@ -215,7 +219,9 @@ export class Replica implements Service {
   }
 
   #accepted(receipt: Receipt, cents: Cents): Acceptance | Promise<Acceptance> {
-    if (receipt.kind === "not-taken") return "log-full";
+    const isTaken = receipt.kind !== "not-taken";
+    this.#untakenMs = isTaken ? -Infinity : this.#ports.clock.monotonic();
+    if (!isTaken) return "log-full";
     // a purge was recorded at the same time
     if (!receipt.payment) return "uncovered";
     // another replica may have taken the id first: that is the payment
@@ -261,7 +267,10 @@ export class Replica implements Service {
     this.#running?.projector?.check();
     const links = this.#links?.all ?? [];
     const isStoredElsewhere = links.some(({ linked, status }) => linked && status?.store === "ready");
-    return readinessOf(this.#settings, this.#member, this.#ports.store !== undefined, this.#running, isStoredElsewhere);
+    // without payments nothing shows that the log takes records again
+    const isUntaken = this.#ports.clock.monotonic() < this.#untakenMs + UNTAKEN_MS;
+    const hasStore = this.#ports.store !== undefined;
+    return readinessOf(this.#settings, this.#member, hasStore, this.#running, isStoredElsewhere, isUntaken);
   }
 
   /**

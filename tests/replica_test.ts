@@ -9,6 +9,7 @@ import { LIMITS } from "../src/service/readiness.ts";
 import { RECALL_MS } from "../src/config.ts";
 import { HORIZON_MS, ID, OTHER_ID, Pair, SEGMENT_RECORDS, SOON_MS, STOP_MS } from "./replica_harness.ts";
 import { PAIR } from "./support/pair.ts";
+import { StoreError } from "../src/store/store.ts";
 
 const THIRD_ID = "4a7901b8-7d26-4d9d-aa19-4dc1c7cf60b3";
 const NEVER = () => new Promise<Outcome>(() => {});
@@ -321,7 +322,9 @@ Deno.test("on a full disk nothing is taken, nothing is sent without its record, 
   const calls = pair.paid.length;
   pair.full = true;
   await pair.clock.settle();
+  assert.equal(pair.a.readiness().ready, true);
   assert.equal(pair.a.accept(OTHER_ID, 1990), "log-full");
+  assert.deepEqual([pair.a.readiness().ready, pair.a.readiness().notes.includes(LIMITS.disk)], [false, true]);
   assert.equal(pair.a.purge(), false);
   pair.answer = () => ({ kind: "booked" });
   await pair.clock.advance(10 * SOON_MS);
@@ -330,6 +333,7 @@ Deno.test("on a full disk nothing is taken, nothing is sent without its record, 
   await pair.clock.advance(10 * SOON_MS);
   assert.equal(pair.a.find(ID)?.stage, "settled");
   assert.equal(pair.a.accept(OTHER_ID, 1990), "accepted");
+  assert.equal(pair.a.readiness().ready, true);
 });
 
 Deno.test("a log at its limit takes no payment, accepted payments go on, and room comes with the store", async () => {
@@ -680,6 +684,29 @@ async function rebooted(lost: number): Promise<{ pair: Pair; bootMs: number }> {
   for (const self of PAIR.names) pair.start(self);
   return { pair, bootMs };
 }
+
+Deno.test("a start asks a store that takes no write twice a second, and says once why it waits", async () => {
+  const pair = await Pair.started();
+  await pair.accept(pair.a);
+  pair.machine(0);
+  const write = pair.store.write.bind(pair.store);
+  const writtenMs: number[] = [];
+  pair.store.write = () => {
+    writtenMs.push(pair.clock.monotonic());
+    return Promise.reject(new StoreError("unavailable", "it takes no writes"));
+  };
+  pair.logged.length = 0;
+  pair.start("a");
+  await pair.clock.advance(4 * STORE_AGAIN_MS);
+  const [first] = writtenMs;
+  assert.deepEqual(writtenMs, [0, 1, 2, 3, 4].map((n) => first! + n * STORE_AGAIN_MS));
+  const why = "the store did not take the log that begins anew: it takes no writes";
+  assert.deepEqual(pair.logged, [`a: warning the start waits ${JSON.stringify({ why })}`]);
+  assert.equal(pair.a.isAwaitingStore, true);
+  pair.store.write = write;
+  await pair.clock.advance(STORE_AGAIN_MS + SOON_MS);
+  assert.equal(pair.a.readiness().ready, true);
+});
 
 Deno.test("after the machine's death nothing unsettled is sent before HORIZON_MS and lookups at both processors", async () => {
   for (const [lost, left] of [[0, "dispatched"], [1, "accepted"]] as const) {

@@ -35,6 +35,8 @@ interface WatchParts {
   readonly self: ReplicaId;
   readonly roster: Roster;
   readonly clock: Clock;
+  /** where the log is */
+  readonly log: "file" | "nats";
   /** what each processor charges, as a share */
   readonly fees: Readonly<Record<Processor, number>>;
   /** memory of the process, in bytes */
@@ -143,7 +145,7 @@ export class Watch implements Observer {
 
   /** The state of all replicas, as far as this one knows it. */
   live() {
-    const { self, roster, clock, fees } = this.#parts;
+    const { self, roster, clock, log, fees } = this.#parts;
     const replica = this.#replica!;
     const { links, dispatcher, ledger } = replica.vitals;
     // a peer that is not linked does not say that it has recorded something
@@ -153,7 +155,7 @@ export class Watch implements Observer {
     const of = (processor: Processor) => ({ ...processors[processor], outages: this.#outages.of(processor) });
     const heard = this.#statuses();
     return {
-      ...{ at: clock.now(), replica: self, ready, ack, notes, store, pending, settled, totals },
+      ...{ at: clock.now(), replica: self, ready, ack, log, notes, store, pending, settled, totals },
       /** since when it has looked */
       since: this.#since,
       /** null for a replica that this one does not hear */

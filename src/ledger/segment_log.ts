@@ -55,6 +55,8 @@ export class SegmentLog implements Log {
   #logId!: string;
   /** the segment ends here, with a record that stayed bad */
   #bad = false;
+  /** the seal of the segment was read */
+  #sealed = false;
   #gone = false;
 
   /** Opens the log at a position. @throws LogGoneError if that is not in the log */
@@ -82,11 +84,15 @@ export class SegmentLog implements Log {
 
   next(into: RecordBuffer, on = false): boolean {
     while (!this.#gone) {
-      if (this.#readRecord(into, on)) {
-        if (!into.seals) return true;
-      } else if (this.#bad) {
-        if (!this.#ensureNext()) return false;
-      } else if (this.#segment >= this.#options.liveFrom) return false;
+      // going on to the next segment may have failed, for want of a file descriptor
+      if (!this.#sealed) {
+        if (this.#readRecord(into, on)) {
+          if (!into.seals) return true;
+          this.#sealed = true;
+        } else if (this.#bad) {
+          if (!this.#ensureNext()) return false;
+        } else if (this.#segment >= this.#options.liveFrom) return false;
+      }
       this.#advance();
     }
     return false;
@@ -172,7 +178,7 @@ export class SegmentLog implements Log {
     this.#segment = segment;
     this.#logId = header.logId;
     this.#index = this.#from = this.#to = 0;
-    this.#bad = this.#isEnd = false;
+    this.#bad = this.#sealed = this.#isEnd = false;
     return true;
   }
 }

@@ -30,7 +30,7 @@ export const REASONS = [
   "processor-full",
   "unreachable",
   "booked", // only in rows that an older version stored
-  "already-booked", // only in rows that an older version stored
+  "already-booked",
   "found-booked",
   "no-place", // why a payment is held: in no fact
   "rejected",

@@ -66,9 +66,9 @@ export function follow(payment: Payment, fact: FollowUp, position: number): Paym
       // the replica that binds a payment dispatches it from then on
       const { by: owner, processor, at: requestedAt } = fact;
       if (payment.stage === "dispatched") {
-        // another replica, or another process of this one, goes on with the same attempt
+        // another replica, or another process of this one, goes on with the same attempt, or its processor called it booked
         const isSame = processor === payment.processor && requestedAt === payment.requestedAt;
-        return isSame ? { ...payment, owner, position } : undefined;
+        return isSame ? { ...payment, owner, position, reason: fact.reason } : undefined;
       }
       const askFirst = payment.askFirst === processor ? processor : null;
       return { ...next, owner, stage: "dispatched", attempt: payment.attempt + 1, processor, requestedAt, askFirst };

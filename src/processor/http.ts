@@ -226,9 +226,10 @@ class HttpConnection {
     this.#whole = false;
     try {
       if (!this.#socket) {
-        const socket = await connect(this.url);
-        this.#socket = socket;
+        const socket = this.#socket = await connect(this.url);
         if (this.#closed) return socket.close();
+        // whoever ends the connection meanwhile closes the socket, and the handshake fails
+        if ("handshake" in socket) await socket.handshake();
         this.#read(socket);
       }
       for (let at = 0; at < call.bytes.length;) {
@@ -308,10 +309,9 @@ function inWords(error: unknown): string {
   return `${error instanceof InvalidData ? "TLS: " : ""}${errorLine(error)}`;
 }
 
-async function connect(url: URL): Promise<Deno.Conn> {
+/** A connection, with TLS before its handshake. */
+function connect(url: URL): Promise<Deno.Conn | Deno.TlsConn> {
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
-  if (url.protocol === "http:") return await Deno.connect({ hostname, port: Number(url.port || 80) });
-  const socket = await Deno.connectTls({ hostname, port: Number(url.port || 443) });
-  await socket.handshake();
-  return socket;
+  if (url.protocol === "http:") return Deno.connect({ hostname, port: Number(url.port || 80) });
+  return Deno.connectTls({ hostname, port: Number(url.port || 443) });
 }

@@ -23,6 +23,7 @@ import {
   conclude,
   concludeLookups,
   foundIn,
+  type Kept,
   type Next,
   type Queued,
   rejectersOf,
@@ -438,9 +439,29 @@ export class Dispatcher implements LedgerObserver {
   }
 
   #proceed(payment: Payment, next: Next): void {
-    if (next.kind !== "keep") return this.#end(payment, next);
-    const { bound } = next;
-    if (next.askNow) this.#askIfFree(payment, { ...bound, pauses: bound.pauses + 1 }, [payment.processor!]);
+    if (next.kind !== "keep") this.#end(payment, next);
+    else if (next.bound.saidBooked && payment.reason !== "already-booked") this.#recordBooked(payment, next);
+    else this.#keep(payment, next);
+  }
+
+  /** Its processor called it booked, which must outlive this process: it becomes the reason of the binding. */
+  #recordBooked(payment: Payment, next: Kept): void {
+    const { ledger, self } = this.#parts;
+    const { id, processor, requestedAt } = payment;
+    const recorded = (receipt: Receipt) => {
+      const now = ledger.book.pending.get(id);
+      // the next call may record it
+      if (receipt.kind === "not-taken" && now?.position === payment.position) this.#keep(payment, next);
+      else if (receipt.kind === "holds" && now && now.position === receipt.payment?.position) this.#keep(now, next);
+      else this.#beginAnew(id);
+    };
+    const receipt = ledger.append(dispatched(payment, self, processor!, requestedAt, "already-booked"));
+    if (receipt instanceof Promise) this.#await(id, receipt, (receipt, isHere) => isHere && recorded(receipt));
+    else recorded(receipt);
+  }
+
+  #keep(payment: Payment, { bound, askNow }: Kept): void {
+    if (askNow) this.#askIfFree(payment, { ...bound, pauses: bound.pauses + 1 }, [payment.processor!]);
     else this.#backOff(payment, bound);
   }
 
@@ -486,8 +507,8 @@ export class Dispatcher implements LedgerObserver {
 
   /** Looks a payment in doubt up at both processors, once no earlier call can be booked; puts it off until then. @returns whether it asks */
   #askBothIfDue(payment: Payment, work: Queued | Bound): boolean {
-    const { clock, limits } = this.#parts;
-    const doubtWaitMs = payment.doubtedUptimeMs! + limits.horizonMs - clock.uptime();
+    const { clock, limits, strayMs = 0 } = this.#parts;
+    const doubtWaitMs = payment.doubtedUptimeMs! + strayMs + limits.horizonMs - clock.uptime();
     const unsureWaitMs = work.state === "bound" ? work.unsureMs! + limits.horizonMs - clock.monotonic() : 0;
     if (Math.max(doubtWaitMs, unsureWaitMs) <= 0) return this.#askIfFree(payment, work, PROCESSORS);
     this.#pause(payment, work, Math.max(doubtWaitMs, unsureWaitMs));

@@ -57,15 +57,24 @@ export type BindingEnd =
   | { readonly kind: "release"; readonly reason: Reason; readonly askFirst: boolean };
 
 /** What is to be done next about a payment that is bound. */
-export type Next = BindingEnd | { readonly kind: "keep"; readonly bound: Bound; readonly askNow: boolean };
+export type Next = BindingEnd | Kept;
+/** It stays bound. */
+export interface Kept {
+  /** which end it is: none */
+  readonly kind: "keep";
+  /** what is known of it now */
+  readonly bound: Bound;
+  /** whether its processor is asked for it at once */
+  readonly askNow: boolean;
+}
 
 /** After this many calls without a verdict a binding is looked up instead of sent: each call moves the horizon. */
 export const UNKNOWNS_MAX = 3;
 
 /** The work for a payment that the dispatcher takes on. If it was bound before, it may have been sent. */
-export function begin({ stage }: Payment, nowMs: number): Queued | Bound {
+export function begin({ stage, reason }: Payment, nowMs: number): Queued | Bound {
   if (stage !== "dispatched") return { state: "queued", pauses: 0, clearedPosition: 0 };
-  return { state: "bound", pauses: 0, unsureMs: nowMs, unknowns: 0 };
+  return { state: "bound", pauses: 0, unsureMs: nowMs, unknowns: 0, saidBooked: reason === "already-booked" };
 }
 
 /** A call of a bound payment has ended. */

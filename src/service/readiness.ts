@@ -27,6 +27,7 @@ export interface Running {
 export const LIMITS = {
   queue: "QUEUE_MAX payments are waiting",
   log: "the log has reached LOG_MAX_MB",
+  disk: "the log takes no records: its disk may be full",
   memory: "memory has no room for more payments",
 } as const;
 
@@ -37,6 +38,7 @@ const DOWN: ProcessorStatus = { state: "down", latencyMs: 0, inFlight: 0 };
  * The readiness of a replica with these parts; none before it has read the store and the log.
  *
  * @param isStoredElsewhere whether a peer that is heard has a store that works
+ * @param isUntaken whether the log took no record a moment ago
  */
 export function readinessOf(
   { self: replica, ack, queueMax, memory }: {
@@ -49,12 +51,14 @@ export function readinessOf(
   hasStore: boolean,
   { ledger, retention, dispatcher, projector }: Partial<Running> = {},
   isStoredElsewhere = false,
+  isUntaken = false,
 ) {
   const store = projector?.state ?? (hasStore ? "connecting" as const : "none" as const);
   const pending = ledger?.book.pending.size ?? 0;
   const reached = [
     pending >= queueMax && LIMITS.queue,
     retention?.isOverLimit && LIMITS.log,
+    isUntaken && LIMITS.disk,
     ledger && ledger.book.memoryUse(memory) >= 1 && LIMITS.memory,
   ];
   // one working store commits the payments of all

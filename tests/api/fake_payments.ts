@@ -112,6 +112,7 @@ export function fakeWatch(payments: FakePayments): Watch {
     self: "a",
     roster: PAIR,
     clock: { now: () => NOW, monotonic: () => 0, uptime: () => 0, after: () => () => {}, soon() {} },
+    log: "file",
     fees: { default: 0.05, fallback: 0.15 },
     memory: () => 0,
     recall: () => Promise.resolve(undefined),

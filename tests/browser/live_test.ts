@@ -5,11 +5,14 @@ import { WATCHERS_MAX } from "../../src/console/watch.ts";
 import { Cluster, load, TestPostgres } from "../cluster/harness.ts";
 import { assertAccessible, cellsOf, inBrowser, shownTime, TestBrowser, untilNews, untilText } from "./browser.ts";
 import { freePort } from "../support/free_port.ts";
+import { NatsServers, needsNats } from "../support/nats_servers.ts";
 import { until } from "../support/until.ts";
 
 const SCREENSHOTS = new URL("./screenshots/", import.meta.url);
 /** `deno task screenshots` makes those of the README anew. */
 const shoots = Deno.permissions.querySync({ name: "env" }).state === "granted" && Deno.env.has("GALO_SCREENSHOTS");
+
+const natsInBrowser = { ...inBrowser, ignore: inBrowser.ignore || needsNats.ignore };
 
 const LAYOUTS = [[1_440, "light"], [1_440, "dark"], [360, "light"], [360, "dark"]] as const;
 
@@ -240,6 +243,17 @@ Deno.test("when a replica dies the page says so and goes on with the other", inB
   await untilText(shown.page, "#replicas .out th", /^b$/);
   await cluster.b.start();
   await untilText(shown.page, "#state", /^✓ All is well$/);
+});
+
+Deno.test("the page of a replica whose log is on NATS says who holds a payment", natsInBrowser, async () => {
+  await using servers = await NatsServers.start({ count: 3 });
+  const port = freePort();
+  const env = { REPLICAS: "a", LOG: `nats://${servers.addresses}`, OPS_LISTEN: `${port}` };
+  await using _cluster = await Cluster.start({ env });
+  await using browser = await TestBrowser.start();
+  await using shown = await browser.open(`http://127.0.0.1:${port}/`);
+  const holds = "a majority of the NATS servers hold the payment, and it survives the loss of one machine";
+  await untilText(shown.page, "#promise", new RegExp(`^Now a 202 means: ${holds}\\.$`));
 });
 
 Deno.test("a page that is refused says so, and comes to life once there is room", inBrowser, async () => {

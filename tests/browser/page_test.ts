@@ -1,5 +1,6 @@
 /** What the pages show to the figure: a real page over a replica whose state and time the test sets. */
 import assert from "node:assert/strict";
+import type { Page } from "puppeteer-core";
 import { createApp } from "../../src/api/app.ts";
 import { LOOK_MS, Watch } from "../../src/console/watch.ts";
 import type { Readiness } from "../../src/service/readiness.ts";
@@ -26,14 +27,15 @@ class Stage implements AsyncDisposable {
   readonly payments = new FakePayments();
   /** what differs from the fake */
   state: Partial<Readiness> = {};
-  readonly watch = new Watch({
-    ...{ self: "a", roster: PAIR, clock: this.clock, fees: { default: 0.05, fallback: 0.15 } },
-    ...{ memory: () => 0, recall: () => Promise.resolve(undefined), say() {}, late() {} },
-  });
+  readonly watch: Watch;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
-  private constructor(readonly browser: TestBrowser) {
-    const { payments, clock, watch } = this;
+  private constructor(readonly browser: TestBrowser, log: "file" | "nats") {
+    const { payments, clock } = this;
+    const watch = this.watch = new Watch({
+      ...{ self: "a", roster: PAIR, clock, log, fees: { default: 0.05, fallback: 0.15 } },
+      ...{ memory: () => 0, recall: () => Promise.resolve(undefined), say() {}, late() {} },
+    });
     const readiness = payments.readiness.bind(payments);
     payments.readiness = () => ({ ...readiness(), ...this.state });
     payments.facts.observe(watch);
@@ -45,8 +47,8 @@ class Stage implements AsyncDisposable {
     this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, app.fetch);
   }
 
-  static async set(): Promise<Stage> {
-    return new Stage(await TestBrowser.start());
+  static async set(log: "file" | "nats" = "file"): Promise<Stage> {
+    return new Stage(await TestBrowser.start(), log);
   }
 
   get url(): string {
@@ -108,6 +110,18 @@ Deno.test(
   },
 );
 
+/** The state of a replica, and how the page says what a 202 means then. */
+type Meaning = readonly [Partial<Readiness>, text: string, look: "" | "bad"];
+
+async function assertMeans(stage: Stage, page: Page, means: readonly Meaning[]): Promise<void> {
+  for (const [state, text, look] of means) {
+    stage.state = { peers: { b: "linked" }, ...state };
+    await untilNews(page, 1, () => stage.clock.advance(LOOK_MS));
+    const said = await page.$eval("#promise", ({ textContent, className }) => [textContent, className]);
+    assert.deepEqual(said, [text, look]);
+  }
+}
+
 Deno.test("the page says what a 202 means now, and turns red where it means less", inBrowser, async () => {
   await using stage = await Stage.set();
   await using shown = await stage.open();
@@ -119,7 +133,7 @@ Deno.test("the page says what a 202 means now, and turns red where it means less
   const away = "▲ Postgres is away: until it is back, the payment does not survive the loss of this machine";
   const other = "Postgres is away from replica a, and another one stores for all";
   const none = "without Postgres it does not survive the loss of this machine";
-  const means: readonly (readonly [Partial<Readiness>, text: string, look: "" | "bad"])[] = [
+  const means: readonly Meaning[] = [
     [{ ack: "log", store: "none", peers: {} }, `Now a 202 means: ${alone}; ${none}.`, ""],
     [{ ack: "log", store: "none" }, `Now a 202 means: ${log}; ${none}.`, ""],
     [{ ack: "log", store: "ready" }, `Now a 202 means: ${log}; ${later}.`, ""],
@@ -132,14 +146,28 @@ Deno.test("the page says what a 202 means now, and turns red where it means less
       "bad",
     ],
   ];
-  for (const [state, text, look] of means) {
-    stage.state = { peers: { b: "linked" }, ...state };
-    await untilNews(page, 1, () => stage.clock.advance(LOOK_MS));
-    const said = await page.$eval("#promise", ({ textContent, className }) => [textContent, className]);
-    assert.deepEqual(said, [text, look]);
-  }
+  await assertMeans(stage, page, means);
   const [out] = await cellsOf(page, "#replicas tr.out");
   assert.deepEqual(out!.slice(0, 2), ["a, which serves this page", "▲ answers 503"]);
+});
+
+Deno.test("with the log on NATS a 202 means as much while Postgres is away", inBrowser, async () => {
+  await using stage = await Stage.set("nats");
+  await using shown = await stage.open();
+  const nats = "a majority of the NATS servers hold the payment, and it survives the loss of one machine";
+  const both = "the log and Postgres hold the payment, and it survives the loss of this machine";
+  const away = "Postgres is away from replica a";
+  await assertMeans(stage, shown.page, [
+    [{ ack: "log", store: "none" }, `Now a 202 means: ${nats}.`, ""],
+    [{ ack: "log", store: "ready" }, `Now a 202 means: ${nats}; Postgres holds it moments later.`, ""],
+    [{ ack: "log", store: "unavailable" }, `Now a 202 means: ${nats}; ${away}.`, ""],
+    [{ ack: "store", store: "ready" }, `Now a 202 means: ${both}.`, ""],
+    [
+      { ack: "store", store: "unavailable" },
+      `Now a 202 means: ${both}; ${away}, and another one stores for all.`,
+      "bad",
+    ],
+  ]);
 });
 
 Deno.test(
@@ -238,6 +266,30 @@ Deno.test(
   },
 );
 
+Deno.test("a payment is followed on after a question that was not answered", inBrowser, async () => {
+  await using stage = await Stage.set();
+  const { facts } = stage.payments;
+  facts.accept(ID, 1990, START);
+  await using shown = await stage.open();
+  const { page, complaints } = shown;
+  await page.type("#id", ID);
+  await page.keyboard.press("Enter");
+  await untilText(page, "#found .lead", /^19\.90, accepted\./);
+  stage.payments.isCutOff = true;
+  await stage.clock.advance(LOOK_MS);
+  await untilText(page, "#found .bad", /^▲ What other replicas have recorded could not be read in time$/);
+  stage.payments.isCutOff = false;
+  facts.dispatch(ID, "default", "probe", START);
+  facts.settle(ID, "booked", START);
+  await stage.clock.advance(LOOK_MS);
+  await untilText(page, "#found .lead", /^19\.90, settled\./);
+  assert.equal(await page.$(".follows, #found .bad"), null);
+  // the browser itself logs every 503
+  assert.deepEqual(complaints, [
+    "Failed to load resource: the server responded with a status of 503 (Service Unavailable)",
+  ]);
+});
+
 Deno.test("the page says so where a text is no id, or the id of no payment", inBrowser, async () => {
   await using stage = await Stage.set();
   await using shown = await stage.open();
@@ -250,6 +302,7 @@ Deno.test("the page says so where a text is no id, or the id of no payment", inB
   await page.keyboard.press("Enter");
   await untilText(page, "#found", /▲ No payment with this id is known here$/);
   assert.equal(await page.$eval("#said", ({ textContent }) => textContent), "▲ No payment with this id is known here");
+  assert.equal(await page.$(".follows"), null);
   // the browser itself logs every 404
   assert.deepEqual(complaints, ["Failed to load resource: the server responded with a status of 404 (Not Found)"]);
 });

@@ -406,6 +406,34 @@ Deno.test(
     }),
 );
 
+Deno.test(
+  "behind Caddy, a payment that a dying replica dropped is sent to another one, and a purge is not",
+  proxied,
+  () => {
+    let dropped = 0;
+    const drop = async (connection: Deno.Conn) => {
+      await connection.read(new Uint8Array(1_000));
+      dropped++;
+      connection.close();
+    };
+    return withCaddy(async ({ url }, behind) => {
+      const headers = { "content-type": "application/json" };
+      while (dropped === 0) {
+        const answer = await fetch(`${url}/payments`, { method: "POST", headers, body: paymentText() });
+        await answer.text();
+        assert.equal(answer.status, 202);
+      }
+      const asked = behind.asked;
+      let purges = 0;
+      // Caddy passes a replica over for a second after a failure
+      for (const before = dropped; dropped === before; purges++) {
+        await (await fetch(`${url}/purge-payments`, { method: "POST" })).text();
+      }
+      assert.equal(behind.asked, asked + purges - 1);
+    }, drop);
+  },
+);
+
 // with a peer that is away it also tries for that one's lock, again and again
 for (const replicas of ["a", "a,b"]) {
   Deno.test(

@@ -15,8 +15,11 @@ const idOf = (n: number) => `4a7901b8-7d26-4d9d-aa19-${n.toString(16).padStart(1
 
 /** A watch over a replica whose state the test sets. */
 function setup(
-  options: { readonly stored?: Record<string, string>; readonly recall?: (id: string) => Promise<string | undefined> } =
-    {},
+  options: {
+    readonly stored?: Record<string, string>;
+    readonly recall?: (id: string) => Promise<string | undefined>;
+    readonly log?: "file" | "nats";
+  } = {},
 ) {
   const clock = new VirtualClock();
   const payments = new FakePayments();
@@ -36,7 +39,7 @@ function setup(
   const logged: string[] = [];
   const late: number[] = [];
   const watch = new Watch({
-    ...{ self: "a", roster: PAIR, clock, fees: { default: 0.05, fallback: 0.15 } },
+    ...{ self: "a", roster: PAIR, clock, log: options.log ?? "file", fees: { default: 0.05, fallback: 0.15 } },
     memory: () => 4_096,
     late: (ms) => void late.push(ms),
     recall: options.recall ?? ((id) => Promise.resolve(options.stored?.[id])),
@@ -83,6 +86,10 @@ Deno.test("every second the peers get what happened in it", async () => {
   await set.clock.advance(LOOK_MS);
   const quiet = { posts: 0, failed: 0, medianMs: 0, p99Ms: 0, queue: 5, ...same, ready: false };
   assert.deepEqual(set.told.slice(1), [{ at: at + LOOK_MS, ...quiet }]);
+});
+
+Deno.test("the state says where the log is", () => {
+  for (const log of ["file", "nats"] as const) assert.equal(setup({ log }).watch.live().log, log);
 });
 
 Deno.test("a watcher sees what a peer recorded that is not linked", async () => {

@@ -273,6 +273,22 @@ function rotating(test: Test): void {
     assert.deepEqual(kinds, [header(2), accepted(3), accepted(4, "b"), { kind: "sealed" }, accepted(5)]);
   });
 
+  test("a reader that cannot open the next segment behind a seal goes on there once it can", (home) => {
+    begin(home.files());
+    const files = home.files();
+    using a = new Side(home.files(), 0, { segmentRecords: 2 });
+    using b = new Side(files, 2 ** 31, { segmentRecords: 2 });
+    for (const n of [1, 2, 3]) a.accept(n);
+    const list = files.list.bind(files);
+    files.list = () => {
+      throw new Error("too many open files");
+    };
+    for (const _ of [1, 2]) assert.throws(() => b.ledger.catchUp(), { message: "too many open files" });
+    files.list = list;
+    assertSame(a, b);
+    assert.equal(b.payments, "1 2 3");
+  });
+
   test("what was appended behind a seal is appended again in the next segment, and counts once", (home) => {
     using pair = new Pair(home, { segmentRecords: 4 });
     const { a, b } = pair;

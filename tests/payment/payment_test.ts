@@ -50,10 +50,10 @@ Deno.test("a payment is the replica's that bound it last", () => {
   assert.equal(follow(TAKEN, fact, 11)!.owner, "b");
 });
 
-Deno.test("another process goes on with the same attempt, and with no other one", () => {
-  const fact = dispatched({ ...BOUND, doubtedUptimeMs: 5 }, "b", "default", BOUND.requestedAt, "probe");
+Deno.test("the same attempt goes on with another process or another reason, and no other attempt does", () => {
+  const fact = dispatched({ ...BOUND, doubtedUptimeMs: 5 }, "b", "default", BOUND.requestedAt, "already-booked");
   const doubted = { ...BOUND, doubtedUptimeMs: 5 };
-  assert.deepEqual(follow(doubted, fact, 20), { ...doubted, owner: "b", position: 20 });
+  assert.deepEqual(follow(doubted, fact, 20), { ...doubted, owner: "b", reason: "already-booked", position: 20 });
   for (
     const other of [{ ...fact, processor: "fallback" as const }, { ...fact, at: fact.at + 1 }]
   ) {

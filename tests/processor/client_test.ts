@@ -309,7 +309,7 @@ Deno.test(
   },
 );
 
-Deno.test("pay() is refused, and says so, where there is no TLS", net, async () => {
+Deno.test("pay() is refused, and says so, where there is no TLS", { ...net, sanitizeResources: true }, async () => {
   await using server = await RawServer.start(() => {}, (socket) => socket.write(answer(400)));
   await using client = clientOf(server.url.replace("http:", "https:"));
   const refused = refusedFor("TLS: received corrupt message of type InvalidContentType");
@@ -321,7 +321,7 @@ Deno.test("pay() says that a connection was reset", net, async () => {
   assert.deepEqual(outcome, { kind: "unknown", error: "the connection was reset" });
 });
 
-Deno.test("pay() is refused, in its time, if no connection is made", net, async () => {
+Deno.test("pay() is refused, in its time, if no connection is made", { ...net, sanitizeResources: true }, async () => {
   // a TLS handshake that is never answered
   await using server = await RawServer.start(() => {});
   await using client = clientOf(server.url.replace("http:", "https:"), SHORT_MS);

@@ -442,7 +442,8 @@ Deno.test("a payment that is called booked and is not found is shown, and sent t
   client.answers.default = () => ({ kind: "already-booked" });
   world.accept();
   await clock.advance(10 * HORIZON_MS);
-  assert.equal(world.story(), "accepted, dispatched default default-up");
+  const story = "accepted, dispatched default default-up, dispatched default already-booked";
+  assert.equal(world.story(), story);
   const unclear = "status 404 for a payment that it answered with status 422";
   assert.equal(dispatcher.status("default").unclear, unclear);
   const sent = client.sent("default");
@@ -453,8 +454,41 @@ Deno.test("a payment that is called booked and is not found is shown, and sent t
   assert.ok(sent > 0.8 * rarely && sent < rarely + 5, `${sent} calls`);
   client.answers.default = () => ({ kind: "booked" });
   await clock.advance(RARELY_MS);
-  assert.equal(world.story(), "accepted, dispatched default default-up, settled default default-up");
+  assert.equal(world.story(), `${story}, settled default already-booked`);
   assert.deepEqual([client.sent("fallback"), dispatcher.notes.join("")], [0, ""]);
+});
+
+Deno.test("a payment that was called booked stays where it is bound, also for a process that did not hear that", async () => {
+  const told = new World();
+  told.client.answers.default = () => ({ kind: "already-booked" });
+  told.refuse("dispatched");
+  told.accept();
+  told.refuse("none");
+  await told.clock.advance(HORIZON_MS / 2);
+  const facts = told.a.told.map(({ fact }) => fact);
+  assert.equal(facts.at(-1)!.kind, "dispatched");
+  const world = new World(...facts);
+  world.client.answers.default = () => ({ kind: "refused", why: "processor-full" });
+  await world.clock.advance(2 * PATIENCE_MS + 10 * HORIZON_MS);
+  assert.deepEqual([world.book.get(idOf(1))!.stage, world.client.sent("fallback")], ["dispatched", 0]);
+});
+
+Deno.test("that a payment was called booked is recorded once the log takes it", async () => {
+  const world = new World();
+  const { client, clock } = world;
+  client.answers.default = () => {
+    world.refuse("dispatched");
+    return { kind: "already-booked" };
+  };
+  world.accept();
+  await clock.advance(HORIZON_MS);
+  assert.equal(world.story(), "accepted, dispatched default default-up");
+  client.answers.default = () => {
+    world.refuse("none");
+    return { kind: "already-booked" };
+  };
+  await clock.advance(10 * HORIZON_MS);
+  assert.equal(world.story(), "accepted, dispatched default default-up, dispatched default already-booked");
 });
 
 for (const [when, by] of [["read at a start", "a"], ["moved from a dead peer", "b"]] as const) {
@@ -799,7 +833,7 @@ Deno.test("a booking of another amount than was sent settles nothing, and is sho
     client.found.default = { kind: "found", cents, requestedAt: 2 };
     world.accept();
     await clock.advance(2 * HORIZON_MS);
-    assert.equal(world.story(), "accepted, dispatched default default-up");
+    assert.equal(world.story(), "accepted, dispatched default default-up, dispatched default already-booked");
     assert.equal(client.paid.length, 1);
     const unclear = `amount is ${(cents / 100).toFixed(2)}, and 19.90 was sent`;
     assert.equal(dispatcher.status("default").unclear, unclear);

@@ -360,6 +360,17 @@ Deno.test("what is taken over from a replica that may live is freed a horizon af
   assert.equal(world.ledger.kinds, "released");
 });
 
+Deno.test("what a lost fact may have bound is asked for a horizon after the last call that a living replica may make", async () => {
+  const strayMs = 12_000;
+  const world = new World(strayMs);
+  world.record(accepted(1));
+  world.record({ kind: "doubted", by: "a", at: 1, uptimeMs: world.clock.uptime() });
+  await world.clock.advance(strayMs + HORIZON_MS - 1);
+  assert.deepEqual(world.calls, []);
+  await world.clock.advance(RETRY_MS_MAX + SOON_MS);
+  assert.deepEqual(world.calls, ["asked default 1", "asked fallback 1"]);
+});
+
 Deno.test("what a former process of this replica bound is bound anew before it is looked up", async () => {
   const world = new World(1);
   world.ledger.isCurrent = false;

@@ -127,7 +127,9 @@ Deno.test("foundIn() returns the first booking", () => {
 });
 
 Deno.test("begin() holds that what was bound before may have been sent until now", () => {
-  assert.deepEqual(begin(BOUND, NOW_MS), { state: "bound", pauses: 0, unsureMs: NOW_MS, unknowns: 0 });
+  const begun = { state: "bound", pauses: 0, unsureMs: NOW_MS, unknowns: 0 };
+  assert.deepEqual(begin(BOUND, NOW_MS), { ...begun, saidBooked: false });
+  assert.deepEqual(begin({ ...BOUND, reason: "already-booked" }, NOW_MS), { ...begun, saidBooked: true });
   for (const payment of [ACCEPTED, { ...BOUND, stage: "released" } as const]) {
     assert.deepEqual(begin(payment, NOW_MS), { state: "queued", pauses: 0, clearedPosition: 0 });
   }

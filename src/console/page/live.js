@@ -41,12 +41,12 @@ function sayState(trouble) {
 
 const complaint = ({ message }) => element("p", `▲ ${message}`, { class: "bad" });
 
-/** Asks for JSON. @throws {Error} that says what is wrong */
+/** Asks for JSON. @throws {Error} that says what is wrong, with the answer's status if there is an answer */
 async function ask(path) {
   const answer = await fetch(path, { headers: { accept: "application/json" } }).catch(() => undefined);
   const body = await answer?.json().catch(() => undefined);
-  if (!answer?.ok) throw new Error(body?.detail ?? "The replica does not answer");
-  return body;
+  if (answer?.ok) return body;
+  throw Object.assign(new Error(body?.detail ?? "The replica does not answer"), { status: answer?.status });
 }
 
 // charts
@@ -153,18 +153,22 @@ function showNow(live) {
 }
 
 /** What a 202 promises at this moment. */
-function showPromise({ replica, peers, ready, ack, store }) {
+function showPromise({ replica, peers, ready, ack, log, store }) {
   if (!ready) return say("promise", `▲ Now replica ${replica} answers POST with 503: it takes no payments.`, "bad");
   const isAway = store !== "ready" && store !== "none";
   const who = ["the replica", "both replicas"][Object.keys(peers).length] ?? "all replicas";
-  const log = `the log holds the payment, and it survives the death of ${who}`;
   const later = {
     ready: "Postgres holds it moments later, and then it survives the loss of this machine",
     none: "without Postgres it does not survive the loss of this machine",
   }[store] ?? "▲ Postgres is away: until it is back, the payment does not survive the loss of this machine";
-  const both = "the log and Postgres hold the payment, and it survives the loss of this machine";
-  const other = isAway ? `; Postgres is away from replica ${replica}, and another one stores for all` : "";
-  say("promise", `Now a 202 means: ${ack === "log" ? `${log}; ${later}` : both + other}.`, isAway ? "bad" : "");
+  const file = `the log holds the payment, and it survives the death of ${who}; ${later}`;
+  const away = isAway ? `; Postgres is away from replica ${replica}` : "";
+  const too = store === "ready" ? "; Postgres holds it moments later" : away;
+  const nats = `a majority of the NATS servers hold the payment, and it survives the loss of one machine${too}`;
+  const other = away && `${away}, and another one stores for all`;
+  const both = `the log and Postgres hold the payment, and it survives the loss of this machine${other}`;
+  const isWorse = isAway && (ack === "store" || log === "file");
+  say("promise", `Now a 202 means: ${ack === "store" ? both : { file, nats }[log]}.`, isWorse ? "bad" : "");
 }
 
 function showProcessor(name, live) {
@@ -256,17 +260,17 @@ function replicaRow(name, { replica, replicas, peers }) {
 
 // payments
 
-/** Shows a payment's story, and again with each news until it is settled. @returns its state in words */
+/** Shows a payment's story, and again with each news until it is settled or not known. @returns its state in words */
 async function showStory(where, id) {
   where.dataset.id = id;
   const payment = await ask(`/payments/${id}`).catch((error) => error);
   // another payment may have been opened meanwhile
   if (where.dataset.id !== id) return "";
-  const isKnown = !(payment instanceof Error);
+  const isError = payment instanceof Error;
   const link = element("a", element("code", id), { href: `/payments/${id}` });
-  const story = isKnown ? storyOf(payment) : [complaint(payment)];
+  const story = isError ? [complaint(payment)] : storyOf(payment);
   where.replaceChildren(element("p", ["Payment ", link]), ...story);
-  where.classList.toggle("follows", isKnown && payment.state !== "settled");
+  where.classList.toggle("follows", isError ? payment.status !== 404 : payment.state !== "settled");
   return story[0].textContent;
 }
 
