@@ -96,7 +96,10 @@ export class Watch implements Observer {
       const step = stepOf(fact, payment!);
       this.#stories.add(fact.id, step);
       if (fact.kind !== "settled") this.#decided({ ...step, id: fact.id });
-      if (fact.kind === "dispatched" && fact.by === this.#parts.self) this.#sent(fact);
+      // called booked is no attempt
+      if (fact.kind === "dispatched" && fact.by === this.#parts.self && fact.reason !== "already-booked") {
+        this.#sent(fact);
+      }
     }
   }
 

@@ -100,7 +100,7 @@ export class Meters implements Observer {
     else if (fact.kind === "released") {
       const { processor } = payment!;
       this.#soon(() => released.inc({ processor: processor!, reason: fact.reason }));
-    } else if (fact.kind === "dispatched") {
+    } else if (fact.kind === "dispatched" && fact.reason !== "already-booked") {
       const { acceptedAt, attempt } = payment!;
       this.#soon(() => {
         dispatched.inc({ processor: fact.processor, reason: fact.reason });

@@ -255,12 +255,14 @@ Deno.test("a full log is a log line when it begins and one when it ends", async 
 });
 
 Deno.test("use of the fallback is a log line when it begins and one when it ends", async () => {
-  const { clock, logged, send } = setup();
+  const { clock, facts, logged, send } = setup();
   send(1, "default", "default-up");
   send(2, "fallback", "default-slow");
   await clock.advance(4_000);
-  send(3, "fallback", "default-slow");
-  await clock.advance(9_000);
+  const { id, requestedAt } = send(3, "fallback", "default-slow");
+  await clock.advance(1_000);
+  facts.dispatch(id, "fallback", "already-booked", requestedAt);
+  await clock.advance(8_000);
   assert.deepEqual(logged, ['info the fallback gets payments {"reason":"default-slow"}']);
   await clock.advance(2_000);
   assert.deepEqual(logged.slice(1), ['info the fallback gets no more payments {"payments":2,"forMs":4000}']);

@@ -160,6 +160,21 @@ Deno.test("a payment is sent once its binding is recorded, and no sooner", async
   assert.deepEqual([world.payment(), world.dispatcher.waiting, world.paid.length], [undefined, 0, 1]);
 });
 
+Deno.test("a payment that was called booked is looked up once that is recorded, not if its replica lost it meanwhile", async () => {
+  for (const lost of [false, true]) {
+    const world = await World.binding();
+    world.answer = () => ({ kind: "already-booked" });
+    await world.land();
+    assert.deepEqual([world.calls, world.ledger.kinds], [["paid default 1"], "dispatched"]);
+    const { requestedAt } = world.payment()!;
+    if (lost) world.record(dispatched(world.payment()!, "b", "default", requestedAt, "default-up"));
+    await world.land();
+    const { owner, reason } = world.payment()!;
+    assert.deepEqual([owner, reason], lost ? ["b", "default-up"] : ["a", "already-booked"]);
+    assert.deepEqual(world.asked, lost ? [] : ["default 1"]);
+  }
+});
+
 Deno.test("payments whose binding is on its way take the places of calls in flight", async () => {
   const world = new World();
   world.answer = () => new Promise(() => {});

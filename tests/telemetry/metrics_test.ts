@@ -272,6 +272,7 @@ Deno.test("attempts and settlements are counted by the replica that made them, i
   a.folded({ ...late, reason: "patience-over" }, false, bound);
   facts.fold({ kind: "moved", by: "b", from: "a", at: 400 });
   facts.dispatch(id, "fallback", "patience-over", 900, "b");
+  facts.dispatch(id, "fallback", "already-booked", 900, "b");
   facts.settle(id, "booked", 950, "b");
   const [atA, atB] = [await a.scrape(new FakePayments()), await b.scrape(new FakePayments())];
   const counted = (text: string, name: string) =>
