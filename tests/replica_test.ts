@@ -5,7 +5,7 @@ import { CHECK_MS } from "../src/store/projector.ts";
 import { encode } from "../src/peer/frame.ts";
 import type { Outcome } from "../src/routing/processor_client.ts";
 import { STORE_AGAIN_MS, STORE_WAIT_MS } from "../src/recovery.ts";
-import { LIMITS } from "../src/service/readiness.ts";
+import { LIMITS, UNTAKEN } from "../src/service/readiness.ts";
 import { RECALL_MS } from "../src/config.ts";
 import { HORIZON_MS, ID, OTHER_ID, Pair, SEGMENT_RECORDS, SOON_MS, STOP_MS } from "./replica_harness.ts";
 import { PAIR } from "./support/pair.ts";
@@ -324,7 +324,7 @@ Deno.test("on a full disk nothing is taken, nothing is sent without its record, 
   await pair.clock.settle();
   assert.equal(pair.a.readiness().ready, true);
   assert.equal(pair.a.accept(OTHER_ID, 1990), "log-full");
-  assert.deepEqual([pair.a.readiness().ready, pair.a.readiness().notes.includes(LIMITS.disk)], [false, true]);
+  assert.deepEqual([pair.a.readiness().ready, pair.a.readiness().notes.includes(UNTAKEN)], [false, true]);
   assert.equal(pair.a.purge(), false);
   pair.answer = () => ({ kind: "booked" });
   await pair.clock.advance(10 * SOON_MS);

@@ -17,7 +17,7 @@ export const WHY: Readonly<Record<Reason, string>> = {
   "processor-full": "the processor was full",
   "unreachable": "the processor could not be reached",
   "booked": "the processor took it",
-  "already-booked": "the processor had booked it already",
+  "already-booked": "the processor called it booked already",
   "found-booked": "a lookup at the processor found it booked",
   "no-place": "no processor had room",
   "rejected": "the processor rejected it, and would do so again",

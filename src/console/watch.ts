@@ -5,7 +5,7 @@
  */
 import { type Cancel, type Clock, within } from "../clock.ts";
 import type { Summary } from "../payment/book.ts";
-import { type Dispatched, type Fact, type Processor, PROCESSORS } from "../payment/fact.ts";
+import { type Dispatched, type Fact, isAttempt, type Processor, PROCESSORS } from "../payment/fact.ts";
 import type { Reason, ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Roster } from "../payment/roster.ts";
@@ -95,11 +95,8 @@ export class Watch implements Observer {
     } else if (fact.kind === "dispatched" || fact.kind === "released" || fact.kind === "settled") {
       const step = stepOf(fact, payment!);
       this.#stories.add(fact.id, step);
-      if (fact.kind !== "settled") this.#decided({ ...step, id: fact.id });
-      // called booked is no attempt
-      if (fact.kind === "dispatched" && fact.by === this.#parts.self && fact.reason !== "already-booked") {
-        this.#sent(fact);
-      }
+      if (fact.kind === "released" || isAttempt(fact)) this.#decided({ ...step, id: fact.id });
+      if (isAttempt(fact) && fact.by === this.#parts.self) this.#sent(fact);
     }
   }
 

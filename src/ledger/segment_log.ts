@@ -66,9 +66,11 @@ export class SegmentLog implements Log {
     const { position } = options;
     if (!this.#enter(segmentOf(position))) throw new LogGoneError(`segment ${segmentOf(position)} of the log is gone`);
     while (this.#index < indexOf(position)) {
-      if (this.#readRecord(this.#scratch)) continue;
-      this.#file.close();
-      throw new LogGoneError(`the log ends before the position ${position}`);
+      if (!this.#readRecord(this.#scratch)) {
+        this.#file.close();
+        throw new LogGoneError(`the log ends before the position ${position}`);
+      }
+      this.#sealed = this.#scratch.seals;
     }
   }
 

@@ -142,6 +142,11 @@ export function dispatched(
   return { kind: "dispatched", by, id: payment.id, over: payment.position, processor, at: requestedAt, reason };
 }
 
+/** Whether a fact begins an attempt, or another process goes on with it; not that its processor called it booked. */
+export function isAttempt(fact: Fact): fact is Dispatched {
+  return fact.kind === "dispatched" && fact.reason !== "already-booked";
+}
+
 /** The attempt is not booked; with `askFirst`, as far as the processor knows. */
 export function released(payment: Payment, by: ReplicaId, at: number, reason: Reason, askFirst: boolean): Released {
   return { kind: "released", by, id: payment.id, over: payment.position, at, reason, askFirst };

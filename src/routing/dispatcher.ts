@@ -440,7 +440,7 @@ export class Dispatcher implements LedgerObserver {
 
   #proceed(payment: Payment, next: Next): void {
     if (next.kind !== "keep") this.#end(payment, next);
-    else if (next.bound.saidBooked && payment.reason !== "already-booked") this.#recordBooked(payment, next);
+    else if (isUnrecorded(payment, next.bound)) this.#recordBooked(payment, next);
     else this.#keep(payment, next);
   }
 
@@ -450,7 +450,7 @@ export class Dispatcher implements LedgerObserver {
     const { id, processor, requestedAt } = payment;
     const recorded = (receipt: Receipt) => {
       const now = ledger.book.pending.get(id);
-      // the next call may record it
+      // it is recorded after the next call or lookup
       if (receipt.kind === "not-taken" && now?.position === payment.position) this.#keep(payment, next);
       else if (receipt.kind === "holds" && now && now.position === receipt.payment?.position) this.#keep(now, next);
       else this.#beginAnew(id);
@@ -554,7 +554,7 @@ export class Dispatcher implements LedgerObserver {
     }
     if (before.state === "bound") {
       const next = concludeLookups(before, lookups, askedMs, this.#parts.limits.horizonMs);
-      if (next.kind !== "keep") return this.#end(payment, next);
+      if (next.kind !== "keep" || isUnrecorded(payment, next.bound)) return this.#proceed(payment, next);
       // absent, as far as the processor knows: sent again, unless that was done often enough
       const absent = lookups.every(([, { kind }]) => kind === "absent");
       const oftenEnough = before.unknowns >= UNKNOWNS_MAX || saidBooked && before.pauses <= PAUSES_RARELY;
@@ -607,4 +607,9 @@ export class Dispatcher implements LedgerObserver {
     else queue.push(id);
     this.#turns.plan();
   }
+}
+
+/** Whether its processor called a payment booked, and no fact says so. */
+function isUnrecorded({ reason }: Payment, { saidBooked }: Bound): boolean {
+  return saidBooked === true && reason !== "already-booked";
 }

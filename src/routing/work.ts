@@ -60,7 +60,7 @@ export type BindingEnd =
 export type Next = BindingEnd | Kept;
 /** It stays bound. */
 export interface Kept {
-  /** which end it is: none */
+  /** which of {@link Next} it is */
   readonly kind: "keep";
   /** what is known of it now */
   readonly bound: Bound;

@@ -27,9 +27,11 @@ export interface Running {
 export const LIMITS = {
   queue: "QUEUE_MAX payments are waiting",
   log: "the log has reached LOG_MAX_MB",
-  disk: "the log takes no records: its disk may be full",
   memory: "memory has no room for more payments",
 } as const;
+
+/** The note for a few seconds after the log took no payment: its writer logs why. */
+export const UNTAKEN = "the log takes no records: its disk may be full";
 
 const PEER = { linked: "linked", silent: "unreachable", dead: "dead" } as const;
 const DOWN: ProcessorStatus = { state: "down", latencyMs: 0, inFlight: 0 };
@@ -58,7 +60,7 @@ export function readinessOf(
   const reached = [
     pending >= queueMax && LIMITS.queue,
     retention?.isOverLimit && LIMITS.log,
-    isUntaken && LIMITS.disk,
+    isUntaken && UNTAKEN,
     ledger && ledger.book.memoryUse(memory) >= 1 && LIMITS.memory,
   ];
   // one working store commits the payments of all

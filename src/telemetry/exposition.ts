@@ -45,7 +45,11 @@ function payments(gauge: Tell, replica: Service): void {
     PROCESSORS.map((processor) => [{ processor }, read(processors[processor])] as const);
   gauge("galo_queue_payments", "Payments in this replica's hands that wait for a call", queue);
   gauge("galo_payments_held", "Payments of all replicas that this one knows, by how far they are", known);
-  gauge("galo_payments_memory_ratio", "What these take of the memory for them: at 1 new ones are refused", memoryUse);
+  gauge(
+    "galo_payments_memory_ratio",
+    "Part of the memory for payments that is taken: at 1 new ones are refused",
+    memoryUse,
+  );
   gauge("galo_payments_rejected", "Payments that both processors rejected", dispatcher?.rejected);
   gauge("galo_queue_held", "1 for the reason why that queue is not dispatched now, else 0", why);
   gauge("galo_processor_calls_in_flight", "Calls bound or sent and not ended", each((of) => of.inFlight));

@@ -1,5 +1,5 @@
 /** The counters and histograms of one replica. @module */
-import { type Fact, type Processor, PROCESSORS, type ReplicaId } from "../payment/fact.ts";
+import { type Fact, isAttempt, type Processor, PROCESSORS, type ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Lookup, Outcome } from "../routing/processor_client.ts";
 import type { Observer, Purpose } from "../service/observer.ts";
@@ -100,7 +100,7 @@ export class Meters implements Observer {
     else if (fact.kind === "released") {
       const { processor } = payment!;
       this.#soon(() => released.inc({ processor: processor!, reason: fact.reason }));
-    } else if (fact.kind === "dispatched" && fact.reason !== "already-booked") {
+    } else if (isAttempt(fact)) {
       const { acceptedAt, attempt } = payment!;
       this.#soon(() => {
         dispatched.inc({ processor: fact.processor, reason: fact.reason });

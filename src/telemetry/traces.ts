@@ -5,7 +5,7 @@
  */
 import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import type { Span, SpanContext } from "@opentelemetry/api";
-import type { Fact, Processor, ReplicaId } from "../payment/fact.ts";
+import { type Fact, isAttempt, type Processor, type ReplicaId } from "../payment/fact.ts";
 import type { Payment } from "../payment/payment.ts";
 import type { Lookup, Outcome } from "../routing/processor_client.ts";
 import type { Observer, Purpose } from "../service/observer.ts";
@@ -82,7 +82,7 @@ export class Traces implements Observer {
   folded(fact: Fact, holds: boolean, payment: Payment | undefined): void {
     if (!holds) return;
     if (fact.kind === "settled") return void this.#joined.delete(fact.id);
-    if (fact.kind !== "dispatched" || fact.by !== this.self) return;
+    if (!isAttempt(fact) || fact.by !== this.self) return;
     const { id, attempt, acceptedAt } = payment!;
     const attributes = {
       ...attributesOf(id, fact.processor),

@@ -285,6 +285,9 @@ function rotating(test: Test): void {
     };
     for (const _ of [1, 2]) assert.throws(() => b.ledger.catchUp(), { message: "too many open files" });
     files.list = list;
+    using late = new Side(home.files(), 1, { segmentRecords: 2, position: b.ledger.position });
+    late.ledger.catchUp();
+    assert.equal(late.payments, "2 3");
     assertSame(a, b);
     assert.equal(b.payments, "1 2 3");
   });

@@ -461,12 +461,10 @@ Deno.test("a payment that is called booked and is not found is shown, and sent t
 Deno.test("a payment that was called booked stays where it is bound, also for a process that did not hear that", async () => {
   const told = new World();
   told.client.answers.default = () => ({ kind: "already-booked" });
-  told.refuse("dispatched");
   told.accept();
-  told.refuse("none");
   await told.clock.advance(HORIZON_MS / 2);
   const facts = told.a.told.map(({ fact }) => fact);
-  assert.equal(facts.at(-1)!.kind, "dispatched");
+  assert.equal(told.story(), "accepted, dispatched default default-up, dispatched default already-booked");
   const world = new World(...facts);
   world.client.answers.default = () => ({ kind: "refused", why: "processor-full" });
   await world.clock.advance(2 * PATIENCE_MS + 10 * HORIZON_MS);
@@ -481,13 +479,13 @@ Deno.test("that a payment was called booked is recorded once the log takes it", 
     return { kind: "already-booked" };
   };
   world.accept();
+  client.found.default = { kind: "unanswered", error: "timeout" };
   await clock.advance(HORIZON_MS);
   assert.equal(world.story(), "accepted, dispatched default default-up");
-  client.answers.default = () => {
-    world.refuse("none");
-    return { kind: "already-booked" };
-  };
-  await clock.advance(10 * HORIZON_MS);
+  const sent = client.sent("default");
+  world.refuse("none");
+  await clock.advance(2 * RARELY_MS);
+  assert.equal(client.sent("default"), sent);
   assert.equal(world.story(), "accepted, dispatched default default-up, dispatched default already-booked");
 });
 

@@ -161,14 +161,16 @@ function showPromise({ replica, peers, ready, ack, log, store }) {
     ready: "Postgres holds it moments later, and then it survives the loss of this machine",
     none: "without Postgres it does not survive the loss of this machine",
   }[store] ?? "▲ Postgres is away: until it is back, the payment does not survive the loss of this machine";
-  const file = `the log holds the payment, and it survives the death of ${who}; ${later}`;
   const away = isAway ? `; Postgres is away from replica ${replica}` : "";
-  const too = store === "ready" ? "; Postgres holds it moments later" : away;
-  const nats = `a majority of the NATS servers hold the payment, and it survives the loss of one machine${too}`;
-  const other = away && `${away}, and another one stores for all`;
-  const both = `the log and Postgres hold the payment, and it survives the loss of this machine${other}`;
-  const isWorse = isAway && (ack === "store" || log === "file");
-  say("promise", `Now a 202 means: ${ack === "store" ? both : { file, nats }[log]}.`, isWorse ? "bad" : "");
+  const promises = {
+    file: `the log holds the payment, and it survives the death of ${who}; ${later}`,
+    nats: "most of the NATS servers that keep the log hold the payment, and it survives as long as most of them do" +
+      (store === "ready" ? "; Postgres holds it moments later" : away),
+    store: "the log and Postgres hold the payment, and it survives the loss of this machine" +
+      (away && `${away}, and another one stores for all`),
+  };
+  const of = ack === "store" ? ack : log;
+  say("promise", `Now a 202 means: ${promises[of]}.`, isAway && of !== "nats" ? "bad" : "");
 }
 
 function showProcessor(name, live) {
