@@ -1,6 +1,6 @@
 /** Galo's command line. @module */
 import { parseArgs } from "node:util";
-import { addressOf, ConfigError, isTraced, readConfig, settingsHelp } from "./src/config.ts";
+import { addressOf, type Config, ConfigError, isTraced, readConfig, settingsHelp } from "./src/config.ts";
 import { StoreError } from "./src/store/store.ts";
 import { errorLine, isOfFiles, StartError } from "./src/errors.ts";
 import { configureLogs } from "./src/logging.ts";
@@ -18,9 +18,10 @@ Commands:
   replica     one replica, for a cluster that you put together yourself
   processor   a stand-in payment processor   --port PORT (0: any)  --fee SHARE  [--host ADDRESS]
   audit       whether router, Postgres and both processors agree   [--url URL] [--from ISO] [--to ISO] [--deep] [--json]
+              without --to it ends REQUEST_TIMEOUT_MS + STORE_INTERVAL_MS + 2 s ago: give it the replicas' settings
               PROCESSOR_TOKEN is the processors' admin token; without --deep the audit asks for ids only where totals
               differ, so two mistakes can hide each other; exit code 0: all agree, 1: they do not, 2: one cannot be
-              asked, or an option is wrong
+              asked, the audit was stopped, or an option is wrong
 
 Settings come from the environment.
 
@@ -43,28 +44,31 @@ function say(text: string): void {
   }
 }
 
-/** The options of the command line. */
+const COMMANDS: readonly string[] = ["start", "replica", "processor", "audit"];
+
+/** The options of the command line, and the one command that has each; all commands have those without one. */
 const OPTIONS = {
   help: { type: "boolean", short: "h" },
-  "stand-in-port": { type: "string", default: "8001" },
-  caddy: { type: "string" },
-  hosts: { type: "string" },
-  host: { type: "string", default: "0.0.0.0" },
-  port: { type: "string" },
-  fee: { type: "string" },
-  url: { type: "string" },
-  from: { type: "string" },
-  to: { type: "string" },
-  deep: { type: "boolean" },
-  json: { type: "boolean" },
   // stop when the standard input ends: then the process that started this one is dead
   parent: { type: "boolean" },
+  "stand-in-port": { type: "string", of: "start" },
+  caddy: { type: "string", of: "start" },
+  hosts: { type: "string", of: "start" },
+  host: { type: "string", of: "processor" },
+  port: { type: "string", of: "processor" },
+  fee: { type: "string", of: "processor" },
+  url: { type: "string", of: "audit" },
+  from: { type: "string", of: "audit" },
+  to: { type: "string", of: "audit" },
+  deep: { type: "boolean", of: "audit" },
+  json: { type: "boolean", of: "audit" },
 } as const;
 
-/** How long ago an audit's window ends by default, in milliseconds. */
+/** How long a payment may take from its `requestedAt` until it is stored, beside its call and the wait for a batch. */
 const AUDIT_LAG_MS = 2_000;
 
 type Stop = () => Promise<boolean>;
+type Options = ReturnType<typeof parse>["values"];
 
 /**
  * Runs a command. Each one loads only its own code: a replica has little memory.
@@ -78,6 +82,7 @@ async function run(args: string[], signal: AbortSignal): Promise<Stop | undefine
     console.log(HELP);
     return undefined;
   }
+  checkCommand(command, values);
   const config = readConfig();
   configureLogs(config.LOG_LEVEL, !Deno.stderr.isTerminal());
   if (values.parent) stopWithParent();
@@ -85,7 +90,7 @@ async function run(args: string[], signal: AbortSignal): Promise<Stop | undefine
     case "start": {
       const { startCluster } = await import("./src/local/cluster.ts");
       const cluster = await startCluster(config, say, {
-        standInPort: number("--stand-in-port", values["stand-in-port"], 65_534),
+        standInPort: number("--stand-in-port", values["stand-in-port"] ?? "8001", 65_534),
         caddy: values.caddy,
         hosts: values.hosts === undefined ? undefined : hosts(values.hosts),
         signal,
@@ -105,32 +110,41 @@ async function run(args: string[], signal: AbortSignal): Promise<Stop | undefine
       const { startStandIn } = await import("./src/local/standin.ts");
       const port = number("--port", values.port ?? "8001", 65_535);
       const feeRate = number("--fee", values.fee ?? `${config.FEES.default}`, 1);
-      const standIn = await startStandIn({ port, hostname: values.host, feeRate }).catch((error) => {
+      const standIn = await startStandIn({ port, hostname: values.host ?? "0.0.0.0", feeRate }).catch((error) => {
         throw new StartError(`cannot listen on port ${port}: ${errorLine(error)}`);
       });
       say(`stand-in processor on ${standIn.url}`);
       return () => standIn.close().then(() => true);
     }
-    case "audit": {
-      const { auditCommand } = await import("./src/local/audit/command.ts");
-      const { PROCESSOR_DEFAULT_URL, PROCESSOR_FALLBACK_URL, DATABASE_URL, PROCESSOR_TOKEN } = config;
-      if (!PROCESSOR_DEFAULT_URL) throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
-      if (!DATABASE_URL) throw new ConfigError("DATABASE_URL: not set, so there is nothing to compare with");
-      const addresses = {
-        router: addressOf("--url", values.url || "http://127.0.0.1:9999").replace(/\/+$/, ""),
-        processors: { default: PROCESSOR_DEFAULT_URL, fallback: PROCESSOR_FALLBACK_URL },
-        database: DATABASE_URL,
-        token: PROCESSOR_TOKEN,
-      };
-      const from = await instant("--from", values.from) ?? 0;
-      // payments under way are no difference
-      const to = await instant("--to", values.to) ?? Date.now() - AUDIT_LAG_MS;
-      if (from > to) throw new ConfigError("--from: is later than --to, which is 2 s ago if it is left out");
-      return Deno.exit(await auditCommand(addresses, { from, to }, values));
-    }
-    default:
-      throw new ConfigError(`unknown command ${JSON.stringify(command)}: see --help`);
+    case "audit":
+      signal.addEventListener("abort", () => {
+        console.error("galo audit: stopped before it was done");
+        Deno.exit(2);
+      });
+      return Deno.exit(await audit(config, values));
   }
+}
+
+/** Audits. @returns the exit code */
+async function audit(config: Config, options: Options): Promise<number> {
+  const { auditCommand } = await import("./src/local/audit/command.ts");
+  const { PROCESSOR_DEFAULT_URL, PROCESSOR_FALLBACK_URL, DATABASE_URL, PROCESSOR_TOKEN } = config;
+  if (!PROCESSOR_DEFAULT_URL) throw new ConfigError("PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
+  if (!DATABASE_URL) throw new ConfigError("DATABASE_URL: not set, so there is nothing to compare with");
+  const addresses = {
+    router: addressOf("--url", options.url || "http://127.0.0.1:9999").replace(/\/+$/, ""),
+    processors: { default: PROCESSOR_DEFAULT_URL, fallback: PROCESSOR_FALLBACK_URL },
+    database: DATABASE_URL,
+    token: PROCESSOR_TOKEN,
+  };
+  const from = await instant("--from", options.from) ?? 0;
+  // payments under way are no difference
+  const lagMs = config.REQUEST_TIMEOUT_MS + config.STORE_INTERVAL_MS + AUDIT_LAG_MS;
+  const to = await instant("--to", options.to) ?? Date.now() - lagMs;
+  if (from > to) {
+    throw new ConfigError(`--from: is later than --to, which is ${lagMs / 1_000} s ago if it is left out`);
+  }
+  return await auditCommand(addresses, { from, to }, options);
 }
 
 function parse(args: string[]) {
@@ -138,6 +152,18 @@ function parse(args: string[]) {
     return parseArgs({ args, options: OPTIONS, allowPositionals: true });
   } catch (error) {
     throw new ConfigError(`${errorLine(error)}: see --help`);
+  }
+}
+
+/** @throws ConfigError for what is no command, and for an option of another command */
+function checkCommand(command: string, given: Options): void {
+  if (!COMMANDS.includes(command)) throw new ConfigError(`unknown command ${JSON.stringify(command)}: see --help`);
+  for (const name of Object.keys(given) as (keyof Options)[]) {
+    const option = OPTIONS[name];
+    if (!("of" in option) || option.of === command) continue;
+    const listens = command !== "audit" && (name === "host" || name === "port");
+    const instead = listens ? ": write LISTEN=ADDRESS:PORT" : "";
+    throw new ConfigError(`--${name}: an option of \`${option.of}\`, not of \`${command}\`${instead}`);
   }
 }
 

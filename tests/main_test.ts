@@ -68,6 +68,25 @@ Deno.test("a typo in a setting, an option or a command is one clear line and exi
   assert.equal(await failure(["replica"]), "galo: PROCESSOR_DEFAULT_URL and PROCESSOR_FALLBACK_URL: not set");
 });
 
+Deno.test("an option of another command is one clear line and exit code 2", real, async () => {
+  const cases = {
+    "--host 127.0.0.1 --port 8080": "--host: an option of `processor`, not of `start`: write LISTEN=ADDRESS:PORT",
+    "replica --port 8080": "--port: an option of `processor`, not of `replica`: write LISTEN=ADDRESS:PORT",
+    "start --fee 0.1": "--fee: an option of `processor`, not of `start`",
+    "replica --hosts 3": "--hosts: an option of `start`, not of `replica`",
+    "audit --fee 0.1": "--fee: an option of `processor`, not of `audit`",
+    "audit --port 8080": "--port: an option of `processor`, not of `audit`",
+    "processor --url http://127.0.0.1:1": "--url: an option of `audit`, not of `processor`",
+    "processor --deep": "--deep: an option of `audit`, not of `processor`",
+    "processor --stand-in-port 8001": "--stand-in-port: an option of `start`, not of `processor`",
+  };
+  // where an option is taken, the start ends at once all the same
+  const env = { LISTEN: "/run/galo.sock", FEES: "x" };
+  for (const [args, line] of Object.entries(cases)) {
+    assert.equal(await failure(args.split(" "), env), `galo: ${line}`);
+  }
+});
+
 Deno.test(
   "NATS servers that cannot be used end a replica with one line and 1, and no password is shown",
   needsNats,
@@ -124,11 +143,36 @@ Deno.test("what would not be sent to the router is refused in one line by audit"
     await failure(["audit", "--url", "localhost"], settings),
     "galo: --url: not an http or https URL",
   );
+});
+
+/** Settings of an audit whose four sides are at one place. */
+function auditAt(place: string): Record<string, string> {
+  return {
+    ...{ PROCESSOR_DEFAULT_URL: `http://${place}`, PROCESSOR_FALLBACK_URL: `http://${place}` },
+    DATABASE_URL: `postgres://${place}/galo`,
+  };
+}
+
+Deno.test("an audit without --to ends before what calls and batches may still change", real, async () => {
+  const settings = { ...auditAt("127.0.0.1:1"), REQUEST_TIMEOUT_MS: "600000", STORE_INTERVAL_MS: "10000" };
   assert.equal(
-    await failure(["audit", "--from", "2999-01-01T00:00:00Z"], settings),
-    "galo: --from: is later than --to, which is 2 s ago if it is left out",
+    await failure(["audit", "--from", new Date(Date.now() - 60_000).toISOString()], settings),
+    "galo: --from: is later than --to, which is 612 s ago if it is left out",
   );
 });
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.test(`${signal} ends an audit whose sides do not answer with one line and exit code 2`, real, async () => {
+    using silent = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+    const place = `127.0.0.1:${silent.addr.port}`;
+    const audit = galo(["audit", "--url", `http://${place}`], auditAt(place)).spawn();
+    using _asked = await silent.accept();
+    audit.kill(signal);
+    const { code, stdout, stderr } = await audit.output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    assert.deepEqual([code, text(stdout), text(stderr)], [2, "", "galo audit: stopped before it was done\n"]);
+  });
+}
 
 for (
   const [what, name] of [

@@ -4,6 +4,7 @@ import { setTimeout as after } from "node:timers/promises";
 import { promisify } from "node:util";
 import { getLogger } from "@logtape/logtape";
 import { errorLine, EXIT_RESTART, StartError } from "../errors.ts";
+import { makeFolder } from "../file_system.ts";
 
 /** Pause before a process that died restarts, in milliseconds. */
 const RESTART_MS = 250;
@@ -162,6 +163,35 @@ export async function endRemains(
     await after(REMAINS_POLL_MS);
   }
   return true;
+}
+
+/**
+ * Takes a folder for the servers of this process alone, which it makes.
+ *
+ * @param name of the servers, for the error
+ * @returns its lock, held until it is closed: what runs in the folder already is a leftover
+ * @throws StartError if another process has it
+ */
+export async function claim(folder: string, name: string): Promise<Deno.FsFile> {
+  makeFolder(folder);
+  const lock = await Deno.open(`${folder}/lock`, { create: true, write: true, mode: 0o600 });
+  if (await lock.tryLock(true)) return lock;
+  lock.close();
+  throw new StartError(`another process uses the ${name} in ${folder}`);
+}
+
+/**
+ * Ends the server of a start that was killed.
+ *
+ * @param folder where it wrote its number, into the file `pid`
+ * @param name of the server, for the error
+ * @param argument only its command line has this
+ * @throws StartError if it does not stop
+ */
+export async function endEarlier(folder: string, name: string, argument: string): Promise<void> {
+  const pid = parseInt(await Deno.readTextFile(`${folder}/pid`).catch(() => ""));
+  if (await endRemains(pid, (line) => line.includes(argument), "SIGTERM")) return;
+  throw new StartError(`the ${name} of an earlier start in ${folder} (${pid}) does not stop`);
 }
 
 /** The program of a process and its arguments; empty if there is no such process. */

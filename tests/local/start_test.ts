@@ -5,7 +5,8 @@ import { systemClock } from "../../src/system_clock.ts";
 import { FileLocks } from "../../src/membership/file_lock.ts";
 import { PostgresStore } from "../../src/store/postgres.ts";
 import { payment, statusOf, TestPostgres } from "../cluster/harness.ts";
-import { CADDY, needs, optional } from "../support/permissions.ts";
+import { CADDY, needs, needsOf, NO_CADDY, optional } from "../support/permissions.ts";
+import { freePort } from "../support/free_port.ts";
 import { newFolder, Started, usersOf } from "./start.ts";
 import { until } from "../support/until.ts";
 import { PAIR } from "../support/pair.ts";
@@ -256,6 +257,34 @@ Deno.test("what nohup starts outlives its terminal", real, async () => {
   assert.equal((await started.end("SIGTERM")).code, 0);
   assert.deepEqual(usersOf(started.folder), []);
 });
+
+Deno.test(
+  "a start after one that was killed ends its Caddy, which holds the port, but not that of one that runs",
+  needsOf(real, () => CADDY !== undefined, NO_CADDY),
+  async () => {
+    const folder = await newFolder();
+    const env = { LISTEN: `127.0.0.1:${freePort()}`, CADDY: CADDY! };
+    const first = await Started.start(folder, env);
+    const second = new Started(folder, env);
+    assert.equal((await second.end()).code, 1);
+    assert.equal(second.logged, `galo: another process uses the Caddy in ${folder}/caddy\n`);
+    const caddy = (await Deno.readTextFile(`${folder}/caddy/pid`)).trim();
+    first.process.kill("SIGKILL");
+    await first.process.status;
+    assert.ok(usersOf(`${folder}/caddy/pid`).includes(caddy));
+    const again = await Started.start(folder, env);
+    assert.ok(!usersOf(`${folder}/caddy/pid`).includes(caddy));
+    await pay(again, 5);
+    again.process.kill("SIGKILL");
+    await again.process.status;
+    // also where the replicas share the port
+    await using last = await Started.start(folder, { LISTEN: env.LISTEN });
+    assert.deepEqual(usersOf(`${folder}/caddy/pid`), []);
+    await until(async () => await last.settled() === 5);
+    assert.equal((await last.end("SIGTERM")).code, 0);
+    assert.deepEqual(usersOf(folder), []);
+  },
+);
 
 for (const env of [{}, ...CADDY === undefined ? [] : [{ CADDY, REPLICAS: "a,b,third" }]]) {
   Deno.test(

@@ -59,8 +59,8 @@ const unsettledSchema = z.object({ state: z.enum(STAGES).exclude(["settled"]) })
 
 /** Asks the four. */
 export class Sides {
-  /** Asks nothing yet. */
-  constructor(private readonly addresses: Addresses) {}
+  /** Asks nothing yet. @param queryTimeoutMs how long Postgres may take for its answer, in milliseconds */
+  constructor(private readonly addresses: Addresses, private readonly queryTimeoutMs = 6 * TIMEOUT_MS) {}
 
   /** What the router's summary says. */
   async router(window: Window): Promise<Summary> {
@@ -79,7 +79,9 @@ export class Sides {
       const database = new pg.Client({
         ...connectionOf(this.addresses.database),
         connectionTimeoutMillis: TIMEOUT_MS,
-        statement_timeout: 6 * TIMEOUT_MS,
+        statement_timeout: this.queryTimeoutMs,
+        // for a server that is frozen or cut off, and cannot keep its own time
+        query_timeout: this.queryTimeoutMs + 1_000,
         application_name: "galo-audit",
       });
       // the query gets the error
