@@ -219,9 +219,11 @@ export class Replica implements Service {
   }
 
   #accepted(receipt: Receipt, cents: Cents): Acceptance | Promise<Acceptance> {
-    const isTaken = receipt.kind !== "not-taken";
-    this.#untakenMs = isTaken ? -Infinity : this.#ports.clock.monotonic();
-    if (!isTaken) return "log-full";
+    if (receipt.kind === "not-taken") {
+      this.#untakenMs = this.#ports.clock.monotonic();
+      return "log-full";
+    }
+    this.#untakenMs = -Infinity;
     // a purge was recorded at the same time
     if (!receipt.payment) return "uncovered";
     // another replica may have taken the id first: that is the payment

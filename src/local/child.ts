@@ -174,10 +174,17 @@ export async function endRemains(
  */
 export async function claim(folder: string, name: string): Promise<Deno.FsFile> {
   makeFolder(folder);
+  const lock = await lockIn(folder);
+  if (lock) return lock;
+  throw new StartError(`another process uses the ${name} in ${folder}`);
+}
+
+/** The lock of a folder that is there, held until it is closed; undefined if another process has it. */
+export async function lockIn(folder: string): Promise<Deno.FsFile | undefined> {
   const lock = await Deno.open(`${folder}/lock`, { create: true, write: true, mode: 0o600 });
   if (await lock.tryLock(true)) return lock;
   lock.close();
-  throw new StartError(`another process uses the ${name} in ${folder}`);
+  return undefined;
 }
 
 /**

@@ -10,7 +10,7 @@ import { errorLine } from "../errors.ts";
 import { StoreError } from "../store/store.ts";
 import { fitsSocket } from "../file_system.ts";
 import { type Account, serverAccount } from "./account.ts";
-import { endProcess, endRemains, REMAINS_MS, REMAINS_POLL_MS, signalTo } from "./child.ts";
+import { endProcess, endRemains, lockIn, REMAINS_MS, REMAINS_POLL_MS, signalTo } from "./child.ts";
 import { programs } from "./programs.ts";
 
 /** After this long the caller learns what the start is waiting for, in milliseconds. */
@@ -82,10 +82,8 @@ export async function startEmbeddedPostgres(
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
     const home = await Deno.realPath(folder);
     // held for as long as this process uses the folder, so a server found in it is a leftover
-    lock = await Deno.open(`${home}/lock`, { create: true, write: true, mode: 0o600 });
-    if (!await lock.tryLock(true)) {
-      throw new StoreError("refused", `another process uses the PostgreSQL in ${home}`);
-    }
+    lock = await lockIn(home);
+    if (!lock) throw new StoreError("refused", `another process uses the PostgreSQL in ${home}`);
     return await startIn(home, lock, known);
   } catch (error) {
     lock?.close();
